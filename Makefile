@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint check lock image-steps clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+help:  ## list what one can do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: $(READY)  ## watch a shop's afternoon: checkouts become mails (DEMO=--keep leaves it running)
+	@$(BIN)/recovery demo $(DEMO)
+
+test: $(READY)  ## run all tests, on a real mongod
+	$(BIN)/pytest
+
+unit: $(READY)  ## run the tests that need no I/O
+	$(BIN)/pytest tests/unit
+
+lint: $(READY)  ## ruff, mypy and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## all that CI does
+
+lock: $(READY)  ## pin the dependencies anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --extra uvloop \
+		--custom-compile-command 'make lock' pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --all-extras --group dev \
+		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt
+
+clean:  ## remove what was installed and cached
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+$(READY): requirements/dev.txt pyproject.toml scripts/set-up
+	@scripts/set-up $(PYTHON)
+	@touch $@

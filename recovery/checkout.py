@@ -1,0 +1,206 @@
+"""The words: what a checkout, an order and a message are.
+
+What callers report (`Checkout`, `Order`) and what is kept of it (`CheckoutState`) share their facts, so that a
+document which does not read back is found at the border, with the name of the field that is wrong.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field
+
+
+def checkout_id(shop: str, order_id: str) -> str:
+    """Return the key of a checkout, `"<shop>/<order_id>"`. A shop has no slash in it, so the first one parts the two."""
+    return f"{shop}/{order_id}"
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address")
+    if any(character <= " " for character in value):
+        raise ValueError("must not contain spaces or control characters")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _as_utc(value: object) -> object:
+    """Read the naive datetimes of a driver without time zones as what they are: UTC."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _without_controls(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A time with its zone, kept in UTC."""
+
+StoredInstant = Annotated[AwareDatetime, BeforeValidator(_as_utc), AfterValidator(_utc)]
+
+WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(_web_address)]
+"""An absolute http(s) address: nothing else may become a link in a mail."""
+
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4)]
+"""An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
+
+Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$"), AfterValidator(_without_controls)]
+ShopKey = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/]+$"), AfterValidator(_without_controls)]
+
+
+class _Word(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Customer(_Word):
+    """Who left the checkout."""
+
+    email: EmailStr
+    name: Name | None = None
+
+
+class Item(_Word):
+    """One line of a checkout. `price` is for a single piece."""
+
+    name: Name
+    price: Amount
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    variant: Name | None = None
+    url: WebAddress | None = None
+    image_url: WebAddress | None = None
+
+
+class Facts(_Word):
+    """What is known of a checkout, as reported. Only given fields are kept."""
+
+    customer: Customer | None = None
+    items: Annotated[tuple[Item, ...], Field(max_length=200)] = ()
+    total: Amount | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] | None = None
+    checkout_url: WebAddress | None = None
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the given facts as plain values: amounts as decimal strings, nothing that was left out."""
+        return self.model_dump(mode="json", include=set(Facts.model_fields), exclude_none=True, exclude_defaults=True)
+
+
+class _Report(Facts):
+    shop: ShopKey
+    order_id: Key
+
+    @property
+    def id(self) -> str:
+        """The key of the checkout, `"<shop>/<order_id>"`."""
+        return checkout_id(self.shop, self.order_id)
+
+
+class Checkout(_Report):
+    """A checkout as a shop reports it: somebody has put things in and may yet leave.
+
+    `touched_at` is when the customer last did something in it; left out, it is the moment of the report. Reports that
+    are older than what is known change nothing, so they may arrive in any order.
+    """
+
+    customer: Customer
+    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=200)]
+    total: Amount
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
+    checkout_url: WebAddress
+    touched_at: Instant | None = None
+
+
+class Order(_Report):
+    """An order as a shop reports it: from now on nobody is reminded of that checkout.
+
+    Facts that are left out are taken from the checkout. `ordered_at` is the moment of the report if left out.
+    """
+
+    ordered_at: Instant | None = None
+
+
+class Status(StrEnum):
+    """Where a checkout stands."""
+
+    OPEN = "open"
+    ORDERED = "ordered"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+
+
+class MessageState(StrEnum):
+    """Where one message of a checkout stands."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing will ever be done about this message again."""
+        return self in (MessageState.SENT, MessageState.SKIPPED, MessageState.DEAD)
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Message(_Kept):
+    """What became of one message (a step's reminder, or the confirmation) of a checkout."""
+
+    state: MessageState = MessageState.WAITING
+    attempts: Annotated[int, Field(ge=0)] = 0
+    due_at: StoredInstant | None = None
+    retry_at: StoredInstant | None = None
+    sent_at: StoredInstant | None = None
+    reason: str | None = None
+    message_id: str | None = None
+    reply: str | None = None
+
+
+class Claim(_Kept):
+    """The right of one sender to send one message of a checkout, until the lease ends."""
+
+    token: str
+    owner: str
+    until: StoredInstant
+
+
+class Past(_Kept):
+    """One decision of the past, with its reason: what the shop's support staff read."""
+
+    at: StoredInstant
+    decision: str
+    reason: str
+
+
+class CheckoutState(_Kept):
+    """A checkout as it is kept: the truth that every decision is made from."""
+
+    id: Annotated[str, Field(alias="_id")]
+    status: Status
+    facts: Facts = Facts()
+    opened_at: StoredInstant
+    touched_at: StoredInstant
+    ordered_at: StoredInstant | None = None
+    revision: Annotated[int, Field(ge=1)]
+    messages: Mapping[str, Message] = {}
+    claim: Claim | None = None
+    next_at: StoredInstant | None = None
+    purge_at: StoredInstant | None = None
+    history: tuple[Past, ...] = ()
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True)

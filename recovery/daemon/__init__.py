@@ -1,0 +1,1 @@
+"""What keeps running: watchers, sweep, expirer, heartbeat, supervisor."""

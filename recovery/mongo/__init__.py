@@ -1,0 +1,1 @@
+"""The only room that speaks MongoDB: documents, collections, change feed, indexes and validators as data."""

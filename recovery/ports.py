@@ -1,0 +1,152 @@
+"""What the engine needs of the world, as small protocols. Their real sides are `recovery.mongo` and `recovery.mail`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from recovery.checkout import CheckoutState, Message, Past, Status
+from recovery.delivery import Cause, Outcome
+from recovery.schedule import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A document that is not a checkout, with what is wrong with it."""
+
+    id: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of a look without a send. Takes hold only where `seen` is still what is kept.
+
+    `messages` are those that change, by step name. A `next_at` of None lets the checkout rest until `purge_at`, when
+    it is purged.
+    """
+
+    seen: CheckoutState
+    status: Status
+    next_at: datetime | None
+    purge_at: datetime | None
+    messages: Mapping[str, Message]
+    history: tuple[Past, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """A wish to send the message of `step`. Takes hold only where `seen` is still what is kept.
+
+    `message` is how it stands once claimed: sending, with this attempt counted.
+    """
+
+    seen: CheckoutState
+    step: Step
+    message: Message
+    token: str
+    owner: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a send. The message is recorded wherever the claim's token still stands.
+
+    The rest (`status`, `next_at`, `purge_at`) only where nothing was reported meanwhile; otherwise the checkout is to
+    be looked at again at once.
+    """
+
+    claiming: Claiming
+    message: Message
+    status: Status
+    next_at: datetime | None
+    purge_at: datetime | None
+    history: tuple[Past, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be sent, or a document that could not be read (then without a step)."""
+
+    checkout: str
+    step: str | None
+    cause: Cause
+    error: str
+    at: datetime
+    attempts: int = 0
+
+
+class Checkouts(Protocol):
+    """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.
+
+    `plan`, `claim` and `complete` return what then holds: see each.
+    """
+
+    async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
+        """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
+        ...
+
+    async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
+        """Write the plans that still hold; return each checkout's `next_at` as it is kept afterwards."""
+        ...
+
+    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+        """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
+        ...
+
+    async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
+        """Record how sends ended; return each checkout's `next_at` as it is kept afterwards."""
+        ...
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep dead letters, one for each checkout and step; a document that cannot be read is put to rest as well."""
+        ...
+
+
+class Shadows(Protocol):
+    """The alarms: at most one for each checkout."""
+
+    async def set(self, alarms: Mapping[str, datetime | None]) -> None:
+        """Move each checkout's shadow to its time, or drop it where the time is None."""
+        ...
+
+
+class Mailer(Protocol):
+    """The way out."""
+
+    async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+        """Render and send one message; every fault is an outcome, never an exception.
+
+        A message that no connection was free for within `hand_over_within` seconds is not sent: the facts it was
+        claimed on would be stale.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """The database's time."""
+
+    def now(self) -> datetime:
+        """Return the time now, in UTC, to the millisecond."""
+        ...
+
+
+class Observer(Protocol):
+    """Whoever wants to know what the engine does: metrics, logs, the live view of the demo."""
+
+    def looked(self, cause: str, count: int) -> None:
+        """Tell that `count` checkouts were looked at, because of `cause`."""
+        ...
+
+    def decided(self, checkout: CheckoutState, decision: str, reason: str) -> None:
+        """Tell what a look decided, where it changed anything."""
+        ...
+
+    def completed(self, completion: Completion, outcome: Outcome, due_at: datetime, at: datetime) -> None:
+        """Tell how one attempt ended."""
+        ...
+
+    def buried(self, letter: DeadLetter) -> None:
+        """Tell of a message or document that is given up for dead."""
+        ...

@@ -1,0 +1,1 @@
+"""Adapters from what shops send to the words of `recovery.checkout`."""
