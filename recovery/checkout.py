@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, EmailStr, FailFast, Field
 
 
 def checkout_id(shop: str, order_id: str) -> str:
-    """Return the key of a checkout, `"<shop>/<order_id>"`. A shop has no slash in it, so the first one parts the two."""
+    """Return the key of a checkout, `"<shop>/<order_id>"`. A shop has no slash in it: the first one parts the two."""
     return f"{shop}/{order_id}"
 
 
@@ -29,7 +29,10 @@ def _web_address(value: str) -> str:
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie within the years 1 to 9999 in UTC") from None
 
 
 def _as_utc(value: object) -> object:
@@ -85,7 +88,7 @@ class Facts(_Word):
     """What is known of a checkout, as reported. Only given fields are kept."""
 
     customer: Customer | None = None
-    items: Annotated[tuple[Item, ...], Field(max_length=200)] = ()
+    items: Annotated[tuple[Item, ...], FailFast(), Field(max_length=200)] = ()
     total: Amount | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] | None = None
     checkout_url: WebAddress | None = None
@@ -114,7 +117,7 @@ class Checkout(_Report):
     """
 
     customer: Customer
-    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=200)]
+    items: Annotated[tuple[Item, ...], FailFast(), Field(min_length=1, max_length=200)]
     total: Amount
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
     checkout_url: WebAddress
@@ -152,6 +155,17 @@ class MessageState(StrEnum):
     def settled(self) -> bool:
         """Whether nothing will ever be done about this message again."""
         return self in (MessageState.SENT, MessageState.SKIPPED, MessageState.DEAD)
+
+
+class Cause(StrEnum):
+    """Why a message is dead."""
+
+    DEAD_ADDRESS = "dead address"
+    DEAD_MESSAGE = "dead message"
+    ATTEMPTS = "attempts used up"
+    RENDER_ERROR = "render error"
+    LOST = "lost after the dot"
+    INVALID = "invalid document"
 
 
 class _Kept(BaseModel):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from recovery.checkout import MessageState
+from recovery.checkout import Cause, MessageState
 from recovery.schedule import OnAmbiguous, Schedule
 
 LONGEST_BACK_OFF = timedelta(hours=6)
@@ -47,17 +47,6 @@ class Outcome:
     message_id: str | None = None
 
 
-class Cause(StrEnum):
-    """Why a message is dead."""
-
-    DEAD_ADDRESS = "dead address"
-    DEAD_MESSAGE = "dead message"
-    ATTEMPTS = "attempts used up"
-    RENDER_ERROR = "render error"
-    LOST = "lost after the dot"
-    INVALID = "invalid document"
-
-
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What an outcome makes of a message: its state, whether the attempt counts, when to try again, why it is dead."""
@@ -76,8 +65,10 @@ def settle(outcome: Outcome, attempts: int, schedule: Schedule, now: datetime, j
     kind = outcome.kind
     if kind is OutcomeKind.SENT:
         return Settlement(MessageState.SENT, attempts)
-    if kind in (OutcomeKind.UNSENT, OutcomeKind.CONNECTION, OutcomeKind.OUR_FAULT):
+    if kind is OutcomeKind.UNSENT:
         return Settlement(MessageState.WAITING, attempts - 1)
+    if kind in _PAUSES:
+        return Settlement(MessageState.WAITING, attempts - 1, retry_at=now + _PAUSES[kind] * (1 + jitter))
     if kind in _CAUSES:
         return Settlement(MessageState.DEAD, attempts, cause=_CAUSES[kind])
     if kind is OutcomeKind.AMBIGUOUS and schedule.on_ambiguous is OnAmbiguous.SKIP:
@@ -86,6 +77,9 @@ def settle(outcome: Outcome, attempts: int, schedule: Schedule, now: datetime, j
         return Settlement(MessageState.DEAD, attempts, cause=Cause.ATTEMPTS)
     return Settlement(MessageState.WAITING, attempts, retry_at=now + back_off(attempts, schedule.retry_after, jitter))
 
+
+_PAUSES = {OutcomeKind.CONNECTION: timedelta(seconds=1), OutcomeKind.OUR_FAULT: timedelta(minutes=1)}
+"""The breaker stops all messages; these stop one that the relay breaks on, or refuses us, while it takes others."""
 
 _CAUSES = {
     OutcomeKind.DEAD_ADDRESS: Cause.DEAD_ADDRESS,
@@ -96,4 +90,4 @@ _CAUSES = {
 
 def back_off(attempts: int, first: timedelta, jitter: float) -> timedelta:
     """Return how long to wait after the given number of attempts: doubling from `first`, up to half as much again."""
-    return min(first * (1 << (attempts - 1)), LONGEST_BACK_OFF) * (1 + jitter / 2)
+    return min(first * (1 << min(attempts - 1, 20)), LONGEST_BACK_OFF) * (1 + jitter / 2)

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from recovery.checkout import CheckoutState, Message, Past, Status
-from recovery.delivery import Cause, Outcome
+from recovery.checkout import Cause, CheckoutState, Message, Past, Status
+from recovery.delivery import Outcome
 from recovery.schedule import Step
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached or refuses for now; the same call may succeed later, and may be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class DeadLetter:
 class Checkouts(Protocol):
     """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.
 
-    `plan`, `claim` and `complete` return what then holds: see each.
+    `plan`, `claim` and `complete` return what then holds. All raise `StoreUnavailable`.
     """
 
     async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
@@ -139,12 +143,12 @@ class Observer(Protocol):
         """Tell that `count` checkouts were looked at, because of `cause`."""
         ...
 
-    def decided(self, checkout: CheckoutState, decision: str, reason: str) -> None:
-        """Tell what a look decided, where it changed anything."""
+    def decided(self, checkout: str, past: Past) -> None:
+        """Tell what a look or a send came to, where it changed anything."""
         ...
 
-    def completed(self, completion: Completion, outcome: Outcome, due_at: datetime, at: datetime) -> None:
-        """Tell how one attempt ended."""
+    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
+        """Tell how one attempt ended, and how long after its due time."""
         ...
 
     def buried(self, letter: DeadLetter) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from recovery.checkout import CheckoutState, Message, MessageState, Status
+from recovery.checkout import Cause, CheckoutState, Message, MessageState, Status
 
 CONFIRMATION = "confirmation"
 """The name of the message that confirms an order. No step may take it."""
@@ -66,12 +66,17 @@ def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> time
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A message that will not be sent: `skipped` because it is no longer wanted, or `dead` because it cannot be."""
+    """A message that will not be sent: skipped because it is of no use any more, or dead where there is a `cause`."""
 
     step: str
-    state: MessageState
-    reason: str
     due_at: datetime
+    reason: str
+    cause: Cause | None = None
+
+    @property
+    def state(self) -> MessageState:
+        """What the message becomes."""
+        return MessageState.SKIPPED if self.cause is None else MessageState.DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +123,14 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
         message = checkout.messages.get(step.name, Message())
         if message.state.settled:
             continue
-        if reason := _lost(message, schedule):
-            given_up.append(GivenUp(step.name, MessageState.DEAD, reason, due_at))
+        if lost := _lost(message, schedule):
+            given_up.append(GivenUp(step.name, due_at, *lost))
             continue
         send_at = max(due_at, message.retry_at or due_at, _gap_ends(checkout, schedule, step) or due_at)
         if send_at > now:
             return Wait(send_at, f"{step.name} is due then", tuple(given_up))
         if now - due_at > step.max_lateness:
-            given_up.append(GivenUp(step.name, MessageState.SKIPPED, "too late to be of use", due_at))
+            given_up.append(GivenUp(step.name, due_at, "too late to be of use"))
             continue
         return Send(step, due_at, f"{step.name} is due", tuple(given_up))
     return _rest(checkout, schedule, tuple(given_up))
@@ -143,12 +148,12 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
         yield step, checkout.touched_at + step.delay
 
 
-def _lost(message: Message, schedule: Schedule) -> str | None:
+def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
     """Return why a message that was begun must not be begun again, if it must not."""
     if message.state is MessageState.SENDING and schedule.on_ambiguous is OnAmbiguous.SKIP:
-        return "its sender died, and the relay may have taken it"
+        return "its sender died, and the relay may have taken it", Cause.LOST
     if message.attempts >= schedule.max_attempts:
-        return f"all {message.attempts} attempts are used up"
+        return f"all {message.attempts} attempts are used up", Cause.ATTEMPTS
     return None
 
 

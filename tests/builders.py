@@ -1,0 +1,204 @@
+"""Checkouts, schedules and fakes of the ports, for tests."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from recovery import Checkout, CheckoutState, Customer, Item
+from recovery.checkout import Claim, Message, Past, Status
+from recovery.delivery import Outcome, OutcomeKind
+from recovery.ports import Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
+from recovery.schedule import Schedule, Step
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def minutes(count: float) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def step(name: str, delay: timedelta, max_lateness: timedelta = timedelta(hours=1)) -> Step:
+    return Step(name, delay, template=name, subject=f"About {name}", max_lateness=max_lateness)
+
+
+def schedule(**changes: Any) -> Schedule:
+    """Return a schedule of 30 min, 1 day and 3 days, with a confirmation."""
+    defaults: dict[str, Any] = {
+        "steps": (
+            step("reminder-1", minutes(30)),
+            step("reminder-2", timedelta(days=1)),
+            step("reminder-3", timedelta(days=3)),
+        ),
+        "confirmation": step("confirmation", timedelta(0), timedelta(days=1)),
+    }
+    return Schedule(**(defaults | changes))
+
+
+def report(order_id: str = "1", **changes: Any) -> Checkout:
+    """Return a report of a checkout with one lamp in it."""
+    facts: dict[str, Any] = {
+        "customer": Customer(email="ada@example.com", name="Ada"),
+        "items": (Item(name="Lamp", price="12.50", quantity=2),),
+        "total": "25.00",
+        "currency": "EUR",
+        "checkout_url": f"https://shop.example/checkouts/{order_id}",
+    }
+    return Checkout(**({"shop": "shop.example", "order_id": order_id} | facts | changes))
+
+
+def state(order_id: str = "1", **changes: Any) -> CheckoutState:
+    """Return a kept checkout, open and touched at noon."""
+    kept: dict[str, Any] = {
+        "id": f"shop.example/{order_id}",
+        "status": Status.OPEN,
+        "facts": report(order_id).facts(),
+        "opened_at": NOON,
+        "touched_at": NOON,
+        "revision": 1,
+        "next_at": NOON,
+    }
+    return CheckoutState.model_validate(kept | changes)
+
+
+class SetClock:
+    """A clock that stands until it is set."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Store:
+    """The ports Checkouts and Shadows in memory, with the same guards as the real ones."""
+
+    def __init__(self, clock: SetClock, *states: CheckoutState) -> None:
+        self.clock = clock
+        self.kept = {each.id: each for each in states}
+        self.alarms: dict[str, datetime] = {}
+        self.letters: list[DeadLetter] = []
+        self.unavailable = 0
+        """How many calls will fail from now on."""
+
+    def report(self, id_: str, **changes: Any) -> None:
+        """Write as intake does: facts, one revision on, to be looked at now."""
+        kept = self.kept[id_]
+        news = {"revision": kept.revision + 1, "next_at": self.clock.now(), "purge_at": None}
+        self.kept[id_] = kept.model_copy(update=changes | news)
+
+    def due(self) -> list[str]:
+        return [id_ for id_, kept in self.kept.items() if kept.next_at is not None and kept.next_at <= self.clock.now()]
+
+    def _ask(self) -> None:
+        if self.unavailable:
+            self.unavailable -= 1
+            raise StoreUnavailable("the database is having a rest")
+
+    def _unchanged(self, seen: CheckoutState) -> bool:
+        kept = self.kept.get(seen.id)
+        fields = ("status", "revision", "next_at", "claim")
+        return kept is not None and all(getattr(kept, field) == getattr(seen, field) for field in fields)
+
+    async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
+        self._ask()
+        return [self.kept[id_] for id_ in ids if id_ in self.kept], []
+
+    async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
+        self._ask()
+        for plan in plans:
+            if self._unchanged(plan.seen):
+                waits_for_claim = plan.seen.claim and plan.next_at == plan.seen.claim.until
+                self._write(
+                    plan.seen.id,
+                    plan.history,
+                    plan.messages,
+                    status=plan.status,
+                    next_at=plan.next_at,
+                    purge_at=plan.purge_at,
+                    claim=plan.seen.claim if waits_for_claim else None,
+                )
+        return {plan.seen.id: self.kept[plan.seen.id].next_at for plan in plans}
+
+    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+        self._ask()
+        won = set()
+        for claim in claims:
+            if self._unchanged(claim.seen):
+                held = {"token": claim.token, "owner": claim.owner, "until": claim.until}
+                self._write(
+                    claim.seen.id, (), {claim.step.name: claim.message}, claim=Claim(**held), next_at=claim.until
+                )
+                won.add(claim.seen.id)
+        return won
+
+    async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
+        self._ask()
+        for each in completions:
+            id_ = each.claiming.seen.id
+            kept = self.kept[id_]
+            if kept.claim is None or kept.claim.token != each.claiming.token:
+                continue
+            messages = {each.claiming.step.name: each.message}
+            if kept.revision == each.claiming.seen.revision:
+                after = {"status": each.status, "next_at": each.next_at, "purge_at": each.purge_at}
+            else:
+                after = {"next_at": self.clock.now()}
+            self._write(id_, each.history, messages, claim=None, **after)
+        return {each.claiming.seen.id: self.kept[each.claiming.seen.id].next_at for each in completions}
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters += letters
+
+    async def set(self, alarms: Mapping[str, datetime | None]) -> None:
+        for id_, at in alarms.items():
+            if at is None:
+                self.alarms.pop(id_, None)
+            else:
+                self.alarms[id_] = at
+
+    def _write(self, id_: str, history: Sequence[Past], messages: Mapping[str, Message], **changes: Any) -> None:
+        kept = self.kept[id_]
+        merged = {**kept.messages, **messages}
+        self.kept[id_] = kept.model_copy(update={"messages": merged, "history": (*kept.history, *history), **changes})
+
+
+class Relay:
+    """The port Mailer: takes every message, or ends as it was told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, str]] = []
+        self.outcomes: list[Outcome] = []
+        """How the next attempts end; when there are none, as sent."""
+        self.before: Any = None
+        """An async function of the checkout, awaited while the message is on its way."""
+
+    async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+        if self.before is not None:
+            await self.before(checkout)
+        outcome = self.outcomes.pop(0) if self.outcomes else Outcome(OutcomeKind.SENT, "250 2.0.0 taken")
+        if outcome.kind is OutcomeKind.SENT:
+            self.taken.append((checkout.id, step.name))
+        return outcome
+
+
+class Witness:
+    """The port Observer: remembers."""
+
+    def __init__(self) -> None:
+        self.looks: list[tuple[str, int]] = []
+        self.decisions: list[tuple[str, Past]] = []
+        self.attempts: list[tuple[str, Outcome, timedelta]] = []
+        self.letters: list[DeadLetter] = []
+
+    def looked(self, cause: str, count: int) -> None:
+        self.looks.append((cause, count))
+
+    def decided(self, checkout: str, past: Past) -> None:
+        self.decisions.append((checkout, past))
+
+    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
+        self.attempts.append((step, outcome, lateness))
+
+    def buried(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)

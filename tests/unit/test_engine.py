@@ -1,0 +1,305 @@
+"""What the engine does with checkouts, the ports being fakes in memory."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from recovery.checkout import Cause, Claim, Message, MessageState, Status
+from recovery.delivery import Outcome, OutcomeKind
+from recovery.engine import Engine, Limits
+from recovery.ports import StoreUnavailable
+from recovery.schedule import OnAmbiguous
+from tests.builders import NOON, Relay, SetClock, Store, Witness, minutes, schedule, state
+
+DUE = NOON + minutes(30)
+
+
+class Scene:
+    """An engine among fakes."""
+
+    def __init__(self, *states, plan=None, limits=None):
+        self.clock = SetClock()
+        self.store = Store(self.clock, *states)
+        self.relay = Relay()
+        self.witness = Witness()
+        self.engine = Engine(
+            checkouts=self.store,
+            shadows=self.store,
+            mailer=self.relay,
+            clock=self.clock,
+            observer=self.witness,
+            schedule=plan or schedule(),
+            owner="me",
+            limits=limits,
+            jitter=lambda: 0.0,
+        )
+
+    @asynccontextmanager
+    async def running(self):
+        task = asyncio.create_task(self.engine.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+
+    async def look(self, *ids):
+        """Look, and wait until all that was sent is recorded."""
+        await self.engine.look(ids or list(self.store.kept), "test")
+        async with asyncio.timeout(5):
+            while self.engine._in_flight:
+                await asyncio.sleep(0)
+
+    async def look_until_quiet(self):
+        while due := self.store.due():
+            await self.look(*due)
+
+    @property
+    def only(self):
+        (kept,) = self.store.kept.values()
+        return kept
+
+
+async def test_a_look_at_a_new_checkout_sets_its_alarm():
+    """A report is answered by `next_at` and a shadow at the first step's due time, and by a line of history."""
+    async with Scene(state()).running() as scene:
+        await scene.look()
+    assert scene.only.next_at == DUE
+    assert scene.store.alarms == {scene.only.id: DUE}
+    assert scene.only.history[-1].reason == "reminder-1 is due then"
+
+
+async def test_a_due_message_is_sent_recorded_and_followed_by_the_next_alarm():
+    """One look at the due time sends the message, records reply and time, and plans the next step."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        await scene.look()
+    assert scene.relay.taken == [(scene.only.id, "reminder-1")]
+    message = scene.only.messages["reminder-1"]
+    assert (message.state, message.attempts, message.sent_at) == (MessageState.SENT, 1, DUE)
+    assert message.reply == "250 2.0.0 taken"
+    assert scene.only.claim is None
+    assert scene.only.next_at == scene.store.alarms[scene.only.id] == NOON + timedelta(days=1)
+
+
+async def test_many_looks_at_once_send_once():
+    """Looks that overlap meet at the claim: one of them sends."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        await asyncio.gather(*(scene.look() for _ in range(10)))
+    assert len(scene.relay.taken) == 1
+
+
+async def test_a_look_that_changes_nothing_writes_nothing():
+    """A second look at a checkout that waits leaves it as it is, but for a shadow that was gone."""
+    async with Scene(state()).running() as scene:
+        await scene.look()
+        before = scene.only
+        scene.store.alarms.clear()
+        await scene.look()
+    assert scene.only == before
+    assert scene.store.alarms == {before.id: DUE}
+
+
+async def test_an_order_lets_the_checkout_rest_and_drops_its_shadow():
+    """After an order the confirmation goes out and nothing is planned; the document is to be purged some day."""
+    async with Scene(state()).running() as scene:
+        await scene.look()
+        scene.store.report(scene.only.id, status=Status.ORDERED, ordered_at=NOON)
+        await scene.look()
+    assert scene.relay.taken == [(scene.only.id, "confirmation")]
+    assert scene.only.next_at is None
+    assert scene.only.purge_at == NOON + timedelta(days=30)
+    assert scene.store.alarms == {}
+
+
+async def test_an_order_during_a_send_stops_the_next_reminder_and_is_confirmed():
+    """A report that comes while a message is with the relay is not overwritten by its record."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def order(checkout):
+            scene.relay.before = None
+            scene.store.report(checkout.id, status=Status.ORDERED, ordered_at=DUE)
+
+        scene.relay.before = order
+        await scene.look()
+        assert scene.only.messages["reminder-1"].state is MessageState.SENT
+        assert scene.only.status is Status.ORDERED
+        assert scene.only.next_at == DUE, "to be looked at again at once"
+        assert scene.engine.behind.is_set()
+        await scene.look_until_quiet()
+    assert [step for _, step in scene.relay.taken] == ["reminder-1", "confirmation"]
+    assert scene.only.next_at is None
+
+
+async def test_an_order_between_the_look_and_the_claim_wins():
+    """A claim is guarded by the revision it saw, so nothing is sent on stale facts."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        load = scene.store.load
+
+        async def load_then_order(ids):
+            found = await load(ids)
+            scene.store.load = load
+            scene.store.report(scene.only.id, status=Status.ORDERED, ordered_at=DUE)
+            return found
+
+        scene.store.load = load_then_order
+        await scene.look()
+    assert scene.relay.taken == []
+    assert scene.only.status is Status.ORDERED
+
+
+async def test_no_more_is_claimed_than_there_is_room_for():
+    """What finds no room stays due, unclaimed, and the engine says that it is behind."""
+    async with Scene(*(state(str(n)) for n in range(5)), limits=Limits(in_flight=2)).running() as scene:
+        scene.clock.time = DUE
+        gate = asyncio.Event()
+
+        async def hold(_):
+            await gate.wait()
+
+        scene.relay.before = hold
+        await scene.engine.look(list(scene.store.kept), "test")
+        assert sum(kept.claim is not None for kept in scene.store.kept.values()) == 2
+        assert scene.engine.behind.is_set()
+        assert scene.engine.room() == 0
+        gate.set()
+        await scene.engine.wait_for_room()
+        await scene.look_until_quiet()
+    assert sorted(scene.relay.taken) == [(f"shop.example/{n}", "reminder-1") for n in range(5)]
+
+
+async def test_a_transient_refusal_becomes_an_alarm():
+    """Back-off is `next_at` and a shadow; there is no other timer."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.LATER, "450 4.2.0 not now")]
+        await scene.look()
+        assert scene.only.next_at == scene.store.alarms[scene.only.id] == DUE + minutes(5)
+        scene.clock.time = DUE + minutes(5)
+        await scene.look()
+    assert scene.only.messages["reminder-1"].attempts == 2
+    assert len(scene.relay.taken) == 1
+
+
+async def test_a_relay_that_is_down_opens_the_breaker_and_burns_no_attempt():
+    """Connection faults leave every message due; claims stop; when the relay is back all is sent, once."""
+    async with Scene(*(state(str(n)) for n in range(4))).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.CONNECTION, "refused")] * 4
+        await scene.look()
+        assert scene.engine.breaker.fault == "connection: refused"
+        assert scene.engine.room() == 0
+        assert all(kept.messages["reminder-1"].attempts == 0 for kept in scene.store.kept.values())
+        await scene.look()
+        assert scene.relay.taken == []
+        scene.clock.time += timedelta(seconds=1)
+        assert await scene.engine.wait_for_room() == 1, "a probe"
+        await scene.look_until_quiet()
+    assert len(scene.relay.taken) == 4
+    assert scene.engine.breaker.fault is None
+
+
+async def test_a_dead_message_leaves_a_dead_letter_and_the_next_step():
+    """What cannot be sent is kept in plain sight, and does not hold up the next reminder."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, "550 5.1.1 nobody here")]
+        await scene.look()
+    (letter,) = scene.store.letters
+    assert (letter.step, letter.cause, letter.error) == ("reminder-1", Cause.DEAD_ADDRESS, "550 5.1.1 nobody here")
+    assert scene.only.messages["reminder-1"].state is MessageState.DEAD
+    assert scene.only.next_at == NOON + timedelta(days=1)
+
+
+async def test_a_message_whose_sender_died_under_skip_leaves_a_dead_letter():
+    """A lease that ended without a record is a message lost, where the shop would rather skip than write twice."""
+    dead = Claim(token="t", owner="dead", until=DUE)
+    begun = state(claim=dead, next_at=DUE, messages={"reminder-1": Message(state="sending", attempts=1)})
+    async with Scene(begun, plan=schedule(on_ambiguous=OnAmbiguous.SKIP)).running() as scene:
+        scene.clock.time = DUE + minutes(1)
+        await scene.look_until_quiet()
+    assert [letter.cause for letter in scene.store.letters] == [Cause.LOST]
+    assert scene.relay.taken == []
+    assert scene.only.claim is None
+    assert scene.only.next_at == NOON + timedelta(days=1)
+
+
+async def test_what_is_too_late_is_skipped_and_the_next_one_sent():
+    """After an outage the checkout gets the newest reminder that is still of use, and one only."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = NOON + timedelta(days=1, minutes=1)
+        await scene.look_until_quiet()
+    assert [step for _, step in scene.relay.taken] == ["reminder-2"]
+    assert scene.only.messages["reminder-1"].state is MessageState.SKIPPED
+    assert scene.only.messages["reminder-1"].reason == "too late to be of use"
+
+
+async def test_a_record_is_written_once_the_database_is_back():
+    """The relay has the mail and only we know: the record is tried again until it is kept."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def fail(_):
+            scene.store.unavailable = 2
+
+        scene.relay.before = fail
+        await scene.look()
+    assert scene.only.messages["reminder-1"].state is MessageState.SENT
+    assert scene.relay.taken == [(scene.only.id, "reminder-1")]
+
+
+async def test_a_look_during_an_outage_says_so_and_leaves_room():
+    """A claim that fails frees its place, so that nothing is lost of the room."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        load = scene.store.load
+
+        async def load_then_fail(ids):
+            found = await load(ids)
+            scene.store.unavailable = 1
+            return found
+
+        scene.store.load = load_then_fail
+        room = scene.engine.room()
+        with pytest.raises(StoreUnavailable):
+            await scene.engine.look(list(scene.store.kept), "test")
+        assert scene.engine.room() == room
+
+
+async def test_a_mailer_that_raises_costs_an_attempt_and_not_the_daemon():
+    """Whatever happens in a send ends as an outcome of that message."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def explode(_):
+            raise RuntimeError("boom")
+
+        scene.relay.before = explode
+        await scene.look()
+    assert scene.only.messages["reminder-1"].attempts == 1
+    assert "RuntimeError: boom" in scene.only.messages["reminder-1"].reply
+
+
+async def test_stopping_finishes_what_is_with_the_relay():
+    """After a stop nothing is claimed, and what was handed over is recorded."""
+    async with Scene(state("1"), state("2")).running() as scene:
+        scene.clock.time = DUE
+        gate = asyncio.Event()
+
+        async def hold(_):
+            await gate.wait()
+
+        scene.relay.before = hold
+        await scene.engine.look(["shop.example/1"], "test")
+        stopping = asyncio.create_task(scene.engine.stop(grace=5))
+        await asyncio.sleep(0)
+        await scene.engine.look(["shop.example/2"], "test")
+        gate.set()
+        await stopping
+    assert scene.relay.taken == [("shop.example/1", "reminder-1")]
+    assert scene.store.kept["shop.example/1"].messages["reminder-1"].state is MessageState.SENT
+    assert scene.store.kept["shop.example/2"].claim is None

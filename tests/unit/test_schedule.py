@@ -1,0 +1,225 @@
+"""What `decide()` answers, by example and as properties."""
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recovery.checkout import Cause, Claim, Message, MessageState, Status
+from recovery.schedule import CONFIRMATION, OnAmbiguous, Rest, Send, Wait, decide, default_max_lateness
+from tests.builders import NOON, minutes, schedule, state, step
+
+SENT = MessageState.SENT
+
+
+def sent(at_minutes: float) -> Message:
+    return Message(state=SENT, attempts=1, sent_at=NOON + minutes(at_minutes))
+
+
+def test_a_new_checkout_waits_for_its_first_step():
+    """Nothing is sent before the first step is due; the look after next is at that very moment."""
+    decision = decide(state(), schedule(), NOON)
+    assert decision == Wait(NOON + minutes(30), "reminder-1 is due then")
+
+
+def test_a_step_is_sent_at_its_due_time():
+    """At the due time, to the millisecond, the step is due."""
+    decision = decide(state(), schedule(), NOON + minutes(30))
+    assert isinstance(decision, Send)
+    assert (decision.step.name, decision.due_at) == ("reminder-1", NOON + minutes(30))
+
+
+def test_the_next_step_follows_the_last_touch():
+    """An edit moves the timer of what is unsent, and leaves what was sent alone."""
+    touched = state(touched_at=NOON + minutes(60), messages={"reminder-1": sent(30)})
+    assert decide(touched, schedule(), NOON + minutes(60)).until == NOON + minutes(60) + timedelta(days=1)
+
+
+def test_every_step_done_is_finished():
+    """When all steps are sent the checkout rests as finished."""
+    messages = {name: sent(30) for name in ("reminder-1", "reminder-2", "reminder-3")}
+    assert decide(state(messages=messages), schedule(), NOON + timedelta(days=9)).status is Status.FINISHED
+
+
+def test_an_order_is_confirmed_and_nothing_else():
+    """An ordered checkout gets its confirmation, whatever reminder is due, and then rests."""
+    ordered = state(status="ordered", ordered_at=NOON + minutes(31))
+    decision = decide(ordered, schedule(), NOON + minutes(31))
+    assert isinstance(decision, Send)
+    assert decision.step.name == CONFIRMATION
+    confirmed = ordered.model_copy(update={"messages": {CONFIRMATION: sent(31)}})
+    assert decide(confirmed, schedule(), NOON + minutes(32)) == Rest(Status.ORDERED, "ordered: no reminders")
+
+
+def test_a_confirmation_that_is_turned_off_is_not_sent():
+    """Without a confirmation in the schedule an order just rests."""
+    decision = decide(state(status="ordered", ordered_at=NOON), schedule(confirmation=None), NOON)
+    assert isinstance(decision, Rest)
+    assert decision.status is Status.ORDERED
+
+
+def test_an_order_without_an_address_rests_until_one_is_known():
+    """An order whose customer is unknown is not given up: a later report may say who ordered."""
+    decision = decide(state(status="ordered", ordered_at=NOON, facts={}), schedule(), NOON)
+    assert isinstance(decision, Rest)
+    assert not decision.given_up
+
+
+def test_a_step_too_late_gives_way_to_the_next():
+    """Past its usefulness a reminder is skipped with its reason, and the next one is due."""
+    decision = decide(state(), schedule(), NOON + timedelta(days=1, minutes=5))
+    assert isinstance(decision, Send)
+    assert decision.step.name == "reminder-2"
+    assert [(g.step, g.state) for g in decision.given_up] == [("reminder-1", MessageState.SKIPPED)]
+
+
+def test_two_reminders_keep_their_distance():
+    """A reminder that is due within the least gap after the last one waits for the gap to end."""
+    close = schedule(steps=(step("a", minutes(30)), step("b", minutes(40))), min_gap=minutes(20))
+    checkout = state(messages={"a": sent(35)})
+    assert decide(checkout, close, NOON + minutes(41)).until == NOON + minutes(55)
+
+
+def test_a_live_claim_is_waited_for():
+    """While a sender holds the claim everybody else waits for its lease to end."""
+    claim = Claim(token="t", owner="other", until=NOON + minutes(31))
+    checkout = state(claim=claim, messages={"reminder-1": Message(state="sending", attempts=1)})
+    assert decide(checkout, schedule(), NOON + minutes(30)).until == NOON + minutes(31)
+
+
+def test_a_dead_sender_s_message_is_sent_again_or_not_as_the_shop_chose():
+    """When the lease ended without a record, `resend` tries again and `skip` gives the message up for lost."""
+    claim = Claim(token="t", owner="dead", until=NOON + minutes(31))
+    checkout = state(claim=claim, messages={"reminder-1": Message(state="sending", attempts=1)})
+    again = decide(checkout, schedule(), NOON + minutes(32))
+    assert isinstance(again, Send)
+    assert again.step.name == "reminder-1"
+    never = decide(checkout, schedule(on_ambiguous=OnAmbiguous.SKIP), NOON + minutes(32))
+    assert never.given_up[0].cause is Cause.LOST
+    assert isinstance(never, Wait)
+
+
+def test_a_message_that_kills_its_senders_ends_as_dead():
+    """Attempts are counted at the claim, so a poisonous message ends when they are used up."""
+    checkout = state(messages={"reminder-1": Message(state="sending", attempts=5)})
+    assert decide(checkout, schedule(max_attempts=5), NOON + minutes(30)).given_up[0].cause is Cause.ATTEMPTS
+
+
+def test_a_retry_waits_for_its_time():
+    """A refused message is not tried before its back-off is over."""
+    checkout = state(messages={"reminder-1": Message(attempts=1, retry_at=NOON + minutes(36))})
+    assert decide(checkout, schedule(), NOON + minutes(32)).until == NOON + minutes(36)
+
+
+def test_a_changed_schedule_applies_at_the_next_look():
+    """A step added later is due for an open checkout by the new schedule."""
+    longer = schedule(steps=(*schedule().steps, step("last", timedelta(days=7))))
+    messages = {name: sent(30) for name in ("reminder-1", "reminder-2", "reminder-3")}
+    assert decide(state(messages=messages), longer, NOON + timedelta(days=4)).until == NOON + timedelta(days=7)
+
+
+def test_lateness_is_half_way_to_the_next_step_at_most_twelve_hours():
+    """A step is of use until half of the time to the next has passed; the last one for 12 hours."""
+    assert default_max_lateness(minutes(30), minutes(90)) == minutes(30)
+    assert default_max_lateness(timedelta(days=1), timedelta(days=3)) == timedelta(hours=12)
+    assert default_max_lateness(timedelta(days=3), None) == timedelta(hours=12)
+
+
+times = st.integers(-1000, 10_000).map(lambda m: NOON + minutes(m))
+messages = st.builds(
+    Message,
+    state=st.sampled_from(MessageState),
+    attempts=st.integers(0, 6),
+    retry_at=st.none() | times,
+    sent_at=st.none() | times,
+)
+schedules = st.builds(
+    lambda delays, lateness, gap, confirm, ambiguous: schedule(
+        steps=tuple(step(f"s{i}", minutes(d), minutes(lateness)) for i, d in enumerate(sorted(delays))),
+        min_gap=minutes(gap),
+        on_ambiguous=ambiguous,
+        **({} if confirm else {"confirmation": None}),
+    ),
+    st.sets(st.integers(0, 5000), max_size=4),
+    st.integers(0, 2000),
+    st.integers(0, 500),
+    st.booleans(),
+    st.sampled_from(OnAmbiguous),
+)
+states = st.builds(
+    lambda status, touched, kept, claim, facts: state(
+        status=status,
+        touched_at=touched,
+        ordered_at=touched if status == "ordered" else None,
+        messages=kept,
+        claim=Claim(token="t", owner="o", until=claim) if claim else None,
+        **({} if facts else {"facts": {}}),
+    ),
+    st.sampled_from(Status),
+    times,
+    st.dictionaries(st.sampled_from(["s0", "s1", "s2", "s3", CONFIRMATION]), messages, max_size=5),
+    st.none() | times,
+    st.booleans(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(states, schedules, times)
+def test_never_before_it_is_due_never_after_an_order_never_twice(checkout, plan, now):
+    """Whatever is kept, a send is due, is of the right kind for the status, and was not settled before."""
+    decision = decide(checkout, plan, now)
+    if not isinstance(decision, Send):
+        return
+    name = decision.step.name
+    message = checkout.messages.get(name, Message())
+    assert decision.due_at <= now <= decision.due_at + decision.step.max_lateness
+    assert message.retry_at is None or message.retry_at <= now
+    assert not message.state.settled
+    assert message.attempts < plan.max_attempts
+    assert checkout.claim is None or checkout.claim.until <= now
+    assert checkout.status is not Status.CANCELLED
+    assert (name == CONFIRMATION) == (checkout.status is Status.ORDERED)
+    if name != CONFIRMATION:
+        others = [m.sent_at for key, m in checkout.messages.items() if m.sent_at and key != CONFIRMATION]
+        assert all(now - at >= plan.min_gap for at in others)
+
+
+@settings(max_examples=150, deadline=None)
+@given(states, schedules, times)
+def test_always_one_more_look_while_something_is_left_to_do(checkout, plan, now):
+    """A rest means that nothing is left; a wait is for a time to come; and waiting it out makes progress."""
+    decision = decide(checkout, plan, now)
+    given_up = {each.step for each in decision.given_up}
+    if isinstance(decision, Rest):
+        left = {s.name for s in plan.steps} if checkout.status in (Status.OPEN, Status.FINISHED) else set()
+        if checkout.status is Status.ORDERED and plan.confirmation and checkout.facts.customer:
+            left = {CONFIRMATION}
+        settled = {name for name, message in checkout.messages.items() if message.state.settled}
+        assert left <= settled | given_up
+    elif isinstance(decision, Wait):
+        assert decision.until > now
+        later = decide(checkout, plan, decision.until)
+        assert not isinstance(later, Wait) or later.until > decision.until
+
+
+@settings(max_examples=100, deadline=None)
+@given(states, schedules, times)
+def test_looking_again_and_again_comes_to_rest(checkout, plan, now):
+    """Carrying out each decision in turn ends in a rest after finitely many looks, each message sent at most once."""
+    sent_steps = []
+    for _ in range(40):
+        decision = decide(checkout, plan, now)
+        changes = dict(checkout.messages)
+        for each in decision.given_up:
+            changes[each.step] = changes.get(each.step, Message()).model_copy(update={"state": each.state})
+        if isinstance(decision, Rest):
+            break
+        if isinstance(decision, Wait):
+            now = decision.until
+        else:
+            sent_steps.append(decision.step.name)
+            changes[decision.step.name] = Message(state=SENT, sent_at=now)
+        checkout = checkout.model_copy(update={"messages": changes})
+    else:
+        raise AssertionError("it never comes to rest")
+    assert len(sent_steps) == len(set(sent_steps))
