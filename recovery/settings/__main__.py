@@ -1,0 +1,7 @@
+"""Write the configuration file that documents every setting: `python -m recovery.settings > config/recovery.toml`."""
+
+import sys
+
+from recovery.settings.document import document
+
+sys.stdout.write(document())

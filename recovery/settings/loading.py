@@ -1,0 +1,143 @@
+"""Settings as a whole: read in order of precedence, checked, or refused in plain sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from recovery.schedule import Schedule
+from recovery.settings.durations import format_duration
+from recovery.settings.kinds import broken
+from recovery.settings.names import Setting, settings_of, suggestion
+from recovery.settings.reminders import ConfirmationSettings, ScheduleSettings, StepSettings, schedule_of
+from recovery.settings.sections import (
+    DaemonSettings,
+    HttpSettings,
+    LogSettings,
+    MailSettings,
+    MongoDBSettings,
+    ShopifySettings,
+    SmtpSettings,
+)
+from recovery.settings.sources import SettingsError, Source, environment, sources, unknown
+
+
+class Settings(BaseSettings):
+    """All settings: arguments over the environment over files with secrets over the configuration file over defaults.
+
+    `load_settings` reads them and tells what is wrong; making one directly raises pydantic's `ValidationError`.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    mongodb: MongoDBSettings = MongoDBSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    mail: MailSettings = MailSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    confirmation: ConfirmationSettings = ConfirmationSettings()
+    http: HttpSettings = HttpSettings()
+    shopify: ShopifySettings = ShopifySettings()
+    daemon: DaemonSettings = DaemonSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the parent calls it by name
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of the settings, the one that wins first."""
+        found = sources(environment(), settings_of(cls))
+        return init_settings, *(InitSettingsSource(settings_cls, source.values) for source in found)
+
+    @model_validator(mode="after")
+    def _lease_outlives_the_relay(self) -> Self:
+        if self.schedule.lease < 2 * self.smtp.timeout:
+            least = format_duration(2 * self.smtp.timeout)
+            raise broken(f"must be at least {least}, twice smtp.timeout", "schedule", "lease")
+        return self
+
+    def to_schedule(self) -> Schedule:
+        """Return the schedule that `decide` works by."""
+        return schedule_of(self.schedule, self.confirmation)
+
+
+def load_settings(**overrides: Mapping[str, Any]) -> Settings:
+    """Return the settings, with these sections' values above all others: `load_settings(smtp={"port": 2525})`.
+
+    Raises `SettingsError`, with a sentence for everything that is wrong.
+    """
+    settings = settings_of(Settings)
+    variables = environment()
+    problems = unknown(variables, settings)
+    loaded = None
+    try:
+        loaded = Settings(**overrides)  # type: ignore[arg-type]
+    except SettingsError as exc:
+        problems += exc.problems
+    except ValidationError as exc:
+        given = [Source("given as an argument", dict(overrides)), *sources(variables, settings)]
+        problems += [_sentence(error, settings, given) for error in exc.errors()]
+    # Raised out here so that no exception with a value in it hangs on to this one.
+    if problems or loaded is None:
+        raise SettingsError(problems)
+    return loaded
+
+
+def _sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[Source]) -> str:
+    """Return what is wrong, told of the setting by both its names, and where its value comes from."""
+    path = error["loc"]
+    name = _dotted(path)
+    setting = next((s for s in settings if path[:2] == (s.section, s.key)), None)
+    origin = next((source.origin for source in given if _holds(source.values, path)), None)
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting{suggestion(name, _neighbours(path, settings))} ({origin})"
+    notes = [setting.variable] if setting else []
+    notes += [origin] if origin else []
+    return f"{name} ({', '.join(notes)}): {_fault(error)}" if notes else f"{name}: {_fault(error)}"
+
+
+def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[str]:
+    """Return what an unknown name at this depth may have been meant to be."""
+    match len(path):
+        case 1:
+            return list(Settings.model_fields)
+        case 2:
+            return [setting.name for setting in settings]
+        case _:  # steps are the only tables within sections
+            return [_dotted([*path[:-1], key]) for key in StepSettings.model_fields]
+
+
+def _dotted(path: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _holds(values: Any, path: Sequence[int | str]) -> bool:
+    for part in path[:2]:
+        if not isinstance(values, Mapping) or part not in values:
+            return False
+        values = values[part]
+    return True
+
+
+def _fault(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "model_type":
+            return "must be a table of settings"
+        case "tuple_type":
+            return "must be a list"
+        case "missing":
+            return "must be given"
+        case "path_not_file":
+            return "must be a file that is there"
+        case "path_not_directory":
+            return "must be a folder that is there"
+        case _:
+            return error["msg"].removeprefix("Input ")

@@ -1,0 +1,56 @@
+"""What each setting is called: `smtp.port` in the file, `RECOVERY_SMTP__PORT` in the environment."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr
+
+PREFIX = "RECOVERY_"
+CONFIG = f"{PREFIX}CONFIG"
+"""The variable that names the configuration file. It is not a setting: it says where settings are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: the section it is in, its key there, and whether its value must not be shown."""
+
+    section: str
+    key: str
+    secret: bool
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration file, and in the code."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"{PREFIX}{self.section}__{self.key}".upper()
+
+    @property
+    def file_variable(self) -> str:
+        """The variable that names a file with its value, where it is a secret."""
+        return f"{self.variable}_FILE"
+
+
+def settings_of(model: type[BaseModel]) -> list[Setting]:
+    """Return all settings of a model of sections."""
+    return [
+        Setting(section, key, _mentions_secret(field.annotation))
+        for section, sections_field in model.model_fields.items()
+        if isinstance(sections_field.annotation, type)
+        for key, field in sections_field.annotation.model_fields.items()
+    ]
+
+
+def _mentions_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_mentions_secret(argument) for argument in get_args(annotation))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that says what `name` may have been meant to be, if anything is near."""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,124 @@
+"""Where settings come from: the environment, files with secrets, the configuration file.
+
+Each source gives values as the configuration file would, `{section: {key: value}}`. The environment is read here, and
+not by pydantic-settings, so that a name which is no setting is noticed: there it would be passed over in silence.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recovery.settings.names import CONFIG, PREFIX, Setting, suggestion
+
+DEFAULT_CONFIG = Path("config/recovery.toml")
+"""The configuration file, below the working directory, where none is named."""
+
+# Kubernetes tells every container of every service; with one called "recovery" those names begin like ours.
+_SERVICE_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)\Z|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?\Z")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
+
+Values = dict[str, Any]
+
+
+class SettingsError(Exception):
+    """The settings are wrong. The message is one sentence a line, each naming a setting; no value of a secret."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Some values, and where they come from, in words that follow the name of a setting."""
+
+    origin: str
+    values: Values
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that are meant for Recovery, by their names in upper case."""
+    given = {name.upper(): value for name, value in os.environ.items()}  # noqa: TID251 - this is its one home
+    return {
+        name: value
+        for name, value in given.items()
+        if name.startswith(PREFIX)
+        and not _SERVICE_NAME.search(name.removeprefix(PREFIX[:-1]))
+        and not _SERVICE_ADDRESS.fullmatch(value)
+    }
+
+
+def unknown(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[str]:
+    """Return a sentence for each variable that is meant for Recovery and is nothing that Recovery knows."""
+    known = [CONFIG, *(s.variable for s in settings), *(s.file_variable for s in settings if s.secret)]
+    return [
+        f"{name}: there is no such setting{suggestion(name, known)}" for name in sorted(variables) if name not in known
+    ]
+
+
+def sources(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[Source]:
+    """Return all sources, the one that wins first. An empty variable counts as not given.
+
+    Raises `SettingsError` for files that cannot be read.
+    """
+    variables = {name: value for name, value in variables.items() if value}
+    found = [
+        Source(
+            "set in the environment", _nested({s: variables[s.variable] for s in settings if s.variable in variables})
+        ),
+        Source("read from its file", _nested(_secrets(variables, settings))),
+    ]
+    path = _config_file(variables)
+    if path is not None:
+        found.append(Source(f"set in {path}", _toml(path)))
+    return found
+
+
+def _nested(values: Mapping[Setting, str]) -> Values:
+    nested: Values = {}
+    for setting, value in values.items():
+        nested.setdefault(setting.section, {})[setting.key] = value
+    return nested
+
+
+def _secrets(variables: Mapping[str, str], settings: Sequence[Setting]) -> dict[Setting, str]:
+    """Read the secrets that are given as files, the way containers get them: `RECOVERY_SMTP__PASSWORD_FILE`."""
+    secrets = {}
+    problems = []
+    for setting in settings:
+        path = variables.get(setting.file_variable) if setting.secret else None
+        if path is None:
+            continue
+        try:
+            secrets[setting] = Path(path).read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as exc:
+            problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: {_why(exc)}")
+            continue
+        if not secrets[setting]:
+            problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: it is empty")
+    if problems:
+        raise SettingsError(problems)
+    return secrets
+
+
+def _config_file(variables: Mapping[str, str]) -> Path | None:
+    if CONFIG in variables:
+        return Path(variables[CONFIG])
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
+def _toml(path: Path) -> Values:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError([f"the configuration file {path} ({CONFIG}) cannot be read: {_why(exc)}"]) from None
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError([f"the configuration file {path} ({CONFIG}) is not TOML: {exc}"]) from None
+
+
+def _why(exc: OSError | UnicodeDecodeError) -> str:
+    return (exc.strerror or "it failed") if isinstance(exc, OSError) else "it is not UTF-8 text"

@@ -1,0 +1,526 @@
+"""Settings: where they come from, what is refused and in which words, and that the documents tell the truth."""
+
+import json
+import os
+import re
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.settings import Settings, SettingsError, document, load_settings
+from recovery.settings.names import settings_of
+
+ROOT = Path(__file__).parents[2]
+SECRET = "hunter2-and-more"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """Nothing of the developer's own settings gets into a test."""
+    for name in os.environ:
+        if name.upper().startswith("RECOVERY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    """Set variables, by name or as NAME=value lines."""
+
+    def set_(lines="", **variables):
+        for name, value in [line.split("=", 1) for line in lines.splitlines()] + list(variables.items()):
+            monkeypatch.setenv(name, value)
+
+    return set_
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write the configuration file where it is looked for."""
+
+    def write(text):
+        path = tmp_path / "config" / "recovery.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    return write
+
+
+def refused(**overrides):
+    """Return the sentences that the settings are refused with."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**overrides)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return list(caught.value.problems)
+
+
+def steps(*delays):
+    return [{"name": f"step-{i}", "delay": delay, "subject": "Hello"} for i, delay in enumerate(delays)]
+
+
+class TestPrecedence:
+    """Of two values, the nearer one counts."""
+
+    def test_defaults_stand_alone(self):
+        """Without file, environment and arguments, the defaults are settings that start."""
+        assert load_settings() == Settings()
+        assert load_settings().smtp.port == 1025
+
+    def test_file_over_default(self, config):
+        """The configuration file below the working directory wins over the defaults, key by key."""
+        config("[smtp]\nport = 2525")
+        assert load_settings().smtp.port == 2525
+        assert load_settings().smtp.host == "127.0.0.1"
+
+    def test_secret_file_over_file(self, config, environ, tmp_path):
+        """A file with a secret wins over the configuration file."""
+        config('[shopify]\nwebhook_secret = "from the toml"')
+        (tmp_path / "secret").write_text(SECRET)
+        environ(RECOVERY_SHOPIFY__WEBHOOK_SECRET_FILE="secret")
+        assert load_settings().shopify.webhook_secret.get_secret_value() == SECRET
+
+    def test_environment_over_secret_file(self, environ, tmp_path):
+        """A variable wins over the file with the secret."""
+        (tmp_path / "secret").write_text("from the file")
+        environ(RECOVERY_SHOPIFY__WEBHOOK_SECRET=SECRET, RECOVERY_SHOPIFY__WEBHOOK_SECRET_FILE="secret")
+        assert load_settings().shopify.webhook_secret.get_secret_value() == SECRET
+
+    def test_environment_over_file(self, config, environ):
+        """The environment wins over the configuration file and leaves the rest of the section as it is."""
+        config('[smtp]\nport = 2525\nhost = "mail.example.com"')
+        environ(RECOVERY_SMTP__PORT="587")
+        assert (load_settings().smtp.host, load_settings().smtp.port) == ("mail.example.com", 587)
+
+    def test_arguments_over_environment(self, environ):
+        """Arguments win over all, and leave the rest of the section as it is."""
+        environ(RECOVERY_SMTP__PORT="587", RECOVERY_SMTP__HOST="mail.example.com")
+        smtp = load_settings(smtp={"port": 2525}).smtp
+        assert (smtp.host, smtp.port) == ("mail.example.com", 2525)
+
+    def test_named_file(self, config, environ, tmp_path):
+        """RECOVERY_CONFIG names the configuration file, and the usual one is then not read."""
+        config("[smtp]\nport = 2525")
+        (tmp_path / "other.toml").write_text('[smtp]\nhost = "mail.example.com"')
+        environ(RECOVERY_CONFIG="other.toml")
+        smtp = load_settings().smtp
+        assert (smtp.host, smtp.port) == ("mail.example.com", 1025)
+
+    def test_empty_variable(self, config, environ):
+        """An empty variable counts as not given."""
+        config("[smtp]\nport = 2525")
+        environ(RECOVERY_SMTP__PORT="", RECOVERY_CONFIG="", RECOVERY_SMTP__PASSWORD_FILE="")
+        assert load_settings().smtp.port == 2525
+
+    def test_steps_from_the_environment(self, environ):
+        """Steps given as JSON replace the list as a whole."""
+        environ(RECOVERY_SCHEDULE__STEPS=json.dumps(steps("1h")), RECOVERY_SCHEDULE__MIN_GAP="30m")
+        assert [step.name for step in load_settings().schedule.steps] == ["step-0"]
+
+    def test_switches(self, environ):
+        """Booleans are read from text."""
+        environ(RECOVERY_HTTP__ENABLED="false", RECOVERY_DAEMON__EXPIRER="no")
+        loaded = load_settings()
+        assert not loaded.http.enabled
+        assert not loaded.daemon.expirer
+
+
+class TestSecrets:
+    """Secrets come from files too, and never show."""
+
+    def test_line_end_is_no_part(self, environ, tmp_path):
+        """The line end at the end of a secret's file is not part of the secret; spaces are."""
+        (tmp_path / "secret").write_text(f" {SECRET}\r\n")
+        environ(RECOVERY_SMTP__PASSWORD_FILE="secret", RECOVERY_SMTP__USERNAME="shop")
+        assert load_settings().smtp.password.get_secret_value() == f" {SECRET}"
+
+    @pytest.mark.parametrize("given", ["one,two", " one , two ,", "one\ntwo\n", '["one", "two"]'])
+    def test_keys(self, environ, given, tmp_path):
+        """API keys are a list by commas, by lines or in JSON, in a variable and in a file alike."""
+        (tmp_path / "keys").write_text(given)
+        environ(RECOVERY_HTTP__API_KEYS=given)
+        from_variable = load_settings().http.api_keys
+        environ(RECOVERY_HTTP__API_KEYS="", RECOVERY_HTTP__API_KEYS_FILE="keys")
+        assert load_settings().http.api_keys == from_variable
+        assert [key.get_secret_value() for key in from_variable] == ["one", "two"]
+
+    def test_missing_files(self, environ):
+        """Every secret whose file cannot be read gets a sentence."""
+        environ(RECOVERY_SMTP__PASSWORD_FILE="nowhere", RECOVERY_MONGODB__URI_FILE="nowhere")
+        assert refused() == [
+            "mongodb.uri (RECOVERY_MONGODB__URI_FILE): cannot read nowhere: No such file or directory",
+            "smtp.password (RECOVERY_SMTP__PASSWORD_FILE): cannot read nowhere: No such file or directory",
+        ]
+
+    @pytest.mark.parametrize(("content", "fault"), [(b"\n", "it is empty"), (b"\xff", "it is not UTF-8 text")])
+    def test_useless_files(self, environ, tmp_path, content, fault):
+        """A secret's file that is empty or no text is refused."""
+        (tmp_path / "secret").write_bytes(content)
+        environ(RECOVERY_SMTP__PASSWORD_FILE="secret")
+        assert refused() == [f"smtp.password (RECOVERY_SMTP__PASSWORD_FILE): cannot read secret: {fault}"]
+
+    def test_only_secrets_have_files(self, environ):
+        """A setting that is no secret is not read from a file."""
+        environ(RECOVERY_SMTP__PORT_FILE="port")
+        [problem] = refused()
+        assert problem.startswith("RECOVERY_SMTP__PORT_FILE: there is no such setting")
+
+    def test_never_shown(self, environ):
+        """No secret is shown in the repr or the dump of settings."""
+        environ(
+            RECOVERY_MONGODB__URI=f"mongodb://u:{SECRET}@db.example.com/",
+            RECOVERY_SMTP__PASSWORD=SECRET,
+            RECOVERY_SMTP__USERNAME="shop",
+            RECOVERY_HTTP__API_KEYS=f"{SECRET},{SECRET}",
+            RECOVERY_SHOPIFY__WEBHOOK_SECRET=SECRET,
+        )
+        loaded = load_settings()
+        assert SECRET not in repr(loaded) + str(loaded) + loaded.model_dump_json()
+
+    @pytest.mark.parametrize("given", [SECRET, f'["{SECRET}"', f'["{SECRET} "]', f"[[{SECRET!r}]]", f'[["{SECRET}"]]'])
+    def test_never_told_in_errors(self, environ, given):
+        """No secret is told in an error, however wrong it is, nor in the exception that pydantic would raise."""
+        environ(RECOVERY_MONGODB__URI=given, RECOVERY_HTTP__API_KEYS=given)
+        assert SECRET not in "".join(refused(shopify={"webhook_secret": [SECRET]}, smtp={"password": {"x": SECRET}}))
+        with pytest.raises(ValueError, match="mongodb") as caught:
+            Settings()
+        assert SECRET not in str(caught.value)
+
+
+class TestNames:
+    """A name that is no setting is not passed over."""
+
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("RECOVERY_SMTP_PORT", "; did you mean RECOVERY_SMTP__PORT?"),
+            ("RECOVERY_SMTP__PROT", "; did you mean RECOVERY_SMTP__PORT?"),
+            ("RECOVERY_MONGODB_URI", "; did you mean RECOVERY_MONGODB__URI?"),
+            ("RECOVERY_CONFG", "; did you mean RECOVERY_CONFIG?"),
+            ("RECOVERY_SMTP__PASSWORD_FIEL", "; did you mean RECOVERY_SMTP__PASSWORD_FILE?"),
+            ("recovery_smtp", ""),
+            ("RECOVERY_QQQQQQQQQQQQQQQQQQQQ", ""),
+        ],
+    )
+    def test_unknown_variable(self, environ, name, meant):
+        """A variable with our prefix that is no setting is refused, with the nearest name."""
+        environ(**{name: "7"})
+        [problem] = refused()
+        assert problem.startswith(f"{name.upper()}: there is no such setting")
+        assert meant in problem
+
+    def test_any_case(self, environ):
+        """Variables are read in any case, since one in lower case would otherwise be passed over in silence."""
+        environ(recovery_smtp__port="587")
+        assert load_settings().smtp.port == 587
+
+    def test_kubernetes(self, environ):
+        """What Kubernetes tells a container of services whose names begin like ours is neither setting nor error."""
+        environ(
+            "RECOVERY_SERVICE_HOST=10.0.0.1\nRECOVERY_SERVICE_PORT=8080\nRECOVERY_SERVICE_PORT_HTTP=8080\n"
+            "RECOVERY_PORT=tcp://10.0.0.1:8080\nRECOVERY_PORT_8080_TCP=tcp://10.0.0.1:8080\n"
+            "RECOVERY_PORT_8080_TCP_PROTO=tcp\nRECOVERY_PORT_8080_TCP_PORT=8080\nRECOVERY_PORT_8080_TCP_ADDR=10.0.0.1\n"
+            "RECOVERY_API_SERVICE_HOST=10.0.0.2\nRECOVERY_API_PORT=tcp://10.0.0.2:80"
+        )
+        assert load_settings() == Settings()
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("[smtp]\nprot = 1", "smtp.prot: there is no such setting; did you mean smtp.port?"),
+            ("[stmp]\nport = 1", "stmp: there is no such setting; did you mean smtp?"),
+            (
+                '[[schedule.steps]]\nname = "a"\ndelay = "1h"\nsubjct = ""\nsubject = "b"',
+                "schedule.steps[0].subjct: there is no such setting; did you mean schedule.steps[0].subject?",
+            ),
+        ],
+    )
+    def test_unknown_key(self, config, text, problem):
+        """A key of the configuration file that is no setting is refused, with the nearest name."""
+        config(text)
+        assert refused() == [f"{problem} (set in config/recovery.toml)"]
+
+    def test_all_at_once(self, environ):
+        """Unknown names and wrong values are told together."""
+        environ(RECOVERY_SMTP_PORT="587", RECOVERY_SMTP__PORT="x", RECOVERY_LOG__LEVEL="loud")
+        assert [problem.split(" ")[0] for problem in refused()] == ["RECOVERY_SMTP_PORT:", "smtp.port", "log.level"]
+
+
+class TestConfigFile:
+    """A configuration file that cannot be read is refused."""
+
+    def test_named_but_missing(self, environ):
+        """A configuration file that is named and not there stops the start."""
+        environ(RECOVERY_CONFIG="nowhere.toml")
+        assert refused() == [
+            "the configuration file nowhere.toml (RECOVERY_CONFIG) cannot be read: No such file or directory"
+        ]
+
+    def test_not_toml(self, config):
+        """A configuration file that is not TOML is refused with the line and column."""
+        config("[smtp]\nport 1")
+        [problem] = refused()
+        assert problem.startswith("the configuration file config/recovery.toml (RECOVERY_CONFIG) is not TOML: ")
+        assert "line 2, column" in problem
+
+    def test_not_text(self, tmp_path, config):
+        """A configuration file that is not UTF-8 is refused."""
+        config("")
+        (tmp_path / "config" / "recovery.toml").write_bytes(b'[smtp]\nhost = "\xff"')
+        assert refused()[0].endswith("cannot be read: it is not UTF-8 text")
+
+    def test_not_a_table(self, config):
+        """A section that is no table is refused in words that name it."""
+        config("smtp = 25")
+        assert refused() == ["smtp (set in config/recovery.toml): must be a table of settings"]
+
+
+RULES = [
+    ({"mongodb": {"uri": "localhost"}}, "mongodb.uri", "must begin with mongodb:// or mongodb+srv://"),
+    ({"mongodb": {"database": "a.b"}}, "mongodb.database", "must be up to 63 letters, digits, _ or -"),
+    ({"smtp": {"host": "mail:25"}}, "smtp.host", "must be the name or address of a host, without a port"),
+    ({"smtp": {"port": 0}}, "smtp.port", "should be greater than or equal to 1"),
+    ({"smtp": {"port": 65536}}, "smtp.port", "should be less than or equal to 65535"),
+    ({"smtp": {"tls": "maybe"}}, "smtp.tls", "should be 'none', 'starttls' or 'implicit'"),
+    ({"smtp": {"username": "shop"}}, "smtp.password", "must be given where smtp.username is"),
+    ({"smtp": {"password": SECRET}}, "smtp.username", "must be given where smtp.password is"),
+    (
+        {"smtp": {"username": "shop", "password": SECRET, "host": "mail.example.com"}},
+        "smtp.tls",
+        "must be starttls or implicit, or the password would cross the network in the clear",
+    ),
+    ({"smtp": {"ca_file": "nowhere.pem"}}, "smtp.ca_file", "must be a file that is there"),
+    ({"smtp": {"timeout": "0s"}}, "smtp.timeout", "must be longer than 0s"),
+    ({"smtp": {"local_hostname": "a\r\nb"}}, "smtp.local_hostname", "must be a host name, or an address in []"),
+    ({"mail": {"sender": "Shop"}}, "mail.sender", "must be an address like Shop <shop@example.com>"),
+    ({"mail": {"sender": "A <a@example.com>\r\nBcc: b@example.com"}}, "mail.sender", "must be an address like"),
+    ({"mail": {"sender": "läden@example.com"}}, "mail.sender", "must be an address like"),
+    ({"mail": {"reply_to": "a@b@c"}}, "mail.reply_to", "must be an address like Shop <shop@example.com>"),
+    ({"mail": {"message_id_domain": "a b"}}, "mail.message_id_domain", "must be a domain like example.com"),
+    ({"mail": {"templates": "nowhere"}}, "mail.templates", "must be a folder that is there"),
+    ({"schedule": {"steps": "x"}}, "schedule.steps", "must be JSON where it is given as text"),
+    ({"schedule": {"steps": [{"name": "a", "subject": "b"}]}}, "schedule.steps[0].delay", "must be given"),
+    ({"schedule": {"steps": "5"}}, "schedule.steps", "must be a list"),
+    ({"schedule": {"steps": ["x"]}}, "schedule.steps[0]", "must be a table of settings"),
+    (
+        {"schedule": {"steps": [{"name": "A", "delay": "1h", "subject": "b"}]}},
+        "schedule.steps[0].name",
+        "must be a lower-case letter, then up to 39 lower-case letters, digits, _ or -",
+    ),
+    (
+        {"schedule": {"steps": [{"name": "a", "delay": "1h", "subject": "b\nBcc: c"}]}},
+        "schedule.steps[0].subject",
+        "must be one line of text",
+    ),
+    (
+        {"schedule": {"steps": [{"name": CONFIRMATION, "delay": "1h", "subject": "b"}]}},
+        "schedule.steps",
+        "no step may be called confirmation: that is the mail that confirms an order",
+    ),
+    (
+        {"schedule": {"steps": [*steps("1h"), *steps("2h")], "min_gap": "0s"}},
+        "schedule.steps",
+        "no two steps may have the same name, step-0",
+    ),
+    (
+        {"schedule": {"steps": steps("60m", "1h")}},
+        "schedule.steps",
+        "step-0 and step-1 must not have the same delay, 1h",
+    ),
+    (
+        {"schedule": {"steps": steps("10s", "20s", "30s")}},
+        "schedule.min_gap",
+        "must be shorter: step-1, due 10s after step-0, would have to wait for longer than it may be late, and never be"
+        " sent",
+    ),
+    ({"schedule": {"on_ambiguous": "ask"}}, "schedule.on_ambiguous", "should be 'resend' or 'skip'"),
+    ({"schedule": {"max_attempts": 0}}, "schedule.max_attempts", "should be greater than or equal to 1"),
+    (
+        {"schedule": {"retention": "3d 12h"}},
+        "schedule.retention",
+        "must be longer than the 3d 12h that the last step may take, or a checkout would be gone before it is written"
+        " about",
+    ),
+    ({"schedule": {"lease": "39s 999ms"}}, "schedule.lease", "must be at least 40s, twice smtp.timeout"),
+    ({"smtp": {"timeout": "31s"}}, "schedule.lease", "must be at least 1m 2s, twice smtp.timeout"),
+    ({"confirmation": {"template": "../x"}}, "confirmation.template", "must be the name of a template"),
+    (
+        {"http": {"host": "0.0.0.0"}},
+        "http.host",
+        "must be a loopback address such as 127.0.0.1 while there are no http.api_keys, or anybody could report orders"
+        " and read addresses",
+    ),
+    ({"http": {"api_keys": ["a b"]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
+    ({"http": {"api_keys": [""]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
+    ({"daemon": {"name": "a b"}}, "daemon.name", "must be up to 100 letters, digits, . _ : or -"),
+    ({"daemon": {"heartbeat": "4s"}}, "daemon.heartbeat_expiry", "must be at least 12s, three times daemon.heartbeat"),
+    ({"daemon": {"hand_over_within": "1s"}}, "daemon.hand_over_within", "must be shorter than 1s"),
+    ({"daemon": {"in_flight": 0}}, "daemon.in_flight", "should be greater than or equal to 1"),
+    ({"log": {"format": "xml"}}, "log.format", "should be 'auto', 'json' or 'text'"),
+]
+
+
+class TestRules:
+    """A wrong value stops the start with a sentence."""
+
+    @pytest.mark.parametrize(("given", "name", "fault"), RULES)
+    def test_sentences(self, given, name, fault):
+        """A wrong setting is refused with one sentence that names it both ways."""
+        [problem] = refused(**given)
+        variable = "RECOVERY_" + re.sub(r"\[.*", "", name).replace(".", "__").upper()
+        assert problem.startswith(
+            (f"{name} ({variable}): {fault}", f"{name} ({variable}, given as an argument): {fault}")
+        )
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"http": {"host": "::1"}},
+            {"http": {"host": "127.1.2.3"}},
+            {"http": {"host": "localhost"}},
+            {"http": {"host": "0.0.0.0", "api_keys": ["key"]}},
+            {"http": {"host": "0.0.0.0", "enabled": False}},
+            {"http": {"port": 0}},
+            {"smtp": {"username": "shop", "password": SECRET}},
+            {"smtp": {"username": "shop", "password": SECRET, "host": "mail.example.com", "tls": "starttls"}},
+            {"smtp": {"local_hostname": "[192.0.2.1]"}},
+            {"mail": {"sender": "shop@intranet", "reply_to": "", "message_id_domain": "lämpchen.example"}},
+            {"schedule": {"steps": []}},
+            {"schedule": {"steps": steps("10s", "20s", "30s"), "min_gap": "0s"}},
+            {"schedule": {"retention": "3d 12h 1ms", "lease": "40s"}},
+            {"daemon": {"heartbeat": "3s", "heartbeat_expiry": "9s", "hand_over_within": "999ms"}},
+        ],
+    )
+    def test_allowed(self, given):
+        """What stays within the rules is taken."""
+        load_settings(**given)
+
+    @pytest.mark.parametrize(
+        ("section", "key"), [("smtp", "username"), ("smtp", "ca_file"), ("mail", "templates"), ("daemon", "name")]
+    )
+    def test_empty_text_is_nothing(self, section, key):
+        """An empty text stands for nothing where a setting need not be given."""
+        assert getattr(getattr(load_settings(**{section: {key: ""}}), section), key) is None
+
+    @pytest.mark.parametrize("name", ["Lämpchen & Söhne", '"Lämpchen & Söhne"', "Shop, Ltd."])
+    def test_names_of_shops(self, name):
+        """A shop may be called what it is called; the quotes that a header needs are added where they are missing."""
+        sender = load_settings(mail={"sender": f"{name} <shop@example.com>"}).mail.sender
+        assert sender == f'"{name.strip(chr(34))}" <shop@example.com>'
+
+    def test_where_from(self, config, environ, tmp_path):
+        """A sentence says where the wrong value was found."""
+        config("[smtp]\nport = 0")
+        (tmp_path / "secret").write_text("x y")
+        environ(RECOVERY_DAEMON__IN_FLIGHT="0", RECOVERY_HTTP__API_KEYS_FILE="secret")
+        assert [re.findall(r"\(.*?\)", problem)[0] for problem in refused()] == [
+            "(RECOVERY_SMTP__PORT, set in config/recovery.toml)",
+            "(RECOVERY_HTTP__API_KEYS, read from its file)",
+            "(RECOVERY_DAEMON__IN_FLIGHT, set in the environment)",
+        ]
+
+
+class TestSchedule:
+    """The schedule that settings make."""
+
+    def test_default(self):
+        """By default people are written to after 30 minutes, a day and three days, each as late as suits it."""
+        schedule = load_settings().to_schedule()
+        hours = timedelta(hours=1)
+        assert [(step.name, step.delay, step.template, step.max_lateness) for step in schedule.steps] == [
+            ("reminder-1", hours / 2, "reminder-1", 23.5 * hours / 2),
+            ("reminder-2", 24 * hours, "reminder-2", 12 * hours),
+            ("reminder-3", 72 * hours, "reminder-3", 12 * hours),
+        ]
+        assert schedule.confirmation == Step(
+            CONFIRMATION, timedelta(), "confirmation", "Thank you for your order", 24 * hours
+        )
+        assert schedule == Schedule(schedule.steps, schedule.confirmation)
+
+    def test_as_set(self):
+        """Whatever is set arrives in the schedule, and steps are put in the order of their delays."""
+        late = {"name": "late", "delay": "2h", "template": "t", "subject": "{{ x }}", "max_lateness": "5m"}
+        schedule = load_settings(
+            schedule={
+                "steps": [late, *steps("1h")],
+                "min_gap": "1h 1s",
+                "on_ambiguous": "skip",
+                "max_attempts": 2,
+                "retry_after": "7m",
+                "lease": "90s",
+                "retention": "9d",
+            },
+            confirmation={"enabled": False},
+        ).to_schedule()
+        assert schedule == Schedule(
+            steps=(
+                Step("step-0", timedelta(hours=1), "step-0", "Hello", timedelta(minutes=30)),
+                Step("late", timedelta(hours=2), "t", "{{ x }}", timedelta(minutes=5)),
+            ),
+            confirmation=None,
+            min_gap=timedelta(hours=1, seconds=1),
+            on_ambiguous=OnAmbiguous.SKIP,
+            max_attempts=2,
+            retry_after=timedelta(minutes=7),
+            lease=timedelta(seconds=90),
+            retention=timedelta(days=9),
+        )
+
+    def test_nothing_late(self):
+        """A step that says it may not be late at all is taken at its word."""
+        [step] = load_settings(schedule={"steps": [{**steps("1h")[0], "max_lateness": "0s"}]}).to_schedule().steps
+        assert step.max_lateness == timedelta()
+
+
+class TestDocuments:
+    """What is written about settings is true."""
+
+    def test_file_is_up_to_date(self):
+        """config/recovery.toml is what the settings say of themselves."""
+        assert (ROOT / "config/recovery.toml").read_text() == document()
+
+    def test_file_sets_nothing(self, config):
+        """config/recovery.toml loads as it is, and sets nothing."""
+        config(document())
+        assert not any(tomllib.loads(document()).values())
+        assert load_settings() == Settings()
+
+    def test_file_tells_every_default(self, config, tmp_path):
+        """With every setting of config/recovery.toml uncommented, all are given, and equal the defaults."""
+        text = re.sub(r"^#(?=\S)", "", document(), flags=re.MULTILINE)
+        given = tomllib.loads(text)
+        assert [(section, key) for section in given for key in given[section]] == sorted_like_settings(given)
+        config(text)
+        assert load_settings() == Settings()
+        assert all(section.model_fields_set == set(type(section).model_fields) for _, section in load_settings())
+
+    def test_every_setting_has_its_reason(self):
+        """Every setting says what it is for."""
+        for section in Settings.model_fields.values():
+            for key, field in section.annotation.model_fields.items():
+                assert field.description, key
+
+    def test_guide(self, environ, config, monkeypatch):
+        """Every example of docs/settings.md holds: what it sets loads, and the errors it shows are these."""
+        guide = (ROOT / "docs/settings.md").read_text()
+        blocks = re.findall(r"```(\w+)\n(.*?)```", guide, re.DOTALL)
+        assert [kind for kind, _ in blocks] == ["sh", "toml", "sh", "sh", "sh", "text"]
+        for kind, text in blocks[:3]:
+            (environ if kind == "sh" else config)(text)
+            load_settings()
+        secrets = {setting.file_variable for setting in settings_of(Settings) if setting.secret}
+        assert {line.split("=")[0] for line in blocks[3][1].splitlines()} == secrets
+        for setting in settings_of(Settings):
+            monkeypatch.delenv(setting.variable, raising=False)
+        environ(blocks[4][1])
+        assert refused() == blocks[5][1].splitlines()
+
+
+def sorted_like_settings(given):
+    """Return all settings in the order of the sections, steps last in theirs, as the file must have them."""
+    listed = [(s.section, s.key) for s in settings_of(Settings)]
+    return sorted(listed, key=lambda name: (list(given).index(name[0]), name[1] == "steps"))
