@@ -1,0 +1,226 @@
+"""Sending one message: compose it, find a connection, speak SMTP, and tell what it came to."""
+
+import asyncio
+import re
+import ssl
+
+import aiosmtplib
+
+from recovery.checkout import CheckoutState
+from recovery.delivery import Outcome, OutcomeKind
+from recovery.mail.compose import Composer, Envelope, RenderError
+from recovery.mail.pool import Connection, NoneFree, Pool, Relay
+from recovery.mail.replies import Phase, read_reply
+from recovery.ports import Clock
+from recovery.schedule import Step
+
+_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+class RelayUnreachable(Exception):
+    """The relay cannot be used: the message names it, says why, and what to mend."""
+
+
+class SmtpMailer:
+    """The way out by SMTP: a `Mailer` of `recovery.ports`. Close it with `aclose()`."""
+
+    def __init__(self, composer: Composer, relay: Relay, clock: Clock) -> None:
+        self._composer = composer
+        self._relay = relay
+        self._clock = clock
+        self._pool = Pool(relay)
+
+    async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+        """Render and send one message; every fault is an outcome, never an exception.
+
+        The hand-over begins with MAIL on a connection that stands. A message that has not come as far within
+        `hand_over_within` seconds is not sent; a connection opened too late for it serves the next.
+        """
+        deadline = asyncio.get_running_loop().time() + hand_over_within
+        try:
+            envelope = self._composer.compose(checkout, step, self._clock.now())
+        except RenderError as error:
+            return Outcome(OutcomeKind.RENDER_ERROR, str(error))
+        kind, reply = await self._deliver(_Transaction(envelope), deadline)
+        return Outcome(kind, reply, envelope.message_id)
+
+    async def aclose(self) -> None:
+        """Say goodbye to the relay. From now on, nothing is sent."""
+        await self._pool.aclose()
+
+    async def _deliver(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
+        try:
+            async with (
+                self._pool.slot(within=deadline - asyncio.get_running_loop().time()),
+                asyncio.timeout(self._relay.timeout_seconds),
+            ):
+                return await self._hand_over(transaction, deadline)
+        except NoneFree as error:
+            return OutcomeKind.UNSENT, str(error)
+        except TimeoutError:
+            return transaction.lost(f"the relay did not answer within {self._relay.timeout_seconds:g} s")
+        except aiosmtplib.SMTPResponseException as refusal:
+            return read_reply(Phase.CONNECT, refusal.code, refusal.message), _words(refusal.code, refusal.message)
+        except OSError as error:
+            return OutcomeKind.CONNECTION, str(error)
+        except (aiosmtplib.SMTPException, ValueError) as error:
+            # What we demand and the relay does not offer, or settings that cannot be put on the wire.
+            return OutcomeKind.OUR_FAULT, str(error)
+
+    async def _hand_over(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
+        while True:
+            transaction.phase = Phase.CONNECT
+            async with self._pool.connection() as connection:
+                if asyncio.get_running_loop().time() > deadline:
+                    return OutcomeKind.UNSENT, "no connection was ready in time"
+                result = await transaction.run(connection)
+                # Relays end kept sessions when they like, and that is no fault: only a new one tells how they are.
+                if connection.messages and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.CONNECTION:
+                    continue
+                return result
+
+
+async def check_relay(relay: Relay) -> str:
+    """Return how the relay greets us, once it has let us in. Raises `RelayUnreachable`."""
+    pool = Pool(relay)
+    try:
+        async with asyncio.timeout(relay.timeout_seconds):
+            connection = await pool.open()
+            try:
+                await connection.client.noop()
+            finally:
+                await connection.quit()
+    except (OSError, aiosmtplib.SMTPException, ValueError) as error:
+        raise RelayUnreachable(_advice(relay, error)) from error
+    return connection.greeting
+
+
+class _Transaction:
+    """One message on its way, and how far it has come.
+
+    aiosmtplib's own `data()` is not used: by what it raises one cannot tell a loss before the dot from one after it.
+    Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses; the composer has checked them.
+    """
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+        self.phase = Phase.CONNECT
+
+    async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
+        """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
+        client = connection.client
+        if self._envelope.needs_utf8 and not client.supports_extension("smtputf8"):
+            return (
+                OutcomeKind.DEAD_ADDRESS,
+                f"the relay does not offer SMTPUTF8, which {self._envelope.recipient} needs",
+            )
+        self.phase = Phase.MAIL
+        try:
+            await connection.reset()
+            code, text = await self._converse(client)
+        except (OSError, aiosmtplib.SMTPException) as error:
+            connection.drop()
+            return self.lost(str(error))
+        kind = read_reply(self.phase, code, text)
+        if kind is not OutcomeKind.SENT:
+            connection.in_transaction = True
+        if code == 421 or kind in _OUT_OF_STEP:
+            connection.drop()
+        return kind, _words(code, text)
+
+    def lost(self, why: str) -> tuple[OutcomeKind, str]:
+        """Return what it comes to if the relay falls silent now."""
+        if self.phase is Phase.DOT:
+            return OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}"
+        return OutcomeKind.CONNECTION, why
+
+    async def _converse(self, client: aiosmtplib.SMTP) -> tuple[int, str]:
+        """Return the reply that ended it: the first that did not ask to go on, or the one after the dot."""
+        for phase, go_on, command in (
+            (Phase.MAIL, 2, (b"MAIL", b"FROM:<%b>" % self._envelope.sender.encode(), *self._options(client))),
+            (Phase.RCPT, 2, (b"RCPT", b"TO:<%b>" % self._envelope.recipient.encode())),
+            (Phase.DATA, 3, (b"DATA",)),
+        ):
+            self.phase = phase
+            reply = await client.execute_command(*command)
+            if reply.code // 100 != go_on:
+                return reply.code, reply.message
+        protocol = client.protocol
+        if protocol is None:
+            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+        protocol.write(as_data(self._envelope.content))
+        self.phase = Phase.DOT
+        reply = await protocol.read_response()
+        return reply.code, reply.message
+
+    def _options(self, client: aiosmtplib.SMTP) -> list[bytes]:
+        content = self._envelope.content
+        options = []
+        if client.supports_extension("size"):
+            options.append(b"SIZE=%d" % len(content))
+        if not content.isascii() and client.supports_extension("8bitmime"):
+            options.append(b"BODY=8BITMIME")
+        if self._envelope.needs_utf8:
+            options.append(b"SMTPUTF8")
+        return options
+
+
+_OUT_OF_STEP = (OutcomeKind.CONNECTION, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
+"""After these the next message had better begin anew."""
+
+
+def as_data(content: bytes) -> bytes:
+    """Return a message as it follows DATA: every line ends in CRLF, dots are doubled, the final dot is there.
+
+    RFC 5321 sections 2.3.8 and 4.5.2. A bare CR or LF let through could end the message early for some relays.
+    """
+    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        content = _BARE_LINE_END.sub(b"\r\n", content)
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    if content.startswith(b"."):
+        content = b"." + content
+    return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+
+def _words(code: int, text: str) -> str:
+    return f"{code} {' '.join(text.split())}"
+
+
+def _advice(relay: Relay, error: Exception) -> str:
+    """Return what is wrong with the relay and what to mend, as a sentence."""
+    why = str(error).rstrip(".")
+    match error:
+        case aiosmtplib.SMTPAuthenticationError():
+            why = _words(error.code, error.message)
+            return f"{relay.address} refuses the user name and password ({why}): mend them, or leave out both."
+        case aiosmtplib.SMTPResponseException():
+            return f"{relay.address} turns us away ({_words(error.code, error.message)}): ask whoever runs the relay."
+        case TimeoutError():
+            return (
+                f"{relay.address} did not answer within {relay.timeout_seconds:g} s: mend the port or the firewall in "
+                "between, or ask for TLS from the start if that is what it speaks."
+            )
+        case FileNotFoundError():
+            return f"The file of certificates for {relay.address}, {relay.ca_file}, is not there: mend its path."
+        case _ if _caused_by(error, ssl.SSLCertVerificationError):
+            return (
+                f"The certificate of {relay.address} is not to be trusted ({why}): use the host name that it was made "
+                "for, or name the file of the authority that signed it."
+            )
+        case _ if _caused_by(error, ssl.SSLError):
+            return (
+                f"{relay.address} does not agree on TLS ({why}): mend the kind of TLS, or the port that goes with it."
+            )
+        case OSError():
+            return f"{relay.address} cannot be reached ({why}): start the relay, or mend its host and port."
+        case _:
+            return f"{relay.address} does not offer what is asked of it ({why}): mend the kind of TLS or the login."
+
+
+def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__
+    return False

@@ -1,0 +1,199 @@
+"""Kept connections to the relay: opening one costs more than sending a message over it, so they are used again.
+
+aiosmtplib has no pool. It is driven without its timeouts: they would wrap every command in a task, and one that strikes
+just as an answer comes may be lost (`asyncio.wait_for` before Python 3.12). Whoever uses the pool bounds the whole.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, cast
+
+import aiosmtplib
+
+GOODBYE = 1.0
+"""Seconds that relays get to answer QUIT when the pool is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """The SMTP server that takes our mail, and how we deal with it."""
+
+    host: str
+    port: int
+    tls: Literal["none", "starttls", "implicit"] = "none"
+    """What is asked for is demanded: with `starttls`, a relay that does not offer it gets no mail."""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    """A PEM file of the authorities to trust in place of the system's."""
+    local_hostname: str = "localhost"
+    """What we call ourselves in EHLO. Some relays want a name that resolves to us."""
+    connections: int = 20
+    messages_per_connection: int = 100
+    """Relays end long sessions, one large provider after some 350 messages: better to end them first."""
+    idle_seconds: float = 30.0
+    """A connection unused for longer is not trusted: firewalls forget it, and a relay may have said 421 meanwhile."""
+    timeout_seconds: float = 30.0
+    """Bounds one send from the moment it has its place, connecting included; to be well below the lease of a claim."""
+
+    @property
+    def address(self) -> str:
+        """Host and port, as people write them."""
+        return f"{self.host}:{self.port}"
+
+
+class NoneFree(Exception):
+    """No connection came free in time, or the pool is closed."""
+
+
+class Connection:
+    """One connection to the relay: `messages` counts those it has carried.
+
+    Set `in_transaction` after a refusal, so that the next use begins with RSET.
+    """
+
+    def __init__(self, client: aiosmtplib.SMTP, greeting: str) -> None:
+        self.client = client
+        self.greeting = greeting
+        self.messages = 0
+        self.used_at = 0.0
+        self.in_transaction = False
+
+    async def reset(self) -> None:
+        """End what a refused message may have left open. Raises `SMTPServerDisconnected` if the relay will not."""
+        if self.in_transaction:
+            reply = await self.client.execute_command(b"RSET")
+            if reply.code != aiosmtplib.SMTPStatus.completed:
+                raise aiosmtplib.SMTPServerDisconnected(f"the relay refuses RSET: {reply.code} {reply.message}")
+            self.in_transaction = False
+
+    def drop(self) -> None:
+        """Close the socket now, whatever is under way: waiting for a dead peer to read on would keep it for ever."""
+        transport = cast("asyncio.WriteTransport | None", self.client.transport)
+        if transport is not None:
+            transport.abort()
+        self.client.close()
+
+    def leave(self) -> None:
+        """Say QUIT and close, without waiting for the answer: the message just sent must not wait for it either."""
+        transport = cast("asyncio.WriteTransport | None", self.client.transport)
+        if transport is not None:
+            transport.write(b"QUIT\r\n")
+        self.client.close()
+
+    async def quit(self) -> None:
+        """Say QUIT and wait for the answer, as RFC 5321 section 4.1.1.10 would have it, for up to `GOODBYE` seconds."""
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self.client.quit()
+        except (OSError, aiosmtplib.SMTPException):
+            pass
+        finally:
+            self.drop()
+
+
+class Pool:
+    """Up to `relay.connections` connections, opened when they are needed; the one used last is used next.
+
+    Take a slot, then a connection; within one slot one may take several, one after the other.
+    """
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._slots = asyncio.Semaphore(relay.connections)
+        self._kept: deque[Connection] = deque()
+        self._closed = False
+
+    @asynccontextmanager
+    async def slot(self, within: float) -> AsyncIterator[None]:
+        """Hold one of the places that a connection may be used in. Raises `NoneFree` after `within` seconds."""
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(within):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise NoneFree(f"none of {self._relay.connections} connections came free in time") from None
+        else:
+            await self._slots.acquire()
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection, a kept one or a new one, to the holder of a slot.
+
+        Any exception within, a cancellation too, closes it: after a broken-off command its answers are off by one.
+        Raises what aiosmtplib and the system raise if it cannot be opened.
+        """
+        if self._closed:
+            raise NoneFree("the pool is closed")
+        connection = self._take() or await self.open()
+        try:
+            yield connection
+        except BaseException:
+            connection.drop()
+            raise
+        self._keep(connection)
+
+    async def open(self) -> Connection:
+        """Open a connection outside of the pool: connected, encrypted, greeted and logged in as the relay demands."""
+        relay = self._relay
+        encrypted = relay.tls != "none"
+        client = aiosmtplib.SMTP(
+            hostname=relay.host,
+            port=relay.port,
+            username=relay.username,
+            password=relay.password,
+            local_hostname=relay.local_hostname,
+            timeout=None,
+            use_tls=relay.tls == "implicit",
+            start_tls=relay.tls == "starttls",
+            tls_context=self._tls_context if encrypted else None,
+        )
+        connection = Connection(client, "")
+        try:
+            connection.greeting = (await client.connect()).message
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+        except BaseException:
+            connection.drop()
+            raise
+        return connection
+
+    async def aclose(self) -> None:
+        """Say goodbye on all kept connections; those in use are closed when they come back."""
+        self._closed = True
+        kept, self._kept = self._kept, deque()
+        await asyncio.gather(*(connection.quit() for connection in kept))
+
+    def _take(self) -> Connection | None:
+        trusted_since = asyncio.get_running_loop().time() - self._relay.idle_seconds
+        while self._kept:
+            connection = self._kept.pop()
+            if connection.used_at < trusted_since:
+                connection.leave()
+            elif connection.client.is_connected:
+                return connection
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        connection.messages += 1
+        connection.used_at = now
+        if self._closed or connection.messages >= self._relay.messages_per_connection:
+            connection.leave()
+        else:
+            self._kept.append(connection)
+        while self._kept and self._kept[0].used_at < now - self._relay.idle_seconds:
+            self._kept.popleft().leave()
+
+    @cached_property
+    def _tls_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._relay.ca_file)

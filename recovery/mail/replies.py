@@ -1,0 +1,108 @@
+"""What a relay's answer means: replies of RFC 5321 and enhanced codes of RFC 3463, as a table.
+
+Reading a reply yields its signs, the most telling first; the first sign that the table knows for that phase decides:
+
+| sign                     | from                                                                                  |
+|--------------------------|---------------------------------------------------------------------------------------|
+| `421`                    | the basic code 421 alone: whatever else it says, the relay is closing the connection  |
+| `5.1.1`, then `5.1.x`    | an enhanced code, if its class is that of the basic code (RFC 2034 demands it)        |
+| `550-policy`, `550-bare` | a basic code without an enhanced one, whose text does or does not speak of policy     |
+| `550`, then `5xx`        | the basic code, and its class                                                         |
+| `odd`                    | a code that is no answer to what was said: the conversation is out of step            |
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+
+from recovery.delivery import OutcomeKind
+
+
+class Phase(StrEnum):
+    """How far a conversation has come: what the relay was last told, or is about to be."""
+
+    CONNECT = "connect"
+    """Up to and with the banner, EHLO, STARTTLS and AUTH: nothing is yet known of any message."""
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    """Before the content: nothing of it has been written."""
+    DOT = "the dot"
+    """The content and its final dot have been written: the relay may have taken the message."""
+
+
+_BEFORE_DOT = (Phase.CONNECT, Phase.MAIL, Phase.RCPT, Phase.DATA)
+_IN_MESSAGE = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT)
+_SINCE_RCPT = (Phase.RCPT, Phase.DATA, Phase.DOT)
+
+MEANINGS: tuple[tuple[OutcomeKind, tuple[Phase, ...], str], ...] = (
+    (OutcomeKind.SENT, (Phase.DOT,), "2xx"),
+    # While connecting, a refusal cannot be about a message, so none may pay for it with an attempt.
+    (OutcomeKind.CONNECTION, (Phase.CONNECT,), "4xx"),
+    # A 421 after the dot is one 4xx among others: it was this content that the relay could not bear, and were its
+    # attempts not counted, a message that upsets a filter would come round for ever.
+    (OutcomeKind.CONNECTION, _BEFORE_DOT, "421 odd"),
+    (OutcomeKind.LATER, _IN_MESSAGE, "450 451 452 454 4.2.2 4.7.x 4xx"),
+    # Not at MAIL, where an address can only be the sender's.
+    (OutcomeKind.DEAD_ADDRESS, _SINCE_RCPT, "5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1"),
+    # Older servers know no enhanced codes, and say a plain 550 to an unknown user, 551 and 553 to a mailbox that is not
+    # theirs or misspelt (RFC 5321 section 4.2.3), 556 to a domain without mail (RFC 7504). A plain 550 may also be
+    # policy, told to everyone; to suppress every customer for that could not be undone, so the text gets a say. A reply
+    # with any other enhanced code has told its reason, and that is not a dead address. Only at RCPT: after the dot, a
+    # plain 550 is most often about the content.
+    (OutcomeKind.DEAD_ADDRESS, (Phase.RCPT,), "550-bare 551-bare 553-bare 556"),
+    (OutcomeKind.OUR_FAULT, (Phase.RCPT,), "550-policy 551-policy 553-policy 554-policy"),
+    (OutcomeKind.DEAD_MESSAGE, _IN_MESSAGE, "552 5.3.4 5.6.x"),
+    # 5.1.7 and 5.1.8 are the sender's address (RFC 3463); the basic codes are protocol, encryption and authentication.
+    (OutcomeKind.OUR_FAULT, tuple(Phase), "5.1.7 5.1.8 5.7.x 500 501 502 503 504 530 534 535 538 555"),
+    # What is left of 5xx must not be tried again as it is (RFC 5321 section 4.2.1). Before RCPT it would meet every
+    # message. From then on the message dies in plain sight: to suppress an address takes a clear word, and to stop all
+    # mail for one message would be worse.
+    (OutcomeKind.OUR_FAULT, (Phase.CONNECT, Phase.MAIL), "5xx"),
+    (OutcomeKind.DEAD_MESSAGE, _SINCE_RCPT, "5xx"),
+    (OutcomeKind.AMBIGUOUS, (Phase.DOT,), "odd"),
+)
+"""Outcome, the phases it holds in, and the signs of it. No sign occurs twice for one phase."""
+
+_TABLE = {(phase, sign): kind for kind, phases, signs in MEANINGS for phase in phases for sign in signs.split()}
+
+# At the start of the text; or, as qmail has it, at the end of it: "(#5.7.1)".
+_ENHANCED = re.compile(r"(?:^|\(#)([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
+
+# "User unknown in relay recipient table" is no policy, nor is "permanent failure".
+_POLICY = re.compile(
+    r"relaying|relay (?:access|not)|rcpthosts|polic|prohibited|not permitted|denied|blocked|block ?list|black ?list"
+    r"|listed (?:at|by|in|on)|spam|reputation|authenti",
+    re.IGNORECASE,
+)
+
+
+def read_reply(phase: Phase, code: int, text: str) -> OutcomeKind:
+    """Return what a reply means that came in this phase.
+
+    `code` is the basic code, `text` what follows it, lines joined by newlines. Replies that ask to go on (2xx to MAIL,
+    3xx to DATA) are not for reading here: but for one after the dot they count as out of step.
+    """
+    return next(_TABLE[phase, sign] for sign in _signs(code, text) if (phase, sign) in _TABLE)
+
+
+def _signs(code: int, text: str) -> Iterator[str]:
+    if code == 421:
+        yield "421"
+    elif enhanced := _enhanced(code, text):
+        subject, detail = enhanced
+        yield f"{code // 100}.{subject}.{detail}"
+        yield f"{code // 100}.{subject}.x"
+    else:
+        yield f"{code}-policy" if _POLICY.search(text) else f"{code}-bare"
+    yield str(code)
+    yield f"{code // 100}xx"
+    yield "odd"
+
+
+def _enhanced(code: int, text: str) -> tuple[int, int] | None:
+    """Return subject and detail of the enhanced code, unless there is none or it contradicts the basic code."""
+    match = _ENHANCED.search(text)
+    if match is None or int(match[1]) != code // 100:
+        return None
+    return int(match[2]), int(match[3])

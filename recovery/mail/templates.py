@@ -1,0 +1,185 @@
+"""The mails as templates: found, checked at the start, and filled.
+
+A step's mail is three templates: `<template>.html.j2`, `<template>.txt.j2` and the step's subject. Each is Jinja in a
+sandbox, and sees:
+
+| name           | what it is                                                                                |
+|----------------|-------------------------------------------------------------------------------------------|
+| `customer`     | `.email` and `.name` (may be None); None where nobody is known                            |
+| `items`        | each with `.name`, `.price` of one piece, `.quantity`, and perhaps `.variant`, `.url`, `.image_url` |
+| `total`        | the amount of the whole; None if unknown                                                  |
+| `currency`     | ISO 4217 code; None if unknown                                                            |
+| `checkout_url` | the link back to the checkout; None if unknown. Never anything but http(s)                |
+| `shop`         | the shop's key, the part of the checkout's id before the slash                            |
+| `order_id`     | the rest of it                                                                            |
+| `locale`       | as reported, "en" if unknown                                                              |
+| `money`        | a filter: `{{ total | money }}` is an amount in the checkout's currency and locale        |
+
+A name that is not among these is an error, not an empty string. `style.css` is written into the elements of every HTML
+template when it is loaded.
+"""
+
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from babel import Locale, UnknownLocaleError
+from babel.numbers import format_currency, format_decimal
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from recovery.checkout import CheckoutState, WebAddress
+from recovery.mail import samples
+from recovery.mail.inlining import Altered, inline
+from recovery.schedule import CONFIRMATION, Step
+
+DEFAULTS = Path(__file__).with_name("defaults")
+"""The folder of the templates that a shop may copy and change."""
+
+_ADDRESSES: TypeAdapter[list[str]] = TypeAdapter(list[WebAddress])
+
+
+class TemplateError(Exception):
+    """A template is missing, broken or cannot be filled: the message names the file, the line and the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail in words: its subject, its text and its HTML."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Templates:
+    """The templates of a shop's folder, and those of the package for every file that is not there."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None and not folder.is_dir():
+            raise TemplateError(f"{folder}: no such folder of templates")
+        self._environment = _Sandbox(
+            loader=_Loader([DEFAULTS] if folder is None else [folder, DEFAULTS]),
+            undefined=jinja2.StrictUndefined,
+            autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["money"] = _money
+        self._subjects: dict[str, jinja2.Template] = {}
+
+    def check(self, steps: Iterable[Step]) -> None:
+        """Fill the templates of all these steps with a sample; raise `TemplateError` for the first that is at fault."""
+        for step in steps:
+            self.render(step, samples.ordered() if step.name == CONFIRMATION else samples.left_open())
+
+    def render(self, step: Step, checkout: CheckoutState) -> Rendered:
+        """Return the mail of this step for this checkout, or raise `TemplateError`."""
+        try:
+            context = _context(checkout)
+        except ValidationError as exc:
+            (fault, *_) = exc.errors()
+            raise TemplateError(f"the link {fault['input']!r} cannot be written: it {fault['msg']}") from exc
+        return Rendered(
+            subject=self._fill(step.subject, context, is_subject=True),
+            text=self._fill(f"{step.template}.txt.j2", context),
+            html=self._fill(f"{step.template}.html.j2", context),
+        )
+
+    def _fill(self, template: str, context: Mapping[str, Any], *, is_subject: bool = False) -> str:
+        try:
+            found = self._subject(template) if is_subject else self._environment.get_template(template)
+            return found.render(context)
+        except Exception as exc:
+            raise TemplateError(_told(exc, f'the subject "{template}"' if is_subject else template)) from exc
+
+    def _subject(self, source: str) -> jinja2.Template:
+        if source not in self._subjects:
+            self._subjects[source] = self._environment.from_string(source)
+        return self._subjects[source]
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, which of a customer or an item shows the fields and nothing else; it is faster by that, too."""
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        if isinstance(obj, BaseModel):
+            return attr in type(obj).model_fields
+        return super().is_safe_attribute(obj, attr, value)
+
+
+class _Loader(jinja2.FileSystemLoader):
+    """Files of the first folder that has them; HTML with the style sheet written into its elements."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Any]:
+        source, path, up_to_date = super().get_source(environment, template)
+        if template.endswith(".html.j2"):
+            environment.parse(source, template, path)  # a fault is told as it is written, not as it is inlined
+            css, *_ = super().get_source(environment, "style.css")
+            try:
+                source = inline(source, css)
+            except Altered as exc:
+                raise jinja2.TemplateSyntaxError(str(exc), exc.line, template, path) from exc
+        return source, path, up_to_date
+
+
+def _told(exc: Exception, template: str) -> str:
+    """Return where a fault is, as exactly as can be known, and what it is."""
+    match exc:
+        case jinja2.TemplateSyntaxError():
+            return f"{exc.filename or template}, line {exc.lineno}: {exc.message}"
+        case jinja2.TemplateNotFound() if exc.name == template:
+            return f"{template}: no such template, neither in the shop's folder nor among the defaults"
+    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.endswith(".j2")]
+    where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else template
+    what = f"no template {exc.name}" if isinstance(exc, jinja2.TemplateNotFound) else str(exc)
+    return f"{where}: {what}" if isinstance(exc, jinja2.TemplateError) else f"{where}: {type(exc).__name__}: {what}"
+
+
+def _context(checkout: CheckoutState) -> dict[str, Any]:
+    facts = checkout.facts
+    shop, _, order_id = checkout.id.partition("/")
+    links = [facts.checkout_url, *(link for item in facts.items for link in (item.url, item.image_url))]
+    # Facts come from a database that others can write to, and escaping does not stop a "javascript:" link.
+    _ADDRESSES.validate_python([link for link in links if link is not None])
+    return {
+        "customer": facts.customer,
+        "items": facts.items,
+        "total": facts.total,
+        "currency": facts.currency,
+        "checkout_url": facts.checkout_url,
+        "shop": shop,
+        "order_id": order_id,
+        "locale": facts.locale or "en",
+    }
+
+
+@jinja2.pass_context
+def _money(context: Context, amount: Decimal) -> str:
+    return _written(amount, context["currency"], context["locale"])
+
+
+@lru_cache(maxsize=4096)
+def _written(amount: Decimal, currency: str | None, locale: str) -> str:
+    if currency is None:
+        return format_decimal(amount, locale=_known(locale))
+    return format_currency(amount, currency, locale=_known(locale))
+
+
+@lru_cache(maxsize=256)
+def _known(locale: str) -> Locale:
+    """Return the locale, or its language where the rest is unknown, or English."""
+    parts = locale.replace("-", "_")
+    for candidate in (parts, parts.partition("_")[0]):
+        try:
+            return Locale.parse(candidate)
+        except (ValueError, UnknownLocaleError):
+            continue
+    return Locale("en")
