@@ -1,0 +1,72 @@
+"""The HTTP application, composed."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter
+from pydantic.json_schema import models_json_schema
+
+from recovery.checkout import Checkout, Order
+from recovery.http.checkouts import checkouts
+from recovery.http.ingestion import Ingestion
+from recovery.http.middleware import BodyLimit, ReportCount
+from recovery.http.operation import Readiness, operation
+from recovery.http.problems import ProblemDetails, tell_problems
+from recovery.http.security import guard
+from recovery.http.webhooks import webhooks
+
+LONGEST_BODY = 256 * 1024
+"""In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
+
+_KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify"}
+
+
+class _Described(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Describe also what FastAPI does not see: the bodies that are read by hand, and the problems."""
+        description = super().openapi()
+        _, schema = models_json_schema(
+            [(Checkout, "validation"), (Order, "validation"), (ProblemDetails, "validation")],
+            ref_template="#/components/schemas/{model}",
+        )
+        description["components"]["schemas"].update(schema["$defs"])
+        return description
+
+
+def create_app(
+    ingestion: Ingestion,
+    *,
+    api_keys: Sequence[str],
+    shopify_secret: str | None,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    max_body: int = LONGEST_BODY,
+) -> FastAPI:
+    """Return the HTTP side of `ingestion`.
+
+    Without API keys whoever is on this machine may report and read; `recovery.http.security.refusal` tells where that
+    must not be served at all. `/docs` is FastAPI's own page, which loads its scripts from a public CDN; the
+    description itself is `/openapi.json`. Raises `ValueError` if a key is empty.
+    """
+    app = _Described(
+        title="Recovery",
+        version=version("recovery"),
+        summary="Report checkouts and orders; Recovery reminds people of what they left, until they order.",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    tell_problems(app)
+    app.include_router(checkouts(ingestion, guard(api_keys)))
+    app.include_router(webhooks(ingestion, shopify_secret))
+    app.include_router(operation(readiness, registry))
+    reports = Counter(
+        "recovery_reports_total",
+        "Reports over HTTP, by kind and answer: accepted, ignored, or the status of the problem",
+        ["kind", "answer"],
+        registry=registry,
+    )
+    app.add_middleware(ReportCount, counter=reports, kinds=_KINDS)
+    app.add_middleware(BodyLimit, limit=max_body)
+    return app

@@ -1,0 +1,25 @@
+"""What the HTTP side needs of the ingestion API. Its real side is `recovery.client.Recovery`."""
+
+from typing import Protocol
+
+from recovery.checkout import Checkout, CheckoutState, Order
+
+
+class Ingestion(Protocol):
+    """Where reports go. Every method raises `recovery.client.Unavailable` if the database cannot be asked."""
+
+    async def checkout(self, report: Checkout) -> None:
+        """Keep what is known of a checkout."""
+        ...
+
+    async def order(self, report: Order) -> None:
+        """Keep that a checkout was ordered."""
+        ...
+
+    async def cancel(self, shop: str, order_id: str) -> bool:
+        """Never remind of this checkout again; return whether there is such a checkout."""
+        ...
+
+    async def get(self, shop: str, order_id: str) -> CheckoutState | None:
+        """Return a checkout as it is kept, or None."""
+        ...

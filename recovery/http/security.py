@@ -1,0 +1,72 @@
+"""Who may call: holders of an API key, or without any key configured whoever is on this machine."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from recovery.http.problems import Problem
+
+Guard = Callable[..., Awaitable[None]]
+"""A FastAPI dependency that raises `Problem` for whoever may not call."""
+
+_bearer = HTTPBearer(scheme_name="api_key", auto_error=False)
+
+
+def refusal(host: str, api_keys: Sequence[str]) -> str | None:
+    """Return why Recovery must not start to listen on `host` with these API keys, or None where it may."""
+    if not all(api_keys):
+        return "An API key is empty: anybody would hold it. Give it a value or remove it."
+    if not api_keys and not is_loopback(host):
+        return (
+            f"Without an API key anybody who can reach {host or 'this machine'} could write to your customers: "
+            "set an API key, or listen on 127.0.0.1."
+        )
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address stands for this machine only: localhost, 127.0.0.0/8 or ::1."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def guard(api_keys: Sequence[str]) -> Guard:
+    """Return what keeps out who may not call. Raises `ValueError` if a key is empty."""
+    if not all(api_keys):
+        raise ValueError("an API key must not be empty")
+    return _key_holders(api_keys) if api_keys else _this_machine
+
+
+def _key_holders(api_keys: Sequence[str]) -> Guard:
+    # Digests are of one length, and every one of them is compared: the time taken tells nothing of any key.
+    digests = [sha256(key.encode()).digest() for key in api_keys]
+
+    async def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
+        given = credentials.credentials if credentials is not None else ""
+        # Header values arrive as latin-1: this gives the bytes that were sent.
+        digest = sha256(given.encode("latin-1")).digest()
+        if not sum(hmac.compare_digest(digest, known) for known in digests):
+            detail = "This needs an API key: send the header 'Authorization: Bearer <key>'."
+            raise Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+async def _this_machine(request: Request) -> None:
+    """Keep out web pages whose name was made to resolve to this machine (DNS rebinding): their Host tells."""
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        host = ""
+    if not is_loopback(host):
+        raise Problem(403, "Without an API key this answers on this machine only, as localhost, 127.0.0.1 or [::1].")

@@ -1,0 +1,68 @@
+"""The server, as a guest in a running event loop: it neither catches signals nor ends the process."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE = 3
+"""Seconds that requests under way have to finish after the stop."""
+
+
+class CannotListen(Exception):
+    """The address is in use, not ours, or not to be had; the message is a sentence."""
+
+
+class _Guest(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    app: ASGIApp, host: str, port: int, *, stop: asyncio.Event, on_listening: Callable[[int], None]
+) -> None:
+    """Serve `app` until `stop` is set, then let the requests under way finish and return.
+
+    Port 0 is any free one; `on_listening` is told the real one, from when on connections are taken. Raises
+    `CannotListen`.
+    """
+    listener = _listen(host, port)
+    server = _Guest(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+    )
+    stopping = asyncio.create_task(_stop(server, stop), name="http stop")
+    try:
+        on_listening(listener.getsockname()[1])
+        await server.serve(sockets=[listener])
+    finally:
+        stopping.cancel()
+        if server.started:
+            for accepting in server.servers:
+                accepting.close()
+        listener.close()
+
+
+async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as exc:
+        reason = str(exc.strerror).partition(" (while")[0]  # asyncio and socket say the address once more
+        raise CannotListen(f"Cannot listen on {host} port {port}: {reason}.") from exc

@@ -1,0 +1,165 @@
+"""The server, for real on loopback."""
+
+import asyncio
+import contextlib
+import signal
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.responses import PlainTextResponse
+
+from recovery.http.app import create_app
+from recovery.http.server import CannotListen, serve
+
+
+async def hello(scope, receive, send):
+    await PlainTextResponse("hello")(scope, receive, send)
+
+
+@contextlib.asynccontextmanager
+async def serving(app, host="127.0.0.1"):
+    """Serve `app` on a free port; yield that port, what stops the server, and the task it runs in."""
+    stop = asyncio.Event()
+    port = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(app, host, 0, stop=stop, on_listening=port.set_result))
+    try:
+        yield await port, stop, task
+    finally:
+        stop.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class Slow:
+    """An application that answers when it is told to."""
+
+    def __init__(self):
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        """Wait, then answer."""
+        self.begun.set()
+        await self.go_on.wait()
+        await PlainTextResponse("done")(scope, receive, send)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_served(host):
+    """The application is served on a free port, which is told."""
+    async with serving(hello, host) as (port, _, _), httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{host}:{port}/")).text == "hello"
+
+
+async def test_stop_lets_requests_finish():
+    """A request that is under way when the stop comes is answered, and then nobody listens any more."""
+    slow = Slow()
+    async with serving(slow) as (port, stop, task), httpx.AsyncClient() as client:
+        asking = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/"))
+        await slow.begun.wait()
+        stop.set()
+        while not await refused(port):
+            pass
+        assert not task.done()
+        slow.go_on.set()
+        assert (await asking).text == "done"
+        await task
+    assert await refused(port)
+
+
+async def refused(port):
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return True
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return False
+
+
+async def test_stop_does_not_wait_for_ever(monkeypatch):
+    """A request that does not finish within the grace is abandoned."""
+    monkeypatch.setattr("recovery.http.server.GRACE", 0.1)
+    slow = Slow()
+    async with serving(slow) as (port, stop, task), httpx.AsyncClient() as client:
+        asking = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/"))
+        await slow.begun.wait()
+        stop.set()
+        await task
+        with pytest.raises(httpx.HTTPError):
+            (await asking).raise_for_status()
+
+
+async def test_idle_connections_do_not_hold_up_the_stop():
+    """A client that keeps its connection open without asking for anything does not hold up the stop."""
+    async with serving(hello) as (port, stop, task), httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{port}/")
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        stop.set()
+        await task
+        writer.close()
+
+
+async def test_cancelled_server_leaves_the_port():
+    """A server that is cancelled rather than stopped does not go on listening."""
+    async with serving(hello) as (port, _, task):
+        assert not await refused(port)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await refused(port)
+
+
+async def test_port_in_use_is_told():
+    """A port that is taken is told in a sentence, without ending the process."""
+    async with serving(hello) as (port, _, _):
+        with pytest.raises(CannotListen, match=rf"^Cannot listen on 127\.0\.0\.1 port {port}: .+ in use\.$"):
+            await serve(hello, "127.0.0.1", port, stop=asyncio.Event(), on_listening=print)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+async def test_address_not_to_be_had_is_told(host):
+    """An address that is not this machine's and a name that is nobody's are told."""
+    with pytest.raises(CannotListen, match=host):
+        await serve(hello, host, 0, stop=asyncio.Event(), on_listening=print)
+
+
+async def test_signals_are_left_alone():
+    """While the server runs, signals go where they went before."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with serving(hello) as (port, _, _), httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{port}/")
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def nothing_wrong():
+    return {}
+
+
+def application():
+    return create_app(None, api_keys=(), shopify_secret=None, readiness=nothing_wrong, registry=CollectorRegistry())
+
+
+@pytest.mark.parametrize("size", [300_000, 5_000_000])
+async def test_long_body_is_answered(size):
+    """Whoever sends too much gets to read the answer that says so, rather than a broken connection."""
+    async with serving(application()) as (port, _, _), httpx.AsyncClient() as client:
+        headers = {"Content-Type": "application/json"}
+        answer = await client.post(f"http://127.0.0.1:{port}/checkout", content=b" " * size, headers=headers)
+        assert answer.status_code == 413
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_broken_off_body_is_no_fault(caplog):
+    """A client that goes away in the middle of its body is no fault of ours, and is not logged as one."""
+    async with serving(application()) as (port, _, _), httpx.AsyncClient() as client:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+    assert not [record for record in caplog.records if record.exc_info]

@@ -1,0 +1,356 @@
+"""What Shopify sends, read as the words of Recovery."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recovery.checkout import Checkout, Order
+from recovery.shops.shopify import LONGEST_NAME, MOST_ITEMS, Ignored, Unmapped, read, verify
+
+SHOP = "apple.myshopify.com"
+SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "shopify"
+
+
+def line(**changes):
+    return {"title": "Nano", "variant_title": "Red", "price": "199.00", "quantity": 1, **changes}
+
+
+def checkout(**changes):
+    return {
+        "id": 450789469,
+        "email": "bob@example.com",
+        "created_at": "2024-05-01T09:00:00-04:00",
+        "updated_at": "2024-05-01T10:00:00-04:00",
+        "completed_at": None,
+        "abandoned_checkout_url": "https://apple.example/recover?key=1",
+        "currency": "USD",
+        "total_price": "409.94",
+        "customer_locale": "en-CA",
+        "line_items": [line()],
+        "billing_address": {"name": "Bob Norman"},
+        **changes,
+    }
+
+
+def order(**changes):
+    return {
+        "id": 820982911946154508,
+        "checkout_id": 450789469,
+        "email": "bob@example.com",
+        "created_at": "2024-05-01T11:00:00-04:00",
+        "currency": "USD",
+        "total_price": "409.94",
+        "line_items": [line()],
+        **changes,
+    }
+
+
+def money(amount, currency="EUR"):
+    return {
+        "shop_money": {"amount": "1.00", "currency_code": "USD"},
+        "presentment_money": {"amount": amount, "currency_code": currency},
+    }
+
+
+def sample(name, key):
+    path = SAMPLES / name
+    if not path.exists():
+        pytest.skip("Shopify's samples are not here")
+    return json.loads(path.read_text())[key]
+
+
+def test_checkout_is_read():
+    """Every fact of a checkout arrives in the words of Recovery."""
+    assert read("checkouts/update", SHOP, checkout()) == Checkout(
+        shop=SHOP,
+        order_id="450789469",
+        customer={"email": "bob@example.com", "name": "Bob Norman"},
+        items=[{"name": "Nano", "variant": "Red", "price": "199.00", "quantity": 1}],
+        total="409.94",
+        currency="USD",
+        checkout_url="https://apple.example/recover?key=1",
+        locale="en-CA",
+        touched_at=datetime(2024, 5, 1, 14, tzinfo=UTC),
+    )
+
+
+def test_order_is_read():
+    """Every fact of an order arrives in the words of Recovery, under the key of its checkout."""
+    assert read("orders/create", SHOP, order(processed_at="2024-05-01T10:59:00-04:00")) == Order(
+        shop=SHOP,
+        order_id="450789469",
+        customer={"email": "bob@example.com"},
+        items=[{"name": "Nano", "variant": "Red", "price": "199.00", "quantity": 1}],
+        total="409.94",
+        currency="USD",
+        ordered_at=datetime(2024, 5, 1, 14, 59, tzinfo=UTC),
+    )
+
+
+def test_sample_checkout_is_read():
+    """The abandoned checkout that Shopify documents is read with both items and the total."""
+    (payload,) = sample("checkouts.json", "checkouts")
+    report = read("checkouts/create", SHOP, payload)
+    assert isinstance(report, Checkout)
+    assert [(item.name, item.variant, item.price) for item in report.items] == [
+        ("IPod Nano - 8GB", "Red", Decimal("199.00")),
+        ("IPod Nano - 8GB", "Pink", Decimal("199.00")),
+    ]
+    assert (report.total, report.currency, report.customer.name) == (Decimal("409.94"), "USD", "Bob Norman")
+
+
+def test_sample_order_ends_the_sample_checkout():
+    """The order that Shopify documents has the key of the checkout that it documents."""
+    (left,) = sample("checkouts.json", "checkouts")
+    ordered = sample("order.json", "order")
+    assert read("orders/create", SHOP, ordered).id == read("checkouts/create", SHOP, left).id
+
+
+def test_sample_order_without_checkout_is_read():
+    """The order that Shopify documents without a checkout is read under a key of its own, without items."""
+    (payload,) = sample("orders.json", "orders")
+    report = read("orders/create", SHOP, payload)
+    assert (report.order_id, report.items, report.total) == ("order-450789469", (), Decimal("598.94"))
+
+
+def test_completed_checkout_is_an_order():
+    """A checkout that is completed is reported as an order of that moment."""
+    report = read("checkouts/update", SHOP, checkout(completed_at="2024-05-01T10:30:00-04:00"))
+    assert isinstance(report, Order)
+    assert (report.order_id, report.ordered_at) == ("450789469", datetime(2024, 5, 1, 14, 30, tzinfo=UTC))
+
+
+def test_order_without_a_checkout_stands_alone():
+    """An order that came from no checkout is keyed by its own number, apart from any checkout's."""
+    assert read("orders/create", SHOP, order(checkout_id=None)).order_id == "order-820982911946154508"
+
+
+@pytest.mark.parametrize("topic", ["", "products/create", "orders/updated", "checkouts/delete"])
+def test_other_topics_are_ignored(topic):
+    """A topic that says nothing of a checkout is ignored, whatever it carries."""
+    assert isinstance(read(topic, SHOP, checkout()), Ignored)
+
+
+@pytest.mark.parametrize("email", [None, "", "nobody", "a@b", "bob@example.com\r\nBcc: eve@example.com", 7, ["x"], {}])
+def test_checkout_without_an_address_is_ignored(email):
+    """Without an address there is nobody to remind; that is no fault, the customer may yet type one."""
+    assert isinstance(read("checkouts/create", SHOP, checkout(email=email)), Ignored)
+
+
+def test_empty_checkout_is_ignored():
+    """A checkout with nothing in it gives nothing to remind of."""
+    assert isinstance(read("checkouts/create", SHOP, checkout(line_items=[line(quantity=0)])), Ignored)
+
+
+@pytest.mark.parametrize(
+    ("payload", "email"),
+    [
+        (checkout(), "bob@example.com"),
+        (checkout(email=None, customer={"email": "ann@example.com"}), "ann@example.com"),
+        (checkout(email="broken", contact_email="cat@example.com"), "cat@example.com"),
+    ],
+)
+def test_first_usable_address_is_taken(payload, email):
+    """Of the places where Shopify puts an address, the first that holds one counts."""
+    assert read("checkouts/create", SHOP, payload).customer.email == email
+
+
+@pytest.mark.parametrize(
+    ("people", "name"),
+    [
+        ({"customer": {"first_name": "Ann", "last_name": "Lee"}}, "Ann Lee"),
+        ({"customer": {"first_name": None, "last_name": "Lee"}}, "Lee"),
+        ({"customer": [], "shipping_address": {"name": " Cat\n\tLee "}}, "Cat Lee"),
+        ({"billing_address": [], "customer": None}, None),
+    ],
+)
+def test_name_is_found(people, name):
+    """The name comes from the customer, the billing or the shipping address, on one line; or there is none."""
+    payload = checkout(**{"billing_address": None, **people})
+    assert read("checkouts/create", SHOP, payload).customer.name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"id": None}, "id"),
+        ({"id": True}, "id"),
+        ({"id": {"gid": 1}}, "id"),
+        ({"id": "9" * 500}, "id"),
+        ({"abandoned_checkout_url": None}, "abandoned_checkout_url"),
+        ({"abandoned_checkout_url": "javascript:alert(1)"}, "abandoned_checkout_url"),
+        ({"total_price": None}, "total_price"),
+        ({"total_price": float("nan")}, "total_price"),
+        ({"total_price": "1e400"}, "total_price"),
+        ({"currency": None}, "currency"),
+        ({"updated_at": "yesterday"}, "updated_at"),
+        ({"updated_at": "0001-01-01T00:00:00+23:59"}, "updated_at"),
+        ({"updated_at": "2024-05-01T10:00:00"}, "updated_at"),
+        ({"line_items": [line(), line(price=None)]}, "line_items.1.price"),
+        ({"line_items": [line(price="-1")]}, "line_items.0.price"),
+        ({"line_items": [line(price=float("inf"))]}, "line_items.0.price"),
+        ({"line_items": [line(title=None)]}, "line_items.0.title"),
+        ({"line_items": [line(quantity="many")]}, "line_items.0.quantity"),
+        ({"line_items": ["Nano"]}, "line_items.0.title"),
+    ],
+)
+def test_unreadable_checkout_names_the_field(changes, field):
+    """A checkout that cannot become a reminder is refused by Shopify's own name for what is wrong."""
+    with pytest.raises(Unmapped) as caught:
+        read("checkouts/create", SHOP, checkout(**changes))
+    assert caught.value.field == field
+
+
+def test_shop_must_be_named():
+    """A webhook that does not say which shop it comes from is refused by the name of the header."""
+    with pytest.raises(Unmapped, match="X-Shopify-Shop-Domain"):
+        read("checkouts/create", "", checkout())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"line_items": [line(price="free")]},
+        {"line_items": None},
+        {"total_price": {}},
+        {"currency": "dollars"},
+        {"email": "broken"},
+        {"customer_locale": 7},
+        {"created_at": "yesterday"},
+        {"created_at": "9999-12-31T23:59:59-23:59"},
+    ],
+)
+def test_order_is_never_refused_for_a_fact(changes):
+    """Whatever is wrong with an order's facts is left out, and the order still stops the reminders."""
+    report = read("orders/create", SHOP, order(**changes))
+    assert isinstance(report, Order)
+    assert report.order_id == "450789469"
+
+
+@pytest.mark.parametrize("changes", [{"total_price": "much"}, {"currency": "dollars"}])
+def test_amount_and_currency_go_together(changes):
+    """An order whose total or currency cannot be read tells neither: the checkout may know another currency."""
+    report = read("orders/create", SHOP, order(**changes))
+    assert (report.total, report.currency) == (None, None)
+
+
+def test_order_without_a_key_is_refused():
+    """An order that cannot be told from others is refused."""
+    with pytest.raises(Unmapped, match="id"):
+        read("orders/create", SHOP, order(checkout_id=None, id=None))
+
+
+def test_checkout_is_in_the_customers_currency():
+    """A checkout's amounts are in its presentment currency, as Shopify documents."""
+    assert read("checkouts/create", SHOP, checkout(presentment_currency="EUR")).currency == "EUR"
+
+
+def test_order_is_told_as_the_customer_saw_it():
+    """Where every amount of an order is also given in the customer's currency, that is what is told."""
+    report = read(
+        "orders/create", SHOP, order(total_price_set=money("380.10"), line_items=[line(price_set=money("184.50"))])
+    )
+    assert (report.total, report.currency, report.items[0].price) == (Decimal("380.10"), "EUR", Decimal("184.50"))
+
+
+@pytest.mark.parametrize("price_set", [None, money("184.50", "GBP"), {"presentment_money": []}])
+def test_currencies_are_never_mixed(price_set):
+    """Where one amount lacks the customer's currency, all are told in the shop's."""
+    report = read("orders/create", SHOP, order(total_price_set=money("380.10"), line_items=[line(price_set=price_set)]))
+    assert (report.total, report.currency, report.items[0].price) == (Decimal("409.94"), "USD", Decimal("199.00"))
+
+
+def test_long_names_are_cut():
+    """A title that is too long to show is cut rather than refused."""
+    (item,) = read("checkouts/create", SHOP, checkout(line_items=[line(title="ä" * 5000)])).items
+    assert len(item.name) == LONGEST_NAME
+    assert item.name.endswith("ä…")
+
+
+def test_long_lists_are_cut():
+    """Of more items than a mail can show, the first are kept; the total still counts them all."""
+    report = read("checkouts/create", SHOP, checkout(line_items=[line(title=f"n{i}") for i in range(MOST_ITEMS + 50)]))
+    assert [item.name for item in report.items] == [f"n{i}" for i in range(MOST_ITEMS)]
+
+
+@pytest.mark.parametrize("variant", [None, "", "Default Title", []])
+def test_products_without_variants_show_none(variant):
+    """Shopify's placeholder for the only variant of a product is not shown to anybody."""
+    assert read("checkouts/create", SHOP, checkout(line_items=[line(variant_title=variant)])).items[0].variant is None
+
+
+def test_titles_are_in_the_customers_language():
+    """Where Shopify gives the title that the customer saw, that is the one."""
+    seen = line(presentment_title="Vélo", presentment_variant_title="Rouge")
+    (item,) = read("checkouts/create", SHOP, checkout(line_items=[seen])).items
+    assert (item.name, item.variant) == ("Vélo", "Rouge")
+
+
+def test_custom_lines_may_lack_fields():
+    """A line that a merchant typed has a title and a price, and may have nothing else."""
+    (item,) = read("checkouts/create", SHOP, checkout(line_items=[{"title": "Engraving", "price": "5"}])).items
+    assert (item.name, item.variant, item.quantity) == ("Engraving", None, 1)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["checkouts/create", "orders/create"]),
+    st.dictionaries(st.sampled_from(sorted({**checkout(), **order()})), ANYTHING, max_size=3),
+    ANYTHING,
+    st.sampled_from(sorted(line())),
+)
+def test_anything_is_read_ignored_or_unmapped(topic, changes, value, field):
+    """Whatever stands where, the answer is a report, a reason to ignore it, or the name of a field."""
+    payload = {
+        **(order() if topic == "orders/create" else checkout()),
+        "line_items": [line(**{field: value})],
+        **changes,
+    }
+    try:
+        result = read(topic, SHOP, payload)
+    except Unmapped as exc:
+        result = exc
+    assert isinstance(result, Checkout | Order | Ignored | Unmapped)
+
+
+BODY = b'{"id": 1}'
+
+
+def signed(body, secret="hush"):
+    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+
+
+def test_right_signature_is_accepted():
+    """The base64 HMAC-SHA256 of the raw body is accepted."""
+    assert verify("hush", BODY, signed(BODY))
+
+
+def test_signature_is_the_documented_one():
+    """The signature is that of RFC 4231's second test case, in base64."""
+    expected = base64.b64encode(
+        bytes.fromhex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+    ).decode()
+    assert verify("Jefe", b"what do ya want for nothing?", expected)
+
+
+@pytest.mark.parametrize(
+    "signature", [None, "", "é", signed(BODY, "other"), signed(BODY + b" "), signed(BODY)[:-2], signed(BODY) + "x"]
+)
+def test_wrong_signature_is_refused(signature):
+    """No signature, a foreign one or one of another body is refused, whatever characters it is made of."""
+    assert not verify("hush", BODY, signature)
