@@ -1,5 +1,17 @@
 """Recovery reminds people of the checkouts they left, on time and only until they order."""
 
-from recovery.checkout import Checkout, Customer, Item, Order
+from recovery.checkout import Checkout, CheckoutState, Customer, Item, Order
+from recovery.client import Damaged, Recovery, RecoveryError, SyncRecovery, Unavailable
 
-__all__ = ["Checkout", "Customer", "Item", "Order"]
+__all__ = [
+    "Checkout",
+    "CheckoutState",
+    "Customer",
+    "Damaged",
+    "Item",
+    "Order",
+    "Recovery",
+    "RecoveryError",
+    "SyncRecovery",
+    "Unavailable",
+]

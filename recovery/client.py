@@ -1,0 +1,182 @@
+"""The ingestion API: what a shop's services import to report checkouts and orders.
+
+`Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the second runs the first without a loop.
+"""
+
+import inspect
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+
+from recovery.checkout import Checkout, CheckoutState, Order, checkout_id
+from recovery.mongo.collections import CHECKOUTS, OPTIONS
+from recovery.mongo.documents import read
+from recovery.mongo.intake import Write, cancel_write, checkout_write, order_write
+from recovery.ports import Unreadable
+
+T = TypeVar("T")
+
+CLIENT_OPTIONS = {"tz_aware": True, "appname": "recovery", "serverSelectionTimeoutMS": 5000}
+
+
+class RecoveryError(Exception):
+    """Whatever a call to Recovery can fail with.
+
+    RecoveryError
+    ├── Unavailable       the database could not be asked to keep this: call again later
+    ├── BadAddress        the address of the database is not one
+    └── Damaged           what is kept cannot be read
+    """
+
+
+class Unavailable(RecoveryError):
+    """The database cannot be reached, or refuses: nothing is known to be kept. Calling again is safe."""
+
+
+class BadAddress(RecoveryError):
+    """What was given as the address of the database is neither a MongoDB URI nor a client."""
+
+
+class Damaged(RecoveryError):
+    """A kept checkout was changed by another hand so that it cannot be read any more; the message names the field."""
+
+
+def _unavailable(exc: PyMongoError) -> Unavailable:
+    return Unavailable(f"MongoDB did not acknowledge this, so it may not be kept; call again later: {exc}")
+
+
+def _state(document: Any, id_: str) -> CheckoutState | None:
+    if document is None:
+        return None
+    found = read(document)
+    if isinstance(found, Unreadable):
+        raise Damaged(f"checkout {id_} cannot be read: {found.fault}")
+    return found
+
+
+def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
+    """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
+    try:
+        return kind(uri, **(CLIENT_OPTIONS | options))
+    except (InvalidURI, ConfigurationError, ValueError) as exc:
+        raise BadAddress(f"this is not the address of a MongoDB: {exc}") from exc
+
+
+class Recovery:
+    """Report checkouts and orders, from asyncio.
+
+    `mongodb` is a URI, or a client that the service already has: PyMongo's `AsyncMongoClient` or Motor's
+    `AsyncIOMotorClient`. A client that was given is not closed.
+
+        async with Recovery("mongodb://db.example/?replicaSet=rs0") as recovery:
+            await recovery.checkout(Checkout(...))
+
+    Every call is one atomic write; when it returns, a majority of the database's nodes has it in its journal. A call
+    that raises `Unavailable` may be made again: the same report twice changes nothing.
+    """
+
+    def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:
+        self._own = isinstance(mongodb, str)
+        self._client = connect(mongodb) if self._own else mongodb
+        self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
+
+    async def checkout(self, report: Checkout) -> None:
+        """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
+        await self._write(checkout_write(report))
+
+    async def order(self, report: Order) -> None:
+        """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`."""
+        await self._write(order_write(report))
+
+    async def cancel(self, shop: str, order_id: str) -> bool:
+        """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`.
+
+        A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed.
+        """
+        return bool((await self._write(cancel_write(checkout_id(shop, order_id)))).matched_count)
+
+    async def get(self, shop: str, order_id: str) -> CheckoutState | None:
+        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
+        id_ = checkout_id(shop, order_id)
+        try:
+            document = await _settled(self._checkouts.find_one({"_id": id_}))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+        return _state(document, id_)
+
+    async def close(self) -> None:
+        """Close the connection, if it was opened here."""
+        if self._own:
+            await _settled(self._client.close())
+
+    async def _write(self, write: Write) -> Any:
+        try:
+            return await _settled(self._checkouts.update_one(*write))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def _settled(answer: Any) -> Any:
+    """Return the answer of a driver, whichever kind of driver it is."""
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+class SyncRecovery:
+    """Report checkouts and orders, from code that does not await. As `Recovery`, with PyMongo's `MongoClient`."""
+
+    def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:
+        if isinstance(mongodb, AsyncMongoClient) or type(mongodb).__module__.startswith("motor."):
+            raise BadAddress(
+                "SyncRecovery takes a URI or PyMongo's MongoClient; for an asyncio client there is Recovery"
+            )
+        self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
+        self._recovery = Recovery(self._own or mongodb, database=database)
+
+    def checkout(self, report: Checkout) -> None:
+        """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
+        _run(self._recovery.checkout(report))
+
+    def order(self, report: Order) -> None:
+        """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`."""
+        _run(self._recovery.order(report))
+
+    def cancel(self, shop: str, order_id: str) -> bool:
+        """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`."""
+        return _run(self._recovery.cancel(shop, order_id))
+
+    def get(self, shop: str, order_id: str) -> CheckoutState | None:
+        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
+        return _run(self._recovery.get(shop, order_id))
+
+    def close(self) -> None:
+        """Close the connection, if it was opened here."""
+        if self._own is not None:
+            self._own.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _run(call: Coroutine[Any, Any, T]) -> T:
+    """Run a call whose driver answers at once: it never waits, so it needs no event loop."""
+    try:
+        call.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    raise AssertionError("a synchronous driver gave an answer that has to be awaited")

@@ -1,0 +1,167 @@
+"""The kept checkouts: each method is one round trip for a batch, and one more where somebody else was faster."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, UpdateOne
+
+from recovery.checkout import CheckoutState, Claim, Past
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document
+from recovery.mongo.documents import read, written
+from recovery.mongo.errors import translated
+from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
+
+HISTORY_KEPT = 50
+
+
+class MongoCheckouts:
+    """The port `Checkouts` on a real database."""
+
+    def __init__(self, database: Database) -> None:
+        self._checkouts = database.get_collection(CHECKOUTS, **OPTIONS)
+        self._dead_letters = database.get_collection(DEAD_LETTERS, **OPTIONS)
+
+    @translated
+    async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
+        """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
+        states: list[CheckoutState] = []
+        unreadable: list[Unreadable] = []
+        for document in await self._checkouts.find({"_id": {"$in": list(ids)}}).to_list():
+            found = read(document)
+            if isinstance(found, Unreadable):
+                unreadable.append(found)
+            else:
+                states.append(found)
+        return states, unreadable
+
+    @translated
+    async def due(self, before: datetime, limit: int, mine: Callable[[str], bool]) -> list[str]:
+        """Return up to `limit` ids of checkouts that ought to have been looked at before that time, longest due first.
+
+        `mine` says which of them the caller cares for.
+        """
+        found: list[str] = []
+        query = {"next_at": {"$lte": before}, "_id": {"$type": "string"}}
+        async with self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING).batch_size(limit) as cursor:
+            async for document in cursor:
+                if mine(document["_id"]):
+                    found.append(document["_id"])
+                if len(found) >= limit:
+                    break
+        return found
+
+    @translated
+    async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
+        """Write the plans that still hold; return each checkout's `next_at` as it is kept afterwards."""
+        result = await self._checkouts.bulk_write([_planned(plan) for plan in plans], ordered=False)
+        if result.matched_count == len(plans):
+            return {plan.seen.id: plan.next_at for plan in plans}
+        return await self._next_at([plan.seen.id for plan in plans])
+
+    @translated
+    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+        """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
+        result = await self._checkouts.bulk_write([_claimed(claim) for claim in claims], ordered=False)
+        ids = {claim.seen.id for claim in claims}
+        if result.matched_count == len(claims):
+            return ids
+        mine = {"_id": {"$in": list(ids)}, "claim.token": {"$in": list({claim.token for claim in claims})}}
+        return {document["_id"] async for document in self._checkouts.find(mine, {"_id": 1})}
+
+    @translated
+    async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
+        """Record how sends ended; return each checkout's `next_at` as it is kept afterwards."""
+        result = await self._checkouts.bulk_write([_completed(each) for each in completions], ordered=False)
+        if result.matched_count == len(completions):
+            return {each.claiming.seen.id: each.next_at for each in completions}
+        await self._checkouts.bulk_write([_recorded(each) for each in completions], ordered=False)
+        return await self._next_at([each.claiming.seen.id for each in completions])
+
+    @translated
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep dead letters, one for each checkout and step; a document that cannot be read is put to rest as well."""
+        await self._dead_letters.bulk_write([_buried(letter) for letter in letters], ordered=False)
+        if unreadable := [letter.checkout for letter in letters if letter.step is None]:
+            await self._checkouts.update_many(
+                {"_id": {"$in": unreadable}}, {"$set": {"next_at": None}}, bypass_document_validation=True
+            )
+
+    async def _next_at(self, ids: Sequence[str]) -> Mapping[str, datetime | None]:
+        query = self._checkouts.find({"_id": {"$in": list(ids)}}, {"next_at": 1})
+        return {document["_id"]: document.get("next_at") async for document in query}
+
+
+def _unchanged(seen: CheckoutState) -> Document:
+    """Match the checkout only as it was seen: nothing reported, claimed or planned since."""
+    return {
+        "_id": seen.id,
+        "status": seen.status,
+        "revision": seen.revision,
+        "next_at": seen.next_at,
+        "claim.token": seen.claim.token if seen.claim else None,
+    }
+
+
+def _history(entries: Sequence[Past]) -> Document:
+    each = [entry.model_dump() for entry in entries]
+    return {"$push": {"history": {"$each": each, "$slice": -HISTORY_KEPT}}} if each else {}
+
+
+def _planned(plan: Plan) -> UpdateOne:
+    changes: Document = {"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at}
+    changes |= {f"messages.{step}": written(message) for step, message in plan.messages.items()}
+    update: Document = {"$set": changes, **_history(plan.history)}
+    claim = plan.seen.claim
+    if claim is not None and plan.next_at != claim.until:
+        update["$unset"] = {"claim": ""}
+    return UpdateOne(_unchanged(plan.seen), update)
+
+
+def _claimed(claim: Claiming) -> UpdateOne:
+    name = claim.step.name
+    seen = claim.seen.messages.get(name)
+    guard = _unchanged(claim.seen) | {f"messages.{name}.state": seen.state if seen else None}
+    changes = {
+        f"messages.{name}": written(claim.message),
+        "claim": written(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
+        "next_at": claim.until,
+    }
+    return UpdateOne(guard, {"$set": changes})
+
+
+def _completed(completion: Completion) -> UpdateOne:
+    seen = completion.claiming.seen
+    update = _result(completion)
+    update["$set"] |= {
+        "status": completion.status,
+        "next_at": completion.next_at,
+        "purge_at": completion.purge_at,
+    }
+    return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)
+
+
+def _recorded(completion: Completion) -> UpdateOne:
+    update = _result(completion) | {"$currentDate": {"next_at": True}}
+    return UpdateOne({"_id": completion.claiming.seen.id, "claim.token": completion.claiming.token}, update)
+
+
+def _result(completion: Completion) -> Document:
+    return {
+        "$set": {f"messages.{completion.claiming.step.name}": written(completion.message)},
+        "$unset": {"claim": ""},
+        **_history(completion.history),
+    }
+
+
+def _buried(letter: DeadLetter) -> UpdateOne:
+    kept: dict[str, Any] = {
+        "checkout": letter.checkout,
+        "step": letter.step,
+        "cause": letter.cause,
+        "error": letter.error,
+        "at": letter.at,
+        "attempts": letter.attempts,
+    }
+    key = f"{letter.checkout}#{letter.step or ''}"
+    return UpdateOne({"_id": key}, {"$set": kept}, upsert=True)

@@ -1,0 +1,36 @@
+"""The database's time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from recovery.mongo.collections import Database
+from recovery.mongo.errors import translated
+
+
+class MongoClock:
+    """The time of the primary, on whose clock TTL runs, kept between measurements by a monotonic one.
+
+    This process's own wall clock is never read: it may be an hour off, or jump. `monotonic` gives seconds.
+    """
+
+    def __init__(self, database: Database, monotonic: Callable[[], float]) -> None:
+        self._database = database
+        self._monotonic = monotonic
+        self._measured: tuple[datetime, float] | None = None
+
+    def now(self) -> datetime:
+        """Return the time now, in UTC, to the millisecond: what a kept date can hold."""
+        if self._measured is None:
+            raise AssertionError("the clock is read before it was set")
+        at, seconds = self._measured
+        now = at + timedelta(seconds=self._monotonic() - seconds)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    @translated
+    async def measure(self) -> None:
+        """Set the clock by the server's; the error is half of one round trip at the most."""
+        before = self._monotonic()
+        hello = await self._database.command("hello")
+        after = self._monotonic()
+        local_time: datetime = hello["localTime"]
+        self._measured = (local_time.replace(tzinfo=UTC), (before + after) / 2)

@@ -1,0 +1,131 @@
+"""The collections, their indexes and validators, as data; and how a database comes to have them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from pymongo import ASCENDING, IndexModel, ReadPreference, WriteConcern
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.read_concern import ReadConcern
+
+from recovery.checkout import Status
+
+CHECKOUTS = "checkouts"
+SHADOWS = "shadows"
+DEAD_LETTERS = "dead_letters"
+POSITIONS = "positions"
+DAEMONS = "daemons"
+
+Document = dict[str, Any]
+Database = AsyncDatabase[Document]
+
+ACKNOWLEDGED_WITHIN_MS = 10_000
+
+OPTIONS: dict[str, Any] = {
+    "codec_options": CodecOptions(tz_aware=True),
+    "write_concern": WriteConcern("majority", wtimeout=ACKNOWLEDGED_WITHIN_MS, j=True),
+    "read_concern": ReadConcern("majority"),
+    "read_preference": ReadPreference.PRIMARY,
+}
+"""How every collection is read and written: what is acknowledged survives any crash of fewer than half the nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What one collection must be like. `validator` is a JSON schema of what the daemon relies on."""
+
+    indexes: tuple[IndexModel, ...] = ()
+    validator: Document = field(default_factory=dict)
+
+
+_DATE = {"bsonType": "date"}
+_DATE_OR_NULL = {"bsonType": ["date", "null"]}
+
+COLLECTIONS = {
+    CHECKOUTS: Collection(
+        indexes=(
+            IndexModel(
+                [("next_at", ASCENDING)], name="next_at", partialFilterExpression={"next_at": {"$type": "date"}}
+            ),
+            IndexModel([("purge_at", ASCENDING)], name="purge_at", expireAfterSeconds=0),
+        ),
+        validator={
+            "bsonType": "object",
+            "required": ["_id", "status", "revision", "opened_at", "touched_at"],
+            "properties": {
+                "_id": {"bsonType": "string", "pattern": "^[^/]+/."},
+                "status": {"enum": [status.value for status in Status]},
+                "revision": {"bsonType": ["int", "long"]},
+                "facts": {"bsonType": "object"},
+                "messages": {"bsonType": "object"},
+                "opened_at": _DATE,
+                "touched_at": _DATE,
+                "ordered_at": _DATE_OR_NULL,
+                "next_at": _DATE_OR_NULL,
+                "purge_at": _DATE_OR_NULL,
+            },
+        },
+    ),
+    SHADOWS: Collection(
+        indexes=(IndexModel([("expire_at", ASCENDING)], name="expire_at", expireAfterSeconds=0),),
+        validator={"bsonType": "object", "required": ["expire_at"], "properties": {"expire_at": _DATE}},
+    ),
+    DEAD_LETTERS: Collection(indexes=(IndexModel([("at", ASCENDING)], name="at"),)),
+    POSITIONS: Collection(
+        indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),)
+    ),
+    DAEMONS: Collection(indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),)),
+}
+
+
+async def ensure(database: Database) -> list[str]:
+    """Create what is missing and mend what differs; return a sentence for each thing done."""
+    done = []
+    present = {info["name"]: info async for info in await database.list_collections()}
+    for name, wanted in COLLECTIONS.items():
+        schema = {"$jsonSchema": wanted.validator} if wanted.validator else {}
+        if name not in present:
+            await database.command({"create": name, "validator": schema})
+            done.append(f"created collection {name}")
+        elif present[name].get("options", {}).get("validator", {}) != schema:
+            await database.command({"collMod": name, "validator": schema})
+            done.append(f"renewed the validator of {name}")
+        for fault, index in await _index_faults(database, name, wanted):
+            if "missing" not in fault:
+                await database[name].drop_index(index.document["name"])
+            await database[name].create_indexes([index])
+            done.append(f"made index {name}.{index.document['name']}")
+    return done
+
+
+async def faults(database: Database) -> list[str]:
+    """Return a sentence for each collection, validator or index that is not as it must be.
+
+    A wrong TTL index is silent otherwise: it simply never expires anything.
+    """
+    found = []
+    present = {info["name"]: info async for info in await database.list_collections()}
+    for name, wanted in COLLECTIONS.items():
+        if name not in present:
+            found.append(f"collection {name} is missing")
+            continue
+        schema = {"$jsonSchema": wanted.validator} if wanted.validator else {}
+        if present[name].get("options", {}).get("validator", {}) != schema:
+            found.append(f"the validator of {name} is missing or differs")
+        found += [fault for fault, _ in await _index_faults(database, name, wanted)]
+    return found
+
+
+async def _index_faults(database: Database, name: str, wanted: Collection) -> list[tuple[str, IndexModel]]:
+    present = await database[name].index_information()
+    found = []
+    for index in wanted.indexes:
+        specification = index.document
+        have = present.get(specification["name"])
+        if have is None:
+            found.append((f"index {name}.{specification['name']} is missing", index))
+        elif any(
+            have.get(key) != specification.get(key) for key in ("expireAfterSeconds", "partialFilterExpression")
+        ) or [field for field, _ in have["key"]] != list(specification["key"]):
+            found.append((f"index {name}.{specification['name']} differs from what it must be", index))
+    return found

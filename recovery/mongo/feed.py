@@ -1,0 +1,166 @@
+"""The change feed: which checkouts were reported, and whose shadows went."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.asynchronous.change_stream import AsyncChangeStream
+from pymongo.errors import OperationFailure, PyMongoError
+
+from recovery.mongo.collections import CHECKOUTS, OPTIONS, SHADOWS, Database, Document
+from recovery.mongo.positions import Token
+
+BATCH = 1000
+AWAIT_MS = 1000
+AGAIN_AFTER = 1.0
+"""Seconds between attempts to open a stream that fails: never a hot loop."""
+
+REFUSED = {
+    136,  # CappedPositionLost
+    260,  # InvalidResumeToken
+    280,  # ChangeStreamFatalError
+    286,  # ChangeStreamHistoryLost
+    40576,  # the resume point is not in the oplog
+    40647,  # the token's format
+    40649,  # is not one
+    50811,  # that this server knows
+}
+"""What the server says when a position is of no use any more. It must never be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One change stream. The pipeline never changes: a token is bound to it."""
+
+    name: str
+    collection: str
+    pipeline: Sequence[Mapping[str, Any]]
+
+
+_ENDS = {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}}
+_OURS = {"documentKey._id": {"$type": "string"}}
+_NAMES_ONLY = {"$project": {"_id": 1, "operationType": 1, "documentKey": 1}}
+
+REPORTED = Stream(
+    "reported",
+    CHECKOUTS,
+    (
+        {
+            "$match": {
+                "$or": [
+                    _ENDS,
+                    {"operationType": {"$in": ["insert", "replace"]}, **_OURS},
+                    {
+                        "operationType": "update",
+                        "updateDescription.updatedFields.revision": {"$exists": True},
+                        **_OURS,
+                    },
+                ]
+            }
+        },
+        _NAMES_ONLY,
+    ),
+)
+"""Every report that changed something. Nothing but a report changes a revision."""
+
+GONE = Stream("gone", SHADOWS, ({"$match": {"$or": [_ENDS, {"operationType": "delete", **_OURS}]}}, _NAMES_ONLY))
+"""Every shadow that went, by TTL, by the expirer or by a careless hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Checkouts to look at. Once they have been, `token` may be saved: all before it is done.
+
+    A quiet stream gives empty batches, so that its position moves all the same. `lost` says why what happened before
+    is unknown, if it is: then everything is to be swept before the token is saved.
+    """
+
+    ids: Sequence[str]
+    token: Token
+    lost: str | None = None
+
+
+class Feed:
+    """One change stream, followed through lost connections, elections and lost history.
+
+    `fault` says what is wrong while the stream is not open, or is None.
+    """
+
+    def __init__(self, database: Database, stream: Stream) -> None:
+        self._collection = database.get_collection(stream.collection, **OPTIONS)
+        self._stream = stream
+        self.fault: str | None = "not open yet"
+
+    async def follow(self, token: Token | None) -> AsyncGenerator[Batch]:
+        """Yield batches for ever, from `token` on.
+
+        Where there is no token, or the server refuses it, a new stream is opened first and then an empty batch tells
+        that something is lost. Opening is tried once a second at the most.
+        """
+        lost = None if token else "no position is known"
+        while True:
+            try:
+                async with await self._collection.watch(
+                    list(self._stream.pipeline), resume_after=token, max_await_time_ms=AWAIT_MS, batch_size=BATCH
+                ) as cursor:
+                    self.fault = None
+                    if lost and cursor.resume_token:
+                        yield Batch((), cursor.resume_token, lost)
+                        lost = None
+                    async with aclosing(_read(cursor)) as batches:
+                        async for batch in batches:
+                            token = batch.token
+                            yield batch
+                token, lost = None, f"the collection {self._stream.collection} was dropped or renamed"
+                self.fault = lost
+            except PyMongoError as exc:
+                self.fault = str(exc)
+                if isinstance(exc, OperationFailure) and exc.code in REFUSED:
+                    token, lost = None, f"the server refused the position: {exc}"
+            await asyncio.sleep(AGAIN_AFTER)
+
+
+Event = tuple[str | None, Token]
+
+
+async def _read(cursor: AsyncChangeStream[Document]) -> AsyncGenerator[Batch]:
+    """Yield what one cursor brings until it ends: all that has come since the last batch, up to `BATCH` events.
+
+    A task reads ahead by at most one batch, because asking the cursor "is there more?" would wait for it.
+    """
+    events: asyncio.Queue[Event | None] = asyncio.Queue(BATCH)
+    reader = asyncio.create_task(_read_ahead(cursor, events))
+    try:
+        while True:
+            taken = [await events.get()]
+            while len(taken) < BATCH and not events.empty():
+                taken.append(events.get_nowait())
+            came = [event for event in taken if event is not None]
+            if came:
+                yield Batch(list(dict.fromkeys(id_ for id_, _ in came if id_ is not None)), came[-1][1])
+            if len(came) < len(taken):
+                await reader
+                return
+    finally:
+        reader.cancel()
+        with suppress(asyncio.CancelledError, PyMongoError):
+            await reader
+
+
+async def _read_ahead(cursor: AsyncChangeStream[Document], events: asyncio.Queue[Event | None]) -> None:
+    """Put the cursor's events into the queue, a bare token when it is quiet, and None at its end; then raise why."""
+    fault = None
+    try:
+        while cursor.alive:
+            event = await cursor.try_next()
+            if event is not None:
+                await events.put((event.get("documentKey", {}).get("_id"), event["_id"]))
+            elif cursor.resume_token is not None:
+                await events.put((None, cursor.resume_token))
+    except PyMongoError as exc:
+        fault = exc
+    await events.put(None)
+    if fault is not None:
+        raise fault

@@ -1,0 +1,37 @@
+"""The shadows: alarm clocks that ring by going away."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pymongo import ASCENDING, DeleteOne, UpdateOne
+
+from recovery.mongo.collections import OPTIONS, SHADOWS, Database
+from recovery.mongo.errors import translated
+
+
+class MongoShadows:
+    """The port `Shadows` on a real database, and what the expirer needs of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._shadows = database.get_collection(SHADOWS, **OPTIONS)
+
+    @translated
+    async def set(self, alarms: Mapping[str, datetime | None]) -> None:
+        """Move each checkout's shadow to its time, or drop it where the time is None."""
+        operations = [
+            DeleteOne({"_id": id_}) if at is None else UpdateOne({"_id": id_}, {"$set": {"expire_at": at}}, upsert=True)
+            for id_, at in alarms.items()
+        ]
+        await self._shadows.bulk_write(operations, ordered=False)
+
+    @translated
+    async def next_expiry(self) -> datetime | None:
+        """Return when the next shadow goes. A look into the index: its cost does not grow with what is pending."""
+        dated = {"expire_at": {"$type": "date"}}
+        first = await self._shadows.find_one(dated, {"_id": 0, "expire_at": 1}, sort=[("expire_at", ASCENDING)])
+        return first["expire_at"] if first else None
+
+    @translated
+    async def expire(self, now: datetime) -> int:
+        """Delete the shadows whose time has come, as TTL would; return how many."""
+        return (await self._shadows.delete_many({"expire_at": {"$lte": now}})).deleted_count

@@ -1,0 +1,52 @@
+"""What every tier shares: one throw-away mongod for the whole run, a database for each test, a relay that records."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from recovery.embedded import NoMongod, mongod
+from recovery.mongo import collections
+from recovery.mongo.collections import OPTIONS, Document
+from tests.smtp_servers import RecordingRelay
+
+SHOPIFY = Path(__file__).parents[1].parent / "shared" / "data" / "shopify"
+
+
+@pytest.fixture(scope="session")
+def mongodb() -> Iterator[str]:
+    """The URI of a replica set of one whose TTL monitor passes every second and whose fail points can be used."""
+    try:
+        with mongod(ttl_seconds=1, test_commands=True) as uri:
+            yield uri
+    except NoMongod as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(exc))
+
+
+@pytest.fixture
+def database_name() -> str:
+    """A name that no other test has."""
+    return f"test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def database(mongodb: str, database_name: str) -> AsyncIterator[AsyncDatabase[Document]]:
+    """An empty database of this test's own, with collections and indexes."""
+    async with AsyncMongoClient(mongodb, tz_aware=True) as client:
+        database = client.get_database(database_name, **OPTIONS)
+        await collections.ensure(database)
+        yield database
+        await client.drop_database(database_name)
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[RecordingRelay]:
+    """A relay on loopback that takes everything, or misbehaves as told."""
+    async with RecordingRelay() as relay:
+        yield relay

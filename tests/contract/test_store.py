@@ -1,0 +1,214 @@
+"""One suite for the fake store and the real one: what the engine may rely on."""
+
+from datetime import timedelta
+
+import pytest
+
+from recovery.checkout import Cause, Message, MessageState, Past, Status
+from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
+from recovery.mongo.shadows import MongoShadows
+from recovery.ports import Claiming, Completion, DeadLetter, Plan
+from recovery.schedule import Step
+from tests.builders import NOON, SetClock, Store, minutes, report, state
+
+STEP = Step("reminder-1", minutes(30), "reminder-1", "subject", minutes(60))
+LEASE_ENDS = NOON + minutes(1)
+NEXT = NOON + timedelta(days=1)
+BEGUN = Message(state=MessageState.SENDING, attempts=1, due_at=NOON)
+SENT = Message(state=MessageState.SENT, attempts=1, due_at=NOON, sent_at=NOON, reply="250 ok")
+
+
+class Fake:
+    """The store in memory."""
+
+    def __init__(self):
+        self.clock = SetClock()
+        self.checkouts = self.shadows = Store(self.clock)
+
+    async def put(self, kept):
+        self.checkouts.kept[kept.id] = kept
+
+    async def report(self, kept):
+        self.checkouts.report(kept.id)
+
+    async def alarms(self):
+        return self.checkouts.alarms
+
+    async def letters(self):
+        return [(letter.checkout, letter.step, letter.cause) for letter in self.checkouts.letters]
+
+
+class Real:
+    """The store in MongoDB."""
+
+    def __init__(self, database):
+        self.database = database
+        self.checkouts = MongoCheckouts(database)
+        self.shadows = MongoShadows(database)
+
+    async def put(self, kept):
+        await self.database[CHECKOUTS].insert_one(kept.model_dump(by_alias=True) | {"facts": report().facts()})
+
+    async def report(self, kept):
+        change = {"$inc": {"revision": 1}, "$currentDate": {"next_at": True}}
+        await self.database[CHECKOUTS].update_one({"_id": kept.id}, change)
+
+    async def alarms(self):
+        return {each["_id"]: each["expire_at"] async for each in self.database[SHADOWS].find()}
+
+    async def letters(self):
+        return [(each["checkout"], each["step"], each["cause"]) async for each in self.database[DEAD_LETTERS].find()]
+
+
+@pytest.fixture(params=["fake", "real"])
+def store(request):
+    """The store, each in turn."""
+    return Fake() if request.param == "fake" else Real(request.getfixturevalue("database"))
+
+
+async def only(store, kept):
+    (found,), unreadable = await store.checkouts.load([kept.id])
+    assert unreadable == []
+    return found
+
+
+def claiming(seen, token="token"):
+    return Claiming(seen, STEP, BEGUN, token, "me", LEASE_ENDS)
+
+
+def completion(claim):
+    past = Past(at=NOON, decision="sent reminder-1", reason="250 ok")
+    return Completion(claim, SENT, Status.OPEN, NEXT, None, (past,))
+
+
+async def test_what_does_not_exist_is_left_out(store):
+    """Loading ids of which some are unknown gives those that are known."""
+    kept = state()
+    await store.put(kept)
+    found, _ = await store.checkouts.load([kept.id, "shop.example/unknown"])
+    assert [each.id for each in found] == [kept.id]
+
+
+async def test_a_plan_that_holds_is_written(store):
+    """Status, next look, messages and history of a plan are kept."""
+    kept = state()
+    await store.put(kept)
+    past = Past(at=NOON, decision="rest", reason="because")
+    skipped = Message(state=MessageState.SKIPPED, reason="late")
+    plan = Plan(kept, Status.FINISHED, None, NEXT, {"reminder-1": skipped}, (past,))
+    assert await store.checkouts.plan([plan]) == {kept.id: None}
+    now = await only(store, kept)
+    assert (now.status, now.next_at, now.purge_at) == (Status.FINISHED, None, NEXT)
+    assert now.messages["reminder-1"].state is MessageState.SKIPPED
+    assert now.history == (past,)
+    assert now.revision == kept.revision
+
+
+async def test_a_stale_plan_is_dropped(store):
+    """A report since the look wins: the plan changes nothing, and the answer tells the newer next look."""
+    kept, other = state("1"), state("2")
+    await store.put(kept)
+    await store.put(other)
+    await store.report(kept)
+    plans = [Plan(each, Status.FINISHED, NEXT, None, {}, ()) for each in (kept, other)]
+    answer = await store.checkouts.plan(plans)
+    now = await only(store, kept)
+    assert now.status is Status.OPEN
+    assert answer == {kept.id: now.next_at, other.id: NEXT}
+
+
+async def test_a_claim_is_given_once(store):
+    """Of two claims on the same sight of a checkout one is given, and the lease's end is the next look."""
+    kept = state()
+    await store.put(kept)
+    assert await store.checkouts.claim([claiming(kept, "first")]) == {kept.id}
+    assert await store.checkouts.claim([claiming(kept, "second")]) == set()
+    now = await only(store, kept)
+    assert (now.claim.token, now.claim.until, now.next_at) == ("first", LEASE_ENDS, LEASE_ENDS)
+    assert (now.messages["reminder-1"].state, now.messages["reminder-1"].attempts) == (MessageState.SENDING, 1)
+
+
+async def test_a_claim_on_stale_facts_is_refused(store):
+    """A report since the look makes the claim fail, and others in the same batch are not held up by it."""
+    kept, other = state("1"), state("2")
+    await store.put(kept)
+    await store.put(other)
+    await store.report(kept)
+    assert await store.checkouts.claim([claiming(kept), claiming(other)]) == {other.id}
+
+
+async def test_a_completion_is_recorded_with_what_follows(store):
+    """The message, the next look and the history are kept, and the claim is gone."""
+    kept = state()
+    await store.put(kept)
+    claim = claiming(kept)
+    await store.checkouts.claim([claim])
+    assert await store.checkouts.complete([completion(claim)]) == {kept.id: NEXT}
+    now = await only(store, kept)
+    assert (now.claim, now.next_at, now.messages["reminder-1"]) == (None, NEXT, SENT)
+    assert now.history[-1].decision == "sent reminder-1"
+
+
+async def test_a_completion_after_a_report_keeps_the_message_alone(store):
+    """What was sent is recorded, but the report's own next look stands: at once."""
+    kept = state()
+    await store.put(kept)
+    claim = claiming(kept)
+    await store.checkouts.claim([claim])
+    await store.report(kept)
+    answer = await store.checkouts.complete([completion(claim)])
+    now = await only(store, kept)
+    assert now.messages["reminder-1"] == SENT
+    assert now.claim is None
+    assert answer[kept.id] == now.next_at != NEXT
+
+
+async def test_a_completion_is_fenced_by_its_token(store):
+    """A sender whose lease has ended and whose claim was taken over records nothing."""
+    kept = state()
+    await store.put(kept)
+    claim = claiming(kept, "first")
+    await store.checkouts.claim([claim])
+    seen = await only(store, kept)
+    await store.checkouts.claim([claiming(seen, "second")])
+    await store.checkouts.complete([completion(claim)])
+    now = await only(store, kept)
+    assert now.claim.token == "second"
+    assert now.messages["reminder-1"].state is MessageState.SENDING
+
+
+async def test_a_completion_may_be_written_twice(store):
+    """A record that is written again, because the answer was lost, changes nothing."""
+    kept = state()
+    await store.put(kept)
+    claim = claiming(kept)
+    await store.checkouts.claim([claim])
+    await store.checkouts.complete([completion(claim)])
+    before = await only(store, kept)
+    assert await store.checkouts.complete([completion(claim)]) == {kept.id: NEXT}
+    assert await only(store, kept) == before
+
+
+async def test_a_plan_that_does_not_wait_for_a_claim_drops_it(store):
+    """A claim whose lease has ended goes with the next plan."""
+    kept = state()
+    await store.put(kept)
+    await store.checkouts.claim([claiming(kept)])
+    seen = await only(store, kept)
+    await store.checkouts.plan([Plan(seen, Status.OPEN, NEXT, None, {}, ())])
+    assert (await only(store, kept)).claim is None
+
+
+async def test_shadows_are_moved_and_dropped(store):
+    """Each checkout has at most one shadow, at the time last set; None drops it."""
+    await store.shadows.set({"a/1": NOON + timedelta(days=400), "a/2": NOON + timedelta(days=400)})
+    await store.shadows.set({"a/1": NOON + timedelta(days=500), "a/2": None, "a/3": None})
+    assert await store.alarms() == {"a/1": NOON + timedelta(days=500)}
+
+
+async def test_dead_letters_are_kept_once_for_each_message(store):
+    """Burying is safe to repeat where it counts: in the database one letter stays for a checkout and step."""
+    letter = DeadLetter("shop.example/1", "reminder-1", Cause.DEAD_ADDRESS, "550", NOON, 1)
+    await store.checkouts.bury([letter])
+    assert await store.letters() == [("shop.example/1", "reminder-1", "dead address")]

@@ -1,0 +1,251 @@
+"""The ingestion API on a real MongoDB, with every client that a service may hold."""
+
+import asyncio
+import random
+from contextlib import closing
+from datetime import timedelta
+
+import mongomock
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, MongoClient, monitoring
+
+from recovery import Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
+from recovery.checkout import Status
+from recovery.mongo.collections import CHECKOUTS
+from tests.builders import NOON, minutes, report
+
+LONG_AGO = NOON - timedelta(days=30)
+ORDER = Order(shop="shop.example", order_id="1")
+
+
+class Awaited:
+    """A synchronous client behind an asynchronous face, so that one suite serves both."""
+
+    def __init__(self, recovery):
+        self._recovery = recovery
+
+    def __getattr__(self, name):
+        async def call(*args):
+            return await asyncio.to_thread(getattr(self._recovery, name), *args)
+
+        return call
+
+
+@pytest.fixture(params=["uri", "pymongo", "motor", "sync uri", "sync pymongo"])
+async def recovery(request, mongodb, database_name, database):
+    """The API, opened in each way there is."""
+    match request.param:
+        case "uri":
+            async with Recovery(mongodb, database=database_name) as api:
+                yield api
+        case "pymongo":
+            async with Recovery(database.client, database=database_name) as api:
+                yield api
+        case "motor":
+            with closing(AsyncIOMotorClient(mongodb)) as client:
+                yield Recovery(client, database=database_name)
+        case "sync uri":
+            with SyncRecovery(mongodb, database=database_name) as api:
+                yield Awaited(api)
+        case "sync pymongo":
+            with MongoClient(mongodb) as client:
+                yield Awaited(SyncRecovery(client, database=database_name))
+
+
+async def get(recovery, order_id="1"):
+    return await recovery.get("shop.example", order_id)
+
+
+async def test_a_checkout_is_kept_as_reported(recovery):
+    """What was reported reads back, open, to be looked at now."""
+    await recovery.checkout(report(locale="de"))
+    kept = await get(recovery)
+    assert (kept.id, kept.status, kept.revision) == ("shop.example/1", Status.OPEN, 1)
+    assert kept.facts.customer == Customer(email="ada@example.com", name="Ada")
+    assert kept.facts.items == (Item(name="Lamp", price="12.50", quantity=2),)
+    assert (str(kept.facts.total), kept.facts.currency, kept.facts.locale) == ("25.00", "EUR", "de")
+    assert kept.opened_at == kept.touched_at == kept.next_at
+
+
+async def test_the_same_report_twice_changes_nothing(recovery):
+    """A repeated report is the same document, to the last field."""
+    await recovery.checkout(report())
+    before = await get(recovery)
+    await recovery.checkout(report())
+    assert await get(recovery) == before
+
+
+async def test_a_changed_report_updates_and_moves_the_timer(recovery):
+    """New facts replace the old ones, and the last touch moves; when it was opened stays."""
+    await recovery.checkout(report())
+    before = await get(recovery)
+    await recovery.checkout(report(items=(Item(name="Bulb", price="3"),)))
+    after = await get(recovery)
+    assert after.facts.items[0].name == "Bulb"
+    assert after.touched_at > before.touched_at
+    assert (after.opened_at, after.revision) == (before.opened_at, before.revision + 1)
+
+
+async def test_reports_may_arrive_in_any_order(recovery):
+    """With the times of the facts given, the newest facts stand, whichever came last."""
+    newer = report(total="30", touched_at=LONG_AGO + minutes(2))
+    older = report(total="20", touched_at=LONG_AGO + minutes(1))
+    for each in (older, newer, older):
+        await recovery.checkout(each)
+    kept = await get(recovery)
+    assert (str(kept.facts.total), kept.touched_at, kept.revision) == ("30", LONG_AGO + minutes(2), 2)
+
+
+async def test_a_later_touch_moves_the_timer_of_the_same_facts(recovery):
+    """The same items touched again, at a later time that is given, count from then."""
+    await recovery.checkout(report(touched_at=LONG_AGO + minutes(1)))
+    await recovery.checkout(report(touched_at=LONG_AGO + minutes(2)))
+    assert (await get(recovery)).touched_at == LONG_AGO + minutes(2)
+
+
+async def test_a_fact_cannot_lie_in_the_future(recovery):
+    """A caller whose clock is ahead gets the server's time."""
+    await recovery.checkout(report(touched_at=NOON + timedelta(days=36500)))
+    kept = await get(recovery)
+    assert kept.touched_at == kept.next_at < NOON + timedelta(days=3650)
+
+
+async def test_an_order_after_the_checkout_wins(recovery):
+    """An ordered checkout keeps its facts and does not open again."""
+    await recovery.checkout(report())
+    await recovery.order(ORDER)
+    await recovery.checkout(report(total="99"))
+    kept = await get(recovery)
+    assert (kept.status, str(kept.facts.total)) == (Status.ORDERED, "25.00")
+
+
+async def test_an_order_before_the_checkout_wins_and_learns_who_ordered(recovery):
+    """The order is kept as a tombstone; the late checkout only says who it was."""
+    await recovery.order(ORDER)
+    assert (await get(recovery)).facts.customer is None
+    await recovery.checkout(report())
+    kept = await get(recovery)
+    assert (kept.status, kept.facts.customer.email) == (Status.ORDERED, "ada@example.com")
+
+
+async def test_an_order_says_what_was_ordered(recovery):
+    """Facts of the order replace those of the checkout; the rest stays."""
+    await recovery.checkout(report())
+    await recovery.order(Order(shop="shop.example", order_id="1", total="20", ordered_at=LONG_AGO + minutes(5)))
+    kept = await get(recovery)
+    assert (str(kept.facts.total), kept.facts.items[0].name) == ("20", "Lamp")
+    assert kept.ordered_at == LONG_AGO + minutes(5)
+
+
+async def test_an_order_twice_changes_nothing(recovery):
+    """The second report of an order leaves the first one's time and revision."""
+    await recovery.order(ORDER)
+    before = await get(recovery)
+    await recovery.order(ORDER)
+    assert await get(recovery) == before
+
+
+async def test_a_cancelled_checkout_stays_cancelled_but_can_be_ordered(recovery):
+    """A late report does not undo a cancellation; an order does."""
+    await recovery.checkout(report())
+    assert await recovery.cancel("shop.example", "1") is True
+    await recovery.checkout(report(total="99"))
+    assert (await get(recovery)).status is Status.CANCELLED
+    await recovery.order(ORDER)
+    assert await recovery.cancel("shop.example", "1") is True
+    assert (await get(recovery)).status is Status.ORDERED
+
+
+async def test_what_is_unknown_cannot_be_cancelled(recovery):
+    """A cancellation of a checkout that nobody reported says so and keeps nothing."""
+    assert await recovery.cancel("shop.example", "unknown") is False
+    assert await get(recovery, "unknown") is None
+
+
+async def test_whatever_the_order_of_calls_an_order_wins(mongodb, database_name, database):
+    """Checkouts, changes and orders of the same id, all at once, always end as ordered."""
+    async with Recovery(database.client, database=database_name) as recovery:
+        calls = []
+        for number in range(100):
+            key = str(number)
+            calls += [
+                recovery.checkout(report(key)),
+                recovery.checkout(report(key, total="30")),
+                recovery.order(Order(shop="shop.example", order_id=key)),
+            ]
+        random.Random(2).shuffle(calls)
+        await asyncio.gather(*calls)
+        assert {(await get(recovery, str(number))).status for number in range(100)} == {Status.ORDERED}
+
+
+class _Commands(monitoring.CommandListener):
+    def __init__(self):
+        self.updates = []
+
+    def started(self, event):
+        if event.command_name == "update":
+            self.updates.append(event.command)
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+async def test_each_call_is_one_write_kept_by_the_majority_and_journaled(mongodb, database_name, database):
+    """What goes over the wire is a single update of one document, acknowledged as durably as can be."""
+    commands = _Commands()
+    async with (
+        AsyncMongoClient(mongodb, event_listeners=[commands]) as client,
+        Recovery(client, database=database_name) as recovery,
+    ):
+        await recovery.checkout(report())
+        await recovery.order(ORDER)
+        await recovery.cancel("shop.example", "1")
+    assert len(commands.updates) == 3
+    for update in commands.updates:
+        assert len(update["updates"]) == 1
+        assert update["writeConcern"]["w"] == "majority"
+        assert update["writeConcern"]["j"] is True
+
+
+async def test_a_database_that_is_away_is_said_to_be():
+    """A call to nowhere fails with a sentence that tells to call again."""
+    client = AsyncMongoClient("127.0.0.1", 1, serverSelectionTimeoutMS=50)
+    async with client, Recovery(client) as recovery:
+        with pytest.raises(Unavailable, match="call again later"):
+            await recovery.checkout(report())
+        with pytest.raises(Unavailable):
+            await recovery.get("shop.example", "1")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:27017/x", "mongodb://:::", "http://shop.example"])
+def test_a_wrong_address_is_said_to_be_one(address):
+    """What is no URI of a MongoDB is refused at once, in our own words."""
+    with pytest.raises(RecoveryError, match="not the address of a MongoDB"):
+        SyncRecovery(address)
+
+
+async def test_the_synchronous_twin_refuses_an_asynchronous_client(database):
+    """A client that would have to be awaited is refused when it is given, not when it is used."""
+    with pytest.raises(RecoveryError, match="for an asyncio client there is Recovery"):
+        SyncRecovery(database.client)
+
+
+async def test_a_damaged_document_is_named(database, database_name):
+    """A checkout changed by hand into something else gives an error that names it and the field."""
+    async with Recovery(database.client, database=database_name) as recovery:
+        await recovery.checkout(report())
+        await database[CHECKOUTS].update_one({}, {"$set": {"facts": {"total": "much"}}})
+        with pytest.raises(Damaged, match=r"shop.example/1.*facts.total"):
+            await recovery.get("shop.example", "1")
+
+
+def test_a_kept_document_reads_back_without_a_server():
+    """The synchronous twin reads any client that speaks PyMongo's language: here one in memory."""
+    client = mongomock.MongoClient()
+    document = {"_id": "s/1", "status": "open", "revision": 1, "opened_at": NOON, "touched_at": NOON}
+    client["recovery"][CHECKOUTS].insert_one(document)
+    assert SyncRecovery(client).get("s", "1").touched_at == NOON
