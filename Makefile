@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint check lock image-steps clean
+.PHONY: help demo test unit lint check lock settings pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -30,6 +30,12 @@ lock: $(READY)  ## pin the dependencies anew
 		--custom-compile-command 'make lock' pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --all-extras --group dev \
 		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt
+
+settings: $(READY)  ## write config/recovery.toml anew from the settings' own words
+	$(BIN)/python -m recovery.settings > config/recovery.toml
+
+pictures: $(READY)  ## take the pictures of the mails anew (needs Debian's chromium)
+	$(BIN)/python scripts/pictures
 
 clean:  ## remove what was installed and cached
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

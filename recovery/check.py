@@ -1,0 +1,55 @@
+"""`recovery check`: is everything there that Recovery needs, and what to do where it is not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from recovery.app import composer_of, database_of, relay_of
+from recovery.client import BadAddress
+from recovery.mail.mailer import RelayUnreachable, check_relay
+from recovery.mail.pool import Relay
+from recovery.mail.templates import TemplateError
+from recovery.mongo import collections, server
+from recovery.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. `fault` says what is wrong and how to mend it, or is None; `note` is worth knowing."""
+
+    what: str
+    fault: str | None = None
+    note: str = ""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Make every check, and give what each found as soon as it is known."""
+    async for finding in _database(settings):
+        yield finding
+    try:
+        composer_of(settings)
+    except TemplateError as exc:
+        yield Finding("mail templates", str(exc))
+        return
+    yield Finding("mail templates", note=f"{len(settings.schedule.steps)} steps")
+    yield await _relay(relay_of(settings))
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        async with database_of(settings) as database:
+            fault = await server.fault(database)
+            yield Finding("MongoDB is a replica set", fault, "" if fault else await server.advice(database))
+            if not fault:
+                wrong = await collections.faults(database)
+                mend = f"{'; '.join(wrong)}. Run: recovery init" if wrong else None
+                yield Finding("collections and indexes", mend)
+    except BadAddress as exc:
+        yield Finding("MongoDB is a replica set", str(exc))
+
+
+async def _relay(relay: Relay) -> Finding:
+    try:
+        greeting = await check_relay(relay)
+    except RelayUnreachable as exc:
+        return Finding("the relay takes mail", str(exc))
+    return Finding("the relay takes mail", note=f"{relay.address} says {greeting}")

@@ -1,0 +1,196 @@
+"""The command line. What goes wrong is said in a sentence, on standard error."""
+
+import asyncio
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recovery import app, check, client, demo
+from recovery.checkout import CheckoutState
+from recovery.embedded import NoMongod
+from recovery.http.probe import probe
+from recovery.http.server import CannotListen
+from recovery.mail import samples
+from recovery.mail.compose import RenderError
+from recovery.mail.templates import TemplateError
+from recovery.schedule import CONFIRMATION
+from recovery.settings import Settings, SettingsError, load_settings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+out = Console(highlight=False)
+log = structlog.get_logger()
+
+
+class Wrong(Exception):
+    """What was asked for cannot be done; the message is a sentence."""
+
+
+TOLD = (
+    Wrong,
+    SettingsError,
+    TemplateError,
+    RenderError,
+    CannotListen,
+    NoMongod,
+    app.CannotStart,
+    client.RecoveryError,
+    demo.DemoFailed,
+)
+
+
+@cli.callback()
+def recovery() -> None:
+    """Reminds people of the checkouts they left, on time and only until they order."""
+
+
+@cli.command()
+def run() -> None:
+    """Run the daemon, with the HTTP API beside it, until it is told to stop."""
+    settings = load_settings()
+    app.configure_logging(settings)
+    asyncio.run(_until_signalled(settings))
+
+
+@cli.command(name="demo")
+def run_demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards, to look around.")] = False,
+) -> None:
+    """Watch a shop's afternoon: checkouts are left, and become mails, through a real MongoDB and real SMTP."""
+    raise typer.Exit(asyncio.run(demo.run(out, keep=keep)))
+
+
+@cli.command(name="check")
+def run_check() -> None:
+    """Check that MongoDB, its indexes, the templates and the relay are as they must be, and say how to mend them."""
+    raise typer.Exit(asyncio.run(_check(load_settings())))
+
+
+@cli.command()
+def init() -> None:
+    """Make the database ready: a fresh single node becomes a replica set; collections, validators and indexes."""
+    for done in asyncio.run(app.initialise(load_settings())) or ["everything is there already"]:
+        out.print(f"{done[0].upper()}{done[1:]}.")
+
+
+@cli.command()
+def preview(
+    step: Annotated[str, typer.Argument(help="The name of a step, or 'confirmation'.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a file: .html, .txt, or .eml for the whole message.")
+    ] = None,
+) -> None:
+    """Render a step's mail with sample data, to the terminal or to a file."""
+    rendered, message = app.preview(load_settings(), step, _sample(step))
+    if output is None:
+        out.print(f"[bold]Subject:[/bold] {rendered.subject}\n", soft_wrap=True)
+        out.print(rendered.text, markup=False, soft_wrap=True)
+        out.print(f"[dim]To see it as customers do: recovery preview {step} --output {step}.html[/dim]")
+        return
+    contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
+    if output.suffix not in contents:
+        raise Wrong(f"{output}: a file name must end in .html, .txt or .eml.")
+    try:
+        output.write_bytes(contents[output.suffix])
+    except OSError as exc:
+        raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
+    out.print(f"Wrote {output}.")
+
+
+@cli.command()
+def show(checkout: Annotated[str, typer.Argument(metavar="SHOP/ORDER", help="As in shop.example/1042.")]) -> None:
+    """Show a checkout: where it stands, its messages, and why everything happened."""
+    shop, slash, order_id = checkout.partition("/")
+    if not (shop and slash and order_id):
+        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
+    state = asyncio.run(_get(load_settings(), shop, order_id))
+    if state is None:
+        raise Wrong(f"There is no checkout {checkout}.")
+    _print_checkout(state)
+
+
+@cli.command()
+def health() -> None:
+    """Ask the Recovery that runs on this machine whether it lives; exit 1 if it does not answer."""
+    settings = load_settings()
+    if fault := probe(settings.http.host, settings.http.port):
+        raise Wrong(fault)
+    out.print("Recovery is alive.")
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def ready(ready: app.Ready) -> None:
+        log.info("ready", http=f"{settings.http.host}:{ready.port}" if ready.port else "off")
+
+    await app.run(settings, stop=stop, on_ready=ready)
+    log.info("stopped")
+
+
+async def _check(settings: Settings) -> int:
+    faults = 0
+    async for finding in check.examine(settings):
+        faults += finding.fault is not None
+        mark = "[green]✓[/green]" if finding.fault is None else "[red]✗[/red]"
+        out.print(f"{mark} {finding.what}", f"[dim]({finding.note})[/dim]" if finding.note else "", soft_wrap=True)
+        if finding.fault:
+            out.print(f"  {finding.fault}", markup=False, soft_wrap=True)
+    return int(faults > 0)
+
+
+async def _get(settings: Settings, shop: str, order_id: str) -> CheckoutState | None:
+    async with client.Recovery(settings.mongodb.uri.get_secret_value(), database=settings.mongodb.database) as recovery:
+        return await recovery.get(shop, order_id)
+
+
+def _sample(step: str) -> CheckoutState:
+    return samples.ordered() if step == CONFIRMATION else samples.left_open()
+
+
+def _print_checkout(state: CheckoutState) -> None:
+    facts = state.facts
+    out.print(f"[bold]{state.id}[/bold]  {state.status}", soft_wrap=True)
+    if facts.customer is not None:
+        out.print(f"{facts.customer.name or ''} <{facts.customer.email}>".strip(), markup=False)
+    out.print(f"{len(facts.items)} items, {facts.total or '?'} {facts.currency or ''}")
+    times = {"opened": state.opened_at, "touched": state.touched_at, "ordered": state.ordered_at}
+    out.print("  ".join(f"{what} {_time(at)}" for what, at in times.items() if at is not None))
+    out.print(f"next look at {_time(state.next_at)}" if state.next_at else "at rest")
+    messages = Table("message", "state", "attempts", "due", "sent", "reason or reply", title_justify="left")
+    for name, message in state.messages.items():
+        why = message.reason or message.reply or ""
+        messages.add_row(name, message.state, str(message.attempts), _time(message.due_at), _time(message.sent_at), why)
+    if state.messages:
+        out.print(messages)
+    history = Table("when (UTC)", "decision", "reason")
+    for past in state.history:
+        history.add_row(_time(past.at), past.decision, past.reason)
+    out.print(history)
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else ""
+
+
+def main() -> None:
+    """Run the command line; turn what is foreseen to go wrong into a sentence, and anything else into an apology."""
+    try:
+        cli()
+    except TOLD as exc:
+        sys.exit(f"recovery: {exc}")
+    except Exception as exc:
+        log.debug("unforeseen", exc_info=True)
+        sys.exit(
+            f"recovery: this should not have happened ({type(exc).__name__}: {exc}). "
+            "With RECOVERY_LOG__LEVEL=debug, the log tells where; please report it."
+        )

@@ -1,0 +1,104 @@
+"""The sweep: it finds what ought to have been looked at and was not. Streams make it prompt, this makes it certain."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from recovery.daemon.share import Share
+from recovery.engine import Engine
+from recovery.mongo.checkouts import MongoCheckouts
+from recovery.ports import Clock, StoreUnavailable
+
+AGAIN_AFTER = 0.5
+LOOKED_AT_ONCE = 500
+
+log = structlog.get_logger()
+
+
+class Sweep:
+    """Looks at what is past its `next_at`.
+
+    At intervals it leaves what is younger than `grace` to the streams; whatever it then finds, they have missed. While
+    the engine is behind, it looks at all that is due, at once, until nothing is.
+    """
+
+    def __init__(
+        self,
+        checkouts: MongoCheckouts,
+        engine: Engine,
+        share: Share,
+        clock: Clock,
+        *,
+        interval: timedelta,
+        grace: timedelta,
+        repair: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._checkouts = checkouts
+        self._engine = engine
+        self._share = share
+        self._clock = clock
+        self._interval = interval
+        self._grace = grace
+        self._repair = repair
+        self._found_late = 0
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the streams, as far as the last sweep could tell."""
+        if not self._found_late:
+            return None
+        return f"the last sweep found {self._found_late} checkouts that no stream had told of in time"
+
+    async def run(self) -> None:
+        """Sweep for ever: at the start, at intervals, and at once while behind."""
+        await self._insist(lambda: self.due_now("start"))
+        while True:
+            try:
+                interval = self._interval.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311  spreads the daemons
+                await asyncio.wait_for(self._engine.behind.wait(), interval)
+            except TimeoutError:
+                await self._insist(self._late)
+            else:
+                await self._insist(lambda: self.due_now("behind"))
+
+    async def due_now(self, cause: str) -> int:
+        """Look at all that is due, until nothing is; return how many."""
+        return await self._look_at_due(timedelta(0), cause)
+
+    async def after_loss(self) -> None:
+        """Make good what may be missing after history was lost: collections and indexes first, then what is due."""
+        await self._repair()
+        await self.due_now("lost")
+
+    async def _late(self) -> None:
+        self._found_late = await self._look_at_due(self._grace, "sweep")
+        if self._found_late:
+            log.warning("the sweep did the streams' work", checkouts=self._found_late)
+
+    async def _look_at_due(self, grace: timedelta, cause: str) -> int:
+        looked = 0
+        stuck: list[str] = []
+        while True:
+            room = await self._engine.wait_for_room()
+            self._engine.behind.clear()
+            before = self._clock.now() - grace
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._share.mine)
+            if not ids or ids == stuck:
+                return looked
+            await self._engine.look(ids, cause)
+            looked += len(ids)
+            # What a look does not move, though there was room, is left to the next sweep: never a hot loop.
+            stuck = [] if self._engine.behind.is_set() else ids
+
+    async def _insist(self, sweep: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await sweep()
+            except StoreUnavailable as exc:
+                log.warning("the database is not available: sweeping again", error=str(exc))
+                await asyncio.sleep(AGAIN_AFTER)
+            else:
+                return

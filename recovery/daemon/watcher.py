@@ -1,0 +1,81 @@
+"""The watchers: each follows one stream and has the engine look at what it brings."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+
+import structlog
+
+from recovery.daemon.share import Share
+from recovery.daemon.sweep import Sweep
+from recovery.engine import Engine
+from recovery.mongo.feed import Batch, Feed
+from recovery.mongo.positions import Positions
+from recovery.ports import Clock, StoreUnavailable
+
+SAVE_EVERY = timedelta(seconds=1)
+AGAIN_AFTER = 0.5
+
+log = structlog.get_logger()
+
+
+class Watcher:
+    """Follows one stream. A position is saved once all before it has been looked at, and once a second at the most.
+
+    `skip_when_full` says that what this stream brings is due by its `next_at` anyway: while there is no room for it,
+    it is left to whoever looks at what is due, and not loaded for nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        feed: Feed,
+        positions: Positions,
+        engine: Engine,
+        sweep: Sweep,
+        share: Share,
+        clock: Clock,
+        *,
+        skip_when_full: bool,
+    ) -> None:
+        self._name = name
+        self._feed = feed
+        self._positions = positions
+        self._engine = engine
+        self._sweep = sweep
+        self._share = share
+        self._clock = clock
+        self._skip_when_full = skip_when_full
+        self._saved_at = clock.now() - SAVE_EVERY
+
+    async def run(self) -> None:
+        """Follow the stream for ever."""
+        token = await self._positions.load(self._name)
+        async with aclosing(self._feed.follow(token)) as batches:
+            async for batch in batches:
+                await self._take(batch)
+
+    async def _take(self, batch: Batch) -> None:
+        """Do what a batch asks for, however long the database takes to allow it."""
+        while True:
+            try:
+                if batch.lost:
+                    log.warning("history lost: sweeping", stream=self._name, why=batch.lost)
+                    await self._sweep.after_loss()
+                if ids := [id_ for id_ in batch.ids if self._share.mine(id_)]:
+                    if self._skip_when_full and self._engine.room() == 0:
+                        self._engine.behind.set()
+                    else:
+                        await self._engine.look(ids, self._name)
+                await self._save(batch)
+            except StoreUnavailable as exc:
+                log.warning("the database is not available: trying again", stream=self._name, error=str(exc))
+                await asyncio.sleep(AGAIN_AFTER)
+            else:
+                return
+
+    async def _save(self, batch: Batch) -> None:
+        now = self._clock.now()
+        if batch.lost or now - self._saved_at >= SAVE_EVERY:
+            await self._positions.save(self._name, batch.token, now)
+            self._saved_at = now
