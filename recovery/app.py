@@ -111,7 +111,7 @@ async def initialise(settings: Settings) -> list[str]:
             if why_not := await server.initiate(node):
                 raise CannotStart(why_not)
             done.append("made the server a replica set of one node")
-    async with database_of(settings, serverSelectionTimeoutMS=15_000) as database:
+    async with database_of(settings) as database:
         if fault := await server.fault(database):
             raise CannotStart(fault)
         return done + await collections.ensure(database)
@@ -228,6 +228,7 @@ async def _work(
         else:
             on_ready(Ready(None))
         await root.wait(stop)
+        log.info("stopping", in_flight=engine.in_flight)
         await root.stop("expirer", "sweep", *(f"watcher {stream}" for stream in feeds))
         await engine.stop(daemon.stop_grace.total_seconds())
         closing.set()

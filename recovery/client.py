@@ -59,8 +59,10 @@ def _state(document: Any, id_: str) -> CheckoutState | None:
 
 def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
     """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
+    asked = uri.lower()
+    defaults = {name: value for name, value in CLIENT_OPTIONS.items() if f"{name.lower()}=" not in asked}
     try:
-        return kind(uri, **(CLIENT_OPTIONS | options))
+        return kind(uri, **(defaults | options))
     except (InvalidURI, ConfigurationError, ValueError) as exc:
         raise BadAddress(f"this is not the address of a MongoDB: {exc}") from exc
 

@@ -265,12 +265,15 @@ class Engine:
     async def _complete(self, batch: Sequence[_Ended]) -> None:
         now = self._clock.now()
         completions, letters = [], []
+        fault = self.breaker.fault
         for ended in batch:
             self.breaker.tell(ended.outcome, now)
             self._observer.attempted(ended.claiming.step.name, ended.outcome, now - ended.due_at)
             completion, letter = self._completion(ended, now)
             completions.append(completion)
             letters += [letter] if letter else []
+        if (fault is None) != (self.breaker.fault is None):
+            self._observer.relay(self.breaker.fault)
         await self._record(completions, letters)
 
     async def _record(self, completions: Sequence[Completion], letters: Sequence[DeadLetter]) -> None:

@@ -151,6 +151,10 @@ class Observer(Protocol):
         """Tell how one attempt ended, and how long after its due time."""
         ...
 
+    def relay(self, fault: str | None) -> None:
+        """Tell that no message is claimed any more, for a fault of the relay; or again, without one."""
+        ...
+
     def buried(self, letter: DeadLetter) -> None:
         """Tell of a message or document that is given up for dead."""
         ...

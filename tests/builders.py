@@ -189,6 +189,7 @@ class Witness:
         self.looks: list[tuple[str, int]] = []
         self.decisions: list[tuple[str, Past]] = []
         self.attempts: list[tuple[str, Outcome, timedelta]] = []
+        self.faults: list[str | None] = []
         self.letters: list[DeadLetter] = []
 
     def looked(self, cause: str, count: int) -> None:
@@ -199,6 +200,9 @@ class Witness:
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
         self.attempts.append((step, outcome, lateness))
+
+    def relay(self, fault: str | None) -> None:
+        self.faults.append(fault)
 
     def buried(self, letter: DeadLetter) -> None:
         self.letters.append(letter)

@@ -57,10 +57,17 @@ class Telemetry:
         if outcome.kind is OutcomeKind.SENT:
             self._lateness.labels(step).observe(lateness.total_seconds())
             log.debug("sent", step=step, message_id=outcome.message_id, reply=outcome.reply)
-        elif outcome.kind is OutcomeKind.UNSENT:
-            log.debug("put back", step=step, why=outcome.reply)
+        elif outcome.kind is OutcomeKind.UNSENT or outcome.kind.blames_relay:
+            log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
         else:
             log.warning("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
+
+    def relay(self, fault: str | None) -> None:
+        """Log that the relay is at fault, or is no more."""
+        if fault is None:
+            log.info("the relay is well again: sending goes on")
+        else:
+            log.error("the relay is at fault: nothing is sent until a probe gets through", fault=fault)
 
     def buried(self, letter: DeadLetter) -> None:
         """Count a dead letter and say where it lies."""

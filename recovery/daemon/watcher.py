@@ -9,7 +9,7 @@ import structlog
 from recovery.daemon.share import Share
 from recovery.daemon.sweep import Sweep
 from recovery.engine import Engine
-from recovery.mongo.feed import Batch, Feed
+from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
 from recovery.ports import Clock, StoreUnavailable
 
@@ -60,7 +60,8 @@ class Watcher:
         while True:
             try:
                 if batch.lost:
-                    log.warning("history lost: sweeping", stream=self._name, why=batch.lost)
+                    tell = log.info if batch.lost == FIRST_START else log.warning
+                    tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
                     await self._sweep.after_loss()
                 if ids := [id_ for id_ in batch.ids if self._share.mine(id_)]:
                     if self._skip_when_full and self._engine.room() == 0:

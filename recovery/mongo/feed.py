@@ -17,6 +17,8 @@ AWAIT_MS = 1000
 AGAIN_AFTER = 1.0
 """Seconds between attempts to open a stream that fails: never a hot loop."""
 
+FIRST_START = "no position is known: this daemon follows for the first time"
+
 REFUSED = {
     136,  # CappedPositionLost
     260,  # InvalidResumeToken
@@ -99,7 +101,7 @@ class Feed:
         Where there is no token, or the server refuses it, a new stream is opened first and then an empty batch tells
         that something is lost. Opening is tried once a second at the most.
         """
-        lost = None if token else "no position is known"
+        lost = None if token else FIRST_START
         while True:
             try:
                 async with await self._collection.watch(

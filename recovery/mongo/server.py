@@ -2,7 +2,7 @@
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from recovery.mongo.collections import Database
+from recovery.mongo.collections import Database, Document
 
 OLDEST = (6, 0)
 RECOMMENDED = (7, 0, 4)
@@ -20,9 +20,10 @@ _NOT_REPLICATING = 76
 async def fault(database: Database) -> str | None:
     """Return a sentence on what makes this server unfit and what to do about it, or None."""
     try:
-        hello = await database.client.admin.command("hello")
-        build = await database.client.admin.command("buildInfo")
-        await database.list_collection_names()
+        admin = database.client.admin
+        if unfit := _unfit(await admin.command("hello"), await admin.command("buildInfo")):
+            return unfit
+        await database.list_collection_names()  # a user without rights is found out now, not at the first write
     except ConnectionFailure as exc:
         if "RSGhost" in str(exc):
             return FRESH
@@ -33,9 +34,14 @@ async def fault(database: Database) -> str | None:
         return f"MongoDB refuses us: {_first_line(exc)}. Check the user, the password and the roles in mongodb.uri."
     except PyMongoError as exc:
         return f"MongoDB cannot be used: {_first_line(exc)}."
-    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+    return None
+
+
+def _unfit(hello: Document, build: Document) -> str | None:
+    is_router = hello.get("msg") == "isdbgrid"
+    if "setName" not in hello and not is_router:
         return FRESH if hello.get("isreplicaset") else ALONE
-    if not (hello.get("isWritablePrimary") or hello.get("msg") == "isdbgrid"):
+    if not (hello.get("isWritablePrimary") or is_router):
         return "MongoDB's replica set has no primary that we can reach: see rs.status() there."
     if tuple(build["versionArray"][:2]) < OLDEST:
         return f"MongoDB {build['version']} is too old: Recovery needs 6.0, and 7.0.4 or newer in production."

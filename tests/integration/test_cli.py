@@ -1,0 +1,200 @@
+"""The command line as a person meets it: what it prints, and that what goes wrong is a sentence."""
+
+import asyncio
+import subprocess
+import sys
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from recovery import SyncRecovery, cli
+from recovery.embedded import find_mongod
+from tests.builders import report
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Call `recovery` with arguments and settings; return the exit code, what it printed and its complaint."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, **settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(f"RECOVERY_{name}", value)
+        monkeypatch.setattr("sys.argv", ["recovery", *arguments])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as exc:
+            code, complaint = (exc.code, "") if isinstance(exc.code, int | None) else (1, exc.code)
+        else:
+            complaint = ""
+        captured = capsys.readouterr()
+        return code or 0, captured.out, captured.err + complaint
+
+    return call
+
+
+@pytest.fixture
+def at(mongodb, database_name):
+    """The settings that name this test's database."""
+    yield {"MONGODB__URI": mongodb, "MONGODB__DATABASE": database_name}
+    with SyncRecovery(mongodb) as recovery:
+        recovery._own.drop_database(database_name)
+
+
+def test_help_tells_every_command(call):
+    """Whoever types the name alone is told what there is."""
+    result = CliRunner().invoke(cli.cli, ["--help"])
+    for command in ("run", "demo", "check", "init", "preview", "show"):
+        assert command in result.output
+
+
+def test_init_makes_ready_what_check_then_finds_well(call, at):
+    """`check` names what is missing and says to run `init`; after `init` it is content with the database."""
+    code, out, _ = call("check", **at)
+    assert code == 1
+    assert "collection checkouts is missing" in out
+    assert "recovery init" in out
+    code, out, _ = call("init", **at)
+    assert (code, "Created collection checkouts." in out) == (0, True)
+    assert call("init", **at)[1] == "Everything is there already.\n"
+    assert "✓ collections and indexes" in call("check", **at)[1]
+
+
+async def test_check_is_content_when_all_is_well(call, at, relay):
+    """With a database made ready and a relay that answers, nothing is wrong."""
+    await asyncio.to_thread(call, "init", **at)
+    code, out, _ = await asyncio.to_thread(call, "check", **at, SMTP__PORT=str(relay.port))
+    assert code == 0, out
+    assert out.count("✓") == 4
+
+
+def test_check_says_how_to_mend_what_is_not_there(call):
+    """Without a database and a relay each is named, with what to do."""
+    code, out, _ = call("check", MONGODB__URI="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", SMTP__PORT="1")
+    assert code == 1
+    assert "MongoDB cannot be reached" in out
+    assert "start the relay" in out
+
+
+def in_a_process(command, uri):
+    """Call `recovery` as a process: PyMongo leaves a socket open when a server turns out not to be of its set."""
+    binary = Path(sys.executable).with_name("recovery")
+    done = subprocess.run(
+        [binary, command], env={"RECOVERY_MONGODB__URI": uri}, cwd="/", capture_output=True, text=True, check=False
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.fixture
+def lone_mongod(tmp_path, request):
+    """A mongod of its own, started with the given options and nothing done to it."""
+    started = []
+
+    def start(*options):
+        folder = tmp_path / "data"
+        folder.mkdir()
+        port = 28000 + len(request.node.name) + 100 * len(options)
+        process = subprocess.Popen(
+            [
+                *(find_mongod(), "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"),
+                *("--nounixsocket", "--logpath", tmp_path / "log", *options),
+            ]
+        )
+        started.append(process)
+        return f"mongodb://127.0.0.1:{port}/?replicaSet=rs0&serverSelectionTimeoutMS=1000"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_init_makes_a_fresh_node_a_replica_set(lone_mongod):
+    """A mongod just started with --replSet is told to be initiated, and `init` does it."""
+    uri = lone_mongod("--replSet", "rs0")
+    _, said = in_a_process("check", uri)
+    assert "has not been initiated yet. Run: recovery init" in said
+    code, said = in_a_process("init", uri)
+    assert code == 0, said
+    assert "Made the server a replica set of one node." in said
+
+
+def test_a_standalone_mongod_is_refused_with_what_to_do(lone_mongod):
+    """Without --replSet nothing can be watched: `run`, `init` and `check` say so, and how to change it."""
+    uri = lone_mongod()
+    for command in ("run", "init", "check"):
+        code, said = in_a_process(command, uri)
+        assert code == 1
+        assert "start mongod with --replSet rs0" in said
+
+
+def test_preview_shows_the_words_of_a_mail(call):
+    """Without a file the subject and the text are printed."""
+    code, out, _ = call("preview", "reminder-1")
+    assert code == 0
+    assert out.startswith("Subject: ")
+    assert "Arc floor lamp" in out
+
+
+@pytest.mark.parametrize("name", ["mail.html", "mail.txt", "mail.eml"])
+def test_preview_writes_a_file(call, tmp_path, name):
+    """A file gets the HTML, the text or the whole message, by its ending."""
+    assert call("preview", "confirmation", "-o", name)[0] == 0
+    content = (tmp_path / name).read_bytes()
+    if name.endswith("eml"):
+        content = message_from_bytes(content, policy=policy.default).get_body(("html",)).get_content().encode()
+    assert b"Arc floor lamp" in content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["preview", "nope"], "There is no step nope; there are reminder-1"),
+        (["preview", "reminder-1", "-o", "mail.pdf"], "must end in .html, .txt or .eml"),
+        (["preview", "reminder-1", "-o", "nowhere/mail.html"], "cannot be written"),
+        (["show", "nonsense"], "is not of the form SHOP/ORDER"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(call, arguments, sentence):
+    """A mistake in the words of a call is answered by what was wrong with them."""
+    code, _, complaint = call(*arguments)
+    assert code == 1
+    assert sentence in complaint
+    assert "Traceback" not in complaint
+
+
+def test_a_wrong_setting_stops_the_start(call):
+    """The sentence names the setting by both its names."""
+    code, _, complaint = call("run", SMTP__PORT="many")
+    assert code == 1
+    assert "smtp.port (RECOVERY_SMTP__PORT" in complaint
+
+
+def test_a_broken_template_stops_the_start(call, tmp_path):
+    """A shop's template with a mistake is named with file and line before anything is sent."""
+    (tmp_path / "reminder-1.txt.j2").write_text("Hello\n{{ nonsense }}")
+    code, _, complaint = call("run", MAIL__TEMPLATES=str(tmp_path))
+    assert code == 1
+    assert "reminder-1.txt.j2" in complaint
+
+
+def test_show_tells_where_a_checkout_stands(call, at, mongodb, database_name):
+    """State, customer and total are there; an unknown checkout is said to be unknown."""
+    with SyncRecovery(mongodb, database=database_name) as recovery:
+        recovery.checkout(report())
+    code, out, _ = call("show", "shop.example/1", **at)
+    assert code == 0
+    assert "shop.example/1  open" in out
+    assert "25.00 EUR" in out
+    assert "There is no checkout shop.example/2" in call("show", "shop.example/2", **at)[2]
+
+
+def test_a_fault_of_ours_is_no_traceback(call, monkeypatch):
+    """Even what nobody foresaw is a sentence, that says how to learn more."""
+    monkeypatch.setattr(cli, "load_settings", lambda: 1 / 0)
+    code, _, complaint = call("check")
+    assert code == 1
+    assert "this should not have happened (ZeroDivisionError" in complaint
