@@ -166,6 +166,7 @@ async def _work(
     )
     sweep = Sweep(
         checkouts,
+        shadows,
         engine,
         share,
         clock,

@@ -173,12 +173,17 @@ class _Kept(BaseModel):
 
 
 class Message(_Kept):
-    """What became of one message (a step's reminder, or the confirmation) of a checkout."""
+    """What became of one message (a step's reminder, or the confirmation) of a checkout.
+
+    `retry_at` is when a refused message may be tried again; `replayed_at` is when somebody asked for a dead one once
+    more, which makes it due then.
+    """
 
     state: MessageState = MessageState.WAITING
     attempts: Annotated[int, Field(ge=0)] = 0
     due_at: StoredInstant | None = None
     retry_at: StoredInstant | None = None
+    replayed_at: StoredInstant | None = None
     sent_at: StoredInstant | None = None
     reason: str | None = None
     message_id: str | None = None

@@ -249,7 +249,12 @@ class Engine:
 
     def _claiming(self, checkout: CheckoutState, send: Send, token: str, now: datetime) -> Claiming:
         message = checkout.messages.get(send.step.name, Message())
-        begun = Message(state=MessageState.SENDING, attempts=message.attempts + 1, due_at=send.due_at)
+        begun = Message(
+            state=MessageState.SENDING,
+            attempts=message.attempts + 1,
+            due_at=send.due_at,
+            replayed_at=message.replayed_at,
+        )
         return Claiming(checkout, send.step, begun, token, self._owner, now + self._schedule.lease)
 
     async def _send(self, claiming: Claiming, due_at: datetime) -> None:
@@ -302,6 +307,7 @@ class Engine:
             attempts=settlement.attempts,
             due_at=ended.due_at,
             retry_at=settlement.retry_at,
+            replayed_at=claiming.message.replayed_at,
             sent_at=now if settlement.state is MessageState.SENT else None,
             reason=settlement.cause,
             message_id=outcome.message_id,

@@ -80,6 +80,11 @@ class DeadLetter:
     at: datetime
     attempts: int = 0
 
+    @property
+    def id(self) -> str:
+        """The key of the letter: there is one for each checkout and step."""
+        return f"{self.checkout}#{self.step or ''}"
+
 
 class Checkouts(Protocol):
     """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.

@@ -119,10 +119,11 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
     if checkout.claim is not None and checkout.claim.until > now:
         return Wait(checkout.claim.until, "a message is being sent")
     given_up: list[GivenUp] = []
-    for step, due_at in _wanted(checkout, schedule):
+    for step, scheduled_at in _wanted(checkout, schedule):
         message = checkout.messages.get(step.name, Message())
         if message.state.settled:
             continue
+        due_at = message.replayed_at or scheduled_at
         if lost := _lost(message, schedule):
             given_up.append(GivenUp(step.name, due_at, *lost))
             continue

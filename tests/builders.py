@@ -10,7 +10,8 @@ from recovery.delivery import Outcome, OutcomeKind
 from recovery.ports import Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
 from recovery.schedule import Schedule, Step
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
+"""So far ahead that no real TTL monitor deletes what is due around it."""
 
 
 def minutes(count: float) -> timedelta:

@@ -10,6 +10,7 @@ import structlog
 from recovery.daemon.share import Share
 from recovery.engine import Engine
 from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.shadows import MongoShadows
 from recovery.ports import Clock, StoreUnavailable
 
 AGAIN_AFTER = 0.5
@@ -28,6 +29,7 @@ class Sweep:
     def __init__(
         self,
         checkouts: MongoCheckouts,
+        shadows: MongoShadows,
         engine: Engine,
         share: Share,
         clock: Clock,
@@ -37,20 +39,24 @@ class Sweep:
         repair: Callable[[], Awaitable[object]],
     ) -> None:
         self._checkouts = checkouts
+        self._shadows = shadows
         self._engine = engine
         self._share = share
         self._clock = clock
         self._interval = interval
         self._grace = grace
         self._repair = repair
-        self._found_late = 0
+        self._late = 0
+        self._without_shadow = 0
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with the streams, as far as the last sweep could tell."""
-        if not self._found_late:
-            return None
-        return f"the last sweep found {self._found_late} checkouts that no stream had told of in time"
+        """What is wrong with the streams or the shadows, as far as the last sweep could tell."""
+        if self._late:
+            return f"the last sweep found {self._late} checkouts that no stream had told of in time"
+        if self._without_shadow:
+            return f"the last sweep found {self._without_shadow} checkouts whose shadow was missing"
+        return None
 
     async def run(self) -> None:
         """Sweep for ever: at the start, at intervals, and at once while behind."""
@@ -60,7 +66,7 @@ class Sweep:
                 interval = self._interval.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311  spreads the daemons
                 await asyncio.wait_for(self._engine.behind.wait(), interval)
             except TimeoutError:
-                await self._insist(self._late)
+                await self._insist(self.audit)
             else:
                 await self._insist(lambda: self.due_now("behind"))
 
@@ -73,10 +79,23 @@ class Sweep:
         await self._repair()
         await self.due_now("lost")
 
-    async def _late(self) -> None:
-        self._found_late = await self._look_at_due(self._grace, "sweep")
-        if self._found_late:
-            log.warning("the sweep did the streams' work", checkouts=self._found_late)
+    async def audit(self) -> None:
+        """Look at what is late in spite of the streams, and put back the shadows missing for what is due soon."""
+        self._late = await self._look_at_due(self._grace, "sweep")
+        self._without_shadow = await self._put_back_shadows()
+        if self.fault:
+            log.warning("the sweep did the streams' work", why=self.fault)
+
+    async def _put_back_shadows(self) -> int:
+        """Look at what is due before the next sweep and has no shadow: a look sets it. Return how many."""
+        count = 0
+        now = self._clock.now()
+        soon = self._checkouts.soon(now + self._grace, now + 2 * self._interval, LOOKED_AT_ONCE, self._share.mine)
+        async for ids in soon:
+            if missing := await self._shadows.missing(ids):
+                await self._engine.look(missing, "no shadow")
+                count += len(missing)
+        return count
 
     async def _look_at_due(self, grace: timedelta, cause: str) -> int:
         looked = 0

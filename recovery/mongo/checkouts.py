@@ -1,8 +1,7 @@
 """The kept checkouts: each method is one round trip for a batch, and one more where somebody else was faster."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from pymongo import ASCENDING, UpdateOne
 
@@ -13,6 +12,7 @@ from recovery.mongo.errors import translated
 from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
 
 HISTORY_KEPT = 50
+ERRORS_KEPT = 20
 
 
 class MongoCheckouts:
@@ -50,6 +50,22 @@ class MongoCheckouts:
                 if len(found) >= limit:
                     break
         return found
+
+    async def soon(
+        self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool]
+    ) -> AsyncIterator[list[str]]:
+        """Yield, up to `limit` at a time, the ids of checkouts to be looked at between these times."""
+        ids: list[str] = []
+        query = {"next_at": {"$gt": after, "$lte": before}, "_id": {"$type": "string"}}
+        async with self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING).batch_size(limit) as cursor:
+            async for document in cursor:
+                if mine(document["_id"]):
+                    ids.append(document["_id"])
+                if len(ids) == limit:
+                    yield ids
+                    ids = []
+        if ids:
+            yield ids
 
     @translated
     async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
@@ -155,13 +171,7 @@ def _result(completion: Completion) -> Document:
 
 
 def _buried(letter: DeadLetter) -> UpdateOne:
-    kept: dict[str, Any] = {
-        "checkout": letter.checkout,
-        "step": letter.step,
-        "cause": letter.cause,
-        "error": letter.error,
-        "at": letter.at,
-        "attempts": letter.attempts,
-    }
-    key = f"{letter.checkout}#{letter.step or ''}"
-    return UpdateOne({"_id": key}, {"$set": kept}, upsert=True)
+    kept = {"checkout": letter.checkout, "step": letter.step, "cause": letter.cause, "replayed_at": None}
+    error = {"at": letter.at, "error": letter.error, "attempts": letter.attempts}
+    update = {"$set": kept | error, "$push": {"errors": {"$each": [error], "$slice": -ERRORS_KEPT}}}
+    return UpdateOne({"_id": letter.id}, update, upsert=True)

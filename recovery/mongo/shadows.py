@@ -1,6 +1,6 @@
 """The shadows: alarm clocks that ring by going away."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
@@ -23,6 +23,12 @@ class MongoShadows:
             for id_, at in alarms.items()
         ]
         await self._shadows.bulk_write(operations, ordered=False)
+
+    @translated
+    async def missing(self, ids: Sequence[str]) -> list[str]:
+        """Return those of these checkouts that have no shadow."""
+        present = {each["_id"] async for each in self._shadows.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+        return [id_ for id_ in ids if id_ not in present]
 
     @translated
     async def next_expiry(self) -> datetime | None:

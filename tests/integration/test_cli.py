@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import SyncRecovery, cli
+from recovery.checkout import Cause
 from recovery.embedded import find_mongod
-from tests.builders import report
+from recovery.ports import DeadLetter
+from tests.builders import NOON, report
 
 
 @pytest.fixture
@@ -198,3 +200,54 @@ def test_a_fault_of_ours_is_no_traceback(call, monkeypatch):
     code, _, complaint = call("check")
     assert code == 1
     assert "this should not have happened (ZeroDivisionError" in complaint
+
+
+@pytest.fixture
+def letters(at, mongodb, database_name):
+    """Two dead letters: of a checkout that is still open, and of one that was cancelled since."""
+    with SyncRecovery(mongodb, database=database_name) as recovery:
+        for order_id in ("open", "gone"):
+            recovery.checkout(report(order_id))
+            dead = {"$set": {"messages.reminder-1": {"state": "dead", "attempts": 5, "reason": "dead message"}}}
+            recovery._recovery._checkouts.update_one({"_id": f"shop.example/{order_id}"}, dead)
+            letter = DeadLetter(f"shop.example/{order_id}", "reminder-1", Cause.DEAD_MESSAGE, "554 no", NOON, 5)
+            kept = {"checkout": letter.checkout, "step": letter.step, "cause": letter.cause, "at": letter.at}
+            errors = [{"at": letter.at, "error": letter.error}]
+            recovery._own[database_name]["dead_letters"].insert_one(
+                {"_id": letter.id, "error": letter.error, "errors": errors, "attempts": 5, **kept}
+            )
+        recovery.cancel("shop.example", "gone")
+    return at
+
+
+def test_dead_letters_are_listed_and_shown(call, letters):
+    """The list names each with its cause; one is shown with its errors and where to look further."""
+    code, out, _ = call("dead", "list", **letters)
+    assert code == 0
+    assert out.count("554 no") == 2
+    code, out, _ = call("dead", "show", "shop.example/open#reminder-1")
+    assert "554 no" in out
+    assert "recovery show shop.example/open" in out
+    assert "There is no dead letter nope" in call("dead", "show", "nope")[2]
+
+
+def test_a_dry_run_foretells_and_does_nothing(call, letters):
+    """`replay --dry-run` says who would be written to; nothing is changed by it."""
+    code, out, _ = call("dead", "replay", "--all", "--dry-run", **letters)
+    assert code == 0
+    assert "shop.example/open#reminder-1: would send reminder-1" in out
+    assert "shop.example/gone#reminder-1: would not be sent: cancelled" in out
+    assert call("dead", "replay", "--cause", "dead message")[1] == "Replayed 2 of 2.\n"
+    assert call("dead", "list")[1] == "There are no dead letters.\n"
+
+
+def test_everything_is_replayed_or_dropped_only_if_asked_for(call, letters):
+    """Without an id, a filter or --all nothing happens, and it is said what to give."""
+    for command in ("replay", "drop"):
+        code, _, complaint = call("dead", command, **letters)
+        assert code == 1
+        assert "or say --all" in complaint
+    assert "would be deleted" in call("dead", "drop", "--all", "--dry-run")[1]
+    assert call("dead", "drop", "shop.example/open#reminder-1")[1] == "Deleted 1.\n"
+    assert "no such dead letter" in call("dead", "drop", "shop.example/open#reminder-1")[2]
+    assert "--older-than soon" in call("dead", "drop", "--older-than", "soon")[2]

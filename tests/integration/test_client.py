@@ -3,7 +3,7 @@
 import asyncio
 import random
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import mongomock
 import pytest
@@ -15,7 +15,7 @@ from recovery.checkout import Status
 from recovery.mongo.collections import CHECKOUTS
 from tests.builders import NOON, minutes, report
 
-LONG_AGO = NOON - timedelta(days=30)
+LONG_AGO = datetime(2020, 3, 5, 12, tzinfo=UTC)
 ORDER = Order(shop="shop.example", order_id="1")
 
 

@@ -43,6 +43,7 @@ class House:
         self.repairs = 0
         self.sweep = Sweep(
             self.checkouts,
+            self.shadows,
             self.engine,
             self.share,
             self.clock,
@@ -80,14 +81,27 @@ async def test_a_sweep_finds_what_nobody_told_of(house):
     """What is past its next look for longer than the grace is looked at, and the sweep says that it had to."""
     await house.put(*(state(str(n), next_at=DUE) for n in range(3)))
     house.clock.time = DUE + timedelta(seconds=4)
-    await house.sweep._late()
+    await house.sweep.audit()
     assert (house.relay.taken, house.sweep.fault) == ([], None)
     house.clock.time = DUE + timedelta(seconds=6)
-    await house.sweep._late()
+    await house.sweep.audit()
     await house.quiet()
     assert len(house.relay.taken) == 3
     assert "3 checkouts" in house.sweep.fault
-    await house.sweep._late()
+    await house.sweep.audit()
+    assert house.sweep.fault is None
+
+
+async def test_a_missing_shadow_of_the_near_future_is_put_back(house):
+    """A careless hand that empties the shadows is noticed by the next sweep, which says so and mends it."""
+    far = state("far", next_at=DUE + timedelta(days=1))
+    await house.put(state("near", next_at=DUE), far, state("has", next_at=DUE))
+    await house.shadows.set({"shop.example/has": DUE})
+    await house.sweep.audit()
+    assert {each["_id"] async for each in house.database[SHADOWS].find()} == {"shop.example/near", "shop.example/has"}
+    assert "1 checkouts whose shadow was missing" in house.sweep.fault
+    assert house.witness.looks == [("no shadow", 1)]
+    await house.sweep.audit()
     assert house.sweep.fault is None
 
 
@@ -167,7 +181,7 @@ async def test_a_message_sent_is_kept_as_sent(house):
 async def test_the_expirer_deletes_what_is_due_and_knows_what_is_next(house):
     """What is due goes; what is not stays; the expirer sleeps until then."""
     expirer = Expirer(house.shadows, house.share, house.clock)
-    future = NOON.replace(year=2100)
+    future = NOON.replace(year=2200)
     await house.shadows.set({"a/1": future, "a/2": future + minutes(1)})
     house.clock.time = future
     assert await expirer.expire() == 1
@@ -179,9 +193,9 @@ async def test_the_expirer_wakes_for_a_shadow_set_earlier_than_all_others(house)
     """A shadow just set that is due before the one it sleeps for wakes it."""
     expirer = Expirer(house.shadows, house.share, house.clock)
     house.engine.on_alarm = expirer.wake_for
-    await house.shadows.set({"a/1": NOON.replace(year=2100)})
+    await house.shadows.set({"a/1": NOON.replace(year=2200)})
     await expirer.expire()
-    house.clock.time = NOON.replace(year=2090)
+    house.clock.time = NOON.replace(year=2190)
     await house.put(state("2", touched_at=house.clock.time, next_at=house.clock.time))
     await house.engine.look(["shop.example/2"], "test")
     assert expirer._wake_at == house.clock.time + minutes(30)
@@ -190,8 +204,8 @@ async def test_the_expirer_wakes_for_a_shadow_set_earlier_than_all_others(house)
 async def test_only_the_daemon_in_office_expires(house):
     """Of two daemons one deletes; when it is gone the other does."""
     expirer = Expirer(house.shadows, house.share, house.clock)
-    await house.shadows.set({"a/1": NOON.replace(year=2100)})
-    house.clock.time = NOON.replace(year=2101)
+    await house.shadows.set({"a/1": NOON.replace(year=2200)})
+    house.clock.time = NOON.replace(year=2201)
     other = next(name for n in range(100) if owner(EXPIRER, {"me", name := f"other-{n}"}) == name)
     house.share.among({other})
     assert await expirer.expire() == 0

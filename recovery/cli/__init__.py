@@ -3,34 +3,33 @@
 import asyncio
 import signal
 import sys
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from recovery import app, check, client, demo
 from recovery.checkout import CheckoutState
+from recovery.cli.dead import dead
+from recovery.cli.terminal import Wrong, out, written
 from recovery.embedded import NoMongod
 from recovery.http.probe import probe
 from recovery.http.server import CannotListen
 from recovery.mail import samples
 from recovery.mail.compose import RenderError
 from recovery.mail.templates import TemplateError
+from recovery.ports import StoreUnavailable
 from recovery.schedule import CONFIRMATION
 from recovery.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-out = Console(highlight=False)
+cli.add_typer(dead, name="dead")
 log = structlog.get_logger()
-
-
-class Wrong(Exception):
-    """What was asked for cannot be done; the message is a sentence."""
-
 
 TOLD = (
     Wrong,
@@ -42,6 +41,7 @@ TOLD = (
     app.CannotStart,
     client.RecoveryError,
     demo.DemoFailed,
+    StoreUnavailable,
 )
 
 
@@ -55,7 +55,8 @@ def run() -> None:
     """Run the daemon, with the HTTP API beside it, until it is told to stop."""
     settings = load_settings()
     app.configure_logging(settings)
-    asyncio.run(_until_signalled(settings))
+    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        runner.run(_until_signalled(settings))
 
 
 @cli.command(name="demo")
@@ -124,6 +125,14 @@ def health() -> None:
     out.print("Recovery is alive.")
 
 
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's loop where the extra is installed: nearly twice the messages a second."""
+    with suppress(ModuleNotFoundError):
+        factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+        return factory
+    return None
+
+
 async def _until_signalled(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -164,22 +173,20 @@ def _print_checkout(state: CheckoutState) -> None:
         out.print(f"{facts.customer.name or ''} <{facts.customer.email}>".strip(), markup=False)
     out.print(f"{len(facts.items)} items, {facts.total or '?'} {facts.currency or ''}")
     times = {"opened": state.opened_at, "touched": state.touched_at, "ordered": state.ordered_at}
-    out.print("  ".join(f"{what} {_time(at)}" for what, at in times.items() if at is not None))
-    out.print(f"next look at {_time(state.next_at)}" if state.next_at else "at rest")
+    out.print("  ".join(f"{what} {written(at)}" for what, at in times.items() if at is not None))
+    out.print(f"next look at {written(state.next_at)}" if state.next_at else "at rest")
     messages = Table("message", "state", "attempts", "due", "sent", "reason or reply", title_justify="left")
     for name, message in state.messages.items():
         why = message.reason or message.reply or ""
-        messages.add_row(name, message.state, str(message.attempts), _time(message.due_at), _time(message.sent_at), why)
+        messages.add_row(
+            name, message.state, str(message.attempts), written(message.due_at), written(message.sent_at), why
+        )
     if state.messages:
         out.print(messages)
     history = Table("when (UTC)", "decision", "reason")
     for past in state.history:
-        history.add_row(_time(past.at), past.decision, past.reason)
+        history.add_row(written(past.at), past.decision, past.reason)
     out.print(history)
-
-
-def _time(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else ""
 
 
 def main() -> None:

@@ -1,0 +1,118 @@
+"""The dead letters: what could not be sent, to be looked into, replayed or dropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DeleteOne, UpdateOne
+
+from recovery.checkout import Cause, MessageState
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document
+from recovery.mongo.errors import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters: all that match everything that is given."""
+
+    ids: tuple[str, ...] = ()
+    cause: Cause | None = None
+    shop: str | None = None
+    step: str | None = None
+    before: datetime | None = None
+    replayed: bool = False
+
+    def query(self) -> Document:
+        """Return it in MongoDB's words."""
+        query: Document = {} if self.replayed else {"replayed_at": None}
+        if self.ids:
+            query["_id"] = {"$in": list(self.ids)}
+        if self.cause is not None:
+            query["cause"] = self.cause.value
+        if self.shop is not None:
+            query["checkout"] = {"$gte": f"{self.shop}/", "$lt": f"{self.shop}0"}  # "0" follows "/"
+        if self.step is not None:
+            query["step"] = self.step
+        if self.before is not None:
+            query["at"] = {"$lt": self.before}
+        return query
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLetter:
+    """A dead letter as it is kept. Without a step it is a document that could not be read."""
+
+    id: str
+    checkout: str
+    step: str | None
+    cause: str
+    error: str
+    at: datetime
+    attempts: int
+    errors: tuple[dict[str, Any], ...]
+    replayed_at: datetime | None
+
+
+class DeadLetters:
+    """The dead letters of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._letters = database.get_collection(DEAD_LETTERS, **OPTIONS)
+        self._checkouts = database.get_collection(CHECKOUTS, **OPTIONS)
+
+    @translated
+    async def find(self, which: Filter, limit: int = 0) -> list[KeptLetter]:
+        """Return the letters, oldest first; `limit` 0 is all of them."""
+        cursor = self._letters.find(which.query()).sort("at", ASCENDING).limit(limit)
+        return [_read(document) async for document in cursor]
+
+    @translated
+    async def replay(self, letters: Sequence[KeptLetter], now: datetime) -> int:
+        """Have the daemon look at these checkouts again, as if the message were due now; return how many it will.
+
+        The look decides: who has ordered or cancelled in the meantime is not written to. A message that is not dead any
+        more is left as it is.
+        """
+        if not letters:
+            return 0
+        result = await self._checkouts.bulk_write(
+            [_replayed(letter, now) for letter in letters], ordered=False, bypass_document_validation=True
+        )
+        marks = [UpdateOne({"_id": letter.id}, {"$set": {"replayed_at": now}}) for letter in letters]
+        await self._letters.bulk_write(marks, ordered=False)
+        return result.modified_count
+
+    @translated
+    async def drop(self, letters: Sequence[KeptLetter]) -> int:
+        """Delete these letters for good; return how many there were. The checkouts keep their history."""
+        if not letters:
+            return 0
+        deletions = [DeleteOne({"_id": letter.id}) for letter in letters]
+        return (await self._letters.bulk_write(deletions, ordered=False)).deleted_count
+
+
+def _replayed(letter: KeptLetter, now: datetime) -> UpdateOne:
+    """Return the write that brings a message back: a report of its own kind, so it moves the revision."""
+    past = {"at": now, "decision": f"replay {letter.step or 'the document'}", "reason": "somebody asked for it"}
+    update: Document = {"$set": {"next_at": now, "purge_at": None}, "$inc": {"revision": 1}}
+    if letter.step is None:
+        return UpdateOne({"_id": letter.checkout, "revision": {"$type": "number"}}, update)
+    message = f"messages.{letter.step}"
+    update["$set"] |= {message: {"state": MessageState.WAITING, "attempts": 0, "replayed_at": now}}
+    update["$push"] = {"history": past}
+    return UpdateOne({"_id": letter.checkout, f"{message}.state": MessageState.DEAD}, update)
+
+
+def _read(document: Document) -> KeptLetter:
+    return KeptLetter(
+        id=document["_id"],
+        checkout=document.get("checkout", ""),
+        step=document.get("step"),
+        cause=document.get("cause", ""),
+        error=document.get("error", ""),
+        at=document["at"],
+        attempts=document.get("attempts", 0),
+        errors=tuple(document.get("errors", ())),
+        replayed_at=document.get("replayed_at"),
+    )
