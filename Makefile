@@ -14,7 +14,7 @@ test: $(READY)  ## run all tests, on a real mongod
 	$(BIN)/pytest
 
 unit: $(READY)  ## run the tests that need no I/O
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 0 tests/unit
 
 lint: $(READY)  ## ruff, mypy and the import contract
 	$(BIN)/ruff check .

@@ -56,6 +56,7 @@ def mongod(*, ttl_seconds: int = 1, test_commands: bool = False) -> Iterator[str
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        start_new_session=True,  # a terminal's Ctrl-C is for us; the server goes last
     )
     try:
         _await_primary(process, port, folder / "log")

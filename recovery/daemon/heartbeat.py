@@ -56,5 +56,8 @@ class Heartbeat:
             self._engine.behind.set()  # what the daemons that went had in hand is looked at now
 
     async def leave(self) -> None:
-        """Take leave of the others."""
-        await self._daemons.leave(self._share.daemon)
+        """Take leave of the others. If the database is not there, they will notice by the silence."""
+        try:
+            await self._daemons.leave(self._share.daemon)
+        except StoreUnavailable as exc:
+            log.warning("left without a word", error=str(exc))

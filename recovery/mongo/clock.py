@@ -7,6 +7,10 @@ from recovery.mongo.collections import Database
 from recovery.mongo.errors import translated
 
 
+DRIFT = 2e-4
+"""How far two clocks may part, in seconds a second: computers' drift by up to 1e-4 each."""
+
+
 class MongoClock:
     """The time of the primary, on whose clock TTL runs, kept between measurements by a monotonic one.
 
@@ -17,6 +21,7 @@ class MongoClock:
         self._database = database
         self._monotonic = monotonic
         self._measured: tuple[datetime, float] | None = None
+        self._error = 0.0
 
     def now(self) -> datetime:
         """Return the time now, in UTC, to the millisecond: what a kept date can hold."""
@@ -28,9 +33,15 @@ class MongoClock:
 
     @translated
     async def measure(self) -> None:
-        """Set the clock by the server's; the error is half of one round trip at the most."""
+        """Set the clock by the server's.
+
+        The error of a measurement is half of its round trip, and grows with the drift of clocks: one whose answer took
+        long, because this process was busy, does not replace a better one of a moment ago.
+        """
         before = self._monotonic()
         hello = await self._database.command("hello")
         after = self._monotonic()
-        local_time: datetime = hello["localTime"]
-        self._measured = (local_time.replace(tzinfo=UTC), (before + after) / 2)
+        middle, error = (before + after) / 2, (after - before) / 2
+        if self._measured is None or error <= self._error + DRIFT * (middle - self._measured[1]):
+            local_time: datetime = hello["localTime"]
+            self._measured, self._error = (local_time.replace(tzinfo=UTC), middle), error

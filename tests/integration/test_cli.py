@@ -73,21 +73,20 @@ async def test_check_is_content_when_all_is_well(call, at, relay):
     assert out.count("✓") == 4
 
 
-def test_check_says_how_to_mend_what_is_not_there(call):
+def in_a_process(command, uri, **settings):
+    """Call `recovery` as a process: PyMongo does not close the sockets of a server that it cannot use."""
+    binary = Path(sys.executable).with_name("recovery")
+    env = {f"RECOVERY_{name}": value for name, value in {"MONGODB__URI": uri, **settings}.items()}
+    done = subprocess.run([binary, command], env=env, cwd="/", capture_output=True, text=True, check=False)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def test_check_says_how_to_mend_what_is_not_there():
     """Without a database and a relay each is named, with what to do."""
-    code, out, _ = call("check", MONGODB__URI="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", SMTP__PORT="1")
+    code, out = in_a_process("check", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", SMTP__PORT="1")
     assert code == 1
     assert "MongoDB cannot be reached" in out
     assert "start the relay" in out
-
-
-def in_a_process(command, uri):
-    """Call `recovery` as a process: PyMongo leaves a socket open when a server turns out not to be of its set."""
-    binary = Path(sys.executable).with_name("recovery")
-    done = subprocess.run(
-        [binary, command], env={"RECOVERY_MONGODB__URI": uri}, cwd="/", capture_output=True, text=True, check=False
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
 @pytest.fixture

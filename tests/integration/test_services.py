@@ -244,6 +244,21 @@ async def test_the_clock_is_the_server_s(house):
     assert clock.now() == measured + timedelta(seconds=60)
 
 
+async def test_a_slow_measurement_does_not_spoil_the_clock(house):
+    """An answer that took long is not trusted over a quick one of a moment ago, but over one of long ago it is."""
+    readings = []
+    clock = MongoClock(house.database, lambda: readings.pop(0) if len(readings) > 1 else readings[0])
+    readings[:] = [0.0, 0.001, 10.0]
+    await clock.measure()
+    before = clock.now()
+    readings[:] = [10.0, 14.0, 10.0]
+    await clock.measure()
+    assert clock.now() == before
+    readings[:] = [100_000.0, 100_004.0, 10.0]
+    await clock.measure()
+    assert clock.now() != before
+
+
 async def test_a_database_is_made_ready_and_mended(database):
     """What is missing or wrong is found, named, mended, and then no more found."""
     assert await collections.faults(database) == []

@@ -1,0 +1,60 @@
+"""The settings of the demo. They come from nowhere else, so that nobody's own settings can send its mails astray."""
+
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from recovery.demo import DemoFailed
+from recovery.settings import Settings
+from recovery.settings.reminders import ScheduleSettings
+
+DOMAIN = "nightlight.example"
+DELAYS = ("3s", "8s", "14s")
+
+
+class _Given(Settings):
+    """Settings that are all given: neither the environment nor a file is read."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the parent calls all of these by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the arguments as the only source."""
+        return (init_settings,)
+
+
+def settings_for(*, uri: str, database: str, smtp_port: int, webhook_secret: str) -> Settings:
+    """Return the settings of the demo: the default schedule, shortened to seconds, and all on this machine.
+
+    Raises `DemoFailed` if `uri` is no address of a MongoDB.
+    """
+    values: dict[str, Any] = {
+        "mongodb": {"uri": uri, "database": database},
+        "smtp": {"host": "127.0.0.1", "port": smtp_port, "tls": "none"},
+        "mail": {"sender": f"Nightlight Lamps <hello@{DOMAIN}>", "message_id_domain": DOMAIN},
+        "schedule": {"steps": _steps(), "min_gap": "1s"},
+        "http": {"host": "127.0.0.1", "port": 0},
+        "shopify": {"webhook_secret": webhook_secret},
+        "daemon": {"name": "demo"},
+        "log": {"level": "warning", "format": "text"},
+    }
+    try:
+        return _Given(**values)
+    except ValidationError as exc:
+        error = exc.errors(include_input=False, include_url=False)[0]
+        if error["loc"] != ("mongodb", "uri"):
+            raise
+        raise DemoFailed(f"RECOVERY_MONGODB__URI {error['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _steps() -> list[dict[str, Any]]:
+    return [
+        {"name": step.name, "subject": step.subject, "delay": delay, "max_lateness": "1m"}
+        for step, delay in zip(ScheduleSettings().steps, DELAYS, strict=True)
+    ]
