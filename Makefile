@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint check lock settings pictures clean
+.PHONY: help demo test chaos unit lint check lock settings pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -13,6 +13,9 @@ demo: $(READY)  ## watch a shop's afternoon: checkouts become mails (DEMO=--keep
 test: $(READY)  ## run all tests, on a real mongod
 	$(BIN)/pytest
 
+chaos: $(READY)  ## provoke every fault we can, and show that nothing is lost (CHAOS=--list names them)
+	@$(BIN)/python -m tests.chaos $(CHAOS)
+
 unit: $(READY)  ## run the tests that need no I/O
 	$(BIN)/pytest -n 0 tests/unit
 
@@ -25,11 +28,13 @@ lint: $(READY)  ## ruff, mypy and the import contract
 check: lint test  ## all that CI does
 
 lock: $(READY)  ## pin the dependencies anew
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet uv  # only to compile: nothing of what runs depends on it
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --extra uvloop \
 		--custom-compile-command 'make lock' pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --all-extras --group dev \
 		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt
+	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+		-c requirements/dev.txt --custom-compile-command 'make lock' - -o requirements/build.txt
 
 settings: $(READY)  ## write config/recovery.toml anew from the settings' own words
 	$(BIN)/python -m recovery.settings > config/recovery.toml

@@ -230,15 +230,22 @@ async def _work(
             on_ready(Ready(None))
         await root.wait(stop)
         log.info("stopping", in_flight=engine.in_flight)
+        closing.set()
         await root.stop("expirer", "sweep", *(f"watcher {stream}" for stream in feeds))
         await engine.stop(daemon.stop_grace.total_seconds())
-        closing.set()
         await root.finish("http")
         await heartbeat.leave()
 
 
 def _secret(value: Any) -> str | None:
     return value.get_secret_value() if value is not None else None
+
+
+class _IntoTheLog(logging.Handler):
+    """Gives what libraries log to our log: a line of the same form, and never a traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.log(record.levelno, record.getMessage(), logger=record.name)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -256,3 +263,4 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log.level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    logging.basicConfig(handlers=[_IntoTheLog()], level=logging.WARNING, force=True)

@@ -16,7 +16,7 @@ from rich.table import Table
 from recovery import app, check, client, demo
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
-from recovery.cli.terminal import Wrong, out, written
+from recovery.cli.terminal import Wrong, load, out, written
 from recovery.embedded import NoMongod
 from recovery.http.probe import probe
 from recovery.http.server import CannotListen
@@ -25,7 +25,7 @@ from recovery.mail.compose import RenderError
 from recovery.mail.templates import TemplateError
 from recovery.ports import StoreUnavailable
 from recovery.schedule import CONFIRMATION
-from recovery.settings import Settings, SettingsError, load_settings
+from recovery.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(dead, name="dead")
@@ -53,8 +53,7 @@ def recovery() -> None:
 @cli.command()
 def run() -> None:
     """Run the daemon, with the HTTP API beside it, until it is told to stop."""
-    settings = load_settings()
-    app.configure_logging(settings)
+    settings = load()
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
         runner.run(_until_signalled(settings))
 
@@ -70,13 +69,13 @@ def run_demo(
 @cli.command(name="check")
 def run_check() -> None:
     """Check that MongoDB, its indexes, the templates and the relay are as they must be, and say how to mend them."""
-    raise typer.Exit(asyncio.run(_check(load_settings())))
+    raise typer.Exit(asyncio.run(_check(load())))
 
 
 @cli.command()
 def init() -> None:
     """Make the database ready: a fresh single node becomes a replica set; collections, validators and indexes."""
-    for done in asyncio.run(app.initialise(load_settings())) or ["everything is there already"]:
+    for done in asyncio.run(app.initialise(load())) or ["everything is there already"]:
         out.print(f"{done[0].upper()}{done[1:]}.")
 
 
@@ -88,7 +87,7 @@ def preview(
     ] = None,
 ) -> None:
     """Render a step's mail with sample data, to the terminal or to a file."""
-    rendered, message = app.preview(load_settings(), step, _sample(step))
+    rendered, message = app.preview(load(), step, _sample(step))
     if output is None:
         out.print(f"[bold]Subject:[/bold] {rendered.subject}\n", soft_wrap=True)
         out.print(rendered.text, markup=False, soft_wrap=True)
@@ -110,7 +109,7 @@ def show(checkout: Annotated[str, typer.Argument(metavar="SHOP/ORDER", help="As 
     shop, slash, order_id = checkout.partition("/")
     if not (shop and slash and order_id):
         raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
-    state = asyncio.run(_get(load_settings(), shop, order_id))
+    state = asyncio.run(_get(load(), shop, order_id))
     if state is None:
         raise Wrong(f"There is no checkout {checkout}.")
     _print_checkout(state)
@@ -119,7 +118,9 @@ def show(checkout: Annotated[str, typer.Argument(metavar="SHOP/ORDER", help="As 
 @cli.command()
 def health() -> None:
     """Ask the Recovery that runs on this machine whether it lives; exit 1 if it does not answer."""
-    settings = load_settings()
+    settings = load()
+    if not settings.http.enabled:
+        raise Wrong("There is no telling: http.enabled is off, and Recovery answers over HTTP alone.")
     if fault := probe(settings.http.host, settings.http.port):
         raise Wrong(fault)
     out.print("Recovery is alive.")
@@ -140,7 +141,8 @@ async def _until_signalled(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
 
     def ready(ready: app.Ready) -> None:
-        log.info("ready", http=f"{settings.http.host}:{ready.port}" if ready.port else "off")
+        address = f"{settings.http.host}:{ready.port}" if ready.port else "off"
+        log.info("ready", http=address, loop=type(asyncio.get_running_loop()).__module__)
 
     await app.run(settings, stop=stop, on_ready=ready)
     log.info("stopped")
@@ -191,6 +193,7 @@ def _print_checkout(state: CheckoutState) -> None:
 
 def main() -> None:
     """Run the command line; turn what is foreseen to go wrong into a sentence, and anything else into an apology."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # nothing is logged before the settings say how
     try:
         cli()
     except TOLD as exc:

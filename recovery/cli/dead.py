@@ -11,14 +11,14 @@ from rich.table import Table
 
 from recovery.app import CannotStart, database_of
 from recovery.checkout import Cause, CheckoutState, Message
-from recovery.cli.terminal import Wrong, out, written
+from recovery.cli.terminal import Wrong, load, out, written
 from recovery.mongo import server
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
 from recovery.mongo.dead_letters import DeadLetters, Filter, KeptLetter
 from recovery.schedule import Rest, Schedule, Send, Wait, decide
-from recovery.settings import Settings, load_settings, parse_duration
+from recovery.settings import Settings, parse_duration
 
 dead = typer.Typer(no_args_is_help=True, help="Look into what could not be sent, and replay or drop it.")
 
@@ -135,7 +135,7 @@ def drop(
 
 @asynccontextmanager
 async def _house() -> AsyncIterator[tuple[Settings, Database, MongoClock]]:
-    settings = load_settings()
+    settings = load()
     async with database_of(settings) as database:
         if fault := await server.fault(database):
             raise CannotStart(fault)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from recovery.mongo.collections import Database
 from recovery.mongo.errors import translated
 
-
 DRIFT = 2e-4
 """How far two clocks may part, in seconds a second: computers' drift by up to 1e-4 each."""
 

@@ -113,6 +113,21 @@ async def test_sigterm_finishes_what_is_with_the_relay(world):
     assert state.claim is None
 
 
+async def test_sigterm_waits_for_nobody_longer_than_ten_seconds(world):
+    """A relay that hangs after the dot and a caller that never ends its request do not keep the process."""
+    world.relay.hang_at("DOT", times=None)
+    settings = {"RECOVERY_SMTP__TIMEOUT": "30s", "RECOVERY_SCHEDULE__LEASE": "60s"}
+    async with world.daemon(**settings) as daemon:
+        await world.recovery.checkout(report())
+        await world.relay.until(lambda: "DOT" in world.relay.reached, 20)
+        _, half_a_request = await asyncio.open_connection("127.0.0.1", daemon.http.base_url.port)
+        half_a_request.write(b"POST /checkout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n")
+        await half_a_request.drain()
+        assert await daemon.terminate(within=10) == 0
+        half_a_request.close()
+    assert all(entry["event"].isprintable() and "Traceback" not in entry["event"] for entry in daemon.log)
+
+
 async def test_kill_9_and_a_restart_lose_nothing(world):
     """Killed in a burst, with mails on their way, and started again: everybody is written to, hardly anybody twice."""
     count = 60

@@ -195,10 +195,16 @@ def test_show_tells_where_a_checkout_stands(call, at, mongodb, database_name):
 
 def test_a_fault_of_ours_is_no_traceback(call, monkeypatch):
     """Even what nobody foresaw is a sentence, that says how to learn more."""
-    monkeypatch.setattr(cli, "load_settings", lambda: 1 / 0)
+    monkeypatch.setattr(cli, "load", lambda: 1 / 0)
     code, _, complaint = call("check")
     assert code == 1
     assert "this should not have happened (ZeroDivisionError" in complaint
+    assert "Traceback" not in complaint
+
+
+def test_health_says_when_it_cannot_tell(call):
+    """Without HTTP there is nobody to ask, which is said and not taken for illness."""
+    assert "http.enabled is off" in call("health", HTTP__ENABLED="false")[2]
 
 
 @pytest.fixture
