@@ -25,6 +25,7 @@ from recovery.ports import (
     Plan,
     Shadows,
     StoreUnavailable,
+    Unreadable,
 )
 from recovery.schedule import Decision, Rest, Schedule, Send, Wait, decide
 
@@ -110,10 +111,15 @@ class Engine:
         checkouts, unreadable = await self._checkouts.load(list(ids))
         self._observer.looked(cause, len(ids))
         now = self._clock.now()
+        decided: list[tuple[CheckoutState, Decision]] = []
+        for checkout in checkouts:
+            try:
+                decided.append((checkout, decide(checkout, self._schedule, now)))
+            except (ArithmeticError, ValueError) as exc:  # dates that were put there by hand, beyond all calendars
+                unreadable.append(Unreadable(checkout.id, f"cannot be decided on: {exc}"))
         if unreadable:
             await self._bury([DeadLetter(each.id, None, Cause.INVALID, each.fault, now) for each in unreadable])
             await self._shadows.set({each.id: None for each in unreadable})
-        decided = [(checkout, decide(checkout, self._schedule, now)) for checkout in checkouts]
         await self._plan([(checkout, d) for checkout, d in decided if not _is_clean_send(d)], now)
         await self._claim([(checkout, d) for checkout, d in decided if isinstance(d, Send) and not d.given_up], now)
 

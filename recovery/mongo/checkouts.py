@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING, UpdateOne
+from pymongo.asynchronous.cursor import AsyncCursor
 
 from recovery.checkout import CheckoutState, Claim, Past
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document
@@ -42,8 +43,7 @@ class MongoCheckouts:
         `mine` says which of them the caller cares for.
         """
         found: list[str] = []
-        query = {"next_at": {"$lte": before}, "_id": {"$type": "string"}}
-        async with self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING).batch_size(limit) as cursor:
+        async with self._by_next_at({"$lte": before}).batch_size(limit) as cursor:
             async for document in cursor:
                 if mine(document["_id"]):
                     found.append(document["_id"])
@@ -56,8 +56,7 @@ class MongoCheckouts:
     ) -> AsyncIterator[list[str]]:
         """Yield, up to `limit` at a time, the ids of checkouts to be looked at between these times."""
         ids: list[str] = []
-        query = {"next_at": {"$gt": after, "$lte": before}, "_id": {"$type": "string"}}
-        async with self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING).batch_size(limit) as cursor:
+        async with self._by_next_at({"$gt": after, "$lte": before}).batch_size(limit) as cursor:
             async for document in cursor:
                 if mine(document["_id"]):
                     ids.append(document["_id"])
@@ -102,6 +101,14 @@ class MongoCheckouts:
             await self._checkouts.update_many(
                 {"_id": {"$in": unreadable}}, {"$set": {"next_at": None}}, bypass_document_validation=True
             )
+
+    def _by_next_at(self, between: Document) -> AsyncCursor[Document]:
+        """Return the ids of checkouts by their next look.
+
+        `$type` is what lets the server use the partial index: without it, it reads every checkout there is.
+        """
+        query = {"next_at": between | {"$type": "date"}, "_id": {"$type": "string"}}
+        return self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING)
 
     async def _next_at(self, ids: Sequence[str]) -> Mapping[str, datetime | None]:
         query = self._checkouts.find({"_id": {"$in": list(ids)}}, {"next_at": 1})

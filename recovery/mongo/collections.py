@@ -1,9 +1,10 @@
 """The collections, their indexes and validators, as data; and how a database comes to have them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ASCENDING, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
@@ -22,7 +23,8 @@ Database = AsyncDatabase[Document]
 ACKNOWLEDGED_WITHIN_MS = 10_000
 
 OPTIONS: dict[str, Any] = {
-    "codec_options": CodecOptions(tz_aware=True),
+    # What no datetime can hold comes as a number, for `read` to find fault with, not as an error of the whole batch.
+    "codec_options": CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO),
     "write_concern": WriteConcern("majority", wtimeout=ACKNOWLEDGED_WITHIN_MS, j=True),
     "read_concern": ReadConcern("majority"),
     "read_preference": ReadPreference.PRIMARY,
@@ -83,12 +85,11 @@ async def ensure(database: Database) -> list[str]:
     done = []
     present = {info["name"]: info async for info in await database.list_collections()}
     for name, wanted in COLLECTIONS.items():
-        schema = {"$jsonSchema": wanted.validator} if wanted.validator else {}
         if name not in present:
-            await database.command({"create": name, "validator": schema})
+            await database.command({"create": name, **_validation(wanted)})
             done.append(f"created collection {name}")
-        elif present[name].get("options", {}).get("validator", {}) != schema:
-            await database.command({"collMod": name, "validator": schema})
+        elif _validation_differs(present[name], wanted):
+            await database.command({"collMod": name, **_validation(wanted)})
             done.append(f"renewed the validator of {name}")
         for fault, index in await _index_faults(database, name, wanted):
             if "missing" not in fault:
@@ -109,11 +110,22 @@ async def faults(database: Database) -> list[str]:
         if name not in present:
             found.append(f"collection {name} is missing")
             continue
-        schema = {"$jsonSchema": wanted.validator} if wanted.validator else {}
-        if present[name].get("options", {}).get("validator", {}) != schema:
+        if _validation_differs(present[name], wanted):
             found.append(f"the validator of {name} is missing or differs")
         found += [fault for fault, _ in await _index_faults(database, name, wanted)]
     return found
+
+
+def _validation(wanted: Collection) -> Document:
+    """Return how documents are validated: new ones always, and what was forced in by hand may still be put to rest."""
+    if not wanted.validator:
+        return {}
+    return {"validator": {"$jsonSchema": wanted.validator}, "validationLevel": "moderate"}
+
+
+def _validation_differs(info: Mapping[str, Any], wanted: Collection) -> bool:
+    options = info.get("options", {})
+    return any(options.get(key) != value for key, value in _validation(wanted).items())
 
 
 async def _index_faults(database: Database, name: str, wanted: Collection) -> list[tuple[str, IndexModel]]:

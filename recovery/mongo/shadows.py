@@ -1,12 +1,14 @@
 """The shadows: alarm clocks that ring by going away."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
 from recovery.mongo.collections import OPTIONS, SHADOWS, Database
 from recovery.mongo.errors import translated
+
+LONG_PAST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class MongoShadows:
@@ -35,7 +37,12 @@ class MongoShadows:
         """Return when the next shadow goes. A look into the index: its cost does not grow with what is pending."""
         dated = {"expire_at": {"$type": "date"}}
         first = await self._shadows.find_one(dated, {"_id": 0, "expire_at": 1}, sort=[("expire_at", ASCENDING)])
-        return first["expire_at"] if first else None
+        if first is None:
+            return None
+        expire_at = first["expire_at"]
+        if isinstance(expire_at, datetime):
+            return expire_at
+        return LONG_PAST if int(expire_at) < 0 else None  # put there by hand: before year 1, or after 9999
 
     @translated
     async def expire(self, now: datetime) -> int:

@@ -165,7 +165,7 @@ async def does_its_work(image, mongodb, database_name, relay, folder):
 
 
 async def ready(process):
-    """Return the log line by which the daemon says that it is ready; if it never does, the log is why the test fails."""
+    """Return the log line that says that the daemon is ready; if there is none, the log is why the test fails."""
     said = []
     async for line in process.stderr:
         said.append(line.decode())

@@ -1,9 +1,10 @@
 """The daemon's services on a real MongoDB, one pass at a time."""
 
 import asyncio
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from recovery.checkout import MessageState
 from recovery.daemon.expirer import Expirer
@@ -143,6 +144,55 @@ async def test_what_cannot_be_read_is_buried_and_holds_nobody_up(house):
     assert (letter["checkout"], letter["cause"]) == ("shop.example/bad", "invalid document")
     assert "opened_at" in letter["error"]
     assert (await house.database[CHECKOUTS].find_one({"_id": "shop.example/bad"}))["next_at"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"touched_at": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)},
+        {"touched_at": DatetimeMS(10**15)},
+        {"revision": 1.5},
+        {"messages": {"reminder-1": {"state": "lost"}}},
+        {"facts": {"customer": {"email": "nobody"}}},
+        {"facts": {"items": [{"name": "x" * 5_000_000, "price": "1"}]}},
+        {"claim": {"token": 7}},
+        {"history": "none"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_whatever_is_put_there_by_hand_holds_nobody_up(house, changes):
+    """One damaged document is buried, named, and put to rest; its neighbour gets its mail."""
+    await house.put(state("good", next_at=DUE))
+    bad = state("bad", next_at=DUE).model_dump(by_alias=True) | {"facts": report().facts()} | changes
+    await house.database[CHECKOUTS].insert_one(bad, bypass_document_validation=True)
+    house.clock.time = DUE
+    async with asyncio.timeout(10):
+        await house.sweep.due_now("start")
+    await house.quiet()
+    assert house.relay.taken == [("shop.example/good", "reminder-1")]
+    assert [letter.checkout for letter in house.witness.letters] == ["shop.example/bad"]
+    assert next(iter(changes)) in house.witness.letters[0].error or "decided" in house.witness.letters[0].error
+    assert (await house.database[CHECKOUTS].find_one({"_id": "shop.example/bad"}, {"next_at": 1}))["next_at"] is None
+
+
+async def test_a_damaged_shadow_does_not_stop_the_expirer(house):
+    """Dates beyond all calendars are passed over, or go at once; the others go in time."""
+    expirer = Expirer(house.shadows, house.share, house.clock)
+    forced = [{"_id": "a/1", "expire_at": "soon"}, {"_id": "a/2", "expire_at": DatetimeMS(10**15)}]
+    await house.database[SHADOWS].insert_many(forced, bypass_document_validation=True)
+    assert await expirer.expire() == 0
+    await house.shadows.set({"a/3": NOON})
+    assert await expirer.expire() == 1
+
+
+@pytest.mark.parametrize("between", [{"$lte": NOON}, {"$gt": NOON, "$lte": DUE}])
+async def test_what_is_due_is_found_by_its_index(house, between):
+    """The server reads what is due and not one checkout more, however many are pending."""
+    await house.put(*(state(str(n), next_at=NOON + minutes(n)) for n in range(100)))
+    plan = await house.checkouts._by_next_at(between).explain()
+    stats = plan["executionStats"]
+    assert stats["totalKeysExamined"] <= stats["nReturned"] + 1
+    assert stats["totalDocsExamined"] == stats["nReturned"]
 
 
 async def test_after_a_loss_the_house_is_repaired_before_it_is_swept(house):
