@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from bson.errors import InvalidBSON
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
@@ -107,6 +108,8 @@ class Recovery:
             document = await _settled(self._checkouts.find_one({"_id": id_}))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
+        except InvalidBSON as exc:
+            raise Damaged(f"checkout {id_} cannot be read: {exc}") from exc
         return _state(document, id_)
 
     async def close(self) -> None:

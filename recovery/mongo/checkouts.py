@@ -7,7 +7,7 @@ from pymongo import ASCENDING, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 
 from recovery.checkout import CheckoutState, Claim, Past
-from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.documents import read, written
 from recovery.mongo.errors import translated
 from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
@@ -20,7 +20,7 @@ class MongoCheckouts:
     """The port `Checkouts` on a real database."""
 
     def __init__(self, database: Database) -> None:
-        self._checkouts = database.get_collection(CHECKOUTS, **OPTIONS)
+        self._checkouts = database.get_collection(CHECKOUTS, **FORGIVING)
         self._dead_letters = database.get_collection(DEAD_LETTERS, **OPTIONS)
 
     @translated

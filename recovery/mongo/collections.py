@@ -23,13 +23,17 @@ Database = AsyncDatabase[Document]
 ACKNOWLEDGED_WITHIN_MS = 10_000
 
 OPTIONS: dict[str, Any] = {
-    # What no datetime can hold comes as a number, for `read` to find fault with, not as an error of the whole batch.
-    "codec_options": CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO),
+    "codec_options": CodecOptions(tz_aware=True),
     "write_concern": WriteConcern("majority", wtimeout=ACKNOWLEDGED_WITHIN_MS, j=True),
     "read_concern": ReadConcern("majority"),
     "read_preference": ReadPreference.PRIMARY,
 }
 """How every collection is read and written: what is acknowledged survives any crash of fewer than half the nodes."""
+
+FORGIVING = OPTIONS | {
+    "codec_options": CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+}
+"""For batches: a date that no datetime can hold comes as a number, to be found fault with, and spoils no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
-from recovery.mongo.collections import OPTIONS, SHADOWS, Database
+from recovery.mongo.collections import FORGIVING, SHADOWS, Database
 from recovery.mongo.errors import translated
 
 LONG_PAST = datetime(1, 1, 1, tzinfo=UTC)
@@ -15,7 +15,7 @@ class MongoShadows:
     """The port `Shadows` on a real database, and what the expirer needs of it."""
 
     def __init__(self, database: Database) -> None:
-        self._shadows = database.get_collection(SHADOWS, **OPTIONS)
+        self._shadows = database.get_collection(SHADOWS, **FORGIVING)
 
     @translated
     async def set(self, alarms: Mapping[str, datetime | None]) -> None:
