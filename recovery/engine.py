@@ -243,13 +243,14 @@ class Engine:
                 claiming = self._claiming(checkout, decision, token, now)
                 sends[checkout.id] = (claiming, decision.due_at)
         self._in_flight += len(sends)
+        asked_at = asyncio.get_running_loop().time()
         won: set[str] = set()
         try:
             won = await self._checkouts.claim([claiming for claiming, _ in sends.values()])
         finally:
             self._free(len(sends) - len(won))
         for id_ in won:
-            task = asyncio.create_task(self._send(*sends[id_]))
+            task = asyncio.create_task(self._send(*sends[id_], asked_at))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
@@ -263,11 +264,11 @@ class Engine:
         )
         return Claiming(checkout, send.step, begun, token, self._owner, now + self._schedule.lease)
 
-    async def _send(self, claiming: Claiming, due_at: datetime) -> None:
+    async def _send(self, claiming: Claiming, due_at: datetime, asked_at: float) -> None:
+        # The claim may have taken hold as soon as it was asked for: from then on an order may have come unseen.
+        left = self._limits.hand_over_within - (asyncio.get_running_loop().time() - asked_at)
         try:
-            outcome = await self._mailer.send(
-                claiming.seen, claiming.step, hand_over_within=self._limits.hand_over_within
-            )
+            outcome = await self._mailer.send(claiming.seen, claiming.step, hand_over_within=left)
         except Exception as exc:  # noqa: BLE001  whatever it was, the message must not be tried for ever
             outcome = Outcome(OutcomeKind.AMBIGUOUS, f"{type(exc).__name__}: {exc}")
         self._ended.append(_Ended(claiming, due_at, outcome))

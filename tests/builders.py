@@ -171,10 +171,13 @@ class Relay:
         self.taken: list[tuple[str, str]] = []
         self.outcomes: list[Outcome] = []
         """How the next attempts end; when there are none, as sent."""
+        self.within: list[float] = []
+        """How many seconds each had left to be handed over."""
         self.before: Any = None
         """An async function of the checkout, awaited while the message is on its way."""
 
     async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+        self.within.append(hand_over_within)
         if self.before is not None:
             await self.before(checkout)
         outcome = self.outcomes.pop(0) if self.outcomes else Outcome(OutcomeKind.SENT, "250 2.0.0 taken")

@@ -31,6 +31,7 @@ TEMPORARY_CODES = {
     133,  # FailedToSatisfyReadPreference
     189,  # PrimarySteppedDown
     262,  # ExceededTimeLimit
+    371,  # UserWritesBlocked
     10107,  # NotWritablePrimary
     11600,  # InterruptedAtShutdown
     11602,  # InterruptedDueToReplStateChange

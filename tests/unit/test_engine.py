@@ -152,6 +152,25 @@ async def test_an_order_between_the_look_and_the_claim_wins():
     assert scene.only.status is Status.ORDERED
 
 
+async def test_the_time_to_hand_over_runs_from_before_the_claim(monkeypatch):
+    """A claim whose answer took long leaves less time, or none: an order may have come since it took hold."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        loop, late = asyncio.get_running_loop(), 0.0
+        time, claim = loop.time, scene.store.claim
+        monkeypatch.setattr(loop, "time", lambda: time() + late)
+
+        async def claim_slowly(claims):
+            nonlocal late
+            won = await claim(claims)
+            late = 3600.0
+            return won
+
+        scene.store.claim = claim_slowly
+        await scene.look()
+    assert scene.relay.within[0] < -3599
+
+
 async def test_no_more_is_claimed_than_there_is_room_for():
     """What finds no room stays due, unclaimed, and the engine says that it is behind."""
     async with Scene(*(state(str(n)) for n in range(5)), limits=Limits(in_flight=2)).running() as scene:
