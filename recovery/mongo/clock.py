@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from recovery.mongo.collections import Database
 from recovery.mongo.errors import translated
 
+ANSWERS = 3
+
 DRIFT = 2e-4
 """How far two clocks may part, in seconds a second: computers' drift by up to 1e-4 each."""
 
@@ -32,15 +34,16 @@ class MongoClock:
 
     @translated
     async def measure(self) -> None:
-        """Set the clock by the server's.
+        """Set the clock by the server's, by the best of a few answers.
 
-        The error of a measurement is half of its round trip, and grows with the drift of clocks: one whose answer took
-        long, because this process was busy, does not replace a better one of a moment ago.
+        The error of an answer is half of its round trip, and grows with the drift of clocks: one that was slow, because
+        a connection had to be made or this process was busy, does not replace a better one of a moment ago.
         """
-        before = self._monotonic()
-        hello = await self._database.command("hello")
-        after = self._monotonic()
-        middle, error = (before + after) / 2, (after - before) / 2
-        if self._measured is None or error <= self._error + DRIFT * (middle - self._measured[1]):
-            local_time: datetime = hello["localTime"]
-            self._measured, self._error = (local_time.replace(tzinfo=UTC), middle), error
+        for _ in range(ANSWERS):
+            before = self._monotonic()
+            hello = await self._database.command("hello")
+            after = self._monotonic()
+            middle, error = (before + after) / 2, (after - before) / 2
+            if self._measured is None or error <= self._error + DRIFT * (middle - self._measured[1]):
+                local_time: datetime = hello["localTime"]
+                self._measured, self._error = (local_time.replace(tzinfo=UTC), middle), error
