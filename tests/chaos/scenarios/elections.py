@@ -1,0 +1,75 @@
+"""Three nodes, whose primary goes."""
+
+import asyncio
+import time
+
+from tests.chaos.checker import Promise
+from tests.chaos.cluster import Cluster
+from tests.chaos.scenarios import scenario
+from tests.chaos.world import LEASE, SWEEP, World
+
+ELECTED_WITHIN = 20.0
+"""Seconds that an election may take on a slow machine, with the drivers' finding out about it."""
+
+
+async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
+    assert world.cluster is not None
+    count = world.size(2000, 150)
+    burst = during == "burst"
+    world.delays = {"reminder-1": 4.0}
+    # A record that could not be written within its lease would be a double that no sender's death explains.
+    world.settings |= {"RECOVERY_SCHEDULE__LEASE": "30s"}
+    touched_at = time.time()
+    async with world.daemon():
+        reports = asyncio.create_task(
+            world.report_all([f"c{number}" for number in range(count)], (lambda: touched_at) if burst else time.time)
+        )
+        if burst:
+            await reports
+            await world.taken(max(1, int(count * world.rng.uniform(0.05, 0.3))))
+        else:
+            await _acknowledged(world, int(count * world.rng.uniform(0.1, 0.5)))
+        port = await _take_away_primary(world.cluster, killed=killed)
+        await world.cluster.primary()
+        world.healed()
+        await reports
+        await world.settle(90)
+    if port is not None:
+        world.cluster.start(port)
+    return Promise(doubled=0, recover_within=30 + SWEEP + LEASE + ELECTED_WITHIN)
+
+
+async def _take_away_primary(cluster: Cluster, *, killed: bool) -> int | None:
+    if killed:
+        return await cluster.kill_primary()
+    await cluster.step_down()
+    return None
+
+
+async def _acknowledged(world: World, count: int) -> None:
+    while len(world.ledger.entries) < count:
+        await asyncio.sleep(0.005)
+
+
+@scenario("step-down-ingestion", "primary stepped down during ingestion", nodes=3)
+async def step_down_ingestion(world: World) -> Promise:
+    """Every acknowledged call is kept."""
+    return await _while_it_goes(world, "ingestion", killed=False)
+
+
+@scenario("step-down-burst", "primary stepped down during a burst", nodes=3)
+async def step_down_burst(world: World) -> Promise:
+    """What was sent during the election is recorded after it."""
+    return await _while_it_goes(world, "burst", killed=False)
+
+
+@scenario("primary-killed-ingestion", "primary killed -9 during ingestion", nodes=3)
+async def primary_killed_ingestion(world: World) -> Promise:
+    """Every acknowledged call is kept, though the node that took it is gone."""
+    return await _while_it_goes(world, "ingestion", killed=True)
+
+
+@scenario("primary-killed-burst", "primary killed -9 during a burst", nodes=3)
+async def primary_killed_burst(world: World) -> Promise:
+    """What was sent during the election is recorded after it."""
+    return await _while_it_goes(world, "burst", killed=True)

@@ -1,0 +1,240 @@
+"""The world of one scenario: a database of its own, a relay, daemons, callers, and the evidence of it all."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from recovery import Order, Recovery
+from recovery.client import Unavailable
+from recovery.mongo import collections
+from recovery.mongo.collections import CHECKOUTS, OPTIONS
+from tests.builders import report
+from tests.chaos.checker import Evidence, Promise, Row, judge
+from tests.chaos.cluster import Cluster
+from tests.chaos.daemons import Daemon, started
+from tests.chaos.ledger import CONFIRMATION, Key, Ledger
+from tests.chaos.relay import Relay
+
+SHOP = "shop.example"
+CALLERS = 32
+"""How many calls are made at a time."""
+
+LEASE = 4.0
+HEARTBEAT_EXPIRY = 2.0
+SWEEP = 1.0
+IN_FLIGHT = 20
+
+
+class World:
+    """What a scenario works with. `rng` is its only source of chance, `short` asks for small numbers."""
+
+    def __init__(self, uri: str, relay: Relay, client: AsyncMongoClient, rng: random.Random, *, short: bool) -> None:
+        self.relay = relay
+        self.rng = rng
+        self.short = short
+        self.client = client
+        self.uri = uri
+        self.database = client.get_database(f"chaos-{uuid4().hex[:10]}", **OPTIONS)
+        self.recovery = Recovery(client, database=self.database.name)
+        self.cluster: Cluster | None = None
+        self.ledger = Ledger()
+        self.delays: dict[str, float] = {"reminder-1": 3.0}
+        self.confirms = False
+        self.settings: dict[str, str] = {}
+        self.healed_at: float | None = None
+        self.claims: set[tuple[str, str]] = set()
+        """What was claimed and not yet recorded when a daemon was killed: these may be doubled."""
+        self.postponed: set[Key] = set()
+        self.observed: list[str] = []
+        self.notes: list[str] = []
+        self.minutes = 10.0
+
+    def size(self, long: int, short: int) -> int:
+        """Return a number by the form that is asked for."""
+        return short if self.short else long
+
+    def healed(self) -> None:
+        """Take note that the fault is over: from now on the time to recover runs."""
+        self.healed_at = time.time()
+
+    def expect(self, holds: bool, broken: str) -> None:
+        """Take note of a broken promise, unless it holds."""
+        if not holds:
+            self.observed.append(broken)
+
+    def environment(self) -> dict[str, str]:
+        """Return all that a daemon is told."""
+        steps = [
+            {"name": name, "delay": f"{delay:g}s", "template": "reminder-1", "subject": name, "max_lateness": "1h"}
+            for name, delay in self.delays.items()
+        ]
+        return {
+            "RECOVERY_MONGODB__URI": self.uri,
+            "RECOVERY_MONGODB__DATABASE": self.database.name,
+            "RECOVERY_SMTP__PORT": str(self.relay.port),
+            "RECOVERY_SMTP__CONNECTIONS": "10",
+            "RECOVERY_SMTP__TIMEOUT": f"{LEASE / 2:g}s",
+            "RECOVERY_HTTP__PORT": "0",
+            "RECOVERY_SCHEDULE__STEPS": json.dumps(steps),
+            "RECOVERY_SCHEDULE__MIN_GAP": "1s",
+            "RECOVERY_SCHEDULE__LEASE": f"{LEASE:g}s",
+            "RECOVERY_SCHEDULE__RETRY_AFTER": "1s",
+            "RECOVERY_CONFIRMATION__ENABLED": str(self.confirms).lower(),
+            "RECOVERY_DAEMON__HEARTBEAT": "400ms",
+            "RECOVERY_DAEMON__HEARTBEAT_EXPIRY": f"{HEARTBEAT_EXPIRY:g}s",
+            "RECOVERY_DAEMON__SWEEP_INTERVAL": f"{SWEEP:g}s",
+            "RECOVERY_DAEMON__SWEEP_GRACE": f"{SWEEP:g}s",
+            "RECOVERY_DAEMON__IN_FLIGHT": str(IN_FLIGHT),
+            **self.settings,
+        }
+
+    @asynccontextmanager
+    async def daemon(self, *, python_path: str = "", **settings: str) -> AsyncIterator[Daemon]:
+        """Run a daemon. One that ends without being told to is a broken promise."""
+        async with started(self.environment() | settings, python_path=python_path) as daemon:
+            try:
+                yield daemon
+            finally:
+                ended = daemon.process.returncode is not None and not daemon.stopped
+                last = [entry["event"] for entry in daemon.log[-3:]]
+                self.expect(not ended, f"a daemon ended by itself, saying {last}")
+
+    async def kill(self, daemon: Daemon) -> None:
+        """Kill a daemon with signal 9; take note of what it had in hand."""
+        await daemon.kill()
+        claimed = self.database[CHECKOUTS].find({"claim.token": {"$exists": True}}, {"claim.token": 1})
+        self.claims |= {(each["_id"], each["claim"]["token"]) async for each in claimed}
+
+    async def report(self, name: str, *, touched_at: float | None = None, **changes: object) -> None:
+        """Report a checkout, again and again until it is acknowledged."""
+        at = _to_the_millisecond(time.time() if touched_at is None else touched_at)
+        email = {"email": f"{name}@example.com"}
+        word = report(name, customer=email, touched_at=datetime.fromtimestamp(at, UTC), **changes)
+        await self.insist(lambda: self.recovery.checkout(word))
+        self.ledger.reported(word.id, at)
+
+    async def report_all(self, names: Iterable[str], touched_at: Callable[[], float] = time.time) -> None:
+        """Report checkouts, some at a time."""
+        await in_parallel(self.report(name, touched_at=touched_at()) for name in names)
+
+    async def order(self, name: str) -> None:
+        """Report an order until it is acknowledged."""
+        at = _to_the_millisecond(time.time())
+        word = Order(shop=SHOP, order_id=name, ordered_at=datetime.fromtimestamp(at, UTC))
+        await self.insist(lambda: self.recovery.order(word))
+        self.ledger.ordered(word.id, at, time.time())
+
+    async def cancel(self, name: str) -> None:
+        """Cancel a checkout until that is acknowledged."""
+        await self.insist(lambda: self.recovery.cancel(SHOP, name))
+        self.ledger.cancelled(f"{SHOP}/{name}", time.time())
+
+    async def insist(self, call: Callable[[], object]) -> int:
+        """Call until it is acknowledged, as a caller does that is told `Unavailable`; return how often it was not."""
+        refused = 0
+        while True:
+            try:
+                await call()  # type: ignore[misc]
+            except Unavailable:
+                refused += 1
+                await asyncio.sleep(0.1)
+            else:
+                return refused
+
+    async def settle(self, within: float = 60) -> None:
+        """Wait until no checkout wants to be looked at any more: what is not done by then is lost."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            with suppress(PyMongoError):
+                if await self.database[CHECKOUTS].find_one({"next_at": {"$type": "date"}}) is None:
+                    return
+            await asyncio.sleep(0.1)
+        self.observed.append(f"not everything came to rest within {within:g} s")
+
+    async def taken(self, count: int, within: float = 60) -> None:
+        """Wait until the relay has taken so many mails; do not insist."""
+        with suppress(TimeoutError):
+            await self.relay.wait_for(count, within)
+
+    @asynccontextmanager
+    async def failing(self, commands: list[str], *, collection: str = "", **data: object) -> AsyncIterator[Callable]:
+        """Have the server fail these commands of this database; what is given returns, at the end, how many it did."""
+        told = {"failCommands": commands, **data}
+        if collection:
+            told["namespace"] = f"{self.database.name}.{collection}"
+        admin, count = self.client.admin, 0
+        before = await admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=told)
+        try:
+            yield lambda: count
+        finally:
+            after = await admin.command("configureFailPoint", "failCommand", mode="off")
+            count = after["count"] - before["count"]  # the server counts from its own start
+
+    async def ends(self) -> dict[Key, tuple[str, str]]:
+        """Return how each message stands in the database: its state, and its reason or reply."""
+        found = {}
+        async for document in self.database[CHECKOUTS].find({"messages": {"$type": "object"}}, {"messages": 1}):
+            for step, message in document["messages"].items():
+                found[Key(document["_id"], step)] = (message.get("state", ""), message.get("reason") or "")
+        return found
+
+    async def row(self, scenario: str, promise: Promise) -> Row:
+        """Return the row of this world."""
+        evidence = Evidence(
+            ledger=self.ledger,
+            accepted=self.relay.accepted(self.ledger.entries, [*self.delays, CONFIRMATION]),
+            ends=await self.ends(),
+            delays=self.delays,
+            confirms=self.confirms,
+            healed_at=self.healed_at,
+            postponed=self.postponed,
+            observed=self.observed,
+            notes=self.notes,
+        )
+        return judge(scenario, evidence, promise)
+
+
+@asynccontextmanager
+async def world(
+    uri: str, seed: str, *, short: bool, cluster: Cluster | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[World]:
+    """Make a world, and unmake it."""
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay())
+        client = await stack.enter_async_context(
+            AsyncMongoClient(uri, tz_aware=True, appname="chaos", serverSelectionTimeoutMS=5000)
+        )
+        made = World(uri, relay, client, random.Random(seed), short=short)
+        made.cluster = cluster
+        made.settings |= settings or {}
+        await collections.ensure(made.database)
+        try:
+            yield made
+        finally:
+            with suppress(PyMongoError):
+                await client.drop_database(made.database.name)
+
+
+async def in_parallel(calls: Iterable) -> None:
+    """Await these, `CALLERS` at a time."""
+    waiting = iter(calls)
+
+    async def work() -> None:
+        for call in waiting:
+            await call
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CALLERS):
+            group.create_task(work())
+
+
+def _to_the_millisecond(at: float) -> float:
+    return int(at * 1000) / 1000
