@@ -102,6 +102,7 @@ async def three_days_down(world: World) -> Promise:
             key = Key(f"{SHOP}/{name}", step)
             if old < delay or (key not in before and ends.get(key, ("", ""))[0] in ("", "waiting")):
                 world.postponed.add(key)
+            world.expect(key not in before or age - delay <= USEFUL[step] + 60, f"{key} was sent, though too late")
             late = key not in before and old - delay > USEFUL[step] + 60
             skipped = ends.get(key, ("", "")) == ("skipped", "too late to be of use")
             world.expect(late == skipped, f"{key} is {old - delay:.0f} s late and {ends.get(key)}")
