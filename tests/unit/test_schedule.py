@@ -163,7 +163,7 @@ states = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(states, schedules, times)
 def test_never_before_it_is_due_never_after_an_order_never_twice(checkout, plan, now):
     """Whatever is kept, a send is due, is of the right kind for the status, and was not settled before."""
@@ -184,7 +184,7 @@ def test_never_before_it_is_due_never_after_an_order_never_twice(checkout, plan,
         assert all(now - at >= plan.min_gap for at in others)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(states, schedules, times)
 def test_always_one_more_look_while_something_is_left_to_do(checkout, plan, now):
     """A rest means that nothing is left; a wait is for a time to come; and waiting it out makes progress."""
@@ -202,7 +202,7 @@ def test_always_one_more_look_while_something_is_left_to_do(checkout, plan, now)
         assert not isinstance(later, Wait) or later.until > decision.until
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(states, schedules, times)
 def test_looking_again_and_again_comes_to_rest(checkout, plan, now):
     """Carrying out each decision in turn ends in a rest after finitely many looks, each message sent at most once."""
