@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import count, takewhile
 
 from tests.chaos.checker import Promise
 from tests.chaos.cluster import Cluster
@@ -14,22 +15,25 @@ ELECTED_WITHIN = 20.0
 
 async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
     assert world.cluster is not None
-    count = world.size(2000, 150)
+    least = world.size(2000, 150)
     burst = during == "burst"
     world.delays = {"reminder-1": 4.0}
     # A record that could not be written within its lease would be a double that no sender's death explains.
     world.settings |= {"RECOVERY_SCHEDULE__LEASE": "30s"}
     touched_at = time.time()
+    gone = asyncio.Event()
+    # Calls must be under way when the primary goes, so they do not end before it does.
+    numbers = takewhile(lambda number: number < least or not (burst or gone.is_set()), count())
+    names = (f"c{number}" for number in numbers)
     async with world.daemon():
-        reports = asyncio.create_task(
-            world.report_all([f"c{number}" for number in range(count)], (lambda: touched_at) if burst else time.time)
-        )
+        reports = asyncio.create_task(world.report_all(names, (lambda: touched_at) if burst else time.time))
         if burst:
             await reports
-            await world.taken(max(1, int(count * world.rng.uniform(0.05, 0.3))))
+            await world.taken(max(1, int(least * world.rng.uniform(0.05, 0.3))))
         else:
-            await _acknowledged(world, int(count * world.rng.uniform(0.1, 0.5)))
+            await _acknowledged(world, int(least * world.rng.uniform(0.1, 0.5)))
         port = await _take_away_primary(world.cluster, killed=killed)
+        gone.set()
         await world.cluster.primary()
         world.healed()
         await reports
@@ -46,8 +50,8 @@ async def _take_away_primary(cluster: Cluster, *, killed: bool) -> int | None:
     return None
 
 
-async def _acknowledged(world: World, count: int) -> None:
-    while len(world.ledger.entries) < count:
+async def _acknowledged(world: World, least: int) -> None:
+    while len(world.ledger.entries) < least:
         await asyncio.sleep(0.005)
 
 
