@@ -16,6 +16,7 @@ from recovery.embedded import _free_port, find_mongod
 
 ELECTION_TIMEOUT_MS = 2000
 STARTS_WITHIN = 60
+TAKING_PART = ["PRIMARY", "SECONDARY", "SECONDARY"]
 
 
 class Cluster:
@@ -60,6 +61,18 @@ class Cluster:
                             "replSetInitiate", {"_id": "rs0", "members": members, "settings": timing}
                         )
                         break
+                await asyncio.sleep(0.1)
+        await self.whole()
+
+    async def whole(self) -> None:
+        """Wait until all three nodes take part: without one that is still copying, two are no majority to elect."""
+        async with asyncio.timeout(STARTS_WITHIN):
+            while True:
+                with suppress(PyMongoError):
+                    async with AsyncMongoClient(self.uri, serverSelectionTimeoutMS=500) as client:
+                        status = await client.admin.command("replSetGetStatus")
+                        if sorted(member["stateStr"] for member in status["members"]) == TAKING_PART:
+                            break
                 await asyncio.sleep(0.1)
         await self.primary()
 

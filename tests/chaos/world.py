@@ -46,7 +46,7 @@ class World:
         self.recovery = Recovery(client, database=self.database.name)
         self.cluster: Cluster | None = None
         self.ledger = Ledger()
-        self.delays: dict[str, float] = {"reminder-1": 3.0}
+        self.delays: dict[str, float] = {"reminder-1": self.size(3, 2)}
         self.confirms = False
         self.settings: dict[str, str] = {}
         self.healed_at: float | None = None
@@ -86,7 +86,7 @@ class World:
             "RECOVERY_SCHEDULE__STEPS": json.dumps(steps),
             "RECOVERY_SCHEDULE__MIN_GAP": "1s",
             "RECOVERY_SCHEDULE__LEASE": f"{LEASE:g}s",
-            "RECOVERY_SCHEDULE__RETRY_AFTER": "1s",
+            "RECOVERY_SCHEDULE__RETRY_AFTER": "500ms",
             "RECOVERY_CONFIRMATION__ENABLED": str(self.confirms).lower(),
             "RECOVERY_DAEMON__HEARTBEAT": "400ms",
             "RECOVERY_DAEMON__HEARTBEAT_EXPIRY": f"{HEARTBEAT_EXPIRY:g}s",

@@ -15,9 +15,10 @@ ELECTED_WITHIN = 20.0
 
 async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
     assert world.cluster is not None
+    await world.cluster.whole()
     least = world.size(2000, 150)
     burst = during == "burst"
-    world.delays = {"reminder-1": 4.0}
+    world.delays = {"reminder-1": world.size(4, 3)}
     # A record that could not be written within its lease would be a double that no sender's death explains.
     world.settings |= {"RECOVERY_SCHEDULE__LEASE": "30s"}
     touched_at = time.time()

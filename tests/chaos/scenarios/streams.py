@@ -49,8 +49,8 @@ async def _degraded(daemon: Daemon) -> str:
 async def _without_regular_sweep(world: World, *commands: str) -> Promise:
     """Lose the history while some are due and others reported; only the sweep after the loss can know of them."""
     world.settings["RECOVERY_DAEMON__SWEEP_INTERVAL"] = "10m"
-    world.delays = {"reminder-1": 3.0, "reminder-2": 9.0}
-    count, seconds = world.size(400, 60), world.size(10, 4)
+    world.delays = {"reminder-1": world.size(3, 2), "reminder-2": world.size(9, 6)}
+    count, seconds = world.size(400, 60), world.size(10, 3)
     async with world.daemon() as daemon:
         await world.report_all([f"before{number}" for number in range(count)])
         began = time.monotonic()
@@ -91,7 +91,7 @@ async def token_refused(world: World) -> Promise:
     """A position that the server refuses is given up; what happened in the meantime is swept."""
     count = world.size(400, 60)
     world.settings |= {"RECOVERY_DAEMON__SWEEP_INTERVAL": "10m", "RECOVERY_DAEMON__NAME": "one"}
-    world.delays = {"reminder-1": 3.0, "reminder-2": 7.0}
+    world.delays = {"reminder-1": world.size(3, 2), "reminder-2": world.size(7, 5)}
     async with world.daemon() as daemon:
         await world.report_all([f"before{number}" for number in range(count)])
         await world.taken(count // 2)
@@ -120,7 +120,7 @@ async def shadows_dropped(world: World) -> Promise:
     """Alarms that are gone, with their collection and index, are made good."""
     count = world.size(400, 60)
     world.settings["RECOVERY_DAEMON__SWEEP_INTERVAL"] = "3s"
-    world.delays = {"reminder-1": 3.0, "reminder-2": 8.0}
+    world.delays = {"reminder-1": world.size(3, 2), "reminder-2": world.size(8, 6)}
     async with world.daemon() as daemon:
         await world.report_all([f"c{number}" for number in range(count)])
         await world.taken(count // 2)
