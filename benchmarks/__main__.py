@@ -1,0 +1,80 @@
+"""The command: `python -m benchmarks`. It prints the tables, and writes them as JSON and for the documentation."""
+
+import argparse
+import asyncio
+import random
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+from pymongo import AsyncMongoClient
+from rich.console import Console
+
+from benchmarks.bench import Bench
+from benchmarks.figures import BENCHMARKS, Benchmark, burst  # noqa: F401  entered by being imported
+from benchmarks.machine import describe
+from benchmarks.measured import Report, markdown, table
+from benchmarks.relay import relay
+from recovery.embedded import mongod
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+
+
+def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure how fast Recovery is.")
+    parser.add_argument("--only", action="append", metavar="NAME", choices=list(known), help="may be given again")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks")
+    parser.add_argument("--quick", action="store_true", help="one round of small numbers, to see that it works")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken")
+    parser.add_argument("--seed", type=int, default=None, help="repeat a run's data; by default one is drawn and told")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables for the documentation")
+    return parser.parse_args()
+
+
+async def run(asked: argparse.Namespace, report: Report) -> bool:
+    """Take the figures that were asked for; return whether all could be taken."""
+    whole = True
+    with mongod(ttl_seconds=60) as uri:
+        async with relay() as port, AsyncMongoClient(uri, tz_aware=True, appname="bench") as client:
+            for name in asked.only or BENCHMARKS:
+                with out.status(BENCHMARKS[name].told) as status:
+                    tell = status.update if out.is_terminal else lambda _: None
+                    rounds = 1 if asked.quick else asked.rounds
+                    bench = Bench(uri, client, port, report.seed, rounds, asked.quick, tell, report.data)
+                    try:
+                        figures = await BENCHMARKS[name].measure(bench)
+                    except Exception:  # noqa: BLE001  one that falls must not hide the others
+                        out.print(traceback.format_exc(), markup=False)
+                        whole = False
+                        continue
+                report.figures[BENCHMARKS[name].told] = figures
+                out.print(table(BENCHMARKS[name].told, figures))
+    return whole
+
+
+def main() -> int:
+    """Run, print, write."""
+    asked = arguments(BENCHMARKS)
+    if asked.list:
+        for each in BENCHMARKS.values():
+            out.print(f"{each.name:12}{each.told}")
+        return 0
+    seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
+    report = Report(describe(), seed)
+    whole = uvloop.run(run(asked, report))
+    command = f"python -m benchmarks --seed {seed}"
+    if asked.json:
+        report.write(asked.json)
+    if asked.markdown:
+        asked.markdown.write_text(markdown(report, command))
+    missed = [figure.name for figures in report.figures.values() for figure in figures if figure.reached is False]
+    out.print(f"not reached: {', '.join(missed)}" if missed else "every figure was reached", f"again: {command}", sep="; ")
+    return 0 if whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

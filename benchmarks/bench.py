@@ -1,0 +1,153 @@
+"""What a benchmark works with: a database, a relay, daemons, and checkouts made from a seed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from recovery import Checkout, Recovery
+from recovery.mongo import collections
+from recovery.mongo.collections import CHECKOUTS, OPTIONS, SHADOWS
+from tests.chaos.daemons import Daemon, started
+
+DELAY = timedelta(minutes=30)
+"""The delay of the first step of the default schedule."""
+
+_GOODS = ("Desk lamp", "Garden chair", "Wool blanket", "Espresso cups, set of four", "Bicycle bell", "Kleiderbügel")
+_NAMES = ("Ada Lovelace", "Jürgen Müller", "Zoë Brontë", "Ivan Petrov", "Maria Rossi", "Grace Hopper")
+
+
+@dataclass(slots=True)
+class Bench:
+    """The servers of a run. `rounds` is how often each figure is taken; `tell` hears how far it is."""
+
+    uri: str
+    client: AsyncMongoClient
+    relay_port: int
+    seed: int
+    rounds: int
+    quick: bool
+    tell: Callable[[str], None]
+    data: dict[str, Any]
+    """What pictures are made of."""
+
+    def size(self, whole: int, quick: int) -> int:
+        """Return a number by the form that is asked for."""
+        return quick if self.quick else whole
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[AsyncDatabase]:
+        """Give an empty database, as Recovery wants it."""
+        made = self.client.get_database(f"bench-{uuid4().hex[:10]}", **OPTIONS)
+        await collections.ensure(made)
+        try:
+            yield made
+        finally:
+            await self.client.drop_database(made.name)
+
+    def recovery(self, database: AsyncDatabase) -> Recovery:
+        """Return the ingestion API on a database."""
+        return Recovery(self.client, database=database.name)
+
+    @asynccontextmanager
+    async def daemon(self, database: AsyncDatabase, **settings: str) -> AsyncIterator[Daemon]:
+        """Run a daemon in a process of its own, with the default settings but for what is told here."""
+        environment = {
+            "RECOVERY_MONGODB__URI": self.uri,
+            "RECOVERY_MONGODB__DATABASE": database.name,
+            "RECOVERY_SMTP__PORT": str(self.relay_port),
+            "RECOVERY_HTTP__PORT": "0",
+            **settings,
+        }
+        async with started(environment) as daemon:
+            yield daemon
+            await daemon.terminate()
+
+
+def checkouts(count: int, seed: int, touched_at: Callable[[random.Random], datetime | None]) -> Iterator[Checkout]:
+    """Yield checkouts of one to four items, the same for the same seed."""
+    rng = random.Random(seed)
+    for number in range(count):
+        items = [
+            {
+                "name": rng.choice(_GOODS),
+                "price": f"{rng.randrange(100, 20000) / 100:.2f}",
+                "quantity": rng.choice((1, 1, 1, 2)),
+                "url": f"https://shop.example/goods/{rng.randrange(10000)}",
+            }
+            for _ in range(rng.choice((1, 1, 2, 2, 3, 4)))
+        ]
+        total = sum(float(item["price"]) * item["quantity"] for item in items)
+        yield Checkout.model_validate(
+            {
+                "shop": "shop.example",
+                "order_id": f"c{number}",
+                "customer": {"email": f"customer{number}@example.com", "name": rng.choice(_NAMES)},
+                "items": items,
+                "total": f"{total:.2f}",
+                "currency": "EUR",
+                "checkout_url": f"https://shop.example/checkout/{rng.randrange(16**8):08x}",
+                "locale": rng.choice(("en", "de")),
+                "touched_at": touched_at(rng),
+            }
+        )
+
+
+async def report_all(recovery: Recovery, reports: list[Checkout], callers: int = 64) -> float:
+    """Report checkouts, one call each, `callers` at a time; return how many seconds it took."""
+    loop = asyncio.get_running_loop()
+    waiting = iter(reports)
+
+    async def work() -> None:
+        for report in waiting:
+            await recovery.checkout(report)
+
+    began = loop.time()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(callers):
+            group.create_task(work())
+    return loop.time() - began
+
+
+async def server_now(database: AsyncDatabase) -> datetime:
+    """Return the time by the database's clock."""
+    return (await database.command("hello"))["localTime"].replace(tzinfo=UTC)
+
+
+async def planned(database: AsyncDatabase, count: int, within: float = 120) -> None:
+    """Wait until so many checkouts have their shadow."""
+    await _until(database, SHADOWS, {}, count, within)
+
+
+async def moved_on(database: AsyncDatabase, count: int, after: datetime, within: float = 120) -> None:
+    """Wait until so many shadows stand after that time: what was due is recorded, and its next alarm set."""
+    await _until(database, SHADOWS, {"expire_at": {"$gt": after}}, count, within)
+
+
+async def _until(database: AsyncDatabase, name: str, query: dict, count: int, within: float) -> None:
+    collection = database[name]
+    async with asyncio.timeout(within):
+        while await collection.count_documents(query, limit=count) < count:
+            await asyncio.sleep(0.05)
+
+
+async def lateness(database: AsyncDatabase) -> list[float]:
+    """Return how late each reminder was recorded as accepted, in seconds, in order."""
+    step = "messages.reminder-1"
+    sent = database[CHECKOUTS].find({f"{step}.state": "sent"}, {f"{step}.sent_at": 1, f"{step}.due_at": 1})
+    messages = [document["messages"]["reminder-1"] async for document in sent]
+    return sorted((message["sent_at"] - message["due_at"]).total_seconds() for message in messages)
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    """Return the value that so many per cent are not above."""
+    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+
+

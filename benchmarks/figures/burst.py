@@ -1,0 +1,92 @@
+"""Many reminders due at one instant."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import aiosmtplib
+
+from benchmarks.bench import DELAY, Bench, checkouts, moved_on, planned, report_all, server_now
+from benchmarks.figures import benchmark
+from benchmarks.measured import Figure, ratios
+from recovery.mail.compose import Composer, Identity
+from recovery.mail.templates import Templates
+from recovery.mongo.collections import CHECKOUTS
+from recovery.mongo.documents import read
+from recovery.settings import load_settings
+
+CONNECTIONS = 20
+
+
+async def burst(bench: Bench, count: int, relay_port: int | None = None, **settings: str) -> float:
+    """Have so many reminders due at one instant; return how many a second were accepted, recorded and planned on."""
+    async with bench.database() as database:
+        recovery = bench.recovery(database)
+        due_at = await server_now(database) + timedelta(seconds=4 + count / 1000)
+        reports = list(checkouts(count, bench.seed, lambda _: due_at - DELAY))
+        if relay_port is not None:
+            settings["RECOVERY_SMTP__PORT"] = str(relay_port)
+        async with bench.daemon(database, **settings):
+            await report_all(recovery, reports)
+            await planned(database, count)
+            left = (due_at - await server_now(database)).total_seconds()
+            if left < 0:
+                raise RuntimeError("not everything was planned before it was due: this measures something else")
+            await asyncio.sleep(left)
+            began = time.perf_counter()
+            await moved_on(database, count, due_at + timedelta(hours=1), within=60 + count / 100)
+            took = time.perf_counter() - began
+        sent = await database[CHECKOUTS].count_documents({"messages.reminder-1.state": "sent"})
+        if sent != count:
+            raise RuntimeError(f"{sent} of {count} were sent")
+        return count / took
+
+
+async def aiosmtplib_alone(bench: Bench, count: int, relay_port: int | None = None) -> float:
+    """Send the same mails with nothing but aiosmtplib, prepared as bytes; return how many a second."""
+    prepared = await _mails(bench, 200)
+    left = iter(range(count))
+
+    async def work() -> None:
+        async with aiosmtplib.SMTP(
+            hostname="127.0.0.1", port=relay_port or bench.relay_port, local_hostname="bench", start_tls=False
+        ) as client:
+            for number in left:
+                sender, recipient, content = prepared[number % len(prepared)]
+                await client.sendmail(sender, [recipient], content)
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONNECTIONS):
+            group.create_task(work())
+    return count / (time.perf_counter() - began)
+
+
+async def _mails(bench: Bench, count: int) -> list[tuple[str, str, bytes]]:
+    """Return mails of the kind that the daemon sends, ready for SMTP."""
+    schedule = load_settings().to_schedule()
+    async with bench.database() as database:
+        now = await server_now(database)
+        await report_all(bench.recovery(database), list(checkouts(count, bench.seed, lambda _: now - DELAY)))
+        composer = Composer(Templates(), Identity("shop@shop.example"))
+        made = []
+        async for document in database[CHECKOUTS].find():
+            envelope = composer.compose(read(document), schedule.steps[0], now)  # type: ignore[arg-type]
+            made.append((envelope.sender, envelope.recipient, envelope.content))
+        return made
+
+
+@benchmark("burst", "10,000 reminders due at one instant, 20 connections")
+async def measure(bench: Bench) -> list[Figure]:
+    """Ours and aiosmtplib alone, in turn."""
+    count = bench.size(10_000, 2_000)
+    ours, alone = [], []
+    for round_ in range(bench.rounds):
+        bench.tell(f"burst, round {round_ + 1} of {bench.rounds}")
+        ours.append(await burst(bench, count))
+        alone.append(await aiosmtplib_alone(bench, count))
+    return [
+        Figure("burst", "mails/s", tuple(ours), 3500, note="SMTP accepted, recorded, and the next alarm set"),
+        Figure("aiosmtplib alone, prepared bytes, uvloop", "mails/s", tuple(alone)),
+        ratios("burst, of aiosmtplib alone", ours, alone, 0.45),
+    ]
