@@ -11,6 +11,8 @@ from typing import Literal
 PHASES = ("BANNER", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "DATA-BODY", "DOT", "RSET", "NOOP", "QUIT")
 """Where a fault can be placed. DATA-BODY is when the first of the content arrives, DOT when the last of it has."""
 
+EXTENSIONS = ("SIZE 10240000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "PIPELINING")
+
 _REPLIES = {
     "BANNER": "220 relay.test ESMTP",
     "HELO": "250 relay.test",
@@ -58,10 +60,11 @@ class RecordingRelay:
     """An SMTP server on a free port of the loopback, in the test's own event loop; an async context manager.
 
     Faults are declared on it; each strikes the next `times` times (None: always), for one `recipient` if given (from
-    RCPT on), in the order of their declaration.
+    RCPT on), in the order of their declaration. One that is `lenient` asks for the content of a message for nobody, as
+    RFC 2920 section 3.1 allows, and refuses it after the dot.
     """
 
-    def __init__(self, extensions: tuple[str, ...] = ("SIZE 10240000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")):
+    def __init__(self, extensions: tuple[str, ...] = EXTENSIONS, *, lenient: bool = False):
         self.host = "127.0.0.1"
         self.port = 0
         self.mails: list[Mail] = []
@@ -69,11 +72,14 @@ class RecordingRelay:
         """Every command line, in order of arrival."""
         self.reached: list[str] = []
         """Every phase that any connection reached, in that order."""
+        self.packets = 0
+        """How often anything was received: on the loopback, what is written at once comes at once."""
         self.connections = 0
         """How many connections were accepted so far."""
         self.most_open = 0
         """The most connections that were ever open at a time."""
-        self._ehlo = "\r\n".join(["250-relay.test", *(f"250-{name}" for name in extensions), "250 PIPELINING"])
+        self._ehlo = "\r\n".join(["250-relay.test", *(f"250-{name}" for name in extensions), "250 HELP"])
+        self.lenient = lenient
         self._faults: list[_Fault] = []
         self._open: set[_Session] = set()
         self._server: asyncio.Server | None = None
@@ -173,6 +179,7 @@ class _Session(asyncio.Protocol):
         self._in_content = self._content_begun = False
         self._sender: str | None = None
         self._recipient = ""
+        self._taken = False
         self.silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -190,6 +197,7 @@ class _Session(asyncio.Protocol):
         self._relay._changed.set()
 
     def data_received(self, data: bytes) -> None:
+        self._relay.packets += 1
         self._buffer += data
         while not self.silent and self._buffer and (self._content() if self._in_content else self._command()):
             pass
@@ -206,7 +214,7 @@ class _Session(asyncio.Protocol):
             self._recipient = _address(text)
         if verb == "RCPT" and self._sender is None:
             self._say("503 5.5.1 MAIL first")
-        elif verb == "DATA" and not self._recipient:
+        elif verb == "DATA" and not self._taken and not self._relay.lenient:
             self._say("503 5.5.1 RCPT first")
         elif verb == "MAIL" and self._sender is not None:
             self._say("503 5.5.1 nested MAIL")
@@ -225,8 +233,10 @@ class _Session(asyncio.Protocol):
         elif verb == "QUIT":
             self.silent = True
             self.transport.close()
-        elif verb != "RCPT":
-            self._sender, self._recipient = None, ""
+        elif verb == "RCPT":
+            self._taken = True
+        else:
+            self._forget()
 
     def _content(self) -> bool:
         if not self._content_begun:
@@ -243,12 +253,17 @@ class _Session(asyncio.Protocol):
         del self._buffer[:after]
         content = content.replace(b"\r\n..", b"\r\n.").removeprefix(b".")
         self._in_content = False
-        if self._reach("DOT"):
+        if not self._taken:
+            self._say("554 5.5.1 no valid recipients")
+        elif self._reach("DOT"):
             relay = self._relay
             relay.mails.append(Mail(self._sender or "", self._recipient, content, time.time(), self._number))
             relay._changed.set()
-        self._sender, self._recipient = None, ""
+        self._forget()
         return True
+
+    def _forget(self) -> None:
+        self._sender, self._recipient, self._taken = None, "", False
 
     def _reach(self, phase: str) -> bool:
         """Answer at this phase, with a fault if one is due. Return whether the client may go on."""

@@ -11,6 +11,7 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from email_validator import validate_email
@@ -24,6 +25,8 @@ LINE = 78
 
 _BOUNDARY = "=_recovery"  # base64 has no "_", so it cannot occur in a part
 _MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+"""An address that is the same in SMTP as anywhere, with nothing in it that a header would have to quote."""
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -95,28 +98,40 @@ class Composer:
         customer = checkout.facts.customer
         if customer is None:
             raise ValueError("nobody to write to is known")
-        to = validate_email(customer.email, check_deliverability=False)
-        recipient = f"{to.local_part}@{to.ascii_domain}"
+        recipient, needs_utf8 = _recipient(customer.email)
         rendered = self._templates.render(step, checkout)
         identifier = message_id(checkout.id, step.name, self._domain)
         head = "\r\n".join(
             [
                 _mailbox("To", customer.name, recipient),
                 _unstructured("Subject", rendered.subject),
-                f"Date: {format_datetime(now)}",
+                _date(now.replace(microsecond=0)),
                 f"Message-ID: {identifier}",
                 self._fixed,
             ]
         )
         content = b"\r\n".join(
             [
-                head.encode("utf-8" if to.smtputf8 else "ascii"),
+                head.encode("utf-8" if needs_utf8 else "ascii"),
                 *_part("plain", rendered.text),
                 *_part("html", rendered.html),
                 f"--{_BOUNDARY}--\r\n".encode(),
             ]
         )
-        return Envelope(self._sender, recipient, identifier, content, to.smtputf8)
+        return Envelope(self._sender, recipient, identifier, content, needs_utf8)
+
+
+def _recipient(email: str) -> tuple[str, bool]:
+    """Return an address for SMTP, and whether it needs SMTPUTF8."""
+    if _PLAIN_ADDRESS.fullmatch(email):
+        return email, False
+    to = validate_email(email, check_deliverability=False)
+    return f"{to.local_part}@{to.ascii_domain}", to.smtputf8
+
+
+@lru_cache(maxsize=16)
+def _date(at: datetime) -> str:
+    return f"Date: {format_datetime(at)}"
 
 
 def _own(what: str, written: str) -> tuple[str, str, str]:
@@ -150,6 +165,8 @@ def _unstructured(header: str, text: str) -> str:
     text = _clean(text)
     if not _is_plain(text) or max(map(len, text.split(" "))) > LINE - len(f"{header}: ") - 1:
         return f"{header}: {_encoded(text)}"
+    if len(f"{header}: {text}") < LINE:
+        return f"{header}: {text}"
     lines = textwrap.wrap(f"{header}: {text}", LINE - 1, break_long_words=False, break_on_hyphens=False)
     return "\r\n ".join(lines)
 
@@ -178,15 +195,16 @@ def _encoded(text: str) -> str:
     return "\r\n ".join(words)
 
 
-def _part(subtype: str, text: str) -> list[bytes]:
+def _part(subtype: str, text: str) -> tuple[bytes, ...]:
     """Return one alternative, in lines of at most 76 characters (RFC 2045 section 6.8)."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    body = b2a_base64(text.encode(), newline=False)
-    return [
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    body = b2a_base64(text.replace("\n", "\r\n").encode(), newline=False)
+    return (
         b"",
         f"--{_BOUNDARY}".encode(),
         f"Content-Type: text/{subtype}; charset=utf-8".encode(),
         b"Content-Transfer-Encoding: base64",
         b"",
-        *(body[start : start + 76] for start in range(0, len(body), 76)),
-    ]
+        *[body[start : start + 76] for start in range(0, len(body), 76)],
+    )

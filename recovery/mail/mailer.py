@@ -9,6 +9,7 @@ import aiosmtplib
 from recovery.checkout import CheckoutState
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.mail.compose import Composer, Envelope, RenderError
+from recovery.mail.conversation import Conversation, Reply, command
 from recovery.mail.pool import Connection, NoneFree, Pool, Relay
 from recovery.mail.replies import Phase, read_reply
 from recovery.ports import Clock
@@ -87,7 +88,7 @@ async def check_relay(relay: Relay) -> str:
         async with asyncio.timeout(relay.timeout_seconds):
             connection = await pool.open()
             try:
-                await connection.client.noop()
+                await connection.conversation.ask(b"NOOP")
             finally:
                 await connection.quit()
     except (OSError, aiosmtplib.SMTPException, ValueError) as error:
@@ -99,7 +100,7 @@ class _Transaction:
     """One message on its way, and how far it has come.
 
     aiosmtplib's own `data()` is not used: by what it raises one cannot tell a loss before the dot from one after it.
-    Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses; the composer has checked them.
+    Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses, and which wait for an answer each.
     """
 
     def __init__(self, envelope: Envelope) -> None:
@@ -108,8 +109,7 @@ class _Transaction:
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
-        client = connection.client
-        if self._envelope.needs_utf8 and not client.supports_extension("smtputf8"):
+        if self._envelope.needs_utf8 and not connection.offers("smtputf8"):
             return (
                 OutcomeKind.DEAD_ADDRESS,
                 f"the relay does not offer SMTPUTF8, which {self._envelope.recipient} needs",
@@ -117,16 +117,16 @@ class _Transaction:
         self.phase = Phase.MAIL
         try:
             await connection.reset()
-            code, text = await self._converse(client)
-        except (OSError, aiosmtplib.SMTPException) as error:
+            reply = await self._converse(connection)
+        except OSError as error:
             connection.drop()
             return self.lost(str(error))
-        kind = read_reply(self.phase, code, text)
+        kind = read_reply(self.phase, *reply)
         if kind is not OutcomeKind.SENT:
             connection.in_transaction = True
-        if code == 421 or kind in _OUT_OF_STEP:
+        if reply.code == 421 or kind in _OUT_OF_STEP:
             connection.drop()
-        return kind, _words(code, text)
+        return kind, _words(*reply)
 
     def lost(self, why: str) -> tuple[OutcomeKind, str]:
         """Return what it comes to if the relay falls silent now."""
@@ -134,35 +134,65 @@ class _Transaction:
             return OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}"
         return OutcomeKind.CONNECTION, why
 
-    async def _converse(self, client: aiosmtplib.SMTP) -> tuple[int, str]:
+    async def _converse(self, connection: Connection) -> Reply:
         """Return the reply that ended it: the first that did not ask to go on, or the one after the dot."""
-        for phase, go_on, command in (
-            (Phase.MAIL, 2, (b"MAIL", b"FROM:<%b>" % self._envelope.sender.encode(), *self._options(client))),
-            (Phase.RCPT, 2, (b"RCPT", b"TO:<%b>" % self._envelope.recipient.encode())),
-            (Phase.DATA, 3, (b"DATA",)),
-        ):
-            self.phase = phase
-            reply = await client.execute_command(*command)
-            if reply.code // 100 != go_on:
-                return reply.code, reply.message
-        protocol = client.protocol
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        protocol.write(as_data(self._envelope.content))
+        conversation = connection.conversation
+        if refusal := await self._announce(connection):
+            return refusal
+        conversation.say(as_data(self._envelope.content))
         self.phase = Phase.DOT
-        reply = await protocol.read_response()
-        return reply.code, reply.message
+        return await conversation.hear()
 
-    def _options(self, client: aiosmtplib.SMTP) -> list[bytes]:
+    async def _announce(self, connection: Connection) -> Reply | None:
+        """Say whom it is from and to; return None if the relay waits for the content, else its first refusal.
+
+        All is said in one packet where the relay allows it: that saves two round trips of four.
+        """
+        conversation = connection.conversation
+        commands = (
+            (Phase.MAIL, 2, command(b"MAIL", b"FROM:<%b>" % self._envelope.sender.encode(), *self._options(connection))),
+            (Phase.RCPT, 2, command(b"RCPT", b"TO:<%b>" % self._envelope.recipient.encode())),
+            (Phase.DATA, 3, command(b"DATA")),
+        )
+        together = connection.offers("pipelining")
+        if together:
+            conversation.say(b"".join(line for *_, line in commands), replies=len(commands))
+        for number, (phase, go_on, line) in enumerate(commands):
+            self.phase = phase
+            if not together:
+                conversation.say(line)
+            reply = await conversation.hear()
+            if reply.code // 100 != go_on:
+                if together:
+                    await _hear_out(conversation, len(commands) - number - 1)
+                return reply
+        return None
+
+    def _options(self, connection: Connection) -> list[bytes]:
         content = self._envelope.content
         options = []
-        if client.supports_extension("size"):
+        if connection.offers("size"):
             options.append(b"SIZE=%d" % len(content))
-        if not content.isascii() and client.supports_extension("8bitmime"):
+        if not content.isascii() and connection.offers("8bitmime"):
             options.append(b"BODY=8BITMIME")
         if self._envelope.needs_utf8:
             options.append(b"SMTPUTF8")
         return options
+
+
+async def _hear_out(conversation: Conversation, replies: int) -> None:
+    """Hear what else was said to a message that is refused. Who asks for its content all the same gets none.
+
+    RFC 2920 section 3.1: a relay may answer DATA with 354 even though it took no recipient.
+    """
+    try:
+        for _ in range(replies):
+            reply = await conversation.hear()
+            if reply.code // 100 == 3:
+                conversation.say(b".\r\n")
+                await conversation.hear()
+    except OSError:
+        pass  # the refusal is what counts; the pool finds out that this connection is of no more use
 
 
 _OUT_OF_STEP = (OutcomeKind.CONNECTION, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
@@ -180,7 +210,9 @@ def as_data(content: bytes) -> bytes:
         content += b"\r\n"
     if content.startswith(b"."):
         content = b"." + content
-    return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    if b"\n." in content:
+        content = content.replace(b"\n.", b"\n..")
+    return content + b".\r\n"
 
 
 def _words(code: int, text: str) -> str:

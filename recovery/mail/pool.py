@@ -15,6 +15,8 @@ from typing import Literal, cast
 
 import aiosmtplib
 
+from recovery.mail.conversation import Conversation, Disconnected, command
+
 GOODBYE = 1.0
 """Seconds that relays get to answer QUIT when the pool is closed."""
 
@@ -58,40 +60,43 @@ class Connection:
     """
 
     def __init__(self, client: aiosmtplib.SMTP, greeting: str) -> None:
-        self.client = client
+        transport = cast("asyncio.Transport", client.transport)
+        self._client = client
+        self._transport = transport
+        self.conversation = Conversation(transport)
         self.greeting = greeting
         self.messages = 0
         self.used_at = 0.0
         self.in_transaction = False
 
+    def offers(self, extension: str) -> bool:
+        """Return whether the relay offers this extension of SMTP."""
+        return self._client.supports_extension(extension)
+
     async def reset(self) -> None:
-        """End what a refused message may have left open. Raises `SMTPServerDisconnected` if the relay will not."""
+        """End what a refused message may have left open. Raises `Disconnected` if the relay will not."""
         if self.in_transaction:
-            reply = await self.client.execute_command(b"RSET")
+            reply = await self.conversation.ask(b"RSET")
             if reply.code != aiosmtplib.SMTPStatus.completed:
-                raise aiosmtplib.SMTPServerDisconnected(f"the relay refuses RSET: {reply.code} {reply.message}")
+                raise Disconnected(f"the relay refuses RSET: {reply.code} {reply.text}")
             self.in_transaction = False
 
     def drop(self) -> None:
         """Close the socket now, whatever is under way: waiting for a dead peer to read on would keep it for ever."""
-        transport = cast("asyncio.WriteTransport | None", self.client.transport)
-        if transport is not None:
-            transport.abort()
-        self.client.close()
+        self._transport.abort()
+        self._client.close()
 
     def leave(self) -> None:
         """Say QUIT and close, without waiting for the answer: the message just sent must not wait for it either."""
-        transport = cast("asyncio.WriteTransport | None", self.client.transport)
-        if transport is not None:
-            transport.write(b"QUIT\r\n")
-        self.client.close()
+        self._transport.write(command(b"QUIT"))
+        self._client.close()
 
     async def quit(self) -> None:
         """Say QUIT and wait for the answer, as RFC 5321 section 4.1.1.10 would have it, for up to `GOODBYE` seconds."""
         try:
             async with asyncio.timeout(GOODBYE):
-                await self.client.quit()
-        except (OSError, aiosmtplib.SMTPException):
+                await self.conversation.ask(b"QUIT")
+        except OSError:
             pass
         finally:
             self.drop()
@@ -157,15 +162,14 @@ class Pool:
             start_tls=relay.tls == "starttls",
             tls_context=self._tls_context if encrypted else None,
         )
-        connection = Connection(client, "")
         try:
-            connection.greeting = (await client.connect()).message
+            greeting = (await client.connect()).message
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
+            return Connection(client, greeting)
         except BaseException:
-            connection.drop()
+            _abort(client)
             raise
-        return connection
 
     async def aclose(self) -> None:
         """Say goodbye on all kept connections; those in use are closed when they come back."""
@@ -179,8 +183,10 @@ class Pool:
             connection = self._kept.pop()
             if connection.used_at < trusted_since:
                 connection.leave()
-            elif connection.client.is_connected:
+            elif connection.conversation.is_open:
                 return connection
+            else:
+                connection.drop()
         return None
 
     def _keep(self, connection: Connection) -> None:
@@ -197,3 +203,10 @@ class Pool:
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._relay.ca_file)
+
+
+def _abort(client: aiosmtplib.SMTP) -> None:
+    transport = cast("asyncio.WriteTransport | None", client.transport)
+    if transport is not None:
+        transport.abort()
+    client.close()

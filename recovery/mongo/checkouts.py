@@ -28,7 +28,7 @@ class MongoCheckouts:
         """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
         states: list[CheckoutState] = []
         unreadable: list[Unreadable] = []
-        for document in await self._checkouts.find({"_id": {"$in": list(ids)}}).to_list():
+        for document in await self._find(ids).to_list():
             found = read(document)
             if isinstance(found, Unreadable):
                 unreadable.append(found)
@@ -81,8 +81,8 @@ class MongoCheckouts:
         ids = {claim.seen.id for claim in claims}
         if result.matched_count == len(claims):
             return ids
-        mine = {"_id": {"$in": list(ids)}, "claim.token": {"$in": list({claim.token for claim in claims})}}
-        return {document["_id"] async for document in self._checkouts.find(mine, {"_id": 1})}
+        mine = {"claim.token": {"$in": list({claim.token for claim in claims})}}
+        return {document["_id"] async for document in self._find(list(ids), mine, "_id")}
 
     @translated
     async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
@@ -110,9 +110,14 @@ class MongoCheckouts:
         query = {"next_at": between | {"$type": "date"}, "_id": {"$type": "string"}}
         return self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING)
 
+    def _find(self, ids: Sequence[str], query: Document | None = None, *fields: str) -> AsyncCursor[Document]:
+        """Find these checkouts in one round trip: the server's own first batch is 101 documents."""
+        matching = {"_id": {"$in": list(ids)}} | (query or {})
+        return self._checkouts.find(matching, list(fields) or None, batch_size=len(ids) + 1)
+
     async def _next_at(self, ids: Sequence[str]) -> Mapping[str, datetime | None]:
-        query = self._checkouts.find({"_id": {"$in": list(ids)}}, {"next_at": 1})
-        return {document["_id"]: document.get("next_at") async for document in query}
+        found = self._find(ids, None, "next_at")
+        return {document["_id"]: document.get("next_at") async for document in found}
 
 
 def _unchanged(seen: CheckoutState) -> Document:

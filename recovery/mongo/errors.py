@@ -23,17 +23,21 @@ TEMPORARY_CODES = {
     6,  # HostUnreachable
     7,  # HostNotFound
     24,  # LockTimeout
+    43,  # CursorNotFound
     50,  # MaxTimeMSExpired
     64,  # WriteConcernFailed
     89,  # NetworkTimeout
     91,  # ShutdownInProgress
     112,  # WriteConflict
     133,  # FailedToSatisfyReadPreference
+    175,  # QueryPlanKilled
     189,  # PrimarySteppedDown
+    237,  # CursorKilled
     262,  # ExceededTimeLimit
     371,  # UserWritesBlocked
     10107,  # NotWritablePrimary
     11600,  # InterruptedAtShutdown
+    11601,  # Interrupted
     11602,  # InterruptedDueToReplStateChange
     13435,  # NotPrimaryNoSecondaryOk
     13436,  # NotPrimaryOrSecondary

@@ -29,7 +29,8 @@ class MongoShadows:
     @translated
     async def missing(self, ids: Sequence[str]) -> list[str]:
         """Return those of these checkouts that have no shadow."""
-        present = {each["_id"] async for each in self._shadows.find({"_id": {"$in": list(ids)}}, {"_id": 1})}
+        found = self._shadows.find({"_id": {"$in": list(ids)}}, {"_id": 1}, batch_size=len(ids) + 1)
+        present = {each["_id"] async for each in found}
         return [id_ for id_ in ids if id_ not in present]
 
     @translated

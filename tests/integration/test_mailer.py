@@ -17,7 +17,7 @@ from recovery.mail.compose import Envelope, RenderError
 from recovery.mail.mailer import RelayUnreachable, SmtpMailer, check_relay
 from recovery.mail.pool import Relay
 from recovery.schedule import Step
-from tests.smtp_servers import RecordingRelay
+from tests.smtp_servers import EXTENSIONS, RecordingRelay
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STEP = Step("first", timedelta(minutes=30), "reminder", "Hello", timedelta(hours=12))
@@ -78,9 +78,9 @@ async def a_world(*, extensions=None, **options):
         yield World(relay, mailer, composer)
 
 
-@pytest.fixture
-async def world():
-    async with a_world() as world:
+@pytest.fixture(params=[EXTENSIONS, EXTENSIONS[:-1]], ids=["all in one packet", "one by one"])
+async def world(request):
+    async with a_world(extensions=request.param) as world:
         yield world
 
 
@@ -253,7 +253,7 @@ async def test_what_a_silent_relay_comes_to(world, leap, phase, expected):
 async def test_content_that_is_not_read_does_not_keep_a_dead_connection(world, leap):
     """A relay that stops reading in the midst of our content cannot keep our socket open with what is left of it."""
     await world.send()
-    socket = world.mailer._pool._kept[0].client.get_transport_info("socket")
+    socket = world.mailer._pool._kept[0]._transport.get_extra_info("socket")
     world.composer.envelope = replace(world.composer.envelope, content=b"x" * 32_000_000)
     world.relay.hang_at("DATA-BODY")
     sending = asyncio.create_task(world.send())
@@ -310,19 +310,47 @@ async def test_a_connection_that_the_relay_closed_while_idle_is_noticed(world):
     assert (await world.send()).kind is OutcomeKind.SENT
 
 
-async def test_a_connection_idle_for_too_long_is_not_trusted(world, leap):
+async def test_what_the_relay_says_unasked_ends_the_connection(world):
     """A relay that said 421 to an idle connection and kept it open would leave the next message hanging: it is new."""
     await world.send()
-    protocol = world.mailer._pool._kept[0].client.protocol
-    heard = asyncio.Event()
-    hear = protocol.data_received
-    protocol.data_received = lambda data: (hear(data), heard.set())
+    conversation = world.mailer._pool._kept[0].conversation
     world.relay.say("421 4.4.2 idle too long")
-    await heard.wait()
+    while conversation.is_open:
+        await asyncio.sleep(0)
+    assert (await world.send()).kind is OutcomeKind.SENT
+    assert world.relay.connections == 2
+    await world.relay.until(lambda: world.relay.open == 1)
+
+
+async def test_a_connection_idle_for_too_long_is_not_trusted(world, leap):
+    """A firewall may have forgotten it without a word: the next message takes a new one."""
+    await world.send()
     leap(31)
     assert (await world.send()).kind is OutcomeKind.SENT
     assert world.relay.connections == 2
     await world.relay.until(lambda: world.relay.open == 1)
+
+
+@pytest.mark.parametrize("phase", ["MAIL", "RCPT"])
+async def test_a_relay_that_asks_for_the_content_of_a_refused_message_gets_none(phase):
+    """RFC 2920 section 3.1: DATA may be answered with 354 though nothing was taken before; then nothing is sent."""
+    async with RecordingRelay(lenient=True) as relay, mailing(relay.host, relay.port) as (mailer, composer):
+        world = World(relay, mailer, composer)
+        relay.answer(phase, "550 5.1.1 no such user" if phase == "RCPT" else "451 4.3.0 not now")
+        outcome = await world.send(to="bob@example.com")
+        assert outcome.kind is (OutcomeKind.DEAD_ADDRESS if phase == "RCPT" else OutcomeKind.LATER)
+        assert (await world.send(to="eve@example.com")).kind is OutcomeKind.SENT
+        assert [mail.recipient for mail in relay.mails] == ["eve@example.com"]
+        assert relay.connections == 1
+
+
+async def test_a_message_takes_two_round_trips_where_the_relay_allows_it(world):
+    """With PIPELINING all that goes before the content is one packet; without it, each command waits for its answer."""
+    await world.send()
+    before = world.relay.packets
+    await world.send()
+    together = "PIPELINING" in world.relay._ehlo
+    assert world.relay.packets - before == (2 if together else 4)
 
 
 async def test_idle_connections_are_let_go_while_others_work(world, leap):
