@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos unit lint check lock settings pictures clean
+.PHONY: help demo test chaos unit lint check bench-peers lock settings pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -26,6 +26,11 @@ lint: $(READY)  ## ruff, mypy and the import contract
 	$(BIN)/lint-imports
 
 check: lint test  ## all that CI does
+
+bench-peers: $(READY)  ## measure beside Agenda, BullMQ, Celery, arq and APScheduler (BENCH=--quick to see that it works)
+	@scripts/set-up-benchmarks
+	@scripts/set-up-peers $(BIN)/python
+	@$(BIN)/python -m benchmarks --peers $(BENCH)
 
 lock: $(READY)  ## pin the dependencies anew
 	$(BIN)/python -m pip install --quiet uv  # only to compile: nothing of what runs depends on it

@@ -27,6 +27,7 @@ def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure how fast Recovery is.")
     parser.add_argument("--only", action="append", metavar="NAME", choices=list(known), help="may be given again")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
+    parser.add_argument("--peers", action="store_true", help="beside the peers instead, once scripts/set-up-peers ran")
     parser.add_argument("--quick", action="store_true", help="one round of small numbers, to see that it works")
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken")
     parser.add_argument("--seed", type=int, default=None, help="repeat a run's data; by default one is drawn and told")
@@ -40,7 +41,7 @@ async def run(asked: argparse.Namespace, report: Report) -> bool:
     whole = True
     with mongod(ttl_seconds=60) as uri:
         async with relay() as port, AsyncMongoClient(uri, tz_aware=True, appname="bench") as client:
-            for name in asked.only or BENCHMARKS:
+            for name in asked.only or [name for name in BENCHMARKS if name.startswith("peers-") == asked.peers]:
                 with out.status(BENCHMARKS[name].told) as status:
                     tell = status.update if out.is_terminal else lambda _: None
                     rounds = 1 if asked.quick else asked.rounds
@@ -58,6 +59,8 @@ async def run(asked: argparse.Namespace, report: Report) -> bool:
 
 def main() -> int:
     """Run, print, write."""
+    if "--peers" in sys.argv:
+        from benchmarks.peers import burst, scheduled, steady  # noqa: F401  as above
     asked = arguments(BENCHMARKS)
     if asked.list:
         for each in BENCHMARKS.values():
@@ -66,7 +69,7 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     report = Report(describe(), seed)
     whole = uvloop.run(run(asked, report))
-    command = f"python -m benchmarks --seed {seed}"
+    command = f"python -m benchmarks{' --peers' if asked.peers else ''} --seed {seed}"
     if asked.json:
         report.write(asked.json)
     if asked.markdown:

@@ -135,7 +135,7 @@ async def _until(database: AsyncDatabase, name: str, query: dict, count: int, wi
     collection = database[name]
     async with asyncio.timeout(within):
         while await collection.count_documents(query, limit=count) < count:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
 
 async def lateness(database: AsyncDatabase) -> list[float]:

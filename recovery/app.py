@@ -39,6 +39,7 @@ from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
+from recovery.schedule import OnAmbiguous
 from recovery.settings import Settings
 
 log = structlog.get_logger()
@@ -162,7 +163,7 @@ async def _work(
         observer=telemetry,
         schedule=settings.to_schedule(),
         owner=share.daemon,
-        limits=Limits(daemon.in_flight, daemon.hand_over_within.total_seconds()),
+        limits=_limits_of(settings),
     )
     sweep = Sweep(
         checkouts,
@@ -201,7 +202,7 @@ async def _work(
         await heartbeat.beat()
         root.start("heartbeat", heartbeat.run())
         for stream, feed in feeds.items():
-            watcher = Watcher(stream, feed, positions, engine, sweep, share, clock, skip_when_full=stream == GONE.name)
+            watcher = Watcher(stream, feed, positions, engine, sweep, share, clock, as_room_allows=stream == GONE.name)
             root.start(f"watcher {stream}", watcher.run())
         root.start("sweep", sweep.run())
         if daemon.expirer:
@@ -235,6 +236,13 @@ async def _work(
         await engine.stop(daemon.stop_grace.total_seconds())
         await root.finish("http")
         await heartbeat.leave()
+
+
+def _limits_of(settings: Settings) -> Limits:
+    in_flight = settings.daemon.in_flight
+    if settings.schedule.on_ambiguous is OnAmbiguous.SKIP:
+        in_flight = min(in_flight, 2 * settings.smtp.connections)
+    return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
 
 
 def _secret(value: Any) -> str | None:

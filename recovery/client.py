@@ -15,6 +15,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from recovery.checkout import Checkout, CheckoutState, Order, checkout_id
 from recovery.mongo.collections import CHECKOUTS, OPTIONS
 from recovery.mongo.documents import read
+from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import Write, cancel_write, checkout_write, order_write
 from recovery.ports import Unreadable
 
@@ -77,14 +78,15 @@ class Recovery:
         async with Recovery("mongodb://db.example/?replicaSet=rs0") as recovery:
             await recovery.checkout(Checkout(...))
 
-    Every call is one atomic write; when it returns, a majority of the database's nodes has it in its journal. A call
-    that raises `Unavailable` may be made again: the same report twice changes nothing.
+    Every call is one atomic write; when it returns, a majority of the database's nodes has it in its journal.
+    Concurrent calls share a round trip, and each has its own outcome. A call that raises `Unavailable` may be made again: the same report twice changes nothing.
     """
 
     def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:
         self._own = isinstance(mongodb, str)
         self._client = connect(mongodb) if self._own else mongodb
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
+        self._group = GroupCommit(self._checkouts) if _is_asynchronous(self._client) else None
 
     async def checkout(self, report: Checkout) -> None:
         """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
@@ -99,7 +101,11 @@ class Recovery:
 
         A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed.
         """
-        return bool((await self._write(cancel_write(checkout_id(shop, order_id)))).matched_count)
+        try:
+            result = await _settled(self._checkouts.update_one(*cancel_write(checkout_id(shop, order_id))))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+        return bool(result.matched_count)
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:
         """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
@@ -117,9 +123,12 @@ class Recovery:
         if self._own:
             await _settled(self._client.close())
 
-    async def _write(self, write: Write) -> Any:
+    async def _write(self, write: Write) -> None:
         try:
-            return await _settled(self._checkouts.update_one(*write))
+            if self._group is not None:
+                await self._group.write(write)
+            else:
+                await _settled(self._checkouts.update_one(*write))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
 
@@ -132,6 +141,10 @@ class Recovery:
         await self.close()
 
 
+def _is_asynchronous(client: Any) -> bool:
+    return isinstance(client, AsyncMongoClient) or type(client).__module__.startswith("motor.")
+
+
 async def _settled(answer: Any) -> Any:
     """Return the answer of a driver, whichever kind of driver it is."""
     return await answer if inspect.isawaitable(answer) else answer
@@ -141,7 +154,7 @@ class SyncRecovery:
     """Report checkouts and orders, from code that does not await. As `Recovery`, with PyMongo's `MongoClient`."""
 
     def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:
-        if isinstance(mongodb, AsyncMongoClient) or type(mongodb).__module__.startswith("motor."):
+        if _is_asynchronous(mongodb):
             raise BadAddress(
                 "SyncRecovery takes a URI or PyMongo's MongoClient; for an asyncio client there is Recovery"
             )

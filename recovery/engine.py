@@ -28,6 +28,7 @@ from recovery.ports import (
     Unreadable,
 )
 from recovery.schedule import Decision, Rest, Schedule, Send, Wait, decide
+from recovery.window import Window
 
 RECORD_AGAIN_AFTER = 0.2
 REPLY_KEPT = 500
@@ -37,11 +38,11 @@ REPLY_KEPT = 500
 class Limits:
     """What bounds the work in hand.
 
-    `in_flight` messages are claimed and not yet recorded at the most. One that no connection is free for within
+    `in_flight` messages are claimed and not yet recorded at the most, fewer while the relay is slow. One that no connection is free for within
     `hand_over_within` seconds goes back: an order may have come since it was claimed.
     """
 
-    in_flight: int = 100
+    in_flight: int = 500
     hand_over_within: float = 0.5
 
 
@@ -81,6 +82,7 @@ class Engine:
         self._limits = limits or Limits()
         self._jitter = jitter
         self.breaker = Breaker()
+        self.window = Window(self._limits.in_flight)
         self.behind = asyncio.Event()
         self.on_alarm: Callable[[datetime], None] = lambda _: None
         """Called with the earliest time of the shadows just set, so that the expirer can wake for it."""
@@ -132,7 +134,7 @@ class Engine:
         """Return how many more messages may be claimed now."""
         if self._stopping:
             return 0
-        free = self._limits.in_flight - self._in_flight
+        free = max(self.window.size - self._in_flight, 0)
         return self.breaker.room(free, self._in_flight, self._clock.now())
 
     async def wait_for_room(self) -> int:
@@ -140,7 +142,7 @@ class Engine:
         while True:
             room = self.room()
             pause = self.breaker.pause(self._clock.now())
-            if room >= (1 if pause is not None else max(1, self._limits.in_flight // 4)):
+            if room >= (1 if pause is not None else max(1, self.window.size // 4)):
                 return room
             self._freed.clear()
             try:
@@ -259,7 +261,6 @@ class Engine:
         begun = Message(
             state=MessageState.SENDING,
             attempts=message.attempts + 1,
-            due_at=send.due_at,
             replayed_at=message.replayed_at,
         )
         return Claiming(checkout, send.step, begun, token, self._owner, now + self._schedule.lease)
@@ -284,6 +285,8 @@ class Engine:
             completion, letter = self._completion(ended, now)
             completions.append(completion)
             letters += [letter] if letter else []
+        unsent = sum(ended.outcome.kind is OutcomeKind.UNSENT for ended in batch)
+        self.window.tell(len(batch) - unsent, unsent, self._in_flight, now)
         if (fault is None) != (self.breaker.fault is None):
             self._observer.relay(self.breaker.fault)
         await self._record(completions, letters)

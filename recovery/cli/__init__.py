@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from recovery import app, check, client, demo
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
+from recovery.cli.processes import each_of, run_together
 from recovery.cli.terminal import Wrong, load, out, written
 from recovery.embedded import NoMongod
 from recovery.http.probe import probe
@@ -51,11 +53,16 @@ def recovery() -> None:
 
 
 @cli.command()
-def run() -> None:
+def run(
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="How many daemons to run, one for each core to use. The first serves HTTP.")
+    ] = 1,
+) -> None:
     """Run the daemon, with the HTTP API beside it, until it is told to stop."""
     settings = load()
-    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-        runner.run(_until_signalled(settings))
+    if processes > 1:
+        raise typer.Exit(run_together(_one_of_several, each_of(settings, processes)))
+    _run(settings)
 
 
 @cli.command(name="demo")
@@ -126,6 +133,17 @@ def health() -> None:
     out.print("Recovery is alive.")
 
 
+def _run(settings: Settings) -> None:
+    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        runner.run(_until_signalled(settings))
+
+
+def _one_of_several(settings: Settings) -> None:
+    """Run one daemon in a process that was just made for it."""
+    app.configure_logging(settings)
+    _telling(lambda: _run(settings))
+
+
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's loop where the extra is installed: nearly twice the messages a second."""
     with suppress(ModuleNotFoundError):
@@ -139,6 +157,8 @@ async def _until_signalled(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if (parent := parent_process()) is not None:
+        loop.add_reader(parent.sentinel, stop.set)  # several daemons are stopped together, however the first went
 
     def ready(ready: app.Ready) -> None:
         address = f"{settings.http.host}:{ready.port}" if ready.port else "off"
@@ -192,10 +212,15 @@ def _print_checkout(state: CheckoutState) -> None:
 
 
 def main() -> None:
-    """Run the command line; turn what is foreseen to go wrong into a sentence, and anything else into an apology."""
+    """Run the command line."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # nothing is logged before the settings say how
+    _telling(cli)
+
+
+def _telling(call: Callable[[], object]) -> None:
+    """Turn what is foreseen to go wrong into a sentence, and anything else into an apology."""
     try:
-        cli()
+        call()
     except TOLD as exc:
         sys.exit(f"recovery: {exc}")
     except Exception as exc:

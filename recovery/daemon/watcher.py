@@ -22,8 +22,8 @@ log = structlog.get_logger()
 class Watcher:
     """Follows one stream. A position is saved once all before it has been looked at, and once a second at the most.
 
-    `skip_when_full` says that what this stream brings is due by its `next_at` anyway: while there is no room for it,
-    it is left to whoever looks at what is due, and not loaded for nothing.
+    `as_room_allows` says that what this stream brings is due by its `next_at` anyway: what there is no room for is left
+    to whoever looks at what is due, and not loaded for nothing.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Watcher:
         share: Share,
         clock: Clock,
         *,
-        skip_when_full: bool,
+        as_room_allows: bool,
     ) -> None:
         self._name = name
         self._feed = feed
@@ -45,7 +45,7 @@ class Watcher:
         self._sweep = sweep
         self._share = share
         self._clock = clock
-        self._skip_when_full = skip_when_full
+        self._as_room_allows = as_room_allows
         self._saved_at = clock.now() - SAVE_EVERY
 
     async def run(self) -> None:
@@ -63,11 +63,12 @@ class Watcher:
                     tell = log.info if batch.lost == FIRST_START else log.warning
                     tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
                     await self._sweep.after_loss()
-                if ids := [id_ for id_ in batch.ids if self._share.mine(id_)]:
-                    if self._skip_when_full and self._engine.room() == 0:
-                        self._engine.behind.set()
-                    else:
-                        await self._engine.look(ids, self._name)
+                ids = [id_ for id_ in batch.ids if self._share.mine(id_)]
+                if self._as_room_allows and len(ids) > (room := self._engine.room()):
+                    self._engine.behind.set()
+                    ids = ids[:room]
+                if ids:
+                    await self._engine.look(ids, self._name)
                 await self._save(batch)
             except StoreUnavailable as exc:
                 log.warning("the database is not available: trying again", stream=self._name, error=str(exc))

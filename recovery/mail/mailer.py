@@ -39,10 +39,13 @@ class SmtpMailer:
         """
         deadline = asyncio.get_running_loop().time() + hand_over_within
         try:
-            envelope = self._composer.compose(checkout, step, self._clock.now())
+            async with self._pool.slot(hand_over_within):
+                envelope = self._composer.compose(checkout, step, self._clock.now())
+                kind, reply = await self._deliver(_Transaction(envelope), deadline)
+        except NoneFree as error:
+            return Outcome(OutcomeKind.UNSENT, str(error))
         except RenderError as error:
             return Outcome(OutcomeKind.RENDER_ERROR, str(error))
-        kind, reply = await self._deliver(_Transaction(envelope), deadline)
         return Outcome(kind, reply, envelope.message_id)
 
     async def aclose(self) -> None:
@@ -51,13 +54,8 @@ class SmtpMailer:
 
     async def _deliver(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
         try:
-            async with (
-                self._pool.slot(within=deadline - asyncio.get_running_loop().time()),
-                asyncio.timeout(self._relay.timeout_seconds),
-            ):
+            async with asyncio.timeout(self._relay.timeout_seconds):
                 return await self._hand_over(transaction, deadline)
-        except NoneFree as error:
-            return OutcomeKind.UNSENT, str(error)
         except TimeoutError:
             return transaction.lost(f"the relay did not answer within {self._relay.timeout_seconds:g} s")
         except aiosmtplib.SMTPResponseException as refusal:
@@ -150,7 +148,11 @@ class _Transaction:
         """
         conversation = connection.conversation
         commands = (
-            (Phase.MAIL, 2, command(b"MAIL", b"FROM:<%b>" % self._envelope.sender.encode(), *self._options(connection))),
+            (
+                Phase.MAIL,
+                2,
+                command(b"MAIL", b"FROM:<%b>" % self._envelope.sender.encode(), *self._options(connection)),
+            ),
             (Phase.RCPT, 2, command(b"RCPT", b"TO:<%b>" % self._envelope.recipient.encode())),
             (Phase.DATA, 3, command(b"DATA")),
         )

@@ -1,9 +1,9 @@
 """The kept checkouts: each method is one round trip for a batch, and one more where somebody else was faster."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 
 from recovery.checkout import CheckoutState, Claim, Past
@@ -77,7 +77,7 @@ class MongoCheckouts:
     @translated
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
         """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
-        result = await self._checkouts.bulk_write([_claimed(claim) for claim in claims], ordered=False)
+        result = await self._checkouts.bulk_write(_claimed(claims), ordered=False)
         ids = {claim.seen.id for claim in claims}
         if result.matched_count == len(claims):
             return ids
@@ -146,26 +146,52 @@ def _planned(plan: Plan) -> UpdateOne:
     return UpdateOne(_unchanged(plan.seen), update)
 
 
-def _claimed(claim: Claiming) -> UpdateOne:
+def _claimed(claims: Sequence[Claiming]) -> list[UpdateOne | UpdateMany]:
+    """Return the updates that claim: one for all that are alike, which takes the server half the time or less."""
+    alike: dict[Hashable, list[Claiming]] = {}
+    for claim in claims:
+        alike.setdefault(_kind(claim), []).append(claim)
+    return [_claimed_together(each) for each in alike.values()]
+
+
+def _kind(claim: Claiming) -> Hashable:
+    seen, message = claim.seen, claim.seen.messages.get(claim.step.name)
+    return (
+        *(seen.status, seen.revision, seen.claim and seen.claim.token, seen.next_at is None),
+        *(claim.step.name, message and (message.state, message.attempts)),
+        *(claim.message.attempts, claim.message.due_at, claim.message.replayed_at),
+        *(claim.token, claim.owner, claim.until),
+    )
+
+
+def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
+    claim = claims[0]
     name = claim.step.name
-    seen = claim.seen.messages.get(name)
-    guard = _unchanged(claim.seen) | {f"messages.{name}.state": seen.state if seen else None}
+    message = claim.seen.messages.get(name)
+    guard = _unchanged(claim.seen) | {
+        f"messages.{name}.state": message and message.state,
+        f"messages.{name}.attempts": message and message.attempts,
+    }
+    if next_at := [each.seen.next_at for each in claims if each.seen.next_at is not None]:
+        guard["next_at"] = {"$lte": max(next_at)}  # or somebody has moved it, into the future
     changes = {
         f"messages.{name}": written(claim.message),
         "claim": written(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
         "next_at": claim.until,
     }
-    return UpdateOne(guard, {"$set": changes})
+    if len(claims) == 1:
+        return UpdateOne(guard, {"$set": changes})
+    return UpdateMany(guard | {"_id": {"$in": [each.seen.id for each in claims]}}, {"$set": changes})
 
 
 def _completed(completion: Completion) -> UpdateOne:
     seen = completion.claiming.seen
     update = _result(completion)
-    update["$set"] |= {
-        "status": completion.status,
-        "next_at": completion.next_at,
-        "purge_at": completion.purge_at,
-    }
+    update["$set"]["next_at"] = completion.next_at
+    if completion.status is not seen.status:
+        update["$set"]["status"] = completion.status
+    if completion.purge_at != seen.purge_at:
+        update["$set"]["purge_at"] = completion.purge_at
     return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)
 
 

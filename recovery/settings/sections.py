@@ -198,9 +198,10 @@ class DaemonSettings(Section):
         " At least three heartbeats, so that one that is late does not move shares about.",
     )
     in_flight: int = setting(
-        100,
-        "How many messages are claimed and not yet recorded at the most. Enough to keep smtp.connections busy; what is"
-        " due beyond stays in the database, so that memory is bounded.",
+        500,
+        "How many messages are claimed and not yet recorded at the most; fewer while the relay is slow. What is due"
+        ' beyond stays in the database, so that memory is bounded. With on_ambiguous = "skip" never more than twice'
+        " smtp.connections, because a daemon that dies gives up all it has claimed.",
         ge=1,
         le=10_000,
     )

@@ -77,10 +77,10 @@ class World:
         }
 
     @asynccontextmanager
-    async def daemon(self, **settings: str) -> AsyncIterator[Daemon]:
-        """Start a daemon and wait until it is ready; kill it in the end, if it still runs."""
+    async def daemon(self, *options: str, **settings: str) -> AsyncIterator[Daemon]:
+        """Start a daemon and wait until it serves HTTP; kill it in the end, if it still runs."""
         process = await asyncio.create_subprocess_exec(
-            BINARY, "run", env=self.environment(**settings), cwd="/", stderr=asyncio.subprocess.PIPE
+            *(BINARY, "run", *options), env=self.environment(**settings), cwd="/", stderr=asyncio.subprocess.PIPE
         )
         log: list[dict] = []
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -101,7 +101,7 @@ async def _read(process: asyncio.subprocess.Process, log: list[dict], ready: asy
     async for line in process.stderr:
         entry = json.loads(line) if line.startswith(b"{") else {"event": line.decode().strip()}
         log.append(entry)
-        if entry["event"] == "ready" and not ready.done():
+        if entry["event"] == "ready" and entry["http"] != "off" and not ready.done():
             ready.set_result(entry["http"])
     if not ready.done():
         ready.set_exception(RuntimeError(f"the daemon did not start: {log}"))

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from babel import localedata
+from babel.numbers import format_currency
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recovery.checkout import CheckoutState, Facts, Item
 from recovery.mail import samples
 from recovery.mail.inlining import Altered, inline
-from recovery.mail.templates import DEFAULTS, TemplateError, Templates
+from recovery.mail.templates import DEFAULTS, TemplateError, Templates, _known, _written
 from recovery.schedule import Step
 
 SUBJECTS = {
@@ -316,3 +320,14 @@ def test_inlining_refuses_what_it_would_change(source: str) -> None:
     """HTML that the parser would mend is refused: mended around Jinja it would come out wrong."""
     with pytest.raises(Altered):
         inline(source, CSS)
+
+
+@settings(max_examples=300)
+@given(
+    amount=st.decimals(min_value=0, max_value=2000, places=4, allow_nan=False, allow_infinity=False),
+    currency=st.sampled_from(["EUR", "USD", "CHF", "JPY", "KWD", "INR", "HUF", "SAR"]),
+    locale=st.sampled_from(localedata.locale_identifiers()),
+)
+def test_an_amount_is_written_as_babel_writes_it(amount, currency, locale):
+    """The short way gives what Babel gives, to the last sign, in every locale there is."""
+    assert _written(amount, currency, locale) == format_currency(amount, currency, locale=_known(locale))

@@ -1,0 +1,79 @@
+"""Group commit: concurrent single writes share a bulk write, and so one wait for the journals of the majority."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, PyMongoError, WriteConcernError, WriteError
+
+from recovery.mongo.intake import Write
+
+MOST_TOGETHER = 1000
+
+_Waiting = tuple[Write, "asyncio.Future[None]"]
+
+
+class GroupCommit:
+    """Writes to a collection of PyMongo's asynchronous client, or Motor's.
+
+    What is asked for within one turn of the event loop goes out together at its end. A lone write waits for nobody;
+    while one group is being written, those who come go out in the next, without waiting for its end.
+    """
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+        self._waiting: list[_Waiting] = []
+        self._groups: set[asyncio.Task[None]] = set()
+
+    async def write(self, write: Write) -> None:
+        """Return once this write is kept. Raises what PyMongo raises, for this one alone if it alone is at fault."""
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._go)
+        self._waiting.append((write, kept))
+        await kept
+
+    def _go(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), MOST_TOGETHER):
+            group = asyncio.create_task(self._commit(waiting[start : start + MOST_TOGETHER]))
+            self._groups.add(group)
+            group.add_done_callback(self._groups.discard)
+
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        faults: Mapping[int, Exception] = {}
+        try:
+            if len(group) == 1:
+                await self._collection.update_one(*group[0][0])
+            else:
+                await self._collection.bulk_write([UpdateOne(*write) for write, _ in group], ordered=False)
+        except BulkWriteError as exc:
+            faults = _faults(exc, len(group))
+        except Exception as exc:  # noqa: BLE001  handed to whoever it concerns
+            if len(group) > 1 and not isinstance(exc, PyMongoError):
+                await asyncio.gather(*(self._commit([each]) for each in group))  # whose fault it is, each finds out
+                return
+            faults = dict.fromkeys(range(len(group)), exc)
+        for number, (_, kept) in enumerate(group):
+            if kept.done():  # its caller has gone
+                continue
+            if number in faults:
+                kept.set_exception(faults[number])
+            else:
+                kept.set_result(None)
+
+
+def _faults(exc: BulkWriteError, count: int) -> Mapping[int, PyMongoError]:
+    """Return who of a group of `count` failed, by place: those with an error of their own, or all if it is not safe."""
+    details: Mapping[str, Any] = exc.details or {}
+    if concern := details.get("writeConcernErrors"):
+        fault = concern[-1]
+        return {
+            number: WriteConcernError(str(fault.get("errmsg")), fault.get("code"), fault) for number in range(count)
+        }
+    return {
+        error["index"]: WriteError(str(error.get("errmsg")), error.get("code"), error)
+        for error in details.get("writeErrors", ())
+    }

@@ -1,0 +1,69 @@
+"""The words: which addresses are taken, and that the short way to them takes none that the library would not."""
+
+from string import ascii_letters, digits
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, EmailStr, TypeAdapter, ValidationError
+
+from recovery.checkout import Customer, WebAddress
+
+_LOCAL = st.text(ascii_letters + digits + "._+-\"@ ü'=?\r\n", max_size=70)
+_DOMAIN = st.one_of(
+    st.sampled_from(
+        ["example.com", "EXAMPLE.com", "münchen.de", "localhost", "a.test", "x", "-a.com", "a..com", "[1.1.1.1]"]
+    ),
+    st.text(ascii_letters + digits + ".-ü", max_size=12),
+)
+
+
+class _ByTheLibrary(BaseModel, str_strip_whitespace=True):
+    email: EmailStr
+
+
+def _taken(model: type[BaseModel], email: str) -> str | None:
+    try:
+        return model.model_validate({"email": email}).email
+    except ValidationError:
+        return None
+
+
+@settings(max_examples=500)
+@given(_LOCAL, _DOMAIN)
+@example("ada.lovelace", "Example.COM")
+@example("a..b", "example.com")
+@example("a" * 65, "example.com")
+def test_addresses_are_taken_as_the_library_takes_them(local, domain):
+    """Every address is refused, or kept in the same form, as by the library alone."""
+    email = f"{local}@{domain}"
+    assert _taken(Customer, email) == _taken(_ByTheLibrary, email)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://shop.example", "http://shop.example:8080/a?b=c#d", "https://münchen.example/ä", "HTTPS://A.B/"]
+)
+def test_web_addresses(address):
+    """Whatever leads to a page is taken as it is."""
+    assert TypeAdapter(WebAddress).validate_python(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "//shop.example",
+            "shop.example",
+            "ftp://shop.example",
+            "https://",
+        ),
+        *("https:///path", "https://shop.example/a b", "https://shop.example/\n", "https://shop.example/\x00", ""),
+        " https://shop.example",
+    ],
+)
+def test_nothing_else_is_a_web_address(address):
+    """What is no absolute http(s) address is refused."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(WebAddress).validate_python(address)
