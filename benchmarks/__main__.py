@@ -1,7 +1,6 @@
 """The command: `python -m benchmarks`. It prints the tables, and writes them as JSON and for the documentation."""
 
 import argparse
-import asyncio
 import random
 import sys
 import traceback
@@ -13,7 +12,16 @@ from pymongo import AsyncMongoClient
 from rich.console import Console
 
 from benchmarks.bench import Bench
-from benchmarks.figures import BENCHMARKS, Benchmark, burst  # noqa: F401  entered by being imported
+from benchmarks.figures import (  # noqa: F401  entered by being imported
+    BENCHMARKS,
+    Benchmark,
+    burst,
+    distance,
+    intake,
+    planning,
+    scale,
+    steady,
+)
 from benchmarks.machine import describe
 from benchmarks.measured import Report, markdown, table
 from benchmarks.relay import relay
@@ -75,7 +83,9 @@ def main() -> int:
     if asked.markdown:
         asked.markdown.write_text(markdown(report, command))
     missed = [figure.name for figures in report.figures.values() for figure in figures if figure.reached is False]
-    out.print(f"not reached: {', '.join(missed)}" if missed else "every figure was reached", f"again: {command}", sep="; ")
+    out.print(
+        f"not reached: {', '.join(missed)}" if missed else "every figure was reached", f"again: {command}", sep="; "
+    )
     return 0 if whole else 1
 
 

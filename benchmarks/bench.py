@@ -100,6 +100,60 @@ def checkouts(count: int, seed: int, touched_at: Callable[[random.Random], datet
         )
 
 
+async def fill(
+    database: AsyncDatabase,
+    count: int,
+    *,
+    touched_at: datetime,
+    next_at: datetime,
+    first: int = 0,
+    shadows: bool = False,
+) -> None:
+    """Have the server write so many checkouts as intake would leave them, numbered from `first`.
+
+    With `shadows`, as planning would leave them: spread over a day from `next_at` on, each with its shadow.
+    """
+    day_ms = 86_400_000 if shadows else 1
+    number = {"$add": [first, {"$multiply": ["$_row", 1000]}, "$_column"]}
+    made = [
+        {"$documents": [{"_row": {"$range": [0, -(-count // 1000)]}}]},
+        {"$unwind": "$_row"},
+        {
+            "$set": {
+                "_column": {"$range": [0, {"$min": [1000, {"$subtract": [count, {"$multiply": ["$_row", 1000]}]}]}]}
+            }
+        },
+        {"$unwind": "$_column"},
+        {
+            "$set": {
+                "_number": number,
+                "next_at": {"$add": [next_at, {"$mod": [{"$multiply": [number, 7919]}, day_ms]}]},
+            }
+        },
+    ]
+    name = {"$concat": ["customer", {"$toString": "$_number"}, "@example.com"]}
+    facts = next(checkouts(1, 1, lambda _: None)).facts()
+    checkout = {
+        "_id": {"$concat": ["shop.example/p", {"$toString": "$_number"}]},
+        "status": "open",
+        "facts": {"$mergeObjects": [{"$literal": facts}, {"customer": {"email": name, "name": "Ada Lovelace"}}]},
+        "opened_at": touched_at,
+        "touched_at": touched_at,
+        "revision": {"$literal": 1},
+        "next_at": "$next_at",
+        "purge_at": None,
+    }
+    await _run(database, [*made, {"$project": checkout}, {"$merge": {"into": CHECKOUTS, "whenMatched": "fail"}}])
+    if shadows:
+        shadow = {"_id": checkout["_id"], "expire_at": "$next_at"}
+        await _run(database, [*made, {"$project": shadow}, {"$merge": {"into": SHADOWS, "whenMatched": "fail"}}])
+
+
+async def _run(database: AsyncDatabase, pipeline: list[dict[str, Any]]) -> None:
+    async with await database.aggregate(pipeline, allowDiskUse=True) as cursor:
+        await cursor.to_list()
+
+
 async def report_all(recovery: Recovery, reports: list[Checkout], callers: int = 64) -> float:
     """Report checkouts, one call each, `callers` at a time; return how many seconds it took."""
     loop = asyncio.get_running_loop()
@@ -149,5 +203,3 @@ async def lateness(database: AsyncDatabase) -> list[float]:
 def percentile(ordered: list[float], percent: float) -> float:
     """Return the value that so many per cent are not above."""
     return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
-
-

@@ -79,7 +79,8 @@ class Recovery:
             await recovery.checkout(Checkout(...))
 
     Every call is one atomic write; when it returns, a majority of the database's nodes has it in its journal.
-    Concurrent calls share a round trip, and each has its own outcome. A call that raises `Unavailable` may be made again: the same report twice changes nothing.
+    Concurrent calls share a round trip, and each has its own outcome. A call that raises `Unavailable` may be made
+    again: the same report twice changes nothing.
     """
 
     def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:

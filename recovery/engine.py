@@ -38,8 +38,8 @@ REPLY_KEPT = 500
 class Limits:
     """What bounds the work in hand.
 
-    `in_flight` messages are claimed and not yet recorded at the most, fewer while the relay is slow. One that no connection is free for within
-    `hand_over_within` seconds goes back: an order may have come since it was claimed.
+    `in_flight` messages are claimed and not yet recorded at the most, fewer while the relay is slow. One that no
+    connection is free for within `hand_over_within` seconds goes back: an order may have come since it was claimed.
     """
 
     in_flight: int = 500

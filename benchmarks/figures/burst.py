@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import aiosmtplib
@@ -18,7 +19,7 @@ from recovery.settings import load_settings
 CONNECTIONS = 20
 
 
-async def burst(bench: Bench, count: int, relay_port: int | None = None, **settings: str) -> float:
+async def burst(bench: Bench, count: int, relay_port: int | None = None, daemons: int = 1, **settings: str) -> float:
     """Have so many reminders due at one instant; return how many a second were accepted, recorded and planned on."""
     async with bench.database() as database:
         recovery = bench.recovery(database)
@@ -26,7 +27,10 @@ async def burst(bench: Bench, count: int, relay_port: int | None = None, **setti
         reports = list(checkouts(count, bench.seed, lambda _: due_at - DELAY))
         if relay_port is not None:
             settings["RECOVERY_SMTP__PORT"] = str(relay_port)
-        async with bench.daemon(database, **settings):
+        async with AsyncExitStack() as stack:
+            for number in range(daemons):
+                name = {"RECOVERY_DAEMON__NAME": f"bench-{number}"}
+                await stack.enter_async_context(bench.daemon(database, **settings, **name))
             await report_all(recovery, reports)
             await planned(database, count)
             left = (due_at - await server_now(database)).total_seconds()

@@ -55,7 +55,8 @@ def recovery() -> None:
 @cli.command()
 def run(
     processes: Annotated[
-        int, typer.Option(min=1, max=64, help="How many daemons to run, one for each core to use. The first serves HTTP.")
+        int,
+        typer.Option(min=1, max=64, help="How many daemons to run, one for each core to use. The first serves HTTP."),
     ] = 1,
 ) -> None:
     """Run the daemon, with the HTTP API beside it, until it is told to stop."""

@@ -9,7 +9,8 @@ from pymongo.errors import BulkWriteError, PyMongoError, WriteConcernError, Writ
 
 from recovery.mongo.intake import Write
 
-MOST_TOGETHER = 1000
+MOST_TOGETHER = 32
+"""More would keep the server busy with one batch while the others wait: two at a time are a third faster."""
 
 _Waiting = tuple[Write, "asyncio.Future[None]"]
 

@@ -14,6 +14,57 @@ from recovery.checkout import Checkout, Order, Status
 
 NOW = "$$NOW"
 KEPT = "$$ROOT"
+FACTS = "$$reported"
+AT = "$$at"
+"""What differs from report to report, bound to names: the rest is the same for all, and made once."""
+
+
+def _merged(**fields: Any) -> dict[str, Any]:
+    """Return the kept document with these fields changed, one revision on, to be looked at now."""
+    revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}
+    return {"$mergeObjects": [KEPT, {**fields, "revision": revision, "next_at": NOW, "purge_at": None}]}
+
+
+def _checked_out(changes_nothing: dict[str, Any]) -> dict[str, Any]:
+    filled_in = _merged(facts={"$mergeObjects": [FACTS, "$facts"]})
+    newest = _merged(facts=FACTS, status=Status.OPEN, opened_at={"$ifNull": ["$opened_at", AT]}, touched_at=AT)
+    return {
+        "$switch": {
+            "branches": [
+                {"case": {"$eq": ["$status", Status.CANCELLED]}, "then": KEPT},
+                {
+                    "case": {"$eq": ["$status", Status.ORDERED]},
+                    "then": {"$cond": [{"$gt": ["$facts.customer", None]}, KEPT, filled_in]},
+                },
+                {"case": {"$and": [{"$gt": ["$status", None]}, changes_nothing]}, "then": KEPT},
+            ],
+            "default": newest,
+        }
+    }
+
+
+def _ordered() -> dict[str, Any]:
+    facts = {"$mergeObjects": ["$facts", FACTS]}
+    ordered_at = {"$ifNull": ["$ordered_at", AT]}
+    same = {"$and": [{"$eq": ["$status", Status.ORDERED]}, {"$eq": ["$facts", facts]}]}
+    ordered = _merged(
+        facts=facts,
+        status=Status.ORDERED,
+        opened_at={"$ifNull": ["$opened_at", ordered_at]},
+        touched_at={"$ifNull": ["$touched_at", ordered_at]},
+        ordered_at=ordered_at,
+    )
+    return {"$cond": [same, KEPT, ordered]}
+
+
+_SAME = {"$eq": ["$facts", FACTS]}
+_OLDER_OR_SAME = {"$or": [{"$lt": [AT, "$touched_at"]}, {"$and": [_SAME, {"$eq": [AT, "$touched_at"]}]}]}
+_CHECKED_OUT_NOW = _checked_out(_SAME)
+_CHECKED_OUT_THEN = _checked_out(_OLDER_OR_SAME)
+_ORDERED = _ordered()
+_CANCELLED = {
+    "$cond": [{"$in": ["$status", [Status.CANCELLED, Status.ORDERED]]}, KEPT, _merged(status=Status.CANCELLED)]
+}
 
 
 class Write(NamedTuple):
@@ -30,37 +81,8 @@ def checkout_write(report: Checkout) -> Write:
     An order or a cancellation stands. On an ordered checkout, the report only fills in who ordered, where the order did
     not say. Otherwise the newest report wins, and moves the timer of what is still unsent.
     """
-    facts = {"$literal": report.facts()}
-    touched_at = _not_in_future(report.touched_at)
-    same = {"$eq": ["$facts", facts]}
-    if report.touched_at is None:
-        changes_nothing: dict[str, Any] = same
-    else:
-        older = {"$lt": [touched_at, "$touched_at"]}
-        changes_nothing = {"$or": [older, {"$and": [same, {"$eq": [touched_at, "$touched_at"]}]}]}
-    newest = _merged(
-        facts=facts,
-        status=Status.OPEN,
-        opened_at={"$ifNull": ["$opened_at", touched_at]},
-        touched_at=touched_at,
-    )
-    filled_in = _merged(facts={"$mergeObjects": [facts, "$facts"]})
-    return _write(
-        report.id,
-        {
-            "$switch": {
-                "branches": [
-                    {"case": {"$eq": ["$status", Status.CANCELLED]}, "then": KEPT},
-                    {
-                        "case": {"$eq": ["$status", Status.ORDERED]},
-                        "then": {"$cond": [{"$gt": ["$facts.customer", None]}, KEPT, filled_in]},
-                    },
-                    {"case": {"$and": [{"$gt": ["$status", None]}, changes_nothing]}, "then": KEPT},
-                ],
-                "default": newest,
-            }
-        },
-    )
+    becomes = _CHECKED_OUT_NOW if report.touched_at is None else _CHECKED_OUT_THEN
+    return _write(report.id, _given(report, report.touched_at, becomes))
 
 
 def order_write(report: Order) -> Write:
@@ -69,35 +91,19 @@ def order_write(report: Order) -> Write:
     What the order says of its facts replaces what the checkout said. An order that is not known yet is kept as well, so
     that a checkout reported after its order does not open again.
     """
-    facts = {"$mergeObjects": ["$facts", {"$literal": report.facts()}]}
-    ordered_at = {"$ifNull": ["$ordered_at", _not_in_future(report.ordered_at)]}
-    same = {"$and": [{"$eq": ["$status", Status.ORDERED]}, {"$eq": ["$facts", facts]}]}
-    ordered = _merged(
-        facts=facts,
-        status=Status.ORDERED,
-        opened_at={"$ifNull": ["$opened_at", ordered_at]},
-        touched_at={"$ifNull": ["$touched_at", ordered_at]},
-        ordered_at=ordered_at,
-    )
-    return _write(report.id, {"$cond": [same, KEPT, ordered]})
+    return _write(report.id, _given(report, report.ordered_at, _ORDERED))
 
 
 def cancel_write(id_: str) -> Write:
     """Return the write for a cancellation. It touches only a checkout that is known and not ordered."""
-    standing = {"$in": ["$status", [Status.CANCELLED, Status.ORDERED]]}
-    return _write(id_, {"$cond": [standing, KEPT, _merged(status=Status.CANCELLED)]}, upsert=False)
+    return _write(id_, _CANCELLED, upsert=False)
+
+
+def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any]) -> dict[str, Any]:
+    """Bind what is reported. The time of a fact is the server's at the latest: a caller's clock may be ahead."""
+    bound = {"reported": {"$literal": report.facts()}, "at": NOW if at is None else {"$min": [at, NOW]}}
+    return {"$let": {"vars": bound, "in": becomes}}
 
 
 def _write(id_: str, document: dict[str, Any], *, upsert: bool = True) -> Write:
     return Write({"_id": id_}, [{"$replaceWith": document}], upsert)
-
-
-def _merged(**fields: Any) -> dict[str, Any]:
-    """Return the kept document with these fields changed, one revision on, to be looked at now."""
-    revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}
-    return {"$mergeObjects": [KEPT, {**fields, "revision": revision, "next_at": NOW, "purge_at": None}]}
-
-
-def _not_in_future(at: datetime | None) -> Any:
-    """Return the time of a fact, by the server's clock at the latest: a caller's clock may be ahead."""
-    return NOW if at is None else {"$min": [at, NOW]}

@@ -1,0 +1,35 @@
+"""A relay that is far away: what counts then is how many round trips a message takes."""
+
+from benchmarks.bench import Bench
+from benchmarks.figures import benchmark
+from benchmarks.figures.burst import CONNECTIONS, burst
+from benchmarks.measured import Figure, ratios
+from benchmarks.relay import far_away
+
+ROUND_TRIP = 0.02
+ROUND_TRIPS = 2
+"""Of one message: MAIL, RCPT and DATA in one packet, then the content."""
+
+FEW = 5
+
+
+@benchmark("distance", "a relay 20 ms away")
+async def measure(bench: Bench) -> list[Figure]:
+    """One daemon against what the distance allows, then two against one."""
+    count = bench.size(3_000, 800)
+    bound = CONNECTIONS / (ROUND_TRIPS * ROUND_TRIP)
+    whole, one, two = [], [], []
+    async with far_away(bench.relay_port, ROUND_TRIP) as port:
+        for round_ in range(bench.rounds):
+            bench.tell(f"distance, round {round_ + 1} of {bench.rounds}")
+            whole.append(await burst(bench, count, port))
+            few = {"RECOVERY_SMTP__CONNECTIONS": str(FEW)}
+            one.append(await burst(bench, count // 3, port, **few))
+            two.append(await burst(bench, count // 3, port, daemons=2, **few))
+    return [
+        Figure("one daemon, 20 connections", "mails/s", tuple(whole)),
+        ratios("of what the distance allows", whole, [bound] * len(whole), 0.9),
+        Figure("one daemon, 5 connections", "mails/s", tuple(one)),
+        Figure("two daemons, 5 connections each", "mails/s", tuple(two)),
+        ratios("two daemons, of one", two, one, 1.8),
+    ]

@@ -1,0 +1,101 @@
+"""Reports kept a second: single calls that share writes, beside the raw limit, and over HTTP."""
+
+import asyncio
+import json
+import time
+from datetime import timedelta
+
+from pymongo import UpdateOne
+
+from benchmarks.bench import Bench, checkouts, report_all, server_now
+from benchmarks.figures import benchmark
+from benchmarks.measured import Figure, ratios
+from recovery.mongo.collections import CHECKOUTS
+
+CALLERS = 64
+BULK = 500
+
+
+async def intake(bench: Bench, count: int) -> float:
+    """Report so many checkouts, 64 calls at a time; return how many a second were kept, majority and journaled."""
+    reports = list(checkouts(count, bench.seed, lambda _: None))
+    async with bench.database() as database:
+        took = await report_all(bench.recovery(database), reports, CALLERS)
+        kept = await database[CHECKOUTS].count_documents({})
+    if kept != count:
+        raise RuntimeError(f"{kept} of {count} were kept")
+    return count / took
+
+
+async def raw_bulk(bench: Bench, count: int) -> float:
+    """Upsert the same facts with nothing but PyMongo, in bulks of 500; return how many a second."""
+    facts = [(report.id, report.facts()) for report in checkouts(count, bench.seed, lambda _: None)]
+    async with bench.database() as database:
+        now = await server_now(database)
+        kept = {"status": "open", "opened_at": now, "touched_at": now, "revision": 1, "next_at": now, "purge_at": None}
+        began = time.perf_counter()
+        for start in range(0, count, BULK):
+            bulk = [
+                UpdateOne({"_id": id_}, {"$set": kept | {"facts": fact}}, upsert=True)
+                for id_, fact in facts[start : start + BULK]
+            ]
+            await database[CHECKOUTS].bulk_write(bulk, ordered=False)
+        return count / (time.perf_counter() - began)
+
+
+@benchmark("intake", "reports kept: single calls, 64 at a time, majority and journaled")
+async def measure(bench: Bench) -> list[Figure]:
+    """Ours and raw bulk upserts, in turn."""
+    count = bench.size(30_000, 5_000)
+    ours, raw = [], []
+    for round_ in range(bench.rounds):
+        bench.tell(f"intake, round {round_ + 1} of {bench.rounds}")
+        ours.append(await intake(bench, count))
+        raw.append(await raw_bulk(bench, count))
+    return [
+        Figure("single calls, 64 at a time", "reports/s", tuple(ours), 12_000),
+        Figure("raw bulk upserts of 500", "writes/s", tuple(raw)),
+        ratios("single calls, of raw bulk upserts", ours, raw, 0.6),
+    ]
+
+
+@benchmark("http", "reports kept over HTTP: one process, 64 connections")
+async def measure_http(bench: Bench) -> list[Figure]:
+    """The load comes from this process; the daemon plans what it takes meanwhile."""
+    count = bench.size(12_000, 2_000)
+    rates = []
+    for round_ in range(bench.rounds):
+        bench.tell(f"http, round {round_ + 1} of {bench.rounds}")
+        async with bench.database() as database, bench.daemon(database) as daemon:
+            due_at = await server_now(database) + timedelta(hours=1)
+            reports = checkouts(count, bench.seed, lambda _: due_at - timedelta(hours=1))  # noqa: B023
+            bodies = [json.dumps(report.model_dump(mode="json", exclude_none=True)).encode() for report in reports]
+            took = await _post_all(daemon.address, bodies)
+            kept = await database[CHECKOUTS].count_documents({})
+            if kept != count:
+                raise RuntimeError(f"{kept} of {count} were kept")
+        rates.append(count / took)
+    return [Figure("POST /checkout, 64 connections", "reports/s", tuple(rates), 3_000)]
+
+
+async def _post_all(address: str, bodies: list[bytes]) -> float:
+    host, _, port = address.rpartition(":")
+    waiting = iter(bodies)
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for body in waiting:
+            head = f"POST /checkout HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n"
+            writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            if not answer.startswith(b"HTTP/1.1 202"):
+                raise RuntimeError(answer.decode())
+            length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            await reader.readexactly(int(length.partition(b":")[2]))
+        writer.close()
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CALLERS):
+            group.create_task(work())
+    return time.perf_counter() - began

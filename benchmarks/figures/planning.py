@@ -1,0 +1,28 @@
+"""New checkouts: from the change in the stream to the shadow."""
+
+import time
+from datetime import timedelta
+
+from benchmarks.bench import Bench, fill, planned, server_now
+from benchmarks.figures import benchmark
+from benchmarks.measured import Figure
+
+
+@benchmark("planning", "a burst of 50,000 new checkouts: change seen to shadow set")
+async def measure(bench: Bench) -> list[Figure]:
+    """The daemon is stopped while they are written, so that nothing else takes its time when it goes on."""
+    count = bench.size(50_000, 5_000)
+    rates = []
+    for round_ in range(bench.rounds):
+        bench.tell(f"planning, round {round_ + 1} of {bench.rounds}")
+        async with bench.database() as database, bench.daemon(database) as daemon:
+            daemon.pause()
+            now = await server_now(database)
+            await fill(database, count, touched_at=now, next_at=now)
+            began = time.perf_counter()
+            daemon.go_on()
+            await planned(database, count)
+            rates.append(count / (time.perf_counter() - began))
+            if await database["shadows"].count_documents({"expire_at": {"$lt": now + timedelta(minutes=29)}}):
+                raise RuntimeError("shadows stand at other times than the schedule has")
+    return [Figure("planning", "checkouts/s", tuple(rates), 6_000)]

@@ -1,0 +1,94 @@
+"""What does not grow: the daemon's time and memory, with what is pending and with what is due."""
+
+import asyncio
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from benchmarks.bench import DELAY, Bench, fill, percentile, server_now
+from benchmarks.figures import benchmark
+from benchmarks.figures.steady import steady
+from benchmarks.measured import Figure
+from recovery.mongo.collections import CHECKOUTS
+from tests.chaos.daemons import Daemon
+
+TICKS = os.sysconf("SC_CLK_TCK")
+MB = 1024
+
+
+def cpu_seconds(daemon: Daemon) -> float:
+    """Return how much processor time a daemon has used."""
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+async def _idle(bench: Bench, database: AsyncDatabase, seconds: float) -> tuple[float, float]:
+    """Return the share of a core that an idle daemon takes, in per cent, and its memory, in MB."""
+    async with bench.daemon(database) as daemon:
+        await asyncio.sleep(3)
+        began, used = time.perf_counter(), cpu_seconds(daemon)
+        await asyncio.sleep(seconds)
+        return 100 * (cpu_seconds(daemon) - used) / (time.perf_counter() - began), daemon.rss() / MB
+
+
+@benchmark("pending", "checkouts pending, nothing of them due")
+async def measure_pending(bench: Bench) -> list[Figure]:
+    """An idle daemon, and the steady test, beside none and beside five million."""
+    seconds, count = bench.size(15, 5), bench.size(5_000_000, 50_000)
+    points = []
+    async with bench.database() as database:
+        cpu, memory = await _idle(bench, database, seconds)
+        points.append((0, cpu, memory))
+        empty = await steady(bench, bench.size(10, 3))
+        done = 0
+        for more in (count // 100, count // 10 - count // 100, count - count // 10):
+            bench.tell(f"pending: {done + more:,} checkouts")
+            now = await server_now(database)
+            await fill(database, more, touched_at=now, next_at=now + timedelta(days=1), first=done, shadows=True)
+            done += more
+            cpu, memory = await _idle(bench, database, seconds)
+            points.append((done, cpu, memory))
+        full = await steady(bench, bench.size(10, 3), database, done)
+    bench.data["pending"] = points
+    return [
+        Figure("idle, nothing pending", "% of a core", (points[0][1],)),
+        Figure(f"idle, {done:,} pending", "% of a core", (cpu,), 2, at_most=True),
+        Figure("memory, nothing pending", "MB", (points[0][2],)),
+        Figure(f"memory, {done:,} pending", "MB", (memory,), 150, at_most=True),
+        Figure("steady lateness p50, nothing pending", "ms", (1000 * percentile(empty, 50),)),
+        Figure(f"steady lateness p50, {done:,} pending", "ms", (1000 * percentile(full, 50),)),
+        Figure("the second, of the first", "times", (percentile(full, 50) / percentile(empty, 50),), 1.2, at_most=True),
+    ]
+
+
+@benchmark("memory", "memory in a burst of 200,000")
+async def measure_memory(bench: Bench) -> list[Figure]:
+    """All are due when the daemon starts; it is watched while it sends the first tenth of them."""
+    count = bench.size(200_000, 20_000)
+    largest = 0.0
+    async with bench.database() as database:
+        now = await server_now(database)
+        await fill(database, count, touched_at=now - DELAY, next_at=now)
+        async with bench.daemon(database) as daemon:
+            async with asyncio.timeout(300):
+                sent = 0
+                while sent < count // 10:
+                    await asyncio.sleep(0.2)
+                    largest = max(largest, daemon.rss() / MB)
+                    sent = await database[CHECKOUTS].count_documents({"messages.reminder-1.state": "sent"})
+    return [Figure("largest memory", "MB", (largest,), 250, at_most=True)]
+
+
+@benchmark("startup", "start-up of `recovery run` to ready")
+async def measure_startup(bench: Bench) -> list[Figure]:
+    """From the start of the process to its word that it does its work, on a database that is made."""
+    seconds = []
+    async with bench.database() as database:
+        for _ in range(2 * bench.rounds + 1):
+            began = time.perf_counter()
+            async with bench.daemon(database):
+                seconds.append(time.perf_counter() - began)
+    return [Figure("start-up", "s", tuple(seconds), 1.5, at_most=True)]
