@@ -106,7 +106,7 @@ async def _run(
             "sender": SENDER,
             "relay_port": bench.relay_port,
             "mail": mail and str(mail),
-        }
+        }  # and a folder of its own, which goes with it
         return await _output(peer, told, limit=within + 60 if work else 60)
 
 
@@ -132,7 +132,7 @@ async def _server(bench: Bench, peer: Peer) -> AsyncIterator[tuple[str, str]]:
 
 
 async def _output(peer: Peer, told: dict[str, Any], limit: float) -> dict[str, Any]:
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryDirectory(prefix="peer-") as folder, tempfile.TemporaryFile() as errors:
         try:
             process = await asyncio.create_subprocess_exec(
                 *peer.command,
@@ -142,22 +142,22 @@ async def _output(peer: Peer, told: dict[str, Any], limit: float) -> dict[str, A
                 start_new_session=True,  # so that what it starts can be ended with it
             )
         except FileNotFoundError as exc:
-            raise PeerFailed(f"{peer.name}: {exc.filename} is missing; make bench-peers brings it") from exc
+            raise PeerFailed(f"{peer.name}: there is no {peer.command[0]}: scripts/set-up-peers brings it") from exc
         try:
             async with asyncio.timeout(limit):
-                output, _ = await process.communicate(json.dumps(told).encode())
+                output, _ = await process.communicate(json.dumps(told | {"folder": folder}).encode())
         except TimeoutError:
             raise PeerFailed(f"{peer.name} did not end within {limit:.0f} s{_end(errors)}") from None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-        if process.returncode:
-            raise PeerFailed(f"{peer.name} ended with {process.returncode}{_end(errors)}")
+        if process.returncode or not output:
+            raise PeerFailed(f"{peer.name} ended with {process.returncode}, and no outcome{_end(errors)}")
     return json.loads(output.splitlines()[-1])
 
 
 def _end(errors: IO[bytes], characters: int = 2000) -> str:
     errors.seek(0)
-    said = errors.read().decode(errors="replace").strip()
-    return f":\n{said[-characters:]}" if said else ""
+    text = errors.read().decode(errors="replace").strip()
+    return f":\n{text[-characters:]}" if text else ""

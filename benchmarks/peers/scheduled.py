@@ -16,7 +16,7 @@ REACH = {"Agenda": 4.0}
 @benchmark("peers-scheduled", "jobs scheduled a second, beside the peers")
 async def measure(bench: Bench) -> list[Figure]:
     """One call a job, as many callers as ours where the API is concurrent; BullMQ also in batches."""
-    count = bench.size(5_000, 1_000)
+    count = bench.size(3_000, 1_000)
 
     async def theirs(peer: Peer) -> float:
         return count / (await run(bench, peer, [FAR] * count, work=False)).took

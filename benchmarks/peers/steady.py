@@ -29,7 +29,7 @@ def percentiles(late: list[float]) -> Percentiles:
 
 @benchmark("peers-steady", "lateness at 150 jobs a second, beside the peers")
 async def measure(bench: Bench) -> list[Figure]:
-    """The same instants for each peer of a round; lateness is when the job ran, after when it was due."""
+    """The same instants for each peer. Theirs is when the job ran, ours when its mail was accepted and recorded."""
     seconds = bench.size(int(SECONDS), 3)
     rng = random.Random(bench.seed)
     offsets = sorted(round(rng.uniform(0, seconds), 3) for _ in range(int(RATE * seconds)))

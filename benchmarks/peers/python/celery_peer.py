@@ -14,7 +14,6 @@ import os
 import smtplib
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,8 +78,9 @@ def schedule(task: Task) -> float:
     return time.perf_counter() - began
 
 
-def start(folder: Path, task: Task) -> subprocess.Popen:
+def start(task: Task) -> subprocess.Popen:
     """Start the worker, and wait until it is ready."""
+    folder = task.folder
     (folder / "task").write_text(json.dumps(task.told))
     (folder / "ran").touch()
     worker = subprocess.Popen(
@@ -102,8 +102,9 @@ def start(folder: Path, task: Task) -> subprocess.Popen:
     return worker
 
 
-def wait(record: Path, task: Task) -> Ran:
+def wait(task: Task) -> Ran:
     """Wait until all is done, or it takes too long; return what was done when."""
+    record = task.folder / "ran"
     until = time.monotonic() + task.within
     while time.monotonic() < until:
         time.sleep(0.1)
@@ -119,14 +120,13 @@ def main() -> None:
     if not task.run:
         task.print_outcome(schedule(task), [])
         return
-    with tempfile.TemporaryDirectory() as name:
-        worker = start(Path(name), task)
-        try:
-            took = schedule(task)
-            task.print_outcome(took, wait(Path(name, "ran"), task))
-        finally:
-            worker.kill()
-            worker.wait()
+    worker = start(task)
+    try:
+        took = schedule(task)
+        task.print_outcome(took, wait(task))
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 if __name__ == "__main__":

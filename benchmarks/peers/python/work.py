@@ -29,6 +29,7 @@ class Task:
         self.sender: str = told["sender"]
         self.relay_port: int = told["relay_port"]
         self.mail = Path(told["mail"]).read_bytes() if told["mail"] else None
+        self.folder = Path(told["folder"])
         self.told = told
         self.began_at = 0.0
 
