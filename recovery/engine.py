@@ -27,7 +27,7 @@ from recovery.ports import (
     StoreUnavailable,
     Unreadable,
 )
-from recovery.schedule import Decision, Rest, Schedule, Send, Wait, decide
+from recovery.schedule import NOT_BEGUN, Decision, Rest, Schedule, Send, Wait, decide
 from recovery.window import Window
 
 RECORD_AGAIN_AFTER = 0.2
@@ -194,7 +194,7 @@ class Engine:
         messages = {}
         history = []
         for given_up in decision.given_up:
-            message = checkout.messages.get(given_up.step, Message())
+            message = checkout.messages.get(given_up.step, NOT_BEGUN)
             messages[given_up.step] = message.model_copy(
                 update={
                     "state": given_up.state,
@@ -257,7 +257,7 @@ class Engine:
             task.add_done_callback(self._sending.discard)
 
     def _claiming(self, checkout: CheckoutState, send: Send, token: str, now: datetime) -> Claiming:
-        message = checkout.messages.get(send.step.name, Message())
+        message = checkout.messages.get(send.step.name, NOT_BEGUN)
         begun = Message(
             state=MessageState.SENDING,
             attempts=message.attempts + 1,

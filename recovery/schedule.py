@@ -14,6 +14,8 @@ CONFIRMATION = "confirmation"
 """The name of the message that confirms an order. No step may take it."""
 
 LONGEST_USEFULNESS = timedelta(hours=12)
+NOT_BEGUN = Message()
+"""How a message stands of which nothing is known yet."""
 
 
 class OnAmbiguous(StrEnum):
@@ -120,7 +122,7 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
         return Wait(checkout.claim.until, "a message is being sent")
     given_up: list[GivenUp] = []
     for step, scheduled_at in _wanted(checkout, schedule):
-        message = checkout.messages.get(step.name, Message())
+        message = checkout.messages.get(step.name, NOT_BEGUN)
         if message.state.settled:
             continue
         due_at = message.replayed_at or scheduled_at
@@ -160,7 +162,7 @@ def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
 
 def _gap_ends(checkout: CheckoutState, schedule: Schedule, step: Step) -> datetime | None:
     """Return when the least gap after the last reminder ends. A confirmation waits for nothing."""
-    if step is schedule.confirmation:
+    if step is schedule.confirmation or not checkout.messages:
         return None
     sent = [m.sent_at for name, m in checkout.messages.items() if m.sent_at is not None and name != CONFIRMATION]
     return max(sent) + schedule.min_gap if sent else None

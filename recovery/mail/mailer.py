@@ -39,9 +39,12 @@ class SmtpMailer:
         """
         deadline = asyncio.get_running_loop().time() + hand_over_within
         try:
-            async with self._pool.slot(hand_over_within):
+            await self._pool.take_slot(hand_over_within)
+            try:
                 envelope = self._composer.compose(checkout, step, self._clock.now())
                 kind, reply = await self._deliver(_Transaction(envelope), deadline)
+            finally:
+                self._pool.give_slot_back()
         except NoneFree as error:
             return Outcome(OutcomeKind.UNSENT, str(error))
         except RenderError as error:
@@ -69,14 +72,21 @@ class SmtpMailer:
     async def _hand_over(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
         while True:
             transaction.phase = Phase.CONNECT
-            async with self._pool.connection() as connection:
+            connection = await self._pool.take()
+            try:
                 if asyncio.get_running_loop().time() > deadline:
-                    return OutcomeKind.UNSENT, "no connection was ready in time"
-                result = await transaction.run(connection)
-                # Relays end kept sessions when they like, and that is no fault: only a new one tells how they are.
-                if connection.messages and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.CONNECTION:
-                    continue
-                return result
+                    result = OutcomeKind.UNSENT, "no connection was ready in time"
+                else:
+                    result = await transaction.run(connection)
+            except BaseException:
+                connection.drop()
+                raise
+            kept_before = connection.messages > 0
+            self._pool.keep(connection)
+            # Relays end kept sessions when they like, and that is no fault: only a new one tells how they are.
+            if kept_before and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.CONNECTION:
+                continue
+            return result
 
 
 async def check_relay(relay: Relay) -> str:

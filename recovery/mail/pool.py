@@ -7,8 +7,6 @@ just as an answer comes may be lost (`asyncio.wait_for` before Python 3.12). Who
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast
@@ -114,38 +112,30 @@ class Pool:
         self._kept: deque[Connection] = deque()
         self._closed = False
 
-    @asynccontextmanager
-    async def slot(self, within: float) -> AsyncIterator[None]:
-        """Hold one of the places that a connection may be used in. Raises `NoneFree` after `within` seconds."""
-        if self._slots.locked():
-            try:
-                async with asyncio.timeout(within):
-                    await self._slots.acquire()
-            except TimeoutError:
-                raise NoneFree(f"none of {self._relay.connections} connections came free in time") from None
-        else:
+    async def take_slot(self, within: float) -> None:
+        """Take one of the places that a connection may be used in. Raises `NoneFree` after `within` seconds."""
+        if not self._slots.locked():
             await self._slots.acquire()
+            return
         try:
-            yield
-        finally:
-            self._slots.release()
+            async with asyncio.timeout(within):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise NoneFree(f"none of {self._relay.connections} connections came free in time") from None
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection, a kept one or a new one, to the holder of a slot.
+    def give_slot_back(self) -> None:
+        """Let the next have the place."""
+        self._slots.release()
 
-        Any exception within, a cancellation too, closes it: after a broken-off command its answers are off by one.
-        Raises what aiosmtplib and the system raise if it cannot be opened.
+    async def take(self) -> Connection:
+        """Take a connection, a kept one or a new one, for the holder of a slot.
+
+        Give it back with `keep()`; drop it after any exception, a cancellation too: after a broken-off command its
+        answers are off by one. Raises what aiosmtplib and the system raise if it cannot be opened.
         """
         if self._closed:
             raise NoneFree("the pool is closed")
-        connection = self._take() or await self.open()
-        try:
-            yield connection
-        except BaseException:
-            connection.drop()
-            raise
-        self._keep(connection)
+        return self._take() or await self.open()
 
     async def open(self) -> Connection:
         """Open a connection outside of the pool: connected, encrypted, greeted and logged in as the relay demands."""
@@ -189,7 +179,8 @@ class Pool:
                 connection.drop()
         return None
 
-    def _keep(self, connection: Connection) -> None:
+    def keep(self, connection: Connection) -> None:
+        """Take a connection back, for the next."""
         now = asyncio.get_running_loop().time()
         connection.messages += 1
         connection.used_at = now

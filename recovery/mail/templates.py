@@ -75,7 +75,7 @@ class Templates:
         )
         self._environment.filters["money"] = _money
         self._globals = dict(self._environment.globals)
-        self._subjects: dict[str, jinja2.Template] = {}
+        self._found: dict[tuple[str, bool], jinja2.Template] = {}
 
     def check(self, steps: Iterable[Step]) -> None:
         """Fill the templates of all these steps with a sample; raise `TemplateError` for the first that is at fault."""
@@ -93,7 +93,7 @@ class Templates:
 
     def _fill(self, template: str, names: dict[str, Any], *, is_subject: bool = False) -> str:
         try:
-            found = self._subject(template) if is_subject else self._environment.get_template(template)
+            found = self._find(template, is_subject)
             try:
                 # What `render()` does, without gathering the names anew for each of the templates of a mail.
                 return "".join(found.root_render_func(found.new_context(names, shared=True)))
@@ -102,10 +102,11 @@ class Templates:
         except Exception as exc:
             raise TemplateError(_told(exc, f'the subject "{template}"' if is_subject else template)) from exc
 
-    def _subject(self, source: str) -> jinja2.Template:
-        if source not in self._subjects:
-            self._subjects[source] = self._environment.from_string(source)
-        return self._subjects[source]
+    def _find(self, template: str, is_subject: bool) -> jinja2.Template:
+        if (found := self._found.get((template, is_subject))) is None:
+            get = self._environment.from_string if is_subject else self._environment.get_template
+            found = self._found[template, is_subject] = get(template)
+        return found
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
