@@ -57,8 +57,11 @@ class Bench:
         return Recovery(self.client, database=database.name)
 
     @asynccontextmanager
-    async def daemon(self, database: AsyncDatabase, **settings: str) -> AsyncIterator[Daemon]:
-        """Run a daemon in a process of its own, with the default settings but for what is told here."""
+    async def daemon(self, database: AsyncDatabase, *, follows: bool = True, **settings: str) -> AsyncIterator[Daemon]:
+        """Run a daemon in a process of its own, with the default settings but for what is told here.
+
+        Wait until it follows its streams, unless told otherwise: at its first start it sweeps once.
+        """
         environment = {
             "RECOVERY_MONGODB__URI": self.uri,
             "RECOVERY_MONGODB__DATABASE": database.name,
@@ -67,8 +70,16 @@ class Bench:
             **settings,
         }
         async with started(environment) as daemon:
+            if follows:
+                await _following(database)
             yield daemon
             await daemon.terminate()
+
+
+async def _following(database: AsyncDatabase) -> None:
+    async with asyncio.timeout(20):
+        while await database["positions"].count_documents({}) < 2:
+            await asyncio.sleep(0.05)
 
 
 def checkouts(count: int, seed: int, touched_at: Callable[[random.Random], datetime | None]) -> Iterator[Checkout]:

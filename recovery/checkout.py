@@ -260,7 +260,7 @@ class CheckoutState(_Kept):
     touched_at: StoredInstant
     ordered_at: StoredInstant | None = None
     revision: Annotated[int, Field(ge=1)]
-    messages: Mapping[str, Message] = {}
+    messages: Mapping[str, Message] = Field(default_factory=dict)  # pydantic would copy a {} each time
     claim: Claim | None = None
     next_at: StoredInstant | None = None
     purge_at: StoredInstant | None = None

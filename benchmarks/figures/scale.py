@@ -72,7 +72,7 @@ async def measure_memory(bench: Bench) -> list[Figure]:
     async with bench.database() as database:
         now = await server_now(database)
         await fill(database, count, touched_at=now - DELAY, next_at=now)
-        async with bench.daemon(database) as daemon:
+        async with bench.daemon(database, follows=False) as daemon:
             async with asyncio.timeout(300):
                 sent = 0
                 while sent < count // 10:
@@ -89,6 +89,6 @@ async def measure_startup(bench: Bench) -> list[Figure]:
     async with bench.database() as database:
         for _ in range(2 * bench.rounds + 1):
             began = time.perf_counter()
-            async with bench.daemon(database):
+            async with bench.daemon(database, follows=False):
                 seconds.append(time.perf_counter() - began)
     return [Figure("start-up", "s", tuple(seconds), 1.5, at_most=True)]

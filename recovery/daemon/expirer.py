@@ -44,16 +44,16 @@ class Expirer:
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def expire(self) -> int:
-        """Delete what is due, if this daemon is in office, and find out when the next is; return how many went."""
+        """Delete what is due, if this daemon is in office, and find out when the next is; return how many went.
+
+        It is called when something is due, so it deletes before it looks: those who wait are sooner served.
+        """
         gone = 0
         self._woken.clear()
         self._wake_at = None
         if self._share.mine(EXPIRER):
-            now = self._clock.now()
+            gone = await self._shadows.expire(self._clock.now())
             next_expiry = await self._shadows.next_expiry()
-            if next_expiry is not None and next_expiry <= now:
-                gone = await self._shadows.expire(now)
-                next_expiry = await self._shadows.next_expiry()
             if next_expiry is not None:
                 self.wake_for(next_expiry)
         return gone

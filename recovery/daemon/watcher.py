@@ -1,6 +1,8 @@
 """The watchers: each follows one stream and has the engine look at what it brings."""
 
 import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -15,12 +17,14 @@ from recovery.ports import Clock, StoreUnavailable
 
 SAVE_EVERY = timedelta(seconds=1)
 AGAIN_AFTER = 0.5
+AT_ONCE = 2
+"""Batches looked at together: while the database writes for one, the next is loaded and decided on."""
 
 log = structlog.get_logger()
 
 
 class Watcher:
-    """Follows one stream. A position is saved once all before it has been looked at, and once a second at the most.
+    """Follows one stream. A position is saved once all up to it has been looked at, and once a second at the most.
 
     `as_room_allows` says that what this stream brings is due by its `next_at` anyway: what there is no room for is left
     to whoever looks at what is due, and not loaded for nothing.
@@ -51,25 +55,37 @@ class Watcher:
     async def run(self) -> None:
         """Follow the stream for ever."""
         token = await self._positions.load(self._name)
+        under_way: deque[tuple[Batch, asyncio.Task[None]]] = deque()
         async with aclosing(self._feed.follow(token)) as batches:
-            async for batch in batches:
-                await self._take(batch)
+            try:
+                async for batch in batches:
+                    under_way.append((batch, asyncio.create_task(self._insist(self._look, batch))))
+                    while under_way and (len(under_way) >= AT_ONCE or batch.lost or under_way[0][1].done()):
+                        first, look = under_way.popleft()
+                        await look
+                        await self._insist(self._save, first)
+            finally:
+                for _, look in under_way:
+                    look.cancel()
 
-    async def _take(self, batch: Batch) -> None:
-        """Do what a batch asks for, however long the database takes to allow it."""
+    async def _look(self, batch: Batch) -> None:
+        """Do what a batch asks for."""
+        if batch.lost:
+            tell = log.info if batch.lost == FIRST_START else log.warning
+            tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
+            await self._sweep.after_loss()
+        ids = [id_ for id_ in batch.ids if self._share.mine(id_)]
+        if self._as_room_allows and len(ids) > (room := self._engine.room()):
+            self._engine.behind.set()
+            ids = ids[:room]
+        if ids:
+            await self._engine.look(ids, self._name)
+
+    async def _insist(self, call: Callable[[Batch], Awaitable[None]], batch: Batch) -> None:
+        """Call, however long the database takes to allow it."""
         while True:
             try:
-                if batch.lost:
-                    tell = log.info if batch.lost == FIRST_START else log.warning
-                    tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
-                    await self._sweep.after_loss()
-                ids = [id_ for id_ in batch.ids if self._share.mine(id_)]
-                if self._as_room_allows and len(ids) > (room := self._engine.room()):
-                    self._engine.behind.set()
-                    ids = ids[:room]
-                if ids:
-                    await self._engine.look(ids, self._name)
-                await self._save(batch)
+                await call(batch)
             except StoreUnavailable as exc:
                 log.warning("the database is not available: trying again", stream=self._name, error=str(exc))
                 await asyncio.sleep(AGAIN_AFTER)
