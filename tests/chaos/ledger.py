@@ -35,14 +35,17 @@ class Ledger:
         self._entry(checkout).touched_at = touched_at
 
     def ordered(self, checkout: str, ordered_at: float, returned_at: float) -> None:
-        """Take note that `order()` has returned."""
+        """Take note that `order()` has returned. What was ordered or stopped before was so from the first time on."""
         entry = self._entry(checkout)
-        entry.ordered_at = ordered_at
-        entry.stopped_at = returned_at
+        if entry.ordered_at is None:
+            entry.ordered_at = ordered_at
+        self.cancelled(checkout, returned_at)
 
     def cancelled(self, checkout: str, returned_at: float) -> None:
         """Take note that `cancel()` has returned."""
-        self._entry(checkout).stopped_at = returned_at
+        entry = self._entry(checkout)
+        if entry.stopped_at is None:
+            entry.stopped_at = returned_at
 
     def due(self, delays: Mapping[str, float], *, confirms: bool) -> dict[Key, float]:
         """Return every message that must end in plain sight, with its due time.

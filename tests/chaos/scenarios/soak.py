@@ -42,8 +42,10 @@ async def soak(world: World) -> Promise:
                         world.relay.answer(phase, reply, times=world.rng.randrange(1, 5))
                     world.relay.hang_at("DOT", times=1)
                 case "history":
-                    command = world.rng.choice(("aggregate", "getMore"))
-                    async with world.failing([command], errorCode=286, appName="recovery"):
+                    # Only streams lose history, and of those that are read, only this one shares its collection with
+                    # no other cursor.
+                    command, collection = world.rng.choice((("aggregate", ""), ("getMore", "shadows")))
+                    async with world.failing([command], collection=collection, errorCode=286, appName="recovery"):
                         await asyncio.sleep(world.rng.uniform(0.5, 3))
                 case "shadows":
                     await world.database["shadows"].drop()
