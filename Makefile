@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos unit lint check bench-peers lock settings pictures clean
+.PHONY: help demo test test-asyncio chaos unit lint check bench bench-peers lock settings pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -12,6 +12,9 @@ demo: $(READY)  ## watch a shop's afternoon: checkouts become mails (DEMO=--keep
 
 test: $(READY)  ## run all tests, on a real mongod
 	$(BIN)/pytest
+
+test-asyncio: $(READY)  ## run all tests with daemons on asyncio's own event loop
+	PYTHONPATH=$(CURDIR)/tests/without_uvloop $(BIN)/pytest
 
 chaos: $(READY)  ## provoke every fault we can, and show that nothing is lost (CHAOS=--list names them)
 	@$(BIN)/python -m tests.chaos $(CHAOS)
@@ -26,6 +29,10 @@ lint: $(READY)  ## ruff, mypy and the import contract
 	$(BIN)/lint-imports
 
 check: lint test  ## all that CI does
+
+bench: $(READY)  ## measure how fast it is, beside the raw limits (BENCH=--list names what is measured)
+	@scripts/set-up-benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 bench-peers: $(READY)  ## measure beside Agenda, BullMQ, Celery, arq and APScheduler (BENCH=--quick to see that it works)
 	@scripts/set-up-benchmarks

@@ -72,7 +72,7 @@ def main() -> int:
     asked = arguments(BENCHMARKS)
     if asked.list:
         for each in BENCHMARKS.values():
-            out.print(f"{each.name:12}{each.told}")
+            out.print(f"{each.name:18}{each.told}")
         return 0
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     report = Report(describe(), seed)
@@ -86,7 +86,7 @@ def main() -> int:
     out.print(
         f"not reached: {', '.join(missed)}" if missed else "every figure was reached", f"again: {command}", sep="; "
     )
-    return 0 if whole else 1
+    return 0 if whole and not any("FAILED" in name for name in missed) else 1
 
 
 if __name__ == "__main__":

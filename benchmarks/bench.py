@@ -43,9 +43,12 @@ class Bench:
         return quick if self.quick else whole
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[AsyncDatabase]:
-        """Give an empty database, as Recovery wants it."""
+    async def database(self, pending: int = 0) -> AsyncIterator[AsyncDatabase]:
+        """Give a database as Recovery wants it, empty or with so many checkouts pending from tomorrow on."""
         made = self.client.get_database(f"bench-{uuid4().hex[:10]}", **OPTIONS)
+        if pending:
+            now = await server_now(made)
+            await fill(made, pending, touched_at=now, next_at=now + timedelta(days=1), pending=True)
         await collections.ensure(made)
         try:
             yield made
@@ -112,20 +115,15 @@ def checkouts(count: int, seed: int, touched_at: Callable[[random.Random], datet
 
 
 async def fill(
-    database: AsyncDatabase,
-    count: int,
-    *,
-    touched_at: datetime,
-    next_at: datetime,
-    first: int = 0,
-    shadows: bool = False,
+    database: AsyncDatabase, count: int, *, touched_at: datetime, next_at: datetime, pending: bool = False
 ) -> None:
-    """Have the server write so many checkouts as intake would leave them, numbered from `first`.
+    """Have the server write so many checkouts as intake would leave them.
 
-    With `shadows`, as planning would leave them: spread over a day from `next_at` on, each with its shadow.
+    Those `pending` are as planning would leave them: spread over a day from `next_at` on, each with its shadow, in a
+    database that has nothing yet, so that its indexes are built at once.
     """
-    day_ms = 86_400_000 if shadows else 1
-    number = {"$add": [first, {"$multiply": ["$_row", 1000]}, "$_column"]}
+    spread_ms = 86_400_000 if pending else 1
+    number = {"$add": [{"$multiply": ["$_row", 1000]}, "$_column"]}
     made = [
         {"$documents": [{"_row": {"$range": [0, -(-count // 1000)]}}]},
         {"$unwind": "$_row"},
@@ -138,31 +136,27 @@ async def fill(
         {
             "$set": {
                 "_number": number,
-                "next_at": {"$add": [next_at, {"$mod": [{"$multiply": [number, 7919]}, day_ms]}]},
+                "next_at": {"$add": [next_at, {"$mod": [{"$multiply": [number, 7919]}, spread_ms]}]},
             }
         },
     ]
-    name = {"$concat": ["customer", {"$toString": "$_number"}, "@example.com"]}
+    email = {"$concat": ["customer", {"$toString": "$_number"}, "@example.com"]}
     facts = next(checkouts(1, 1, lambda _: None)).facts()
     checkout = {
         "_id": {"$concat": ["shop.example/p", {"$toString": "$_number"}]},
         "status": "open",
-        "facts": {"$mergeObjects": [{"$literal": facts}, {"customer": {"email": name, "name": "Ada Lovelace"}}]},
+        "facts": {"$mergeObjects": [{"$literal": facts}, {"customer": {"email": email, "name": "Ada Lovelace"}}]},
         "opened_at": touched_at,
         "touched_at": touched_at,
         "revision": {"$literal": 1},
         "next_at": "$next_at",
         "purge_at": None,
     }
-    await _run(database, [*made, {"$project": checkout}, {"$merge": {"into": CHECKOUTS, "whenMatched": "fail"}}])
-    if shadows:
-        shadow = {"_id": checkout["_id"], "expire_at": "$next_at"}
-        await _run(database, [*made, {"$project": shadow}, {"$merge": {"into": SHADOWS, "whenMatched": "fail"}}])
-
-
-async def _run(database: AsyncDatabase, pipeline: list[dict[str, Any]]) -> None:
-    async with await database.aggregate(pipeline, allowDiskUse=True) as cursor:
-        await cursor.to_list()
+    shadow = {"_id": checkout["_id"], "expire_at": "$next_at"}
+    for name, document in ((CHECKOUTS, checkout), (SHADOWS, shadow))[: 1 + pending]:
+        end = {"$out": name} if pending else {"$merge": {"into": name, "whenMatched": "fail"}}
+        async with await database.aggregate([*made, {"$project": document}, end], allowDiskUse=True) as cursor:
+            await cursor.to_list()
 
 
 async def report_all(recovery: Recovery, reports: list[Checkout], callers: int = 64) -> float:

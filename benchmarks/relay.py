@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,8 @@ async def relay() -> AsyncIterator[int]:
         await _listening(port)
         yield port
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):  # a terminal's Ctrl-C reaches it, too
+            process.kill()
         await process.wait()
 
 
@@ -42,7 +43,8 @@ async def far_away(port: int, round_trip: float) -> AsyncIterator[int]:
         await _listening(near)
         yield near
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):  # a terminal's Ctrl-C reaches it, too
+            process.kill()
         await process.wait()
 
 

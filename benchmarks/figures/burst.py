@@ -48,7 +48,7 @@ async def burst(bench: Bench, count: int, relay_port: int | None = None, daemons
 
 async def aiosmtplib_alone(bench: Bench, count: int, relay_port: int | None = None) -> float:
     """Send the same mails with nothing but aiosmtplib, prepared as bytes; return how many a second."""
-    prepared = await _mails(bench, 200)
+    prepared = await prepared_mails(bench, 200)
     left = iter(range(count))
 
     async def work() -> None:
@@ -66,7 +66,7 @@ async def aiosmtplib_alone(bench: Bench, count: int, relay_port: int | None = No
     return count / (time.perf_counter() - began)
 
 
-async def _mails(bench: Bench, count: int) -> list[tuple[str, str, bytes]]:
+async def prepared_mails(bench: Bench, count: int) -> list[tuple[str, str, bytes]]:
     """Return mails of the kind that the daemon sends, ready for SMTP."""
     schedule = load_settings().to_schedule()
     async with bench.database() as database:
@@ -94,3 +94,15 @@ async def measure(bench: Bench) -> list[Figure]:
         Figure("aiosmtplib alone, prepared bytes, uvloop", "mails/s", tuple(alone)),
         ratios("burst, of aiosmtplib alone", ours, alone, 0.45),
     ]
+
+
+@benchmark("batches", "the burst by how many messages may be in flight, which bounds every batch")
+async def measure_batches(bench: Bench) -> list[Figure]:
+    """One round each: small batches pay for a round trip and a journal each time."""
+    count = bench.size(2_500, 500)
+    rates = {}
+    for in_flight in (10, 30, 100, 300, 1000):
+        bench.tell(f"batches: {in_flight} in flight")
+        rates[in_flight] = await burst(bench, count, RECOVERY_DAEMON__IN_FLIGHT=str(in_flight))
+    bench.data["batches"] = list(rates.items())
+    return [Figure(f"{in_flight} in flight", "mails/s", (rate,)) for in_flight, rate in rates.items()]

@@ -45,7 +45,7 @@ async def measure(bench: Bench) -> list[Figure]:
     rounds = []
     for round_ in range(bench.rounds):
         bench.tell(f"steady, round {round_ + 1} of {bench.rounds}")
-        rounds.append(await steady(bench, bench.size(20, 5)))
+        rounds.append(await steady(bench, bench.size(10, 4)))
     bench.data["lateness"] = [1000 * late for round_ in rounds for late in round_]
     return figures(rounds)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.figures import benchmark
-from benchmarks.figures.burst import _mails, burst
+from benchmarks.figures.burst import burst, prepared_mails
 from benchmarks.measured import Figure
 from benchmarks.peers.programs import PEERS, Peer, run
 from benchmarks.peers.rounds import in_turn
@@ -16,7 +16,7 @@ REACH = {"Agenda": 6.0, "APScheduler": 6.0, "arq": 6.0, "Celery": 4.0, "BullMQ":
 
 async def one_mail(bench: Bench) -> bytes:
     """Return a mail as ours are, with %NUMBER% in To and Message-ID, where the mails of the peers differ."""
-    (_, recipient, content), *_ = await _mails(bench, 1)
+    (_, recipient, content), *_ = await prepared_mails(bench, 1)
     message_id = BytesHeaderParser().parsebytes(content)["Message-ID"]
     for value, instead in ((recipient, "customer%NUMBER%@example.com"), (message_id, "<%NUMBER%@shop.example>")):
         if content.count(value.encode()) != 1:

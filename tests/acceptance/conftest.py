@@ -61,6 +61,7 @@ class World:
         """Return all that a daemon is told."""
         return {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "RECOVERY_MONGODB__URI": self.mongodb,
             "RECOVERY_MONGODB__DATABASE": self.database_name,
             "RECOVERY_SMTP__PORT": str(self.relay.port),

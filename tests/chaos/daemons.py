@@ -83,7 +83,7 @@ class Daemon:
 @asynccontextmanager
 async def started(environment: Mapping[str, str], *, python_path: str = "") -> AsyncIterator[Daemon]:
     """Start a daemon and wait until it is ready; kill it in the end. `python_path` goes before the project's tree."""
-    paths = os.pathsep.join(filter(None, (python_path, str(ROOT))))
+    paths = os.pathsep.join(filter(None, (python_path, os.environ.get("PYTHONPATH", ""), str(ROOT))))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "from recovery.cli import main; main()", "run"),
         env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, "RECOVERY_LOG__FORMAT": "json", **environment},
