@@ -1,10 +1,11 @@
 """The endpoints that report checkouts and orders, and show what became of them."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from recovery.checkout import Checkout, CheckoutState, Facts, Message, Order, Past, Status
@@ -68,33 +69,37 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
     @router.post(
         "/checkout",
         status_code=202,
+        response_model=Accepted,
         summary="Report a checkout",
         responses=answers(401, 413, 415, 422, 503),
         openapi_extra=_request_body(Checkout, CHECKOUT_EXAMPLE),
     )
-    async def checkout(report: Annotated[Checkout, Depends(_body(Checkout))], response: Response) -> Accepted:
+    async def checkout(request: Request) -> Response:
         """Tell that somebody has put things in and may yet leave.
 
         Report it again whenever it changes: that moves the reminders that are still to come. The same report twice, or
         one that is older than what is known, changes nothing.
         """
+        report = await _read(Checkout, request)
         await ingestion.checkout(report)
-        return _accepted(report, response)
+        return _accepted(report)
 
     @router.post(
         "/order",
         status_code=202,
+        response_model=Accepted,
         summary="Report an order",
         responses=answers(401, 413, 415, 422, 503),
         openapi_extra=_request_body(Order, ORDER_EXAMPLE),
     )
-    async def order(report: Annotated[Order, Depends(_body(Order))], response: Response) -> Accepted:
+    async def order(request: Request) -> Response:
         """Tell that a checkout was ordered: nobody is reminded of it any more, and the order is confirmed by mail.
 
         It may come before, during or after the report of its checkout. Facts left out are taken from the checkout.
         """
+        report = await _read(Order, request)
         await ingestion.order(report)
-        return _accepted(report, response)
+        return _accepted(report)
 
     @router.get(
         "/checkouts/{shop}/{order_id:path}",
@@ -123,24 +128,20 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
     return router
 
 
-def _body(model: type[Report]) -> Callable[[Request], Awaitable[Report]]:
-    """Return a dependency that reads a report from the body.
+async def _read(model: type[Report], request: Request) -> Report:
+    """Read a report from the body.
 
-    The body is read here rather than by FastAPI, which reads it before any guard is asked, and answers 400 or 422 by
-    what exactly is wrong with the JSON.
+    Not by FastAPI, which reads it before any guard is asked, and answers 400 or 422 by what exactly is wrong with the
+    JSON.
     """
-
-    async def read(request: Request) -> Report:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        # Nothing else is taken for it: a web page can send a form to this machine unasked, but not this type.
-        if media_type != "application/json":
-            raise Problem(415, "Send JSON, with the header 'Content-Type: application/json'.")
-        try:
-            return model.model_validate_json(await request.body())
-        except ValidationError as exc:
-            raise invalid_body(exc) from None
-
-    return read
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # Nothing else is taken for it: a web page can send a form to this machine unasked, but not this type.
+    if media_type != "application/json":
+        raise Problem(415, "Send JSON, with the header 'Content-Type: application/json'.")
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as exc:
+        raise invalid_body(exc) from None
 
 
 def _request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,9 +149,9 @@ def _request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[st
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _accepted(report: Checkout | Order, response: Response) -> Accepted:
-    response.headers["Location"] = f"/checkouts/{quote(report.shop, safe='')}/{quote(report.order_id, safe='')}"
-    return Accepted(id=report.id)
+def _accepted(report: Checkout | Order) -> Response:
+    location = f"/checkouts/{quote(report.shop, safe='')}/{quote(report.order_id, safe='')}"
+    return JSONResponse({"id": report.id}, status_code=202, headers={"Location": location})
 
 
 def _unknown() -> Problem:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 LONGEST_REPLY = 32 * 1024
 """In bytes. RFC 5321 section 4.5.3.1.5 has 512 for a line; a reply of many lines is still far shorter than this."""
 
+_REPLY = re.compile(r"(?P<code>[0-9]{3})(?:(?P<more>-)|\s|$)(?P<text>.*)", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -98,17 +99,19 @@ class Conversation(asyncio.Protocol):
 
     def _take(self, line: bytes) -> None:
         text = line.decode("utf-8", "surrogateescape").strip(" \t\r")
-        self._lines.append(text[4:].strip())
-        if text[3:4] == "-" and text[:3].isdecimal():
+        reply = _REPLY.fullmatch(text)
+        if reply is None:
+            self._end(f"the relay says what is no reply: {text}")
+            return
+        self._lines.append(reply["text"].strip())
+        if reply["more"]:
             return
         whole, self._lines = "\n".join(self._lines), []
-        if not text[:3].isdecimal() or len(text[:3]) < 3 or text[3:4].strip():
-            self._end(f"the relay says what is no reply: {text}")
-        elif self._awaited == 0:
+        if self._awaited == 0:
             self._end(f"the relay said unasked: {text}")
         elif self._fault is None:
             self._awaited -= 1
-            self._replies.append(Reply(int(text[:3]), whole))
+            self._replies.append(Reply(int(reply["code"]), whole))
 
     def _end(self, why: str) -> None:
         self._fault = self._fault or why
