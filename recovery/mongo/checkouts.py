@@ -5,11 +5,12 @@ from datetime import datetime
 
 from pymongo import ASCENDING, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
+from pymongo.errors import PyMongoError
 
 from recovery.checkout import CheckoutState, Claim, Past
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.documents import read, written
-from recovery.mongo.errors import translated
+from recovery.mongo.errors import temporary, translated
 from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
 
 HISTORY_KEPT = 50
@@ -77,7 +78,14 @@ class MongoCheckouts:
     @translated
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
         """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
-        result = await self._checkouts.bulk_write(_claimed(claims), ordered=False)
+        updates = _claimed(claims)
+        try:
+            result = await self._checkouts.bulk_write(updates, ordered=False)
+        except PyMongoError as exc:
+            if not temporary(exc):
+                raise
+            # The driver does not repeat an update of many. What took hold does not match again, and has our token.
+            result = await self._checkouts.bulk_write(updates, ordered=False)
         ids = {claim.seen.id for claim in claims}
         if result.matched_count == len(claims):
             return ids

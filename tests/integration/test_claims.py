@@ -1,0 +1,20 @@
+"""Claims whose acknowledgement is lost, on a real MongoDB."""
+
+from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.collections import CHECKOUTS
+from tests.builders import state
+from tests.contract.test_store import Real, claiming, only
+
+
+async def test_a_claim_that_was_not_acknowledged_is_known_all_the_same(database):
+    """Claims that took hold while the primary went are ours: their messages need not wait for the lease's end."""
+    store = Real(database)
+    seen = [state(str(number)) for number in range(3)]
+    for each in seen:
+        await store.put(each)
+    told = {"failCommands": ["update"], "writeConcernError": {"code": 91, "errmsg": "shutting down"}}
+    told["namespace"] = f"{database.name}.{CHECKOUTS}"
+    await database.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=told)
+    claims = [claiming(each, "ours") for each in seen]
+    assert await MongoCheckouts(database).claim(claims) == {each.id for each in seen}
+    assert [(await only(store, each)).claim.token for each in seen] == ["ours"] * 3
