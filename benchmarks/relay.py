@@ -84,7 +84,7 @@ class _Delaying(asyncio.Protocol):
     def _pass_on(self, data: bytes) -> None:
         if self.other is None:
             self.before.append(data)
-        else:
+        elif not self.other.is_closing():
             self.other.write(data)
 
     def _close(self) -> None:

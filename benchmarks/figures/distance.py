@@ -16,7 +16,7 @@ FEW = 5
 @benchmark("distance", "a relay 20 ms away")
 async def measure(bench: Bench) -> list[Figure]:
     """One daemon against what the distance allows, then two against one."""
-    count = bench.size(1_500, 600)
+    count = bench.size(3_000, 600)
     bound = CONNECTIONS / (ROUND_TRIPS * ROUND_TRIP)
     whole, one, two = [], [], []
     async with far_away(bench.relay_port, ROUND_TRIP) as port:
