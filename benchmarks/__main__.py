@@ -38,6 +38,7 @@ def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="beside the peers instead, once scripts/set-up-peers ran")
     parser.add_argument("--quick", action="store_true", help="one round of small numbers, to see that it works")
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken")
+    parser.add_argument("--pending", type=int, help="how many checkouts are pending; 500,000 if not told")
     parser.add_argument("--seed", type=int, default=None, help="repeat a run's data; by default one is drawn and told")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables for the documentation")
@@ -53,7 +54,8 @@ async def run(asked: argparse.Namespace, report: Report) -> bool:
                 with out.status(BENCHMARKS[name].told) as status:
                     tell = status.update if out.is_terminal else lambda _: None
                     rounds = 1 if asked.quick else asked.rounds
-                    bench = Bench(uri, client, port, report.seed, rounds, asked.quick, tell, report.data)
+                    pending = asked.pending or (20_000 if asked.quick else 500_000)
+                    bench = Bench(uri, client, port, report.seed, rounds, asked.quick, pending, tell, report.data)
                     try:
                         figures = await BENCHMARKS[name].measure(bench)
                     except Exception:  # noqa: BLE001  one that falls must not hide the others
@@ -77,7 +79,8 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     report = Report(describe(), seed)
     whole = uvloop.run(run(asked, report))
-    command = f"python -m benchmarks{' --peers' if asked.peers else ''} --seed {seed}"
+    told = f"{' --peers' if asked.peers else ''}{f' --pending {asked.pending}' if asked.pending else ''}"
+    command = f"python -m benchmarks{told} --seed {seed}"
     if asked.json:
         report.write(asked.json)
     if asked.markdown:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ _NAMES = ("Ada Lovelace", "Jürgen Müller", "Zoë Brontë", "Ivan Petrov", "Mar
 
 @dataclass(slots=True)
 class Bench:
-    """The servers of a run. `rounds` is how often each figure is taken; `tell` hears how far it is."""
+    """The servers of a run. `rounds` is how often each figure is taken; `tell` hears how far it is.
+
+    `pending` is how many checkouts there are where it is measured that they cost nothing.
+    """
 
     uri: str
     client: AsyncMongoClient
@@ -34,6 +38,7 @@ class Bench:
     seed: int
     rounds: int
     quick: bool
+    pending: int
     tell: Callable[[str], None]
     data: dict[str, Any]
     """What pictures are made of."""
@@ -180,21 +185,25 @@ async def server_now(database: AsyncDatabase) -> datetime:
     return (await database.command("hello"))["localTime"].replace(tzinfo=UTC)
 
 
-async def planned(database: AsyncDatabase, count: int, within: float = 120) -> None:
-    """Wait until every checkout has been looked at, and so many shadows stand."""
-    await moved_on(database, count, await server_now(database), within)
+async def planned(database: AsyncDatabase, count: int, ids: str = "shop.example/", within: float = 120) -> None:
+    """Wait until every checkout has been looked at, and so many shadows stand of those whose ids begin so."""
+    await moved_on(database, count, await server_now(database), ids, within)
 
 
-async def moved_on(database: AsyncDatabase, count: int, after: datetime, within: float = 120) -> None:
+async def moved_on(
+    database: AsyncDatabase, count: int, after: datetime, ids: str = "shop.example/", within: float = 120
+) -> None:
     """Wait until no checkout is to be looked at before that time: what was due is recorded, and its next alarm set.
 
-    Asked of an index's first entry, so that asking costs the server nothing to speak of.
+    Asked of an index's first entry, and at the end of no shadows but those meant, so that asking costs the server
+    nothing to speak of.
     """
     due = {"next_at": {"$type": "date", "$lte": after}}
+    alarms = {"_id": {"$regex": f"^{re.escape(ids)}"}, "expire_at": {"$gt": after}}
     async with asyncio.timeout(within):
         while await database[CHECKOUTS].find_one(due, {"_id": 1}) is not None:
             await asyncio.sleep(0.05)
-        while await database[SHADOWS].count_documents({"expire_at": {"$gt": after}}) < count:
+        while await database[SHADOWS].count_documents(alarms) < count:
             await asyncio.sleep(0.05)
 
 
