@@ -27,6 +27,7 @@ def batches(axes: Axes, points: list[tuple[int, float]]) -> None:
     """The burst's throughput by what bounds its batches."""
     axes.semilogx(*zip(*points, strict=True), "o-", color=INK)
     axes.set(xlabel="daemon.in_flight", ylabel="mails a second", ylim=(0, None), title="Burst by batch size")
+    _plain(axes, [count for count, _ in points])
 
 
 def lateness(axes: Axes, late_ms: list[float]) -> None:
@@ -36,6 +37,7 @@ def lateness(axes: Axes, late_ms: list[float]) -> None:
     axes.semilogx([max(late, 0.5) for late in ordered], share, color=INK)
     axes.axhline(99, color="grey", linewidth=0.8, linestyle="--")
     axes.set(xlabel="ms from due to accepted and recorded", ylabel="% of reminders", title="Lateness at 150 a second")
+    _plain(axes, [2, 5, 10, 20, 50, 100])
 
 
 def pending(axes: Axes, points: list[tuple[int, float, float, float]]) -> None:
@@ -43,9 +45,15 @@ def pending(axes: Axes, points: list[tuple[int, float, float, float]]) -> None:
     counts, cpu, memory, late = zip(*points, strict=True)
     for values, unit, style in ((cpu, "% of a core, idle", "o-"), (late, "ms late at the median", "s--")):
         axes.plot([count / 1e6 for count in counts], values, style, label=unit)
-    axes.plot([count / 1e6 for count in counts], [mb / 10 for mb in memory], "^:", label="memory, 10 MB")
+    axes.plot([count / 1e6 for count in counts], [mb / 10 for mb in memory], "^:", label="memory, in tens of MB")
     axes.set(xlabel="million checkouts pending", ylim=(0, None), title="Cost by what is pending")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc=(0.45, 0.16))
+
+
+def _plain(axes: Axes, ticks: list[int]) -> None:
+    """Write these numbers, and no powers of ten, along a logarithmic axis."""
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
 
 
 PICTURES = {"batches": batches, "lateness": lateness, "pending": pending}
