@@ -270,6 +270,5 @@ def configure_logging(settings: Settings) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log.level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,  # or each line not logged costs as much as one that is
     )
     logging.basicConfig(handlers=[_IntoTheLog()], level=logging.WARNING, force=True)
