@@ -1,12 +1,14 @@
 """The command line as a person meets it: what it prints, and that what goes wrong is a sentence."""
 
 import asyncio
+import logging
 import subprocess
 import sys
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from recovery import SyncRecovery, cli
@@ -35,7 +37,9 @@ def call(monkeypatch, capsys, tmp_path):
         captured = capsys.readouterr()
         return code or 0, captured.out, captured.err + complaint
 
-    return call
+    yield call
+    structlog.reset_defaults()  # the log of a command leads to a standard error that is closed after its test
+    logging.basicConfig(force=True)
 
 
 @pytest.fixture
