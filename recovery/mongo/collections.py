@@ -7,6 +7,7 @@ from typing import Any
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ASCENDING, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from recovery.checkout import Status
@@ -34,6 +35,15 @@ FORGIVING = OPTIONS | {
     "codec_options": CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 }
 """For batches: a date that no datetime can hold comes as a number, to be found fault with, and spoils no other."""
+
+
+LOOKS = 10
+FORESTALLED = {
+    26,  # NamespaceNotFound
+    27,  # IndexNotFound
+    48,  # NamespaceExists
+}
+"""What the server says when somebody else has just made or dropped what we were about to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +95,23 @@ COLLECTIONS = {
 
 
 async def ensure(database: Database) -> list[str]:
-    """Create what is missing and mend what differs; return a sentence for each thing done."""
-    done = []
+    """Create what is missing and mend what differs; return a sentence for each thing done.
+
+    Several daemons may be at it at a time, as after a collection was dropped: who was forestalled looks once more.
+    """
+    done: list[str] = []
+    for attempt in range(LOOKS):
+        try:
+            await _ensure(database, done)
+        except OperationFailure as exc:
+            if exc.code not in FORESTALLED or attempt == LOOKS - 1:
+                raise
+        else:
+            break
+    return done
+
+
+async def _ensure(database: Database, done: list[str]) -> None:
     present = {info["name"]: info async for info in await database.list_collections()}
     for name, wanted in COLLECTIONS.items():
         if name not in present:
@@ -100,7 +125,6 @@ async def ensure(database: Database) -> list[str]:
                 await database[name].drop_index(index.document["name"])
             await database[name].create_indexes([index])
             done.append(f"made index {name}.{index.document['name']}")
-    return done
 
 
 async def faults(database: Database) -> list[str]:

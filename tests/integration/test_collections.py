@@ -1,0 +1,21 @@
+"""Collections made by several daemons at once, on a real MongoDB."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from pymongo import AsyncMongoClient
+
+from recovery.mongo import collections
+from recovery.mongo.collections import OPTIONS, SHADOWS
+
+
+async def test_several_daemons_may_make_good_what_is_gone(mongodb, database, database_name):
+    """A collection that was dropped is made again by all at once: none of them falls over the others."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(AsyncMongoClient(mongodb)) for _ in range(4)]
+        daemons = [client.get_database(database_name, **OPTIONS) for client in clients]
+        for _ in range(15):
+            await database[SHADOWS].drop()
+            done = await asyncio.gather(*map(collections.ensure, daemons))
+            assert any("created collection shadows" in each for each in done)
+            assert await collections.faults(database) == []
