@@ -1,5 +1,6 @@
 """The collections, their indexes and validators, as data; and how a database comes to have them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from recovery.checkout import Status
+from recovery.mongo.errors import translated
+from recovery.ports import StoreUnavailable
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
@@ -38,10 +41,13 @@ FORGIVING = OPTIONS | {
 
 
 LOOKS = 10
+AGAIN_AFTER = 0.1
 FORESTALLED = {
     26,  # NamespaceNotFound
     27,  # IndexNotFound
     48,  # NamespaceExists
+    276,  # IndexBuildAborted
+    12587,  # BackgroundOperationInProgressForNamespace
 }
 """What the server says when somebody else has just made or dropped what we were about to."""
 
@@ -94,18 +100,23 @@ COLLECTIONS = {
 }
 
 
+@translated
 async def ensure(database: Database) -> list[str]:
     """Create what is missing and mend what differs; return a sentence for each thing done.
 
     Several daemons may be at it at a time, as after a collection was dropped: who was forestalled looks once more.
+    Raises `StoreUnavailable`, also while others take their time, as for an index over much that is kept.
     """
     done: list[str] = []
     for attempt in range(LOOKS):
         try:
             await _ensure(database, done)
         except OperationFailure as exc:
-            if exc.code not in FORESTALLED or attempt == LOOKS - 1:
+            if exc.code not in FORESTALLED:
                 raise
+            if attempt == LOOKS - 1:
+                raise StoreUnavailable(f"somebody else is changing the collections: {exc}") from exc
+            await asyncio.sleep(AGAIN_AFTER)
         else:
             break
     return done
