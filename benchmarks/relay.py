@@ -3,11 +3,12 @@
 import asyncio
 import os
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from recovery.embedded import _free_port
 
 ROOT = Path(__file__).parents[1]
 UNPACKED = ROOT / ".bench" / "postfix"
@@ -17,41 +18,38 @@ UNPACKED = ROOT / ".bench" / "postfix"
 async def relay() -> AsyncIterator[int]:
     """Run `smtp-sink`; give its port."""
     sink = shutil.which("smtp-sink") or UNPACKED / "usr/sbin/smtp-sink"
-    port = free_port()
+    port = _free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = await asyncio.create_subprocess_exec(
         *(str(sink), *user, f"127.0.0.1:{port}", "1000"),
         env=os.environ | {"LD_LIBRARY_PATH": str(UNPACKED / "usr/lib/postfix")},
     )
-    try:
+    async with _ending(process):
         await _listening(port)
         yield port
-    finally:
-        with suppress(ProcessLookupError):  # a terminal's Ctrl-C reaches it, too
-            process.kill()
-        await process.wait()
 
 
 @asynccontextmanager
 async def far_away(port: int, round_trip: float) -> AsyncIterator[int]:
     """Give a port that leads to `port`, half a round trip (in seconds) away, in a process of its own."""
-    near = free_port()
+    near = _free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.relay", str(near), str(port), str(round_trip / 2), cwd=ROOT
     )
-    try:
+    async with _ending(process):
         await _listening(near)
         yield near
+
+
+@asynccontextmanager
+async def _ending(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """End a process with the block."""
+    try:
+        yield
     finally:
         with suppress(ProcessLookupError):  # a terminal's Ctrl-C reaches it, too
             process.kill()
         await process.wait()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 async def _listening(port: int) -> None:

@@ -6,7 +6,8 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from benchmarks.relay import ROOT, free_port
+from benchmarks.relay import ROOT
+from recovery.embedded import _free_port
 
 UNPACKED = ROOT / ".bench" / "redis" / "usr"
 STARTS_WITHIN = 20
@@ -17,7 +18,7 @@ STARTS_WITHIN = 20
 async def redis_server() -> AsyncIterator[str]:
     """Run `redis-server` on a free loopback port; give its URL."""
     binary = shutil.which("redis-server") or UNPACKED / "bin/redis-server"
-    port = free_port()
+    port = _free_port()
     process = await asyncio.create_subprocess_exec(
         *(str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
         env=os.environ | {"LD_LIBRARY_PATH": str(UNPACKED / "lib")},

@@ -26,7 +26,7 @@ class MongoShadows:
         resting = [id_ for id_, at in alarms.items() if at is None]
         if resting:
             await self._shadows.delete_many({"_id": {"$in": resting}})
-        # Most have none at that moment: it rang just now, or the checkout is new. Inserts cost a fifth of upserts.
+        # Most have none at that moment: it rang just now, or the checkout is new. Inserts cost less than upserts.
         documents = [{"_id": id_, "expire_at": at} for id_, at in alarms.items() if at is not None]
         if not documents:
             return
