@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -56,6 +57,26 @@ def _domain(written: str) -> str | None:
     except ValueError:
         return None
     return address.removeprefix("x@")
+
+
+def normalised(email: str) -> str:
+    """Return an address in the one form that it is compared in: whatever case or composition it was written in.
+
+    The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. Case is
+    folded in the local part as well, where RFC 5321 lets it matter and no provider does.
+    """
+    if email.isascii():
+        return email.strip().lower()
+    local_part, _, domain = email.strip().rpartition("@")
+    labels = (_domain(domain) or _folded(domain)).split(".")
+    ascii_domain = ".".join(
+        label.lower() if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+    )
+    return f"{_folded(local_part)}@{ascii_domain}"
+
+
+def _folded(text: str) -> str:
+    return normalize("NFC", normalize("NFD", text).casefold())
 
 
 def web_address(value: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from recovery.checkout import Cause, CheckoutState, Message, Past, Status
@@ -84,6 +85,29 @@ class DeadLetter:
     def id(self) -> str:
         """The key of the letter: there is one for each checkout and step."""
         return f"{self.checkout}#{self.step or ''}"
+
+
+class SuppressionReason(StrEnum):
+    """Why an address is not written to. The stronger reasons come later: none gives way to one before it."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    SHOP = "shop"
+    COMPLAINT = "complaint"
+    ERASED = "erased"
+    HARD_BOUNCE = "hard bounce"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """That an address is not to be reminded any more, why, and since when."""
+
+    reason: SuppressionReason
+    at: datetime
+
+    @property
+    def dead(self) -> bool:
+        """Whether the address takes no mail at all: then even an order is not confirmed."""
+        return self.reason is SuppressionReason.HARD_BOUNCE
 
 
 class Checkouts(Protocol):

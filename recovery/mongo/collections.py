@@ -13,13 +13,14 @@ from pymongo.read_concern import ReadConcern
 
 from recovery.checkout import Status
 from recovery.mongo.errors import translated
-from recovery.ports import StoreUnavailable
+from recovery.ports import StoreUnavailable, SuppressionReason
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
 DEAD_LETTERS = "dead_letters"
 POSITIONS = "positions"
 DAEMONS = "daemons"
+SUPPRESSIONS = "suppressions"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -97,6 +98,23 @@ COLLECTIONS = {
         indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),)
     ),
     DAEMONS: Collection(indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),)),
+    SUPPRESSIONS: Collection(
+        validator={
+            "bsonType": "object",
+            "required": ["_id"],
+            "properties": {
+                "_id": {"bsonType": "string", "pattern": "^[^/]*/[0-9a-f]{32}$"},
+                "reason": {"enum": [reason.value for reason in SuppressionReason]},
+                "at": _DATE,
+                "source": {"bsonType": "string"},
+                "soft_bounces": {"bsonType": ["int", "long"]},
+                "last_bounce_at": _DATE,
+                "reports": {"bsonType": "array", "items": {"bsonType": "string"}},
+            },
+            # A reason that says since when, or only a count.
+            "dependencies": {"reason": ["at"]},
+        },
+    ),
 }
 
 

@@ -1,0 +1,175 @@
+"""The suppressions: addresses not to be written to any more, kept by pseudonym.
+
+A key is `"<shop>/<pseudonym>"`, or `"/<pseudonym>"` for all shops. An address may have several: one for each shop, and
+one for each key of the pseudonyms. A document without a reason only counts soft bounces, and suppresses nothing.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
+
+from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document
+from recovery.mongo.errors import temporary, translated
+from recovery.ports import StoreUnavailable, Suppression, SuppressionReason
+from recovery.sealing import Pseudonyms
+
+REPORTS_KEPT = 20
+"""Ids of soft bounces that are kept with the address, so that the same report twice is counted once."""
+
+_KEPT = "$$ROOT"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSuppression:
+    """A suppression as it is kept. Without a shop it holds for all of them."""
+
+    shop: str | None
+    pseudonym: str
+    reason: SuppressionReason
+    at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewSuppression:
+    """A suppression to keep. A hard bounce is of the address: it holds for all shops, whichever is named.
+
+    `source` is free text: where it comes from. `at` is the server's time if left out.
+    """
+
+    shop: str | None
+    pseudonym: str
+    reason: SuppressionReason
+    source: str
+    at: datetime | None = None
+
+
+class Suppressions:
+    """The suppressions of a database. Every method raises `StoreUnavailable`."""
+
+    def __init__(self, database: Database, pseudonyms: Pseudonyms) -> None:
+        self._kept = database.get_collection(SUPPRESSIONS, **OPTIONS)
+        self._pseudonyms = pseudonyms
+
+    @translated
+    async def of(self, addresses: Collection[tuple[str, str]]) -> dict[tuple[str, str], Suppression]:
+        """Return the strongest suppression of each (shop, address) that has one, by one query for all."""
+        keys = {address: self._keys(*address) for address in addresses}
+        ids = {id_ for several in keys.values() for id_ in several}
+        if not ids:
+            return {}
+        # In one batch: a cursor that came back for more would be a second round trip.
+        query = self._kept.find(
+            {"_id": {"$in": list(ids)}, "reason": {"$exists": True}}, {"reason": 1, "at": 1}, batch_size=len(ids) + 1
+        )
+        found = {
+            document["_id"]: Suppression(SuppressionReason(document["reason"]), document["at"])
+            async for document in query
+        }
+        held = {address: [found[id_] for id_ in several if id_ in found] for address, several in keys.items()}
+        return {address: max(several, key=_strength) for address, several in held.items() if several}
+
+    async def add(
+        self,
+        email: str,
+        reason: SuppressionReason,
+        *,
+        shop: str | None = None,
+        source: str,
+        at: datetime | None = None,
+    ) -> bool:
+        """Suppress an address, for a shop or for all; return whether that was new. Never weakens what is kept."""
+        return await self.keep([NewSuppression(shop, self._pseudonyms.of(email), reason, source, at)]) > 0
+
+    @translated
+    async def keep(self, suppressions: Sequence[NewSuppression]) -> int:
+        """Keep these, and return how many were new or stronger than what was kept."""
+        if not suppressions:
+            return 0
+        writes = [UpdateOne({"_id": _key(each)}, _suppressed(each), upsert=True) for each in suppressions]
+        result = await self._kept.bulk_write(writes, ordered=False)
+        return result.upserted_count + result.modified_count
+
+    @translated
+    async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
+        """Lift the suppression for this shop, or else the one for all; return whether there was one.
+
+        With a `reason`, only one for that reason.
+        """
+        ids = [f"{shop or ''}/{pseudonym}" for pseudonym in self._pseudonyms.all(email)]
+        query: Document = {"_id": {"$in": ids}, "reason": {"$exists": True}}
+        if reason is not None:
+            query["reason"] = reason.value
+        return (await self._kept.delete_many(query)).deleted_count > 0
+
+    @translated
+    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None) -> bool:
+        """Count a soft bounce, once for each `report` id; return whether it was counted."""
+        counted = await self._kept.update_one({"_id": f"/{pseudonym}"}, _soft(report, at), upsert=True)
+        return counted.upserted_id is not None or counted.modified_count > 0
+
+    async def each(
+        self, *, shop: str | None = None, reason: SuppressionReason | None = None, limit: int = 0
+    ) -> AsyncIterator[KeptSuppression]:
+        """Yield suppressions in order of shop and pseudonym; `limit` 0 is all of them."""
+        query: Document = {"reason": {"$exists": True} if reason is None else reason.value}
+        if shop is not None:
+            query["_id"] = {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
+        try:
+            async for document in self._kept.find(query).sort("_id").limit(limit):
+                yield _read(document)
+        except PyMongoError as exc:
+            if temporary(exc):
+                raise StoreUnavailable(str(exc)) from exc
+            raise
+
+    def _keys(self, shop: str, email: str) -> list[str]:
+        return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.all(email) for scope in (shop, "")]
+
+
+def _key(suppression: NewSuppression) -> str:
+    for_all = suppression.reason is SuppressionReason.HARD_BOUNCE
+    return f"{'' if for_all else suppression.shop or ''}/{suppression.pseudonym}"
+
+
+def _strength(suppression: Suppression) -> int:
+    return list(SuppressionReason).index(suppression.reason)
+
+
+def _suppressed(new: NewSuppression) -> list[Document]:
+    """Return the update that keeps a suppression, unless one that is as strong is there."""
+    reasons = list(SuppressionReason)
+    as_strong = [reason.value for reason in reasons[reasons.index(new.reason) :]]
+    fields = {"reason": new.reason.value, "at": _time(new.at), "source": {"$literal": new.source}}
+    return _unless({"$in": ["$reason", as_strong]}, fields)
+
+
+def _soft(report: str, at: datetime | None) -> list[Document]:
+    """Return the update that counts a soft bounce, unless its report was counted."""
+    reports = {"$ifNull": ["$reports", []]}
+    fields = {
+        "soft_bounces": {"$add": [{"$ifNull": ["$soft_bounces", 0]}, 1]},
+        "last_bounce_at": _time(at),
+        "reports": {"$slice": [{"$concatArrays": [reports, [{"$literal": report}]]}, -REPORTS_KEPT]},
+    }
+    return _unless({"$in": [{"$literal": report}, reports]}, fields)
+
+
+def _unless(known: Document, fields: Document) -> list[Document]:
+    return [{"$replaceWith": {"$cond": [known, _KEPT, {"$mergeObjects": [_KEPT, fields]}]}}]
+
+
+def _time(at: datetime | None) -> Any:
+    """Return the time of a fact, the server's at the latest: a caller's clock may be ahead."""
+    return "$$NOW" if at is None else {"$min": [at, "$$NOW"]}
+
+
+def _read(document: Document) -> KeptSuppression:
+    shop, _, pseudonym = document["_id"].partition("/")
+    return KeptSuppression(
+        shop or None, pseudonym, SuppressionReason(document["reason"]), document["at"], document.get("source", "")
+    )

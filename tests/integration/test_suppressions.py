@@ -1,0 +1,178 @@
+"""Suppressions on a real MongoDB."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.errors import WriteError
+from pymongo.monitoring import CommandListener
+
+from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
+from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions
+from recovery.ports import Suppression, SuppressionReason
+from recovery.sealing import Pseudonyms
+
+ADA, BEN = "ada@example.com", "ben@example.com"
+SHOP, OTHER = "shop.example", "other.example"
+AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
+KEYS = ["the newest key of all", "an older key"]
+
+UNSUBSCRIBED, COMPLAINT = SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT
+HARD, BY_SHOP = SuppressionReason.HARD_BOUNCE, SuppressionReason.SHOP
+
+
+@pytest.fixture
+def suppressions(database):
+    return Suppressions(database, Pseudonyms(KEYS))
+
+
+async def held(suppressions, *addresses):
+    """Return the reasons by address of those that are suppressed."""
+    return {address: found.reason for address, found in (await suppressions.of(addresses)).items()}
+
+
+async def everything(suppressions, **which):
+    return [kept async for kept in suppressions.each(**which)]
+
+
+async def test_an_unsubscription_is_for_one_shop(suppressions):
+    """Whoever unsubscribes is not written to by that shop, and by the others as before."""
+    assert await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
+    found = await suppressions.of([(SHOP, "Ada@Example.com"), (OTHER, ADA), (SHOP, BEN)])
+    assert found == {(SHOP, "Ada@Example.com"): Suppression(UNSUBSCRIBED, AT)}
+    assert not found[SHOP, "Ada@Example.com"].dead
+
+
+async def test_a_hard_bounce_is_for_all_shops(suppressions):
+    """An address that is dead is dead for every shop, whichever found out."""
+    await suppressions.add(ADA, HARD, shop=SHOP, source="relay", at=AT)
+    found = await suppressions.of([(SHOP, ADA), (OTHER, ADA)])
+    assert found == dict.fromkeys([(SHOP, ADA), (OTHER, ADA)], Suppression(HARD, AT))
+    assert found[OTHER, ADA].dead
+
+
+async def test_the_same_again_changes_nothing(suppressions):
+    """A suppression added twice keeps its time and source, and is no news."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
+    assert not await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="operator")
+    (kept,) = await everything(suppressions)
+    assert (kept.at, kept.source) == (AT, "link")
+
+
+@pytest.mark.parametrize(("first", "then"), [(UNSUBSCRIBED, COMPLAINT), (COMPLAINT, UNSUBSCRIBED)])
+async def test_nothing_is_weakened(suppressions, first, then):
+    """In whatever order they come, the stronger reason stands."""
+    await suppressions.add(ADA, first, shop=SHOP, source="a")
+    assert await suppressions.add(ADA, then, shop=SHOP, source="b") is (then is COMPLAINT)
+    assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): COMPLAINT}
+
+
+async def test_the_strongest_counts(suppressions):
+    """Of a suppression for the shop and one for all, the stronger is told."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link")
+    await suppressions.add(ADA, HARD, source="relay")
+    assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): HARD}
+
+
+async def test_soft_bounces_are_only_counted(suppressions, database):
+    """A soft bounce suppresses nothing, and the same report twice counts once."""
+    pseudonym = Pseudonyms(KEYS).of(ADA)
+    assert await suppressions.bounced(pseudonym, "<1@mx>", AT)
+    assert not await suppressions.bounced(pseudonym, "<1@mx>", AT)
+    assert await suppressions.bounced(pseudonym, "<2@mx>", AT)
+    assert await suppressions.of([(SHOP, ADA)]) == {}
+    assert await everything(suppressions) == []
+    (document,) = await database[SUPPRESSIONS].find().to_list()
+    assert (document["soft_bounces"], document["last_bounce_at"]) == (2, AT)
+    assert await suppressions.add(ADA, HARD, source="relay")
+    (document,) = await database[SUPPRESSIONS].find().to_list()
+    assert (document["soft_bounces"], document["reason"]) == (2, "hard bounce")
+
+
+async def test_a_time_is_never_in_the_future(suppressions):
+    """Whoever reports from a clock that is ahead is believed up to now."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=datetime(2999, 1, 1, tzinfo=UTC))
+    assert (await everything(suppressions))[0].at.year < 2999
+
+
+async def test_text_from_outside_is_only_text(suppressions):
+    """A source or an id that looks like an operator of MongoDB is kept as it stands."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="$at", at=AT)
+    assert (await everything(suppressions))[0].source == "$at"
+    assert await suppressions.bounced(Pseudonyms(KEYS).of(BEN), "$_id")
+
+
+async def test_removal_lifts_what_it_names(suppressions):
+    """A removal lifts the suppression for its shop, or the one for all, and only for the reason that it names."""
+    await suppressions.add(ADA, COMPLAINT, shop=SHOP, source="report")
+    await suppressions.add(ADA, HARD, source="relay")
+    assert not await suppressions.remove(ADA, shop=SHOP, reason=UNSUBSCRIBED)
+    assert await suppressions.remove(ADA)
+    assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): COMPLAINT}
+    assert await suppressions.remove(ADA, shop=SHOP)
+    assert not await suppressions.remove(ADA, shop=SHOP)
+    assert await suppressions.of([(SHOP, ADA)]) == {}
+
+
+async def test_older_keys_are_found_and_lifted(database):
+    """What was kept under an older key, or under none, still counts, and can be lifted."""
+    for keys, shop in (([], SHOP), (["an older key"], OTHER)):
+        await Suppressions(database, Pseudonyms(keys)).add(ADA, UNSUBSCRIBED, shop=shop, source="link")
+    now = Suppressions(database, Pseudonyms(KEYS))
+    assert set(await now.of([(SHOP, ADA), (OTHER, ADA)])) == {(SHOP, ADA), (OTHER, ADA)}
+    assert await now.remove(ADA, shop=SHOP)
+    assert set(await now.of([(SHOP, ADA), (OTHER, ADA)])) == {(OTHER, ADA)}
+
+
+async def test_many_are_found_by_one_query(mongodb, database, database_name):
+    """However many addresses are asked about, it is one round trip."""
+    commands = []
+
+    class Listener(CommandListener):
+        def started(self, event):
+            commands.append(event.command_name)
+
+        def succeeded(self, event):
+            pass
+
+        def failed(self, event):
+            pass
+
+    addresses = [(SHOP, f"{number}@example.com") for number in range(500)]
+    pseudonyms = Pseudonyms(KEYS)
+    new = [NewSuppression(SHOP, pseudonyms.of(email), UNSUBSCRIBED, "import") for _, email in addresses]
+    assert await Suppressions(database, pseudonyms).keep(new) == 500
+    async with AsyncMongoClient(mongodb, event_listeners=[Listener()]) as client:
+        suppressions = Suppressions(client.get_database(database_name, **OPTIONS), pseudonyms)
+        await suppressions.of(addresses[:1])
+        commands.clear()
+        assert len(await suppressions.of(addresses)) == 500
+        assert commands == ["find"]
+        assert await suppressions.of([]) == {}
+        assert commands == ["find"]
+
+
+async def test_the_list_is_narrowed(suppressions):
+    """Shop, reason and limit narrow what is listed; a shop's name is no beginning of another's."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
+    await suppressions.add(BEN, BY_SHOP, shop="shop.example.com", source="operator", at=AT)
+    await suppressions.add(BEN, HARD, source="relay", at=AT)
+    ada = KeptSuppression(SHOP, Pseudonyms(KEYS).of(ADA), UNSUBSCRIBED, AT, "link")
+    assert await everything(suppressions, shop=SHOP) == [ada]
+    assert [kept.shop for kept in await everything(suppressions, reason=HARD)] == [None]
+    assert len(await everything(suppressions)) == 3
+    assert len(await everything(suppressions, limit=2)) == 2
+
+
+async def test_no_address_is_kept(suppressions, database):
+    """The collection holds no address, by whatever way it was suppressed."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link")
+    await suppressions.bounced(Pseudonyms(KEYS).of(ADA), "report")
+    assert "example.com" not in str(await database[SUPPRESSIONS].find().to_list())
+
+
+@pytest.mark.parametrize("document", [{"_id": "shop/ada@example.com"}, {"reason": "unsubscribed"}, {"reason": "bored"}])
+async def test_nothing_else_is_kept(database, document):
+    """The database itself refuses an address for a key, a reason without a time, and an unknown reason."""
+    with pytest.raises(WriteError):
+        await database[SUPPRESSIONS].insert_one({"_id": f"/{'0' * 32}"} | document)
