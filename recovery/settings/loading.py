@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from recovery.schedule import Schedule
 from recovery.settings.durations import format_duration
+from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
 from recovery.settings.kinds import broken
 from recovery.settings.names import Setting, settings_of, suggestion
 from recovery.settings.reminders import ConfirmationSettings, ScheduleSettings, StepSettings, schedule_of
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
     confirmation: ConfirmationSettings = ConfirmationSettings()
     http: HttpSettings = HttpSettings()
     shopify: ShopifySettings = ShopifySettings()
+    links: LinksSettings = LinksSettings()
+    suppressions: SuppressionsSettings = SuppressionsSettings()
+    bounces: BouncesSettings = BouncesSettings()
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
 
@@ -60,6 +64,12 @@ class Settings(BaseSettings):
         if self.schedule.lease < 2 * self.smtp.timeout:
             least = format_duration(2 * self.smtp.timeout)
             raise broken(f"must be at least {least}, twice smtp.timeout", "schedule", "lease")
+        return self
+
+    @model_validator(mode="after")
+    def _return_path_is_sealed(self) -> Self:
+        if self.bounces.return_path is not None and not self.links.keys:
+            raise broken("must be given where bounces.return_path is, or anybody could forge a bounce", "links", "keys")
         return self
 
     def to_schedule(self) -> Schedule:

@@ -177,6 +177,10 @@ class TestSecrets:
             RECOVERY_SMTP__USERNAME="shop",
             RECOVERY_HTTP__API_KEYS=f"{SECRET},{SECRET}",
             RECOVERY_SHOPIFY__WEBHOOK_SECRET=SECRET,
+            RECOVERY_LINKS__BASE_URL="https://mail.shop.example",
+            RECOVERY_LINKS__KEYS=SECRET,
+            RECOVERY_SUPPRESSIONS__KEYS=SECRET,
+            RECOVERY_BOUNCES__SECRETS=SECRET,
         )
         loaded = load_settings()
         assert SECRET not in repr(loaded) + str(loaded) + loaded.model_dump_json()
@@ -279,6 +283,7 @@ class TestConfigFile:
         assert refused() == ["smtp (set in config/recovery.toml): must be a table of settings"]
 
 
+LINKED = {"links": {"base_url": "https://mail.shop.example/recovery/", "keys": [SECRET]}}
 RULES = [
     ({"mongodb": {"uri": "localhost"}}, "mongodb.uri", "must begin with mongodb:// or mongodb+srv://"),
     ({"mongodb": {"database": "a.b"}}, "mongodb.database", "must be up to 63 letters, digits, _ or -"),
@@ -356,6 +361,42 @@ RULES = [
     ),
     ({"http": {"api_keys": ["a b"]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
     ({"http": {"api_keys": [""]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
+    (
+        {"links": {"base_url": "https://mail.shop.example"}},
+        "links.keys",
+        "must be given where links.base_url is, or anybody could unsubscribe anybody",
+    ),
+    ({"links": {"keys": [SECRET]}}, "links.base_url", "must be given where links.keys are"),
+    (
+        {"links": {"base_url": "https://mail.shop.example", "keys": ["hunter2"]}},
+        "links.keys[0]",
+        "must be at least 16 characters",
+    ),
+    *(
+        ({"links": {"base_url": url, "keys": [SECRET]}}, "links.base_url", fault)
+        for url, fault in {
+            "http://mail.shop.example": "must be an https:// address; http:// will do on this machine only",
+            "mail.shop.example": "must be an https:// address",
+            "https://": "must be an https:// address",
+            "https://mail.shop.example/a b": "must be an https:// address",
+            "https://mail.shop.example/?a=b": "must be an address and a path at the most",
+            "https://me@mail.shop.example": "must be an address and a path at the most",
+        }.items()
+    ),
+    ({"links": {"parameters": ["utm_source"]}}, "links.parameters[0]", "must be of the form name=value"),
+    ({"links": {"parameters": ["a=b&c=d"]}}, "links.parameters[0]", "must be of the form name=value"),
+    ({"links": {"expire_after": "0s"}}, "links.expire_after", "must be longer than 0s"),
+    ({"suppressions": {"keys": [""]}}, "suppressions.keys[0]", "must be at least 16 characters"),
+    ({"bounces": {"secrets": ["short"]}}, "bounces.secrets[0]", "must be at least 16 characters"),
+    *(
+        ({**LINKED, "bounces": {"return_path": address}}, "bounces.return_path", "must be an address like bounces@")
+        for address in ("bounces", "bounces-of-all@shop.example", "a+b@shop.example", "a@shop", "<a@shop.example>")
+    ),
+    (
+        {"bounces": {"return_path": "bounces@bounce.shop.example"}},
+        "links.keys",
+        "must be given where bounces.return_path is, or anybody could forge a bounce",
+    ),
     ({"daemon": {"name": "a b"}}, "daemon.name", "must be up to 100 letters, digits, . _ : or -"),
     ({"daemon": {"heartbeat": "4s"}}, "daemon.heartbeat_expiry", "must be at least 12s, three times daemon.heartbeat"),
     ({"daemon": {"hand_over_within": "1s"}}, "daemon.hand_over_within", "must be shorter than 1s"),
@@ -392,6 +433,15 @@ class TestRules:
             {"schedule": {"steps": []}},
             {"schedule": {"steps": steps("10s", "20s", "30s"), "min_gap": "0s"}},
             {"schedule": {"retention": "3d 12h 1ms", "lease": "40s"}},
+            LINKED,
+            {
+                "links": {
+                    "base_url": "http://127.0.0.1:8080",
+                    "keys": [SECRET],
+                    "parameters": "utm_source=x,step={step}",
+                }
+            },
+            {**LINKED, "bounces": {"return_path": "bouncesback@bounce.shop.example"}},
             {"daemon": {"heartbeat": "3s", "heartbeat_expiry": "9s", "hand_over_within": "999ms"}},
         ],
     )
