@@ -1,11 +1,12 @@
 """Recovery reminds people of the checkouts they left, on time and only until they order."""
 
-from recovery.checkout import Checkout, CheckoutState, Customer, Item, Order
+from recovery.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
 from recovery.client import Damaged, Recovery, RecoveryError, SyncRecovery, Unavailable
 
 __all__ = [
     "Checkout",
     "CheckoutState",
+    "Consent",
     "Customer",
     "Damaged",
     "Item",

@@ -32,6 +32,7 @@ from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
 from recovery.mail.templates import Rendered, Templates
 from recovery.mongo import collections, server
+from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import OPTIONS, Database
@@ -39,7 +40,9 @@ from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
-from recovery.schedule import OnAmbiguous
+from recovery.mongo.suppressions import Suppressions
+from recovery.schedule import OnAmbiguous, Schedules
+from recovery.sealing import Pseudonyms
 from recovery.settings import Settings
 
 log = structlog.get_logger()
@@ -71,6 +74,11 @@ def composer_of(settings: Settings) -> Composer:
     templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
     mail = settings.mail
     return Composer(templates, Identity(mail.sender, mail.reply_to, mail.message_id_domain))
+
+
+def suppressions_of(settings: Settings, database: Database) -> Suppressions:
+    """Return the list of whom not to write to, with the keys that the settings name."""
+    return Suppressions(database, Pseudonyms([key.get_secret_value() for key in settings.suppressions.keys]))
 
 
 def relay_of(settings: Settings) -> Relay:
@@ -158,10 +166,11 @@ async def _work(
     engine = Engine(
         checkouts=checkouts,
         shadows=shadows,
+        addresses=MongoAddresses(database, suppressions_of(settings, database)),
         mailer=mailer,
         clock=clock,
         observer=telemetry,
-        schedule=settings.to_schedule(),
+        schedules=Schedules(settings.to_schedule()),
         owner=share.daemon,
         limits=_limits_of(settings),
     )

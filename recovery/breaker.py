@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from recovery.delivery import Outcome, OutcomeKind
+from recovery.delivery import Outcome
 
 FAULTS_IN_A_ROW = 3
 FIRST_PAUSE = timedelta(seconds=1)
@@ -23,7 +23,7 @@ class Breaker:
 
     def tell(self, outcome: Outcome, now: datetime) -> None:
         """Take in how an attempt ended."""
-        if outcome.kind is OutcomeKind.UNSENT:
+        if not outcome.kind.tells_of_relay:
             return
         if not outcome.kind.blames_relay:
             self.fault, self._in_a_row, self._pause, self._until = None, 0, FIRST_PAUSE, None

@@ -28,6 +28,8 @@ from pydantic import (
 )
 from pydantic.networks import validate_email
 
+from recovery.quiet import zone
+
 _ORDINARY_LOCAL_PART = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 _ORDINARY_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:[/?#][^\x00-\x20]*)?")
 
@@ -35,6 +37,11 @@ _ORDINARY_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]
 def checkout_id(shop: str, order_id: str) -> str:
     """Return the key of a checkout, `"<shop>/<order_id>"`. A shop has no slash in it: the first one parts the two."""
     return f"{shop}/{order_id}"
+
+
+def shop_of(id_: str) -> str:
+    """Return the shop of a checkout by its key."""
+    return id_.partition("/")[0]
 
 
 def _email(value: object, check: ValidatorFunctionWrapHandler) -> str:
@@ -119,6 +126,9 @@ WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(web_address)]
 
 Email = Annotated[EmailStr, WrapValidator(_email)]
 
+Zone = Annotated[str, Field(max_length=100), AfterValidator(lambda name: zone(name).key)]
+"""A time zone by its name in the tz database, as in `Europe/Berlin`."""
+
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
@@ -149,6 +159,19 @@ class Item(_Word):
     image_url: WebAddress | None = None
 
 
+class Consent(_Word):
+    """Whether a customer agreed to be reminded: on what basis, when, and where that was said.
+
+    `basis` and `source` are what the shop would show if it were asked: "soft opt-in" and "box at the checkout, unticked
+    by default". Of several, the latest counts; of two of the same moment, the withdrawal (`given` is false).
+    """
+
+    given: bool = True
+    basis: Name
+    at: Instant
+    source: Name
+
+
 class Facts(_Word):
     """What is known of a checkout, as reported. Only given fields are kept."""
 
@@ -158,6 +181,7 @@ class Facts(_Word):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] | None = None
     checkout_url: WebAddress | None = None
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
+    time_zone: Zone | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return the given facts as plain values: amounts as decimal strings, nothing that was left out."""
@@ -178,7 +202,8 @@ class Checkout(_Report):
     """A checkout as a shop reports it: somebody has put things in and may yet leave.
 
     `touched_at` is when the customer last did something in it; left out, it is the moment of the report. Reports that
-    are older than what is known change nothing, so they may arrive in any order.
+    are older than what is known change nothing, so they may arrive in any order. `consent` has a time of its own, and
+    stands until one that is later.
     """
 
     customer: Customer
@@ -186,6 +211,7 @@ class Checkout(_Report):
     total: Amount
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
     checkout_url: WebAddress
+    consent: Consent | None = None
     touched_at: Instant | None = None
 
 
@@ -241,7 +267,7 @@ class Message(_Kept):
     """What became of one message (a step's reminder, or the confirmation) of a checkout.
 
     `retry_at` is when a refused message may be tried again; `replayed_at` is when somebody asked for a dead one once
-    more, which makes it due then.
+    more, which makes it due then. `deferred_to` is when it becomes due because its address had another mail before.
     """
 
     state: MessageState = MessageState.WAITING
@@ -249,10 +275,20 @@ class Message(_Kept):
     due_at: StoredInstant | None = None
     retry_at: StoredInstant | None = None
     replayed_at: StoredInstant | None = None
+    deferred_to: StoredInstant | None = None
     sent_at: StoredInstant | None = None
     reason: str | None = None
     message_id: str | None = None
     reply: str | None = None
+
+
+class KeptConsent(_Kept):
+    """A `Consent` as it is kept."""
+
+    given: bool
+    basis: str
+    at: StoredInstant
+    source: str
 
 
 class Claim(_Kept):
@@ -277,6 +313,7 @@ class CheckoutState(_Kept):
     id: Annotated[str, Field(alias="_id")]
     status: Status
     facts: Facts = Facts()
+    consent: KeptConsent | None = None
     opened_at: StoredInstant
     touched_at: StoredInstant
     ordered_at: StoredInstant | None = None

@@ -20,6 +20,10 @@ class OutcomeKind(StrEnum):
     SENT = "sent"
     UNSENT = "unsent"
     """No connection was free in time: the message was not handed over at all."""
+    SKIPPED = "skipped"
+    """Its address is not to be written to: the message was not even made."""
+    DEFERRED = "deferred"
+    """Its address has had mail, or is about to: the message becomes due later."""
     CONNECTION = "connection"
     """The relay could not be reached, or went away before the message was handed over."""
     LATER = "later"
@@ -37,23 +41,33 @@ class OutcomeKind(StrEnum):
         """Whether the fault lies with the relay or with us, so that every other message would meet it too."""
         return self in (OutcomeKind.CONNECTION, OutcomeKind.OUR_FAULT)
 
+    @property
+    def tells_of_relay(self) -> bool:
+        """Whether the relay was spoken to, so that it is known how it is."""
+        return self not in (OutcomeKind.UNSENT, OutcomeKind.SKIPPED, OutcomeKind.DEFERRED)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt came to, with the relay's reply or the error in words, and the Message-ID it was made under."""
+    """What one attempt came to, with the relay's reply or the error in words, and the Message-ID it was made under.
+
+    `until` is when a deferred message becomes due.
+    """
 
     kind: OutcomeKind
     reply: str
     message_id: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an outcome makes of a message: its state, whether the attempt counts, when to try again, why it is dead."""
+    """What an outcome makes of a message: its state, its attempts, when to try again or to be due, why it is dead."""
 
     state: MessageState
     attempts: int
     retry_at: datetime | None = None
+    deferred_to: datetime | None = None
     cause: Cause | None = None
 
 
@@ -67,6 +81,10 @@ def settle(outcome: Outcome, attempts: int, schedule: Schedule, now: datetime, j
         return Settlement(MessageState.SENT, attempts)
     if kind is OutcomeKind.UNSENT:
         return Settlement(MessageState.WAITING, attempts - 1)
+    if kind is OutcomeKind.SKIPPED:
+        return Settlement(MessageState.SKIPPED, attempts - 1)
+    if kind is OutcomeKind.DEFERRED:
+        return Settlement(MessageState.WAITING, attempts - 1, deferred_to=outcome.until)
     if kind in _PAUSES:
         return Settlement(MessageState.WAITING, attempts - 1, retry_at=now + _PAUSES[kind] * (1 + jitter))
     if kind in _CAUSES:

@@ -12,9 +12,11 @@ from datetime import datetime
 from uuid import uuid4
 
 from recovery.breaker import Breaker
-from recovery.checkout import Cause, CheckoutState, Message, MessageState, Past, Status
-from recovery.delivery import Outcome, OutcomeKind, settle
+from recovery.checkout import Cause, CheckoutState, normalised, shop_of
+from recovery.delivery import Outcome, OutcomeKind
 from recovery.ports import (
+    Addresses,
+    Ask,
     Checkouts,
     Claiming,
     Clock,
@@ -27,11 +29,12 @@ from recovery.ports import (
     StoreUnavailable,
     Unreadable,
 )
-from recovery.schedule import NOT_BEGUN, Decision, Rest, Schedule, Send, Wait, decide
+from recovery.records import claimed, completed, letter_of, letters_of, planned
+from recovery.schedule import CONFIRMATION, Decision, Schedules, Send, StopOn, decide
+from recovery.standing import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, withheld
 from recovery.window import Window
 
 RECORD_AGAIN_AFTER = 0.2
-REPLY_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +67,22 @@ class Engine:
         *,
         checkouts: Checkouts,
         shadows: Shadows,
+        addresses: Addresses,
         mailer: Mailer,
         clock: Clock,
         observer: Observer,
-        schedule: Schedule,
+        schedules: Schedules,
         owner: str,
         limits: Limits | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._checkouts = checkouts
         self._shadows = shadows
+        self._addresses = addresses
         self._mailer = mailer
         self._clock = clock
         self._observer = observer
-        self._schedule = schedule
+        self._schedules = schedules
         self._owner = owner
         self._limits = limits or Limits()
         self._jitter = jitter
@@ -116,7 +121,7 @@ class Engine:
         decided: list[tuple[CheckoutState, Decision]] = []
         for checkout in checkouts:
             try:
-                decided.append((checkout, decide(checkout, self._schedule, now)))
+                decided.append((checkout, decide(checkout, self._schedules.of(checkout.id), now)))
             except (ArithmeticError, ValueError) as exc:  # dates that were put there by hand, beyond all calendars
                 unreadable.append(Unreadable(checkout.id, f"cannot be decided on: {exc}"))
         if unreadable:
@@ -171,55 +176,19 @@ class Engine:
         plans: list[Plan] = []
         alarms: dict[str, datetime | None] = {}
         for checkout, decision in decided:
-            plan = self._plan_of(checkout, decision, now)
+            plan = planned(checkout, decision, self._schedules.of(checkout.id), now)
             if plan is not None:
                 plans.append(plan)
             elif checkout.next_at is not None:
                 alarms[checkout.id] = checkout.next_at  # the shadow is gone, as this look may tell: put it back
         if plans:
-            if letters := [letter for plan in plans for letter in _letters(plan, now)]:
+            if letters := [letter for plan in plans for letter in letters_of(plan, now)]:
                 await self._bury(letters)
             alarms.update(await self._checkouts.plan(plans))
             for plan in plans:
                 for past in plan.history:
                     self._observer.decided(plan.seen.id, past)
         await self._set_alarms(alarms)
-
-    def _plan_of(self, checkout: CheckoutState, decision: Decision, now: datetime) -> Plan | None:
-        """Return what a decision changes, or None where the checkout is already as it ought to be."""
-        status, next_at, purge_at = self._follows(checkout, decision, now)
-        unchanged = status is checkout.status and next_at == checkout.next_at
-        if unchanged and not decision.given_up and (next_at is not None or checkout.purge_at is not None):
-            return None
-        messages = {}
-        history = []
-        for given_up in decision.given_up:
-            message = checkout.messages.get(given_up.step, NOT_BEGUN)
-            messages[given_up.step] = message.model_copy(
-                update={
-                    "state": given_up.state,
-                    "reason": given_up.cause or given_up.reason,
-                    "due_at": given_up.due_at,
-                }
-            )
-            history.append(Past(at=now, decision=f"{given_up.state} {given_up.step}", reason=given_up.reason))
-        if not decision.given_up and not (checkout.claim and next_at == checkout.claim.until):
-            history.append(Past(at=now, decision=_in_words(decision), reason=decision.reason))
-        return Plan(checkout, status, next_at, purge_at, messages, tuple(history))
-
-    def _follows(
-        self, checkout: CheckoutState, decision: Decision, now: datetime
-    ) -> tuple[Status, datetime | None, datetime | None]:
-        """Return the status, `next_at` and `purge_at` that follow from a decision.
-
-        What is given up is written first, and the checkout looked at again at once.
-        """
-        status = Status.OPEN if checkout.status is Status.FINISHED else checkout.status
-        if isinstance(decision, Send) or decision.given_up:
-            return status, now, None
-        if isinstance(decision, Wait):
-            return status, decision.until, None
-        return decision.status, None, now + self._schedule.retention
 
     async def _set_alarms(self, alarms: Mapping[str, datetime | None]) -> None:
         """Make the shadows what `next_at` says. What is due already needs no alarm: it is looked at now."""
@@ -233,46 +202,89 @@ class Engine:
                 self.on_alarm(min(times))
 
     async def _claim(self, due: Sequence[tuple[CheckoutState, Decision]], now: datetime) -> None:
-        room = min(self.room(), len(due))
-        if room < len(due):
-            self.behind.set()
-        if room == 0:
+        sends = self._chosen(due, now)
+        if not sends:
             return
-        token = uuid4().hex
-        sends = {}
-        for checkout, decision in due[:room]:
-            if isinstance(decision, Send):
-                claiming = self._claiming(checkout, decision, token, now)
-                sends[checkout.id] = (claiming, decision.due_at)
         self._in_flight += len(sends)
         asked_at = asyncio.get_running_loop().time()
         won: set[str] = set()
         try:
-            won = await self._checkouts.claim([claiming for claiming, _ in sends.values()])
+            won, standings = await asyncio.gather(
+                self._checkouts.claim([claiming for claiming, _ in sends.values()]),
+                self._standings([claiming.seen for claiming, _ in sends.values()], now),
+            )
         finally:
             self._free(len(sends) - len(won))
+        if standings and (contested := [id_ for id_ in won if standings.get(id_, NOTHING_KNOWN).contested]):
+            # Of two that claim and then look, one at least sees the other.
+            again = await self._standings([sends[id_][0].seen for id_ in contested], now)
+            standings = None if again is None else {**standings, **dict.fromkeys(contested, NOTHING_KNOWN), **again}
         for id_ in won:
-            task = asyncio.create_task(self._send(*sends[id_], asked_at))
+            claiming, due_at = sends[id_]
+            standing = UNKNOWN if standings is None else standings.get(id_)
+            if standing is not None and (outcome := self._withheld(claiming, standing, now)):
+                self._end(_Ended(claiming, due_at, outcome))
+                continue
+            task = asyncio.create_task(self._send(claiming, due_at, standing, asked_at))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    def _claiming(self, checkout: CheckoutState, send: Send, token: str, now: datetime) -> Claiming:
-        message = checkout.messages.get(send.step.name, NOT_BEGUN)
-        begun = Message(
-            state=MessageState.SENDING,
-            attempts=message.attempts + 1,
-            replayed_at=message.replayed_at,
-        )
-        return Claiming(checkout, send.step, begun, token, self._owner, now + self._schedule.lease)
+    def _chosen(
+        self, due: Sequence[tuple[CheckoutState, Decision]], now: datetime
+    ) -> dict[str, tuple[Claiming, datetime]]:
+        """Return what to claim: as much as there is room for, and one reminder for each address."""
+        room = min(self.room(), len(due))
+        token = uuid4().hex
+        sends: dict[str, tuple[Claiming, datetime]] = {}
+        addresses: set[tuple[str, str]] = set()
+        for checkout, decision in due:
+            if len(sends) == room or not isinstance(decision, Send):
+                break
+            schedule = self._schedules.of(checkout.id)
+            if schedule.min_gap_per_address and decision.step is not schedule.confirmation and checkout.facts.customer:
+                address = (shop_of(checkout.id), normalised(checkout.facts.customer.email))
+                if address in addresses:
+                    continue
+                addresses.add(address)
+            claiming = claimed(checkout, decision, token, self._owner, now + schedule.lease)
+            sends[checkout.id] = (claiming, decision.due_at)
+        if len(sends) < len(due):
+            self.behind.set()
+        return sends
 
-    async def _send(self, claiming: Claiming, due_at: datetime, asked_at: float) -> None:
+    async def _standings(self, checkouts: Sequence[CheckoutState], now: datetime) -> Mapping[str, Standing] | None:
+        """Return what is known of these checkouts' addresses, by checkout id; None if that cannot be known now."""
+        schedules = [self._schedules.of(checkout.id) for checkout in checkouts]
+        gap = max(schedule.min_gap_per_address for schedule in schedules)
+        ask = Ask(
+            written_since=now - gap if gap else None,
+            imminent_until=now + max(schedule.lease for schedule in schedules),
+            orders=any(schedule.stop_on is StopOn.CUSTOMER for schedule in schedules),
+        )
+        try:
+            return await self._addresses.standings(checkouts, ask)
+        except StoreUnavailable:
+            return None
+
+    def _withheld(self, claiming: Claiming, standing: Standing, now: datetime) -> Outcome | None:
+        schedule = self._schedules.of(claiming.seen.id)
+        return withheld(claiming.seen, claiming.step, standing, schedule, now, self._jitter())
+
+    async def _send(self, claiming: Claiming, due_at: datetime, standing: Standing | None, asked_at: float) -> None:
         # The claim may have taken hold as soon as it was asked for: from then on an order may have come unseen.
         left = self._limits.hand_over_within - (asyncio.get_running_loop().time() - asked_at)
+        checkout = claiming.seen
+        if standing is not None and standing.others and claiming.step.name != CONFIRMATION:
+            facts = still_wanted(checkout, standing, self._schedules.of(checkout.id))
+            checkout = checkout.model_copy(update={"facts": facts})
         try:
-            outcome = await self._mailer.send(claiming.seen, claiming.step, hand_over_within=left)
+            outcome = await self._mailer.send(checkout, claiming.step, hand_over_within=left)
         except Exception as exc:  # noqa: BLE001  whatever it was, the message must not be tried for ever
             outcome = Outcome(OutcomeKind.AMBIGUOUS, f"{type(exc).__name__}: {exc}")
-        self._ended.append(_Ended(claiming, due_at, outcome))
+        self._end(_Ended(claiming, due_at, outcome))
+
+    def _end(self, ended: _Ended) -> None:
+        self._ended.append(ended)
         self._has_ended.set()
 
     async def _complete(self, batch: Sequence[_Ended]) -> None:
@@ -282,20 +294,32 @@ class Engine:
         for ended in batch:
             self.breaker.tell(ended.outcome, now)
             self._observer.attempted(ended.claiming.step.name, ended.outcome, now - ended.due_at)
-            completion, letter = self._completion(ended, now)
+            schedule = self._schedules.of(ended.claiming.seen.id)
+            completion = completed(ended.claiming, ended.due_at, ended.outcome, schedule, now, self._jitter())
             completions.append(completion)
-            letters += [letter] if letter else []
+            if (letter := letter_of(completion, ended.outcome, now)) is not None:
+                letters.append(letter)
         unsent = sum(ended.outcome.kind is OutcomeKind.UNSENT for ended in batch)
-        self.window.tell(len(batch) - unsent, unsent, self._in_flight, now)
+        handed_over = sum(ended.outcome.kind.tells_of_relay for ended in batch)
+        self.window.tell(handed_over, unsent, self._in_flight, now)
         if (fault is None) != (self.breaker.fault is None):
             self._observer.relay(self.breaker.fault)
-        await self._record(completions, letters)
+        dead = [each.claiming.seen for each in batch if each.outcome.kind is OutcomeKind.DEAD_ADDRESS]
+        await self._record(completions, letters, dead, now)
 
-    async def _record(self, completions: Sequence[Completion], letters: Sequence[DeadLetter]) -> None:
+    async def _record(
+        self,
+        completions: Sequence[Completion],
+        letters: Sequence[DeadLetter],
+        dead: Sequence[CheckoutState],
+        now: datetime,
+    ) -> None:
         """Write how sends ended, again and again until their leases end: the relay has them, and only we know."""
         lease_ends = max(completion.claiming.until for completion in completions)
         while True:
             try:
+                if dead:
+                    await self._addresses.found_dead(dead, now)
                 if letters:
                     await self._bury(letters)
                 await self._set_alarms(await self._checkouts.complete(completions))
@@ -308,31 +332,6 @@ class Engine:
             for past in completion.history:
                 self._observer.decided(completion.claiming.seen.id, past)
 
-    def _completion(self, ended: _Ended, now: datetime) -> tuple[Completion, DeadLetter | None]:
-        """Return the record of an ended send with what follows from it, and its dead letter if it is one."""
-        claiming, outcome = ended.claiming, ended.outcome
-        settlement = settle(outcome, claiming.message.attempts, self._schedule, now, self._jitter())
-        message = Message(
-            state=settlement.state,
-            attempts=settlement.attempts,
-            due_at=ended.due_at,
-            retry_at=settlement.retry_at,
-            replayed_at=claiming.message.replayed_at,
-            sent_at=now if settlement.state is MessageState.SENT else None,
-            reason=settlement.cause,
-            message_id=outcome.message_id,
-            reply=outcome.reply[:REPLY_KEPT],
-        )
-        name = claiming.step.name
-        after = claiming.seen.model_copy(update={"claim": None, "messages": {**claiming.seen.messages, name: message}})
-        status, next_at, purge_at = self._follows(after, decide(after, self._schedule, now), now)
-        tried = "sent" if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
-        past = Past(at=now, decision=f"{tried} {name}", reason=outcome.reply[:REPLY_KEPT])
-        letter = None
-        if settlement.cause is not None:
-            letter = DeadLetter(claiming.seen.id, name, settlement.cause, outcome.reply, now, settlement.attempts)
-        return Completion(claiming, message, status, next_at, purge_at, (past,)), letter
-
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         await self._checkouts.bury(letters)
         for letter in letters:
@@ -343,23 +342,5 @@ class Engine:
         self._freed.set()
 
 
-def _letters(plan: Plan, now: datetime) -> list[DeadLetter]:
-    return [
-        DeadLetter(plan.seen.id, step, Cause(message.reason), message.reply or message.reason, now, message.attempts)
-        for step, message in plan.messages.items()
-        if message.state is MessageState.DEAD and message.reason is not None
-    ]
-
-
 def _is_clean_send(decision: Decision) -> bool:
     return isinstance(decision, Send) and not decision.given_up
-
-
-def _in_words(decision: Decision) -> str:
-    match decision:
-        case Wait(until=until):
-            return f"wait until {until:%Y-%m-%d %H:%M:%S} UTC"
-        case Rest():
-            return "rest"
-        case _:
-            return "send"

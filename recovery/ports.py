@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from recovery.checkout import Cause, CheckoutState, Message, Past, Status
 from recovery.delivery import Outcome
 from recovery.schedule import Step
+from recovery.standing import Standing
 
 
 class StoreUnavailable(Exception):
@@ -87,27 +87,17 @@ class DeadLetter:
         return f"{self.checkout}#{self.step or ''}"
 
 
-class SuppressionReason(StrEnum):
-    """Why an address is not written to. The stronger reasons come later: none gives way to one before it."""
-
-    UNSUBSCRIBED = "unsubscribed"
-    SHOP = "shop"
-    COMPLAINT = "complaint"
-    ERASED = "erased"
-    HARD_BOUNCE = "hard bounce"
-
-
 @dataclass(frozen=True, slots=True)
-class Suppression:
-    """That an address is not to be reminded any more, why, and since when."""
+class Ask:
+    """What is asked of the other checkouts of an address, beside whether it is suppressed.
 
-    reason: SuppressionReason
-    at: datetime
+    `written_since`: which reminders count, None for none. `imminent_until`: what is due before then may be claimed at
+    any moment. `orders`: whether it matters what was bought under them.
+    """
 
-    @property
-    def dead(self) -> bool:
-        """Whether the address takes no mail at all: then even an order is not confirmed."""
-        return self.reason is SuppressionReason.HARD_BOUNCE
+    written_since: datetime | None
+    imminent_until: datetime
+    orders: bool
 
 
 class Checkouts(Protocol):
@@ -142,6 +132,21 @@ class Shadows(Protocol):
 
     async def set(self, alarms: Mapping[str, datetime | None]) -> None:
         """Move each checkout's shadow to its time, or drop it where the time is None."""
+        ...
+
+
+class Addresses(Protocol):
+    """What is known of addresses, whatever checkout they come in."""
+
+    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
+        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out.
+
+        Asked at the moment of the claim, and not of the load: what was kept before counts. Raises `StoreUnavailable`.
+        """
+        ...
+
+    async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
+        """Suppress the addresses of these checkouts, since the relay says that they do not exist."""
         ...
 
 

@@ -3,12 +3,13 @@
 Nothing here reads a clock, a file or a network: a decision is a function of the checkout, the schedule and the time.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from recovery.checkout import Cause, CheckoutState, Message, MessageState, Status
+from recovery.checkout import Cause, CheckoutState, Message, MessageState, Status, shop_of
+from recovery.quiet import QuietHours, zone
 
 CONFIRMATION = "confirmation"
 """The name of the message that confirms an order. No step may take it."""
@@ -26,6 +27,13 @@ class OnAmbiguous(StrEnum):
 
     RESEND = "resend"
     SKIP = "skip"
+
+
+class StopOn(StrEnum):
+    """Which orders end the reminders of a checkout: its own alone, or also others of the same customer."""
+
+    CHECKOUT = "checkout"
+    CUSTOMER = "customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +55,38 @@ class Schedule:
     """All that decides when a checkout is written to.
 
     `steps` are in the order of their delays. `confirmation` is None where the shop confirms orders itself.
-    `min_gap` is the least time between two reminders of one checkout. `lease` bounds how long one send may take.
-    A message is tried `max_attempts` times at the most. `retention` is how long a checkout at rest is kept.
+    `min_gap` is the least time between two reminders of one checkout, `min_gap_per_address` between any two to one
+    address, which moves the later one. No reminder goes out in `quiet_hours` of the customer's time zone, or of
+    `time_zone` where that is unknown; nor without consent where `require_consent` says so. `lease` bounds how long one
+    send may take. A message is tried `max_attempts` times at the most. `retention` is how long a checkout at rest is
+    kept.
     """
 
     steps: tuple[Step, ...]
     confirmation: Step | None
     min_gap: timedelta = timedelta(hours=6)
+    min_gap_per_address: timedelta = timedelta(hours=12)
+    quiet_hours: QuietHours | None = None
+    time_zone: str = "UTC"
+    require_consent: bool = False
+    stop_on: StopOn = StopOn.CHECKOUT
     on_ambiguous: OnAmbiguous = OnAmbiguous.RESEND
     max_attempts: int = 5
     retry_after: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(minutes=1)
     retention: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """The schedule of every shop: its own, or the one for all that have none."""
+
+    default: Schedule
+    by_shop: Mapping[str, Schedule] = field(default_factory=dict)
+
+    def of(self, checkout_id: str) -> Schedule:
+        """Return the schedule of the shop that a checkout belongs to."""
+        return self.by_shop.get(shop_of(checkout_id), self.default) if self.by_shop else self.default
 
 
 def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> timedelta:
@@ -115,8 +143,8 @@ Decision = Rest | Wait | Send
 def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decision:
     """Return what ought to happen to this checkout now.
 
-    A reminder is never sent before it is due, after an order or a cancellation, or twice; while anything is left to
-    do, the answer is to send it or to look again at a later time.
+    A reminder is never sent before it is due, in quiet hours, after an order or a cancellation, or twice; while
+    anything is left to do, the answer is to send it or to look again at a later time.
     """
     if checkout.claim is not None and checkout.claim.until > now:
         return Wait(checkout.claim.until, "a message is being sent")
@@ -129,11 +157,11 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
         if lost := _lost(message, schedule):
             given_up.append(GivenUp(step.name, due_at, *lost))
             continue
-        send_at = max(due_at, message.retry_at or due_at, _gap_ends(checkout, schedule, step) or due_at)
+        due_at, send_at, reason = _when(checkout, schedule, step, message, due_at)
         if send_at > now:
-            return Wait(send_at, f"{step.name} is due then", tuple(given_up))
-        if now - due_at > step.max_lateness:
-            given_up.append(GivenUp(step.name, due_at, "too late to be of use"))
+            return Wait(send_at, reason, tuple(given_up))
+        if useless := _useless(checkout, schedule, step, due_at, now):
+            given_up.append(GivenUp(step.name, due_at, useless))
             continue
         return Send(step, due_at, f"{step.name} is due", tuple(given_up))
     return _rest(checkout, schedule, tuple(given_up))
@@ -160,12 +188,55 @@ def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
     return None
 
 
-def _gap_ends(checkout: CheckoutState, schedule: Schedule, step: Step) -> datetime | None:
-    """Return when the least gap after the last reminder ends. A confirmation waits for nothing."""
-    if step is schedule.confirmation or not checkout.messages:
+def _when(
+    checkout: CheckoutState, schedule: Schedule, step: Step, message: Message, due_at: datetime
+) -> tuple[datetime, datetime, str]:
+    """Return when a message is due, when it may be sent, and why then.
+
+    Quiet hours and mails to the same address move the due time itself: what waits for them is not late. A confirmation
+    waits for neither.
+    """
+    reason = f"{step.name} is due then"
+    if step is schedule.confirmation:
+        return due_at, max(due_at, message.retry_at or due_at), reason
+    written_at = _written_at(checkout)
+    moved_to = [due_at]
+    if message.deferred_to is not None:
+        moved_to.append(message.deferred_to)
+    if written_at is not None and schedule.min_gap_per_address:
+        moved_to.append(written_at + schedule.min_gap_per_address)
+    due_at = max(moved_to)
+    send_at = max(due_at, message.retry_at or due_at)
+    if written_at is not None:
+        send_at = max(send_at, written_at + schedule.min_gap)
+    if schedule.quiet_hours is not None:
+        where = zone(checkout.facts.time_zone or schedule.time_zone)
+        due_at = schedule.quiet_hours.end_after(due_at, where) or due_at
+        if end := schedule.quiet_hours.end_after(send_at, where):
+            send_at, reason = end, f"{step.name} may be sent then: the quiet hours in {where.key} are over"
+    return due_at, max(due_at, send_at), reason
+
+
+def _written_at(checkout: CheckoutState) -> datetime | None:
+    """Return when the last reminder of this checkout was sent."""
+    if not checkout.messages:
         return None
     sent = [m.sent_at for name, m in checkout.messages.items() if m.sent_at is not None and name != CONFIRMATION]
-    return max(sent) + schedule.min_gap if sent else None
+    return max(sent) if sent else None
+
+
+def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: datetime, now: datetime) -> str | None:
+    """Return why a message that may be sent now had better not be, if so."""
+    late = now - due_at
+    if step is schedule.confirmation:
+        return "too late to be of use" if late > step.max_lateness else None
+    if late > step.max_lateness and schedule.quiet_hours is not None:
+        late -= schedule.quiet_hours.within(due_at, now, zone(checkout.facts.time_zone or schedule.time_zone))
+    if late > step.max_lateness:
+        return "too late to be of use"
+    if schedule.require_consent and (checkout.consent is None or not checkout.consent.given):
+        return "no consent is known" if checkout.consent is None else "consent was withdrawn"
+    return None
 
 
 def _rest(checkout: CheckoutState, schedule: Schedule, given_up: tuple[GivenUp, ...]) -> Rest:

@@ -7,8 +7,9 @@ from typing import Any
 from recovery import Checkout, CheckoutState, Customer, Item
 from recovery.checkout import Claim, Message, Past, Status
 from recovery.delivery import Outcome, OutcomeKind
-from recovery.ports import Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
+from recovery.ports import Ask, Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
 from recovery.schedule import Schedule, Step
+from recovery.standing import Standing
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
 """So far ahead that no real TTL monitor deletes what is due around it."""
@@ -23,7 +24,7 @@ def step(name: str, delay: timedelta, max_lateness: timedelta = timedelta(hours=
 
 
 def schedule(**changes: Any) -> Schedule:
-    """Return a schedule of 30 min, 1 day and 3 days, with a confirmation."""
+    """Return a schedule of 30 min, 1 day and 3 days, with a confirmation, for customers with one checkout each."""
     defaults: dict[str, Any] = {
         "steps": (
             step("reminder-1", minutes(30)),
@@ -31,6 +32,7 @@ def schedule(**changes: Any) -> Schedule:
             step("reminder-3", timedelta(days=3)),
         ),
         "confirmation": step("confirmation", timedelta(0), timedelta(days=1)),
+        "min_gap_per_address": timedelta(0),
     }
     return Schedule(**(defaults | changes))
 
@@ -164,6 +166,32 @@ class Store:
         self.kept[id_] = kept.model_copy(update={"messages": merged, "history": (*kept.history, *history), **changes})
 
 
+class AddressBook:
+    """The port Addresses: knows what it was told, and notes what was asked."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Standing] = {}
+        """By checkout id; all that nothing is said of is left out."""
+        self.later: list[dict[str, Standing]] = []
+        """What takes the place of `known`, one after each time it was asked."""
+        self.asked: list[tuple[list[str], Ask]] = []
+        self.dead: list[str] = []
+        self.unavailable = 0
+
+    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
+        self.asked.append(([each.id for each in checkouts], ask))
+        if self.unavailable:
+            self.unavailable -= 1
+            raise StoreUnavailable("the database is having a rest")
+        answer = {each.id: self.known[each.id] for each in checkouts if each.id in self.known}
+        if self.later:
+            self.known = self.later.pop(0)
+        return answer
+
+    async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
+        self.dead += [each.facts.customer.email for each in checkouts if each.facts.customer]
+
+
 class Relay:
     """The port Mailer: takes every message, or ends as it was told to."""
 
@@ -173,11 +201,14 @@ class Relay:
         """How the next attempts end; when there are none, as sent."""
         self.within: list[float] = []
         """How many seconds each had left to be handed over."""
+        self.seen: list[CheckoutState] = []
+        """The checkouts that messages were to be made of."""
         self.before: Any = None
         """An async function of the checkout, awaited while the message is on its way."""
 
     async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
         self.within.append(hand_over_within)
+        self.seen.append(checkout)
         if self.before is not None:
             await self.before(checkout)
         outcome = self.outcomes.pop(0) if self.outcomes else Outcome(OutcomeKind.SENT, "250 2.0.0 taken")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
@@ -13,6 +14,9 @@ from recovery.embedded import NoMongod, mongod
 from recovery.mongo import collections
 from recovery.mongo.collections import OPTIONS, Document
 from tests.smtp_servers import RecordingRelay
+
+hypothesis.settings.register_profile("recovery", deadline=None)  # no test depends on how fast the machine is
+hypothesis.settings.load_profile("recovery")
 
 SHOPIFY = Path(__file__).parents[1].parent / "shared" / "data" / "shopify"
 

@@ -57,7 +57,7 @@ class Telemetry:
         if outcome.kind is OutcomeKind.SENT:
             self._lateness.labels(step).observe(lateness.total_seconds())
             log.debug("sent", step=step, message_id=outcome.message_id, reply=outcome.reply)
-        elif outcome.kind is OutcomeKind.UNSENT or outcome.kind.blames_relay:
+        elif not outcome.kind.tells_of_relay or outcome.kind.blames_relay:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
         else:
             log.warning("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)

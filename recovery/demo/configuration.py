@@ -38,7 +38,7 @@ def settings_for(*, uri: str, database: str, smtp_port: int, webhook_secret: str
         "mongodb": {"uri": uri, "database": database},
         "smtp": {"host": "127.0.0.1", "port": smtp_port, "tls": "none"},
         "mail": {"sender": f"Nightlight Lamps <hello@{DOMAIN}>", "message_id_domain": DOMAIN},
-        "schedule": {"steps": _steps(), "min_gap": "1s"},
+        "schedule": {"steps": _steps(), "min_gap": "1s", "min_gap_per_address": "0s"},
         "http": {"host": "127.0.0.1", "port": 0},
         "shopify": {"webhook_secret": webhook_secret},
         "daemon": {"name": "demo"},

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from recovery.checkout import Checkout, CheckoutState, Facts, Message, Order, Past, Status
+from recovery.checkout import Checkout, CheckoutState, Facts, KeptConsent, Message, Order, Past, Status
 from recovery.http.ingestion import Ingestion
 from recovery.http.problems import Problem, answers, invalid_body
 from recovery.http.security import Guard
@@ -40,6 +40,7 @@ class CheckoutView(Facts):
 
     id: str
     status: Status
+    consent: KeptConsent | None
     opened_at: AwareDatetime
     touched_at: AwareDatetime
     ordered_at: AwareDatetime | None

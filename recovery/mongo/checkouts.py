@@ -12,6 +12,7 @@ from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIO
 from recovery.mongo.documents import read, written
 from recovery.mongo.errors import temporary, translated
 from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
+from recovery.records import reminded_at
 
 HISTORY_KEPT = 50
 ERRORS_KEPT = 20
@@ -209,8 +210,11 @@ def _recorded(completion: Completion) -> UpdateOne:
 
 
 def _result(completion: Completion) -> Document:
+    changes: Document = {f"messages.{completion.claiming.step.name}": written(completion.message)}
+    if (at := reminded_at(completion)) is not None:
+        changes["written_at"] = at
     return {
-        "$set": {f"messages.{completion.claiming.step.name}": written(completion.message)},
+        "$set": changes,
         "$unset": {"claim": ""},
         **_history(completion.history),
     }

@@ -13,7 +13,8 @@ from pymongo.read_concern import ReadConcern
 
 from recovery.checkout import Status
 from recovery.mongo.errors import translated
-from recovery.ports import StoreUnavailable, SuppressionReason
+from recovery.ports import StoreUnavailable
+from recovery.standing import SuppressionReason
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
@@ -71,6 +72,7 @@ COLLECTIONS = {
                 [("next_at", ASCENDING)], name="next_at", partialFilterExpression={"next_at": {"$type": "date"}}
             ),
             IndexModel([("purge_at", ASCENDING)], name="purge_at", expireAfterSeconds=0),
+            IndexModel([("address", ASCENDING)], name="address"),
         ),
         validator={
             "bsonType": "object",

@@ -3,6 +3,8 @@
 Each is an aggregation pipeline, so that the decision "does this report change anything?" is taken by the server, on
 its own clock, in the same step as the write. A report that changes nothing writes nothing and wakes nobody.
 
+`address` is the customer's, in the one form that addresses are compared in: by it a person's checkouts are found.
+
 The facts sit in one field: "the same again" is then one comparison, and a bulk of these is as fast as one of plain
 upserts (measured: 9,600 to 11,500 inserts a second against 11,000 to 11,800; 19,800 against 13,900 for repeats).
 """
@@ -10,12 +12,14 @@ upserts (measured: 9,600 to 11,500 inserts a second against 11,000 to 11,800; 19
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from recovery.checkout import Checkout, Order, Status
+from recovery.checkout import Checkout, Consent, Order, Status, normalised
 
 NOW = "$$NOW"
 KEPT = "$$ROOT"
 FACTS = "$$reported"
 AT = "$$at"
+ADDRESS = "$$address"
+CONSENT = "$$consent"
 """What differs from report to report, bound to names: the rest is the same for all, and made once."""
 
 
@@ -26,8 +30,10 @@ def _merged(**fields: Any) -> dict[str, Any]:
 
 
 def _checked_out(changes_nothing: dict[str, Any]) -> dict[str, Any]:
-    filled_in = _merged(facts={"$mergeObjects": [FACTS, "$facts"]})
-    newest = _merged(facts=FACTS, status=Status.OPEN, opened_at={"$ifNull": ["$opened_at", AT]}, touched_at=AT)
+    filled_in = _merged(facts={"$mergeObjects": [FACTS, "$facts"]}, address=ADDRESS)
+    newest = _merged(
+        facts=FACTS, address=ADDRESS, status=Status.OPEN, opened_at={"$ifNull": ["$opened_at", AT]}, touched_at=AT
+    )
     return {
         "$switch": {
             "branches": [
@@ -49,6 +55,7 @@ def _ordered() -> dict[str, Any]:
     same = {"$and": [{"$eq": ["$status", Status.ORDERED]}, {"$eq": ["$facts", facts]}]}
     ordered = _merged(
         facts=facts,
+        address={"$ifNull": [ADDRESS, "$address"]},
         status=Status.ORDERED,
         opened_at={"$ifNull": ["$opened_at", ordered_at]},
         touched_at={"$ifNull": ["$touched_at", ordered_at]},
@@ -65,6 +72,18 @@ _ORDERED = _ordered()
 _CANCELLED = {
     "$cond": [{"$in": ["$status", [Status.CANCELLED, Status.ORDERED]]}, KEPT, _merged(status=Status.CANCELLED)]
 }
+_CONSENT_COUNTS = {
+    "$or": [
+        {"$gt": [f"{CONSENT}.at", "$consent.at"]},
+        {
+            "$and": [
+                {"$eq": [f"{CONSENT}.at", "$consent.at"]},
+                {"$lt": [f"{CONSENT}.given", "$consent.given"]},  # of two of the same moment, the withdrawal
+            ]
+        },
+    ]
+}
+_CONSENTED = {"$cond": [_CONSENT_COUNTS, _merged(consent=CONSENT), KEPT]}
 
 
 class Write(NamedTuple):
@@ -79,10 +98,14 @@ def checkout_write(report: Checkout) -> Write:
     """Return the write for a checkout report.
 
     An order or a cancellation stands. On an ordered checkout, the report only fills in who ordered, where the order did
-    not say. Otherwise the newest report wins, and moves the timer of what is still unsent.
+    not say. Otherwise the newest report wins, and moves the timer of what is still unsent. Consent has a time of its
+    own: the later one counts, whichever report is the newest.
     """
     becomes = _CHECKED_OUT_NOW if report.touched_at is None else _CHECKED_OUT_THEN
-    return _write(report.id, _given(report, report.touched_at, becomes))
+    stages = [_given(report, report.touched_at, becomes)]
+    if report.consent is not None:
+        stages.append(_consented(report.consent))
+    return _write(report.id, *stages)
 
 
 def order_write(report: Order) -> Write:
@@ -101,9 +124,19 @@ def cancel_write(id_: str) -> Write:
 
 def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any]) -> dict[str, Any]:
     """Bind what is reported. The time of a fact is the server's at the latest: a caller's clock may be ahead."""
-    bound = {"reported": {"$literal": report.facts()}, "at": NOW if at is None else {"$min": [at, NOW]}}
+    address = normalised(report.customer.email) if report.customer is not None else None
+    bound = {
+        "reported": {"$literal": report.facts()},
+        "address": {"$literal": address},
+        "at": NOW if at is None else {"$min": [at, NOW]},
+    }
     return {"$let": {"vars": bound, "in": becomes}}
 
 
-def _write(id_: str, document: dict[str, Any], *, upsert: bool = True) -> Write:
-    return Write({"_id": id_}, [{"$replaceWith": document}], upsert)
+def _consented(consent: Consent) -> dict[str, Any]:
+    said = {"given": consent.given, "basis": {"$literal": consent.basis}, "source": {"$literal": consent.source}}
+    return {"$let": {"vars": {"consent": said | {"at": {"$min": [consent.at, NOW]}}}, "in": _CONSENTED}}
+
+
+def _write(id_: str, *documents: dict[str, Any], upsert: bool = True) -> Write:
+    return Write({"_id": id_}, [{"$replaceWith": document} for document in documents], upsert)

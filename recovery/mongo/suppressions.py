@@ -14,8 +14,9 @@ from pymongo.errors import PyMongoError
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import temporary, translated
-from recovery.ports import StoreUnavailable, Suppression, SuppressionReason
+from recovery.ports import StoreUnavailable
 from recovery.sealing import Pseudonyms
+from recovery.standing import Suppression, SuppressionReason
 
 REPORTS_KEPT = 20
 """Ids of soft bounces that are kept with the address, so that the same report twice is counted once."""

@@ -2,12 +2,24 @@
 
 import json
 import re
+from datetime import time
 from ipaddress import ip_address
 from typing import Annotated, Any, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from recovery.quiet import QuietHours, zone
 
 T = TypeVar("T")
 
@@ -104,6 +116,19 @@ def _deliverable(value: str, address: str, sentence: str) -> str:
     return value
 
 
+def _hours(value: object) -> QuietHours:
+    """Read `21:00-08:00`."""
+    if isinstance(value, QuietHours):
+        return value
+    try:
+        begin, end = (time.fromisoformat(part.strip()) for part in str(value).split("-"))
+    except ValueError:
+        raise ValueError("must be two times of day, as in 21:00-08:00") from None
+    if begin == end or begin.tzinfo or end.tzinfo:
+        raise ValueError("must be two different times of day, as in 21:00-08:00")
+    return QuietHours(begin, end)
+
+
 def _one_line(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("must be one line of text")
@@ -113,6 +138,12 @@ def _one_line(value: str) -> str:
 Maybe = Annotated[T | None, BeforeValidator(_none_if_empty)]
 """A setting that need not be given. TOML has no null, so an empty text stands for nothing."""
 
+Hours = Annotated[
+    QuietHours,
+    PlainValidator(_hours),
+    PlainSerializer(lambda hours: f"{hours.begin:%H:%M}-{hours.end:%H:%M}", return_type=str),
+]
+ZoneName = Annotated[str, AfterValidator(lambda name: zone(name).key)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, AfterValidator(_one_line)]

@@ -7,9 +7,20 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, default_max_lateness
+from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, StopOn, default_max_lateness
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
-from recovery.settings.kinds import Line, Maybe, Section, TemplateName, broken, from_json, like, setting
+from recovery.settings.kinds import (
+    Hours,
+    Line,
+    Maybe,
+    Section,
+    TemplateName,
+    ZoneName,
+    broken,
+    from_json,
+    like,
+    setting,
+)
 
 
 class StepSettings(Section):
@@ -85,6 +96,29 @@ class ScheduleSettings(Section):
         "The least time between two reminders of one checkout, whatever their delays: after an outage, what has piled"
         " up must not arrive at once.",
     )
+    min_gap_per_address: Duration = setting(
+        "12h",
+        "The least time between two reminders to one address, over all its checkouts at a shop. What comes sooner is"
+        " moved to its end, and not late by that. 0s: no such gap.",
+    )
+    quiet_hours: Maybe[Hours] = setting(
+        None,
+        "When nobody is reminded, by the clock on the customer's wall: 21:00-08:00. What falls into it is moved to its"
+        " end, and not late by that. Empty: none.",
+    )
+    time_zone: ZoneName = setting(
+        "UTC", "Whose clock that is where the report of a checkout names no time_zone: Europe/Berlin, America/New_York."
+    )
+    require_consent: bool = setting(
+        False,
+        "Whether a reminder takes consent, reported with the checkout. Whether the law asks for it depends on the"
+        " customer's country and on what the shop is to them.",
+    )
+    stop_on: StopOn = setting(
+        "checkout",
+        "Which order ends the reminders of a checkout: its own (checkout), or also one of the same customer under"
+        " another (customer), as far as it has the same items: those that were not bought are still written about.",
+    )
     on_ambiguous: OnAmbiguous = setting(
         "resend",
         "What to do when the relay may have taken a message, but its answer was lost: resend (the same Message-ID; a"
@@ -159,6 +193,11 @@ def schedule_of(schedule: ScheduleSettings, confirmation: ConfirmationSettings) 
         if confirmation.enabled
         else None,
         min_gap=schedule.min_gap,
+        min_gap_per_address=schedule.min_gap_per_address,
+        quiet_hours=schedule.quiet_hours,
+        time_zone=schedule.time_zone,
+        require_consent=schedule.require_consent,
+        stop_on=schedule.stop_on,
         on_ambiguous=schedule.on_ambiguous,
         max_attempts=schedule.max_attempts,
         retry_after=schedule.retry_after,

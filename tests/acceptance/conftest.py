@@ -68,6 +68,7 @@ class World:
             "RECOVERY_HTTP__PORT": "0",
             "RECOVERY_SCHEDULE__STEPS": json.dumps(STEPS),
             "RECOVERY_SCHEDULE__MIN_GAP": "500ms",
+            "RECOVERY_SCHEDULE__MIN_GAP_PER_ADDRESS": "0s",
             "RECOVERY_SCHEDULE__LEASE": "4s",
             "RECOVERY_SMTP__TIMEOUT": "2s",
             "RECOVERY_DAEMON__EXPIRER": str(self.expirer).lower(),

@@ -85,6 +85,7 @@ class World:
             "RECOVERY_HTTP__PORT": "0",
             "RECOVERY_SCHEDULE__STEPS": json.dumps(steps),
             "RECOVERY_SCHEDULE__MIN_GAP": "1s",
+            "RECOVERY_SCHEDULE__MIN_GAP_PER_ADDRESS": "0s",
             "RECOVERY_SCHEDULE__LEASE": f"{LEASE:g}s",
             "RECOVERY_SCHEDULE__RETRY_AFTER": "500ms",
             "RECOVERY_CONFIRMATION__ENABLED": str(self.confirms).lower(),

@@ -11,7 +11,7 @@ from bson.datetime_ms import DatetimeMS
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient, monitoring
 
-from recovery import Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
+from recovery import Consent, Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
 from recovery.checkout import Status
 from recovery.mongo.collections import CHECKOUTS
 from tests.builders import NOON, minutes, report
@@ -110,6 +110,43 @@ async def test_a_fact_cannot_lie_in_the_future(recovery):
     await recovery.checkout(report(touched_at=NOON + timedelta(days=36500)))
     kept = await get(recovery)
     assert kept.touched_at == kept.next_at < NOON + timedelta(days=3650)
+
+
+async def test_the_latest_word_on_consent_counts_whatever_report_brings_it(recovery):
+    """Consent has a time of its own: an old report may bring the latest word, and a new one none."""
+
+    def consent(minute, *, given=True):
+        at = datetime(2026, 3, 5, 12, minute, tzinfo=UTC)
+        return Consent(given=given, basis="opt-in", at=at, source="the checkout's $box")
+
+    await recovery.checkout(report(consent=consent(2)))
+    await recovery.checkout(report(consent=consent(3, given=False), touched_at="2026-03-01T00:00:00Z"))
+    await recovery.checkout(report(consent=consent(1)))
+    await recovery.checkout(report(total="30.00"))
+    kept = await get(recovery)
+    assert (kept.consent.given, kept.consent.at) == (False, consent(3).at)
+    assert kept.consent.source == "the checkout's $box"
+    await recovery.checkout(report(total="30.00", consent=consent(4)))
+    assert (await get(recovery)).consent.given
+
+
+async def test_a_withdrawal_wins_over_consent_of_the_same_moment(recovery):
+    """Of two words on consent of one moment the withdrawal counts, whichever comes first."""
+    at = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    words = {given: Consent(given=given, basis="opt-in", at=at, source="box") for given in (True, False)}
+    for order_id, order in (("1", (True, False, True)), ("2", (False, True))):
+        for given in order:
+            await recovery.checkout(report(order_id, consent=words[given]))
+        assert not (await get(recovery, order_id)).consent.given
+
+
+async def test_a_withdrawal_of_consent_is_looked_at_at_once(recovery):
+    """A report of known facts that withdraws consent is a change: no claim passes that did not see it."""
+    at = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    await recovery.checkout(report(touched_at=at, consent=Consent(basis="opt-in", at=at, source="box")))
+    before = await get(recovery)
+    await recovery.checkout(report(touched_at=at, consent=Consent(given=False, basis="opt-in", at=at, source="box")))
+    assert (await get(recovery)).revision > before.revision
 
 
 async def test_an_order_after_the_checkout_wins(recovery):

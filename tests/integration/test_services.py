@@ -14,11 +14,15 @@ from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.sweep import Sweep
 from recovery.engine import Engine
 from recovery.mongo import collections, server
+from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.shadows import MongoShadows
+from recovery.mongo.suppressions import Suppressions
+from recovery.schedule import Schedules
+from recovery.sealing import Pseudonyms
 from tests.builders import NOON, Relay, SetClock, Witness, minutes, report, schedule, state
 
 DUE = NOON + minutes(30)
@@ -35,10 +39,11 @@ class House:
         self.engine = Engine(
             checkouts=self.checkouts,
             shadows=self.shadows,
+            addresses=MongoAddresses(database, Suppressions(database, Pseudonyms([]))),
             mailer=self.relay,
             clock=self.clock,
             observer=self.witness,
-            schedule=schedule(),
+            schedules=Schedules(schedule()),
             owner="me",
         )
         self.repairs = 0

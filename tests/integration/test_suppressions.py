@@ -9,8 +9,8 @@ from pymongo.monitoring import CommandListener
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions
-from recovery.ports import Suppression, SuppressionReason
 from recovery.sealing import Pseudonyms
+from recovery.standing import Suppression, SuppressionReason
 
 ADA, BEN = "ada@example.com", "ben@example.com"
 SHOP, OTHER = "shop.example", "other.example"

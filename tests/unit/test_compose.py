@@ -118,7 +118,7 @@ WORDS = st.lists(st.one_of(st.text(max_size=60), NASTY, st.just(" ")), min_size=
 LOCALES = st.one_of(st.none(), st.sampled_from(["de-AT", "ar-EG", "zh-Hant-TW", "fr_CH", "xx-nowhere", "en-US-POSIX"]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(name=st.one_of(st.none(), WORDS), item=WORDS, locale=LOCALES)
 @example(name="\r\nBcc: eve@evil.example", item="Lamp\r\nBcc: eve@evil.example\r\n\r\nGone", locale=None)
 @example(name="=?utf-8?q?=0ABcc:_eve=40evil.example?=", item="=?utf-8?q?=0ABcc:_eve=40evil.example?=", locale="de")
@@ -151,7 +151,7 @@ def test_any_words_come_through_and_do_no_harm(name: str | None, item: str, loca
     assert elements(rendered.html) == elements(benign.html)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(subject=WORDS)
 @example("")
 @example("a" * 69)

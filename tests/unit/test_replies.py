@@ -138,7 +138,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(phases, st.integers(-1, 999), texts)
 def test_every_reply_means_something_and_only_the_dot_can_send(phase, code, text):
     """Whatever a relay says is read; only 2xx after the dot is sent, and only the dot leaves doubt."""
@@ -148,21 +148,21 @@ def test_every_reply_means_something_and_only_the_dot_can_send(phase, code, text
     assert kind in {row[0] for row in MEANINGS}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(phases, st.integers(400, 499), texts)
 def test_what_is_transient_kills_nothing(phase, code, text):
     """No 4xx reply, whatever enhanced code stands beside it, ends a message or suppresses an address."""
     assert read_reply(phase, code, text) in (OutcomeKind.LATER, OutcomeKind.CONNECTION)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([Phase.CONNECT, Phase.MAIL]), st.integers(-1, 999), texts)
 def test_no_address_dies_before_it_was_told(phase, code, text):
     """Before RCPT no reply can be about the customer's address."""
     assert read_reply(phase, code, text) is not OutcomeKind.DEAD_ADDRESS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text("ab.\r\n", max_size=30).map(str.encode))
 def test_content_survives_the_line(content):
     """What follows DATA ends at its final dot and nowhere before, and read back it has the lines that were given."""

@@ -1,13 +1,16 @@
 """What `decide()` answers, by example and as properties."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import available_timezones
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.checkout import Cause, Claim, Message, MessageState, Status
+from recovery.quiet import QuietHours, zone
 from recovery.schedule import CONFIRMATION, OnAmbiguous, Rest, Send, Wait, decide, default_max_lateness
-from tests.builders import NOON, minutes, schedule, state, step
+from tests.builders import NOON, minutes, report, schedule, state, step
 
 SENT = MessageState.SENT
 
@@ -39,6 +42,88 @@ def test_every_step_done_is_finished():
     """When all steps are sent the checkout rests as finished."""
     messages = {name: sent(30) for name in ("reminder-1", "reminder-2", "reminder-3")}
     assert decide(state(messages=messages), schedule(), NOON + timedelta(days=9)).status is Status.FINISHED
+
+
+def test_a_second_reminder_to_an_address_is_moved_and_not_late_by_that():
+    """The gap between two mails to an address moves the due time itself, for longer than a step may be late."""
+    close = schedule(
+        steps=(step("a", minutes(30)), step("b", minutes(40), max_lateness=minutes(1))),
+        min_gap=minutes(0),
+        min_gap_per_address=timedelta(hours=12),
+    )
+    checkout = state(messages={"a": sent(30)})
+    decision = decide(checkout, close, NOON + minutes(41))
+    assert decision.until == NOON + minutes(30) + timedelta(hours=12)
+    assert decide(checkout, close, decision.until).due_at == decision.until
+
+
+def test_a_deferred_message_is_due_when_it_was_deferred_to():
+    """What made way for another mail to the address is due at the later time, and not late before."""
+    later = NOON + timedelta(hours=20)
+    deferred = state(messages={"reminder-1": Message(deferred_to=later)})
+    assert decide(deferred, schedule(), NOON + minutes(30)).until == later
+    assert decide(deferred, schedule(), later).due_at == later
+
+
+NIGHT = {"quiet_hours": QuietHours(time(21), time(8)), "time_zone": "Europe/Berlin"}
+
+
+def test_quiet_hours_move_a_reminder_to_their_end():
+    """A reminder due at night, by the shop's clock, is due at eight in the morning, and may be as late as ever then."""
+    evening = datetime(2026, 6, 1, 19, 30, tzinfo=UTC)
+    plan = schedule(**NIGHT)
+    morning = datetime(2026, 6, 2, 6, tzinfo=UTC)
+    decision = decide(state(touched_at=evening), plan, evening)
+    assert (decision.until, decision.reason) == (
+        morning,
+        "reminder-1 may be sent then: the quiet hours in Europe/Berlin are over",
+    )
+    assert decide(state(touched_at=evening), plan, morning + minutes(59)).due_at == morning
+    assert isinstance(decide(state(touched_at=evening), plan, morning + minutes(61)), Wait)
+
+
+def test_quiet_hours_are_those_of_the_customer():
+    """A customer whose time zone was reported is left in peace by the clock on their own wall."""
+    noon_in_berlin = datetime(2026, 6, 1, 10, tzinfo=UTC)
+    facts = report().facts() | {"time_zone": "America/Los_Angeles"}
+    decision = decide(state(touched_at=noon_in_berlin, facts=facts), schedule(**NIGHT), noon_in_berlin)
+    assert decision.until == datetime(2026, 6, 1, 15, tzinfo=UTC)
+
+
+def test_a_retry_that_falls_into_quiet_hours_is_not_lost():
+    """The hours that nobody may be written in do not count as lateness."""
+    evening = datetime(2026, 6, 1, 18, 25, tzinfo=UTC)
+    refused = Message(attempts=1, retry_at=evening + minutes(40))
+    checkout = state(touched_at=evening, messages={"reminder-1": refused})
+    plan = schedule(**NIGHT)
+    morning = datetime(2026, 6, 2, 6, tzinfo=UTC)
+    assert decide(checkout, plan, evening + minutes(40)).until == morning
+    assert isinstance(decide(checkout, plan, morning), Send)
+
+
+def test_a_confirmation_waits_for_no_morning_and_no_gap():
+    """An order placed at night is confirmed at night, whatever was sent before and whatever consent there is."""
+    night = datetime(2026, 6, 1, 23, tzinfo=UTC)
+    plan = schedule(**NIGHT, min_gap_per_address=timedelta(hours=12), require_consent=True)
+    reminded = Message(state=SENT, attempts=1, sent_at=night - minutes(1))
+    ordered = state(status="ordered", ordered_at=night, touched_at=night, messages={"reminder-1": reminded})
+    assert isinstance(decide(ordered, plan, night), Send)
+
+
+@pytest.mark.parametrize(
+    ("consent", "reason"), [(None, "no consent is known"), (False, "consent was withdrawn"), (True, None)]
+)
+def test_consent_is_asked_for_where_the_shop_requires_it(consent, reason):
+    """Without consent each reminder is skipped at its due time, with that reason; with it, it is sent."""
+    said = consent is not None and {"given": consent, "basis": "opt-in", "at": NOON, "source": "box"}
+    decision = decide(state(consent=said or None), schedule(require_consent=True), NOON + minutes(30))
+    if reason is None:
+        assert isinstance(decision, Send)
+    else:
+        assert [(each.step, each.reason) for each in decision.given_up] == [("reminder-1", reason)]
+        assert decide(state(consent=said or None), schedule(), NOON + minutes(30)) == Send(
+            schedule().steps[0], NOON + minutes(30), "reminder-1 is due"
+        )
 
 
 def test_an_order_is_confirmed_and_nothing_else():
@@ -163,7 +248,7 @@ states = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(states, schedules, times)
 def test_never_before_it_is_due_never_after_an_order_never_twice(checkout, plan, now):
     """Whatever is kept, a send is due, is of the right kind for the status, and was not settled before."""
@@ -184,7 +269,7 @@ def test_never_before_it_is_due_never_after_an_order_never_twice(checkout, plan,
         assert all(now - at >= plan.min_gap for at in others)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(states, schedules, times)
 def test_always_one_more_look_while_something_is_left_to_do(checkout, plan, now):
     """A rest means that nothing is left; a wait is for a time to come; and waiting it out makes progress."""
@@ -202,7 +287,7 @@ def test_always_one_more_look_while_something_is_left_to_do(checkout, plan, now)
         assert not isinstance(later, Wait) or later.until > decision.until
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(states, schedules, times)
 def test_looking_again_and_again_comes_to_rest(checkout, plan, now):
     """Carrying out each decision in turn ends in a rest after finitely many looks, each message sent at most once."""
@@ -223,3 +308,38 @@ def test_looking_again_and_again_comes_to_rest(checkout, plan, now):
     else:
         raise AssertionError("it never comes to rest")
     assert len(sent_steps) == len(set(sent_steps))
+
+
+@settings(max_examples=300)
+@given(
+    touched=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 20), timezones=st.just(UTC)),  # noqa: DTZ001
+    begin=st.integers(0, 1439),
+    length=st.integers(1, 1200),
+    name=st.sampled_from(sorted(available_timezones() - {"localtime"})),
+    late=st.integers(0, 50),
+)
+def test_quiet_hours_lose_no_reminder_anywhere(touched, begin, length, name, late):
+    """Wherever one lives, whatever is quiet, however the clocks change: all is sent, and nothing in quiet hours.
+
+    A daemon that looks when it was told to, and no later than the steps may be, sends every step.
+    """
+    end = (begin + length) % 1440
+    hours = QuietHours(time(begin // 60, begin % 60), time(end // 60, end % 60))
+    plan = schedule(quiet_hours=hours, time_zone=name, min_gap_per_address=timedelta(hours=1))
+    where = zone(name)
+    checkout, now, sent_at = state(touched_at=touched), touched, []
+    for _ in range(20):
+        match decide(checkout, plan, now):
+            case Wait(until=until):
+                now = until + minutes(late)
+                if hours.end_after(now, where):
+                    now = until
+            case Send(step=step):
+                assert hours.end_after(now, where) is None
+                sent_at.append(now)
+                message = Message(state=SENT, attempts=1, sent_at=now)
+                checkout = checkout.model_copy(update={"messages": {**checkout.messages, step.name: message}})
+            case Rest(given_up=given_up):
+                assert given_up == ()
+                break
+    assert len(sent_at) == 3

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import tomllib
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
-from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.quiet import QuietHours
+from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, StopOn
 from recovery.settings import Settings, SettingsError, document, load_settings
 from recovery.settings.names import settings_of
 
@@ -498,6 +499,11 @@ class TestSchedule:
             schedule={
                 "steps": [late, *steps("1h")],
                 "min_gap": "1h 1s",
+                "min_gap_per_address": "2h",
+                "quiet_hours": "21:00 - 08:30",
+                "time_zone": "Europe/Berlin",
+                "require_consent": True,
+                "stop_on": "customer",
                 "on_ambiguous": "skip",
                 "max_attempts": 2,
                 "retry_after": "7m",
@@ -513,6 +519,11 @@ class TestSchedule:
             ),
             confirmation=None,
             min_gap=timedelta(hours=1, seconds=1),
+            min_gap_per_address=timedelta(hours=2),
+            quiet_hours=QuietHours(time(21), time(8, 30)),
+            time_zone="Europe/Berlin",
+            require_consent=True,
+            stop_on=StopOn.CUSTOMER,
             on_ambiguous=OnAmbiguous.SKIP,
             max_attempts=2,
             retry_after=timedelta(minutes=7),

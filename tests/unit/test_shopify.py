@@ -307,7 +307,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["checkouts/create", "orders/create"]),
     st.dictionaries(st.sampled_from(sorted({**checkout(), **order()})), ANYTHING, max_size=3),

@@ -1,0 +1,98 @@
+"""What is kept about addresses beyond one checkout: whether they are suppressed, and their other checkouts."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from recovery.checkout import CheckoutState, Item, Status, normalised, shop_of
+from recovery.mongo.collections import CHECKOUTS, FORGIVING, Database, Document
+from recovery.mongo.errors import translated
+from recovery.mongo.suppressions import Suppressions
+from recovery.ports import Ask
+from recovery.standing import Other, Standing, SuppressionReason
+
+_ITEMS = TypeAdapter(tuple[Item, ...])
+
+Address = tuple[str, str]
+"""A shop, and a normalised address that it writes to."""
+
+
+class MongoAddresses:
+    """The port `Addresses` on a real database."""
+
+    def __init__(self, database: Database, suppressions: Suppressions) -> None:
+        self._checkouts = database.get_collection(CHECKOUTS, **FORGIVING)
+        self._suppressions = suppressions
+
+    @translated
+    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
+        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out."""
+        addresses = {
+            each.id: (shop_of(each.id), normalised(each.facts.customer.email))
+            for each in checkouts
+            if each.facts.customer is not None
+        }
+        suppressed, others = await asyncio.gather(
+            self._suppressions.of(set(addresses.values())), self._others(addresses, ask)
+        )
+        return {
+            id_: Standing(suppressed.get(address), others.get(address, ()))
+            for id_, address in addresses.items()
+            if address in suppressed or address in others
+        }
+
+    @translated
+    async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
+        """Suppress the addresses of these checkouts, since the relay says that they do not exist."""
+        for checkout in checkouts:
+            if checkout.facts.customer is not None:
+                email = checkout.facts.customer.email
+                await self._suppressions.add(email, SuppressionReason.HARD_BOUNCE, at=at, source="the relay")
+
+    async def _others(self, addresses: Mapping[str, Address], ask: Ask) -> Mapping[Address, list[Other]]:
+        """Return the other checkouts of these addresses that matter, by address: a few at the most, mostly none."""
+        matters: list[Document] = []
+        if ask.written_since is not None:
+            matters += [{"written_at": {"$gt": ask.written_since}}, {"next_at": {"$lte": ask.imminent_until}}]
+        if ask.orders:
+            matters.append({"status": Status.ORDERED})
+        found: dict[Address, list[Other]] = defaultdict(list)
+        if not matters or not addresses:
+            return found
+        query = {
+            "address": {"$in": sorted({address for _, address in addresses.values()})},
+            "_id": {"$nin": list(addresses)},
+            "$or": matters,
+        }
+        fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * ask.orders)]
+        async for document in self._checkouts.find(query, fields, batch_size=len(addresses) + 1):
+            found[shop_of(document["_id"]), document["address"]].append(_other(document, ask))
+        return found
+
+
+def _other(document: Mapping[str, Any], ask: Ask) -> Other:
+    next_at, ordered_at = _time(document, "next_at"), _time(document, "ordered_at")
+    return Other(
+        claimed=bool(document.get("claim")),
+        imminent=next_at is not None and next_at <= ask.imminent_until,
+        written_at=_time(document, "written_at"),
+        ordered_at=ordered_at,
+        bought=_bought(document) if ordered_at is not None else (),
+    )
+
+
+def _time(document: Mapping[str, Any], field: str) -> datetime | None:
+    """Return a time, but for one that was put there by hand and that no datetime can hold."""
+    value = document.get(field)
+    return value if isinstance(value, datetime) else None
+
+
+def _bought(document: Mapping[str, Any]) -> tuple[Item, ...]:
+    try:
+        return _ITEMS.validate_python(document.get("facts", {}).get("items", ()))
+    except ValidationError:  # changed by another hand: then nothing is known to be bought
+        return ()

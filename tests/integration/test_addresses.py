@@ -1,0 +1,119 @@
+"""What is found about addresses, on a real mongod."""
+
+from datetime import timedelta
+
+import pytest
+
+from recovery import Customer, Item
+from recovery.checkout import Claim
+from recovery.client import Recovery
+from recovery.mongo.addresses import MongoAddresses
+from recovery.mongo.collections import CHECKOUTS
+from recovery.mongo.suppressions import Suppressions
+from recovery.ports import Ask
+from recovery.sealing import Pseudonyms
+from recovery.standing import Other, SuppressionReason
+from tests.builders import NOON, minutes, report, state
+
+EVERYTHING = Ask(written_since=NOON - timedelta(hours=12), imminent_until=NOON + minutes(1), orders=True)
+SUPPRESSIONS_ALONE = Ask(written_since=None, imminent_until=NOON + minutes(1), orders=False)
+
+
+class House:
+    """A database with its address book."""
+
+    def __init__(self, database):
+        self.kept = database[CHECKOUTS]
+        self.suppressions = Suppressions(database, Pseudonyms(["a key"]))
+        self.addresses = MongoAddresses(database, self.suppressions)
+        self.recovery = Recovery(database.client, database=database.name)
+
+    async def put(self, order_id, email="ada@example.com", shop="shop.example", **fields):
+        customer = Customer(email=email)
+        await self.recovery.checkout(report(order_id, shop=shop, customer=customer))
+        resting = {"next_at": None} | fields
+        await self.kept.update_one({"_id": f"{shop}/{order_id}"}, {"$set": resting})
+
+    async def standing(self, order_id="1", email="ada@example.com", ask=EVERYTHING):
+        asked = state(order_id, facts=report(customer=Customer(email=email)).facts())
+        return (await self.addresses.standings([asked], ask)).get(asked.id)
+
+
+@pytest.fixture
+def house(database):
+    return House(database)
+
+
+async def test_of_an_address_with_one_checkout_nothing_is_known(house):
+    """A checkout is not told of itself, whatever became of it."""
+    await house.put("1", written_at=NOON, next_at=NOON)
+    assert await house.standing() is None
+
+
+async def test_what_another_checkout_was_sent_is_known_under_any_spelling(house):
+    """The same address in other letters, and an IDN domain in its other form, is the same address."""
+    await house.put("2", email="Ada@EXAMPLE.com", written_at=NOON - minutes(5))
+    await house.put("3", email="ada@bücher.example", written_at=NOON - minutes(6))
+    assert (await house.standing()).others == [Other(written_at=NOON - minutes(5))]
+    assert (await house.standing(email="ADA@xn--bcher-kva.example")).others == [Other(written_at=NOON - minutes(6))]
+
+
+async def test_what_was_sent_before_the_gap_or_by_another_shop_does_not_matter(house):
+    """Only the same shop's mails of the last hours are told."""
+    await house.put("2", written_at=NOON - timedelta(hours=13))
+    await house.put("3", shop="other.example", written_at=NOON)
+    assert await house.standing() is None
+
+
+async def test_a_checkout_that_is_claimed_or_due_soon_is_a_rival(house):
+    """Both make a second look necessary; only a claim makes one step back."""
+    await house.put("2", next_at=NOON + minutes(0.5))
+    assert (await house.standing()).others == [Other(imminent=True)]
+    claim = Claim(token="t", owner="o", until=NOON + minutes(1)).model_dump()
+    await house.kept.update_one({"_id": "shop.example/2"}, {"$set": {"claim": claim}})
+    assert (await house.standing()).others == [Other(claimed=True, imminent=True)]
+
+
+async def test_what_was_ordered_under_another_checkout_is_told_with_its_lines(house):
+    """The order's time and its items, which is what decides whether a line was bought."""
+    await house.put("2", status="ordered", ordered_at=NOON)
+    [other] = (await house.standing()).others
+    assert (other.ordered_at, other.bought) == (NOON, (Item(name="Lamp", price="12.50", quantity=2),))
+
+
+async def test_a_suppression_of_the_shop_or_of_all_is_found(house):
+    """In the same question, also where nothing is asked of other checkouts."""
+    await house.suppressions.add("ADA@example.com", SuppressionReason.UNSUBSCRIBED, shop="shop.example", source="link")
+    assert (await house.standing(ask=SUPPRESSIONS_ALONE)).suppression.reason is SuppressionReason.UNSUBSCRIBED
+    assert await house.standing(email="ben@example.com", ask=SUPPRESSIONS_ALONE) is None
+
+
+async def test_an_address_that_the_relay_found_dead_is_suppressed_everywhere(house):
+    """The next checkout of that address, at whatever shop, is not written about."""
+    await house.addresses.found_dead([state()], NOON)
+    standing = await house.standing(ask=SUPPRESSIONS_ALONE)
+    assert standing.suppression.dead
+
+
+async def test_a_document_changed_by_another_hand_spoils_no_answer(house):
+    """Items that are none and a time that is none count for nothing, and others are told all the same."""
+    await house.put("2", ordered_at=NOON, status="ordered")
+    await house.kept.update_one(
+        {"_id": "shop.example/2"},
+        {"$set": {"facts.items": "junk", "written_at": "junk"}},
+        bypass_document_validation=True,
+    )
+    assert (await house.standing()).others == [Other(ordered_at=NOON)]
+
+
+async def test_an_address_is_found_by_its_index(house):
+    """The question reads the checkouts of the addresses it asks for, and no others."""
+    for number in range(20):
+        await house.put(str(number), email=f"person{number}@example.com")
+    query = {
+        "address": {"$in": ["person7@example.com"]},
+        "_id": {"$nin": ["x"]},
+        "$or": [{"written_at": {"$gt": NOON}}],
+    }
+    plan = await house.kept.find(query).explain()
+    assert plan["executionStats"]["totalDocsExamined"] == 1

@@ -1,0 +1,100 @@
+"""What is known of an address, and what follows from it for a message."""
+
+from datetime import timedelta
+
+import pytest
+
+from recovery.checkout import Item
+from recovery.delivery import OutcomeKind
+from recovery.schedule import CONFIRMATION, StopOn
+from recovery.standing import UNKNOWN, Other, Standing, Suppression, SuppressionReason, still_wanted, withheld
+from tests.builders import NOON, minutes, report, schedule, state, step
+
+REMINDER = step("reminder-1", minutes(30))
+CONFIRM = step(CONFIRMATION, minutes(0))
+CAPPED = schedule(min_gap_per_address=timedelta(hours=12))
+LAMP = Item(name="Lamp", price="12.50", quantity=2)
+BULB = Item(name="Bulb", price="3.00")
+
+
+def judged(standing, *, plan=CAPPED, message=REMINDER, checkout=None):
+    return withheld(checkout or state(), message, standing, plan, NOON, 0.0)
+
+
+def suppressed(reason):
+    return Standing(suppression=Suppression(reason, NOON))
+
+
+@pytest.mark.parametrize("reason", list(SuppressionReason))
+def test_a_suppressed_address_gets_no_reminder(reason):
+    """Whatever the reason, a reminder is skipped and says so."""
+    outcome = judged(suppressed(reason))
+    assert (outcome.kind, outcome.reply) == (OutcomeKind.SKIPPED, f"the address is suppressed: {reason}")
+
+
+@pytest.mark.parametrize("reason", list(SuppressionReason))
+def test_an_order_is_confirmed_but_to_a_dead_address(reason):
+    """Who wants no reminders still gets the confirmation of an order; an address that does not exist gets nothing."""
+    outcome = judged(suppressed(reason), message=CONFIRM)
+    assert (outcome is None) == (reason is not SuppressionReason.HARD_BOUNCE)
+
+
+def test_what_cannot_be_known_is_not_sent():
+    """Where the database does not say whether an address is suppressed, the message goes back and stays due."""
+    assert judged(UNKNOWN).kind is OutcomeKind.UNSENT
+    assert judged(UNKNOWN, message=CONFIRM).kind is OutcomeKind.UNSENT
+
+
+def test_a_mail_about_another_checkout_defers_to_the_end_of_the_gap():
+    """An address that was written to is written to again when the gap is over, and not before."""
+    standing = Standing(others=[Other(written_at=NOON - minutes(90)), Other(written_at=NOON - timedelta(hours=11))])
+    outcome = judged(standing)
+    assert (outcome.kind, outcome.until) == (OutcomeKind.DEFERRED, NOON - minutes(90) + timedelta(hours=12))
+    assert judged(standing, message=CONFIRM) is None
+    assert judged(standing, plan=schedule()) is None
+    assert judged(Standing(others=[Other(written_at=NOON - timedelta(hours=12))])) is None
+
+
+def test_a_rival_that_is_being_sent_makes_one_step_back():
+    """While another checkout of the address is being written about, this one waits for a moment."""
+    outcome = judged(Standing(others=[Other(claimed=True)]))
+    assert outcome.kind is OutcomeKind.DEFERRED
+    assert NOON < outcome.until < NOON + minutes(1)
+    assert judged(Standing(others=[Other(imminent=True)])) is None
+
+
+def test_lines_that_were_bought_under_another_checkout_are_not_reminded_of():
+    """With `stop_on` customer, only what was not bought is left; when all was, the reminder is skipped."""
+    plan = schedule(stop_on=StopOn.CUSTOMER)
+    both = state(facts=report(items=(LAMP, BULB)).facts())
+    bought_lamp = Standing(others=[Other(ordered_at=NOON + minutes(5), bought=(LAMP,))])
+    assert still_wanted(both, bought_lamp, plan).items == (BULB,)
+    assert still_wanted(both, bought_lamp, plan).total is None
+    assert judged(bought_lamp, plan=plan, checkout=both) is None
+    bought_both = Standing(others=[*bought_lamp.others, Other(ordered_at=NOON + minutes(6), bought=(BULB,))])
+    assert judged(bought_both, plan=plan, checkout=both).kind is OutcomeKind.SKIPPED
+
+
+def test_orders_of_the_customer_do_not_matter_where_only_the_checkout_counts():
+    """With `stop_on` checkout the reminder is as it was, with all its lines and its total."""
+    bought = Standing(others=[Other(ordered_at=NOON + minutes(5), bought=(LAMP,))])
+    assert still_wanted(state(), bought, schedule()) == state().facts
+    assert judged(bought, plan=schedule()) is None
+
+
+def test_what_was_bought_before_is_wanted_again():
+    """An order from before this checkout was opened says nothing of what is in it now."""
+    plan = schedule(stop_on=StopOn.CUSTOMER)
+    before = Standing(others=[Other(ordered_at=NOON - minutes(5), bought=(LAMP,))])
+    assert judged(before, plan=plan) is None
+    assert still_wanted(state(), before, plan) == state().facts
+
+
+def test_another_variant_is_another_line():
+    """Who bought the lamp in black may still want it in white."""
+    plan = schedule(stop_on=StopOn.CUSTOMER)
+    white = state(facts=report(items=(LAMP.model_copy(update={"variant": "white"}),)).facts())
+    bought = Standing(
+        others=[Other(ordered_at=NOON + minutes(5), bought=(LAMP.model_copy(update={"variant": "black"}),))]
+    )
+    assert judged(bought, plan=plan, checkout=white) is None
