@@ -151,6 +151,7 @@ async def fill(
         "_id": {"$concat": ["shop.example/p", {"$toString": "$_number"}]},
         "status": "open",
         "facts": {"$mergeObjects": [{"$literal": facts}, {"customer": {"email": email, "name": "Ada Lovelace"}}]},
+        "address": email,
         "opened_at": touched_at,
         "touched_at": touched_at,
         "revision": {"$literal": 1},
