@@ -5,7 +5,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from secrets import token_hex
@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from recovery.checkout import CheckoutState
 from recovery.client import Recovery, connect
@@ -27,6 +28,7 @@ from recovery.engine import Engine, Limits
 from recovery.http.app import create_app
 from recovery.http.security import refusal
 from recovery.http.server import serve
+from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
 from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
@@ -40,6 +42,7 @@ from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
 from recovery.schedule import OnAmbiguous
+from recovery.sealing import Pseudonyms, Seals
 from recovery.settings import Settings
 
 log = structlog.get_logger()
@@ -91,6 +94,24 @@ def relay_of(settings: Settings) -> Relay:
     )
 
 
+def pseudonyms_of(settings: Settings) -> Pseudonyms:
+    """Return what stands for addresses that are not written to any more."""
+    return Pseudonyms(_secrets(settings.suppressions.keys))
+
+
+def links_of(settings: Settings) -> Links:
+    """Return what makes and opens the links in mails."""
+    links = settings.links
+    return Links(
+        Seals(_secrets(links.keys)),
+        pseudonyms_of(settings),
+        base_url=links.base_url,
+        return_path=settings.bounces.return_path,
+        parameters=links.parameters,
+        count_clicks=links.count_clicks,
+    )
+
+
 def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
     """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
     schedule = settings.to_schedule()
@@ -124,7 +145,7 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
     Raises `CannotStart`, `recovery.mail.templates.TemplateError` or `recovery.http.server.CannotListen` before any
     work is done; later only what is a fault of our own.
     """
-    api_keys = [key.get_secret_value() for key in settings.http.api_keys]
+    api_keys = _secrets(settings.http.api_keys)
     if settings.http.enabled and (why := refusal(settings.http.host, api_keys)):
         raise CannotStart(why)
     composer = composer_of(settings)
@@ -211,7 +232,7 @@ async def _work(
         if settings.http.enabled:
             app = create_app(
                 Recovery(database.client, database=database.name),
-                api_keys=[key.get_secret_value() for key in settings.http.api_keys],
+                api_keys=_secrets(settings.http.api_keys),
                 shopify_secret=_secret(settings.shopify.webhook_secret),
                 readiness=readiness,
                 registry=registry,
@@ -243,6 +264,10 @@ def _limits_of(settings: Settings) -> Limits:
     if settings.schedule.on_ambiguous is OnAmbiguous.SKIP:
         in_flight = min(in_flight, 2 * settings.smtp.connections)
     return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
+
+
+def _secrets(values: Sequence[SecretStr]) -> list[str]:
+    return [value.get_secret_value() for value in values]
 
 
 def _secret(value: Any) -> str | None:
