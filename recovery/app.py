@@ -26,6 +26,7 @@ from recovery.daemon.telemetry import Telemetry
 from recovery.daemon.watcher import Watcher
 from recovery.engine import Engine, Limits
 from recovery.http.app import create_app
+from recovery.http.feedback import Feedback
 from recovery.http.security import refusal
 from recovery.http.server import serve
 from recovery.links import Links
@@ -41,6 +42,7 @@ from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
+from recovery.mongo.suppressions import Suppressions
 from recovery.schedule import OnAmbiguous
 from recovery.sealing import Pseudonyms, Seals
 from recovery.settings import Settings
@@ -232,6 +234,7 @@ async def _work(
         if settings.http.enabled:
             app = create_app(
                 Recovery(database.client, database=database.name),
+                _feedback_of(settings, database, clock),
                 api_keys=_secrets(settings.http.api_keys),
                 shopify_secret=_secret(settings.shopify.webhook_secret),
                 readiness=readiness,
@@ -257,6 +260,18 @@ async def _work(
         await engine.stop(daemon.stop_grace.total_seconds())
         await root.finish("http")
         await heartbeat.leave()
+
+
+def _feedback_of(settings: Settings, database: Database, clock: MongoClock) -> Feedback:
+    pseudonyms = pseudonyms_of(settings)
+    return Feedback(
+        links_of(settings),
+        Suppressions(database, pseudonyms),
+        pseudonyms,
+        clock,
+        expire_after=settings.links.expire_after,
+        bounce_secrets=_secrets(settings.bounces.secrets),
+    )
 
 
 def _limits_of(settings: Settings) -> Limits:
