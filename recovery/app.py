@@ -5,7 +5,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from secrets import token_hex
@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from recovery.checkout import CheckoutState
 from recovery.client import Recovery, connect
@@ -25,8 +26,10 @@ from recovery.daemon.telemetry import Telemetry
 from recovery.daemon.watcher import Watcher
 from recovery.engine import Engine, Limits
 from recovery.http.app import create_app
+from recovery.http.feedback import Feedback
 from recovery.http.security import refusal
 from recovery.http.server import serve
+from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
 from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
@@ -42,7 +45,7 @@ from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
 from recovery.schedule import OnAmbiguous, Schedules
-from recovery.sealing import Pseudonyms
+from recovery.sealing import Pseudonyms, Seals
 from recovery.settings import Settings
 
 log = structlog.get_logger()
@@ -78,7 +81,7 @@ def composer_of(settings: Settings) -> Composer:
 
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:
     """Return the list of whom not to write to, with the keys that the settings name."""
-    return Suppressions(database, Pseudonyms([key.get_secret_value() for key in settings.suppressions.keys]))
+    return Suppressions(database, pseudonyms_of(settings))
 
 
 def relay_of(settings: Settings) -> Relay:
@@ -96,6 +99,24 @@ def relay_of(settings: Settings) -> Relay:
         messages_per_connection=smtp.messages_per_connection,
         idle_seconds=smtp.idle.total_seconds(),
         timeout_seconds=smtp.timeout.total_seconds(),
+    )
+
+
+def pseudonyms_of(settings: Settings) -> Pseudonyms:
+    """Return what stands for addresses that are not written to any more."""
+    return Pseudonyms(_secrets(settings.suppressions.keys))
+
+
+def links_of(settings: Settings) -> Links:
+    """Return what makes and opens the links in mails."""
+    links = settings.links
+    return Links(
+        Seals(_secrets(links.keys)),
+        pseudonyms_of(settings),
+        base_url=links.base_url,
+        return_path=settings.bounces.return_path,
+        parameters=links.parameters,
+        count_clicks=links.count_clicks,
     )
 
 
@@ -132,7 +153,7 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
     Raises `CannotStart`, `recovery.mail.templates.TemplateError` or `recovery.http.server.CannotListen` before any
     work is done; later only what is a fault of our own.
     """
-    api_keys = [key.get_secret_value() for key in settings.http.api_keys]
+    api_keys = _secrets(settings.http.api_keys)
     if settings.http.enabled and (why := refusal(settings.http.host, api_keys)):
         raise CannotStart(why)
     composer = composer_of(settings)
@@ -220,7 +241,8 @@ async def _work(
         if settings.http.enabled:
             app = create_app(
                 Recovery(database.client, database=database.name),
-                api_keys=[key.get_secret_value() for key in settings.http.api_keys],
+                _feedback_of(settings, database, clock),
+                api_keys=_secrets(settings.http.api_keys),
                 shopify_secret=_secret(settings.shopify.webhook_secret),
                 readiness=readiness,
                 registry=registry,
@@ -247,11 +269,26 @@ async def _work(
         await heartbeat.leave()
 
 
+def _feedback_of(settings: Settings, database: Database, clock: MongoClock) -> Feedback:
+    return Feedback(
+        links_of(settings),
+        suppressions_of(settings, database),
+        pseudonyms_of(settings),
+        clock,
+        expire_after=settings.links.expire_after,
+        bounce_secrets=_secrets(settings.bounces.secrets),
+    )
+
+
 def _limits_of(settings: Settings) -> Limits:
     in_flight = settings.daemon.in_flight
     if settings.schedule.on_ambiguous is OnAmbiguous.SKIP:
         in_flight = min(in_flight, 2 * settings.smtp.connections)
     return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
+
+
+def _secrets(values: Sequence[SecretStr]) -> list[str]:
+    return [value.get_secret_value() for value in values]
 
 
 def _secret(value: Any) -> str | None:

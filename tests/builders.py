@@ -7,9 +7,12 @@ from typing import Any
 from recovery import Checkout, CheckoutState, Customer, Item
 from recovery.checkout import Claim, Message, Past, Status
 from recovery.delivery import Outcome, OutcomeKind
+from recovery.http.feedback import Feedback
+from recovery.links import Links
 from recovery.ports import Ask, Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
 from recovery.schedule import Schedule, Step
-from recovery.standing import Standing
+from recovery.sealing import Pseudonyms, Seals
+from recovery.standing import Standing, SuppressionReason
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
 """So far ahead that no real TTL monitor deletes what is due around it."""
@@ -71,6 +74,53 @@ class SetClock:
 
     def now(self) -> datetime:
         return self.time
+
+
+class FakeSuppressions:
+    """The list of whom not to write to, in memory, that can be made to fail."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str | None, str], tuple[SuppressionReason, str]] = {}
+        self.soft: list[tuple[str, str]] = []
+        self.fault: Exception | None = None
+
+    async def add(
+        self, email: str, reason: SuppressionReason, *, shop: str | None = None, source: str, at: datetime | None = None
+    ) -> bool:
+        self._fail()
+        new = (shop, email) not in self.kept
+        self.kept.setdefault((shop, email), (reason, source))
+        return new
+
+    async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
+        self._fail()
+        there = reason in (None, self.kept.get((shop, email), (None,))[0]) and (shop, email) in self.kept
+        if there:
+            del self.kept[shop, email]
+        return there
+
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+def feedback(**changes: Any) -> Feedback:
+    """Return what the endpoints need that customers call, all of it in memory."""
+    pseudonyms = Pseudonyms([])
+    given: dict[str, Any] = {
+        "links": Links(
+            Seals(["a key of some length"]),
+            pseudonyms,
+            base_url="https://mail.shop.example",
+            return_path="bounces@bounce.shop.example",
+            count_clicks=True,
+        ),
+        "suppressions": FakeSuppressions(),
+        "pseudonyms": pseudonyms,
+        "clock": SetClock(),
+        "expire_after": timedelta(days=30),
+    }
+    return Feedback(**(given | changes))
 
 
 class Store:

@@ -10,11 +10,14 @@ from pydantic.json_schema import models_json_schema
 
 from recovery.checkout import Checkout, Order
 from recovery.http.checkouts import checkouts
+from recovery.http.feedback import Feedback
 from recovery.http.ingestion import Ingestion
 from recovery.http.middleware import BodyLimit, ReportCount
 from recovery.http.operation import Readiness, operation
 from recovery.http.problems import ProblemDetails, tell_problems
 from recovery.http.security import guard
+from recovery.http.unsubscribe import unsubscribe
+from recovery.http.way_back import way_back
 from recovery.http.webhooks import webhooks
 
 LONGEST_BODY = 256 * 1024
@@ -37,6 +40,7 @@ class _Described(FastAPI):
 
 def create_app(
     ingestion: Ingestion,
+    feedback: Feedback,
     *,
     api_keys: Sequence[str],
     shopify_secret: str | None,
@@ -44,7 +48,7 @@ def create_app(
     registry: CollectorRegistry,
     max_body: int = LONGEST_BODY,
 ) -> FastAPI:
-    """Return the HTTP side of `ingestion`.
+    """Return the HTTP side of `ingestion`, and of `feedback` from those who were written to.
 
     Without API keys whoever is on this machine may report and read; `recovery.http.security.refusal` tells where that
     must not be served at all. `/docs` is FastAPI's own page, which loads its scripts from a public CDN; the
@@ -60,6 +64,8 @@ def create_app(
     tell_problems(app)
     app.include_router(checkouts(ingestion, guard(api_keys)))
     app.include_router(webhooks(ingestion, shopify_secret))
+    app.include_router(unsubscribe(feedback, registry))
+    app.include_router(way_back(ingestion, feedback, registry))
     app.include_router(operation(readiness, registry))
     reports = Counter(
         "recovery_reports_total",

@@ -27,6 +27,7 @@ from recovery.client import Unavailable
 from recovery.http.app import create_app
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
+from tests.builders import feedback
 
 KEY = "k-1234567890"
 SECRET = "hush"
@@ -91,6 +92,7 @@ class House:
         self.registry = CollectorRegistry()
         self.app = create_app(
             self.ingestion,
+            feedback(),
             api_keys=api_keys,
             shopify_secret=secret,
             readiness=self._readiness,

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
+from tests.builders import feedback
 
 
 async def hello(scope, receive, send):
@@ -138,7 +139,9 @@ async def nothing_wrong():
 
 
 def application():
-    return create_app(None, api_keys=(), shopify_secret=None, readiness=nothing_wrong, registry=CollectorRegistry())
+    return create_app(
+        None, feedback(), api_keys=(), shopify_secret=None, readiness=nothing_wrong, registry=CollectorRegistry()
+    )
 
 
 @pytest.mark.parametrize("size", [300_000, 5_000_000])

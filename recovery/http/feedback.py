@@ -1,0 +1,47 @@
+"""What the endpoints need that customers and mail systems call: the links they come by, and whom not to write to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from recovery.links import Links
+from recovery.ports import Clock
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
+
+
+class SuppressionList(Protocol):
+    """Whom not to write to. Its real side is `recovery.mongo.suppressions`; all raise `StoreUnavailable`."""
+
+    async def add(
+        self,
+        email: str,
+        reason: SuppressionReason,
+        *,
+        shop: str | None = None,
+        source: str,
+        at: datetime | None = None,
+    ) -> bool:
+        """Suppress an address, for a shop or for all; return whether that was new."""
+        ...
+
+    async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
+        """Lift the suppression for this shop, or else the one for all; return whether there was one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """How what comes back from mails is understood and kept.
+
+    `expire_after` is how long after its mail a link back leads anywhere. Without `bounce_secrets`, nobody may report a
+    bounce.
+    """
+
+    links: Links
+    suppressions: SuppressionList
+    pseudonyms: Pseudonyms
+    clock: Clock
+    expire_after: timedelta
+    bounce_secrets: Sequence[str] = ()

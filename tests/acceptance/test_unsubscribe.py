@@ -1,0 +1,120 @@
+"""The links in mails, as people and machines follow them: a real daemon, a real browser."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from recovery.links import Links
+from recovery.mongo.suppressions import Suppressions
+from recovery.sealing import Pseudonyms, Seals
+from recovery.standing import SuppressionReason
+from tests.acceptance.conftest import World
+from tests.builders import minutes, report, state, step
+
+CHROMIUM = Path("/usr/bin/chromium")
+KEY = "a key of some length"
+SHOP, ADA = "shop.example", "ada@example.com"
+SETTINGS = {
+    "RECOVERY_LINKS__BASE_URL": "http://127.0.0.1:8080",
+    "RECOVERY_LINKS__KEYS": KEY,
+    "RECOVERY_LINKS__COUNT_CLICKS": "true",
+}
+PSEUDONYMS = Pseudonyms([])
+LINKS = Links(Seals([KEY]), PSEUDONYMS, base_url="", count_clicks=True)
+TO_UNSUBSCRIBE = LINKS.unsubscribe(SHOP, ADA)
+
+
+@pytest.fixture
+async def daemon(mongodb, database_name, database, relay):
+    """A daemon whose links can be followed."""
+    world = World(mongodb, database_name, relay, expirer=True)
+    async with world.recovery, world.daemon(**SETTINGS) as running:
+        running.world = world
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium. People without it may skip this; CI may not."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"there is no {CHROMIUM}")
+        pytest.skip(f"there is no {CHROMIUM}")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def reason(database):
+    """Tell why Ada is not written to, or None."""
+
+    async def told() -> SuppressionReason | None:
+        found = await Suppressions(database, PSEUDONYMS).of([(SHOP, ADA)])
+        return found[SHOP, ADA].reason if found else None
+
+    return told
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_the_button_unsubscribes_and_looking_does_not(daemon, browser, reason, javascript):
+    """Whoever only looks stays subscribed; the button unsubscribes, and the next one takes that back."""
+    context = await browser.new_context(java_script_enabled=javascript, locale="de-DE")
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    await page.goto(f"{daemon.http.base_url}{TO_UNSUBSCRIBE}")
+    await page.get_by_role("heading", name="Keine Erinnerungen mehr?").wait_for()
+    assert await reason() is None
+    await page.get_by_role("button", name="Abmelden").click()
+    await page.get_by_role("heading", name="Sie sind abgemeldet").wait_for()
+    assert await reason() is SuppressionReason.UNSUBSCRIBED
+    await page.get_by_role("button", name="schreiben Sie mir wieder").click()
+    await page.get_by_role("heading", name="Zurückgenommen").wait_for()
+    assert await reason() is None
+    await page.get_by_role("button", name="Doch abmelden").click()
+    await page.get_by_role("heading", name="Sie sind abgemeldet").wait_for()
+    assert await reason() is SuppressionReason.UNSUBSCRIBED
+    assert complaints == [], "the page keeps to its own policy"
+    assert await context.cookies() == []
+
+
+async def test_a_provider_unsubscribes_in_one_click(daemon, reason):
+    """A scanner's GET changes nothing; the POST of a mailbox provider (RFC 8058) unsubscribes."""
+    async with httpx.AsyncClient(base_url=daemon.http.base_url, trust_env=False) as provider:
+        for method in ("GET", "HEAD"):
+            assert (await provider.request(method, TO_UNSUBSCRIBE)).status_code == 200
+        assert await reason() is None
+        answer = await provider.post(TO_UNSUBSCRIBE, data={"List-Unsubscribe": "One-Click"})
+        assert (answer.status_code, answer.history) == (200, [])
+        assert await reason() is SuppressionReason.UNSUBSCRIBED
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_the_way_back_leads_to_the_checkout(daemon, browser, javascript):
+    """A click on the link leads to the shop, by itself or by a button, and is counted; a scanner's GET is not."""
+    await daemon.world.recovery.checkout(report())
+    link = f"{daemon.http.base_url}{LINKS.back(state(), step('reminder-1', minutes(30)))}"
+    counted = 'recovery_clicks_total{shop="shop.example",step="reminder-1"}'
+    assert (await daemon.http.get(link)).status_code == 200
+    assert counted not in (await daemon.http.get("/metrics")).text
+    page = await (await browser.new_context(java_script_enabled=javascript)).new_page()
+    referrers: list[str | None] = []
+
+    async def shop(route, request):
+        referrers.append(request.headers.get("referer"))
+        await route.fulfill(body="<h1>Your basket</h1>", content_type="text/html")
+
+    await page.route("https://shop.example/**", shop)
+    await page.goto(link)
+    if not javascript:
+        await page.get_by_role("button", name="Continue").click()
+    await page.get_by_role("heading", name="Your basket").wait_for()
+    assert page.url == "https://shop.example/checkouts/1"
+    assert referrers == [None], "the shop does not learn the link"
+    assert f"{counted} 1.0" in (await daemon.http.get("/metrics")).text

@@ -1,0 +1,272 @@
+"""The pages behind the links in mails, against an ingestion and a list in memory."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from recovery.checkout import Message, MessageState
+from recovery.client import Damaged, Unavailable
+from recovery.http.app import create_app
+from recovery.links import Links
+from recovery.ports import StoreUnavailable
+from recovery.sealing import Pseudonyms, Seals
+from recovery.standing import SuppressionReason
+from tests.builders import NOON, feedback, minutes, state, step
+
+SHOP, ADA = "shop.example", "ada@example.com"
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+REMINDED = step("reminder-1", minutes(30))
+UNSUBSCRIBED = {(SHOP, ADA): SuppressionReason.UNSUBSCRIBED}
+
+
+class House:
+    """The application, keys and all, as a customer meets it."""
+
+    def __init__(self, **changes):
+        self.feedback = feedback(**changes)
+        self.registry = CollectorRegistry()
+        self.states = {}
+        self.fault = None
+        app = create_app(
+            self,
+            self.feedback,
+            api_keys=(),
+            shopify_secret=None,
+            readiness=self.readiness,
+            registry=self.registry,
+        )
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://mail.shop.example")
+        self.unsubscribe = urlsplit(self.feedback.links.unsubscribe(SHOP, ADA)).path
+
+    async def readiness(self):
+        return {}
+
+    async def get(self, shop, order_id):
+        """Return a checkout as the ingestion would."""
+        if self.fault is not None:
+            raise self.fault
+        return self.states.get(f"{shop}/{order_id}")
+
+    def left(self, sent_at=NOON, **facts):
+        """Keep a checkout that a reminder was sent for; return the path of the link in it."""
+        sent = Message(state=MessageState.SENT, sent_at=sent_at)
+        kept = state(messages={"reminder-1": sent})
+        kept = kept.model_copy(update={"facts": kept.facts.model_copy(update=facts)})
+        self.states[kept.id] = kept
+        return urlsplit(self.feedback.links.back(state(), REMINDED)).path
+
+    @property
+    def suppressed(self):
+        """The reasons by shop and address."""
+        return {key: reason for key, (reason, _) in self.feedback.suppressions.kept.items()}
+
+    def counted(self, name, **labels):
+        """Return the value of a counter."""
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def house():
+    return House()
+
+
+def said(answer, status=200):
+    """Return what a page says, having seen that it is one, and gives nothing away."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-robots-tag"] == "noindex"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert "set-cookie" not in answer.headers
+    assert ADA not in answer.text
+    return unescape(re.sub(r"<style>.*?</style>|<[^>]+>", "", answer.text))
+
+
+# To unsubscribe
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_looking_changes_nothing(house, method):
+    """A scanner that follows the link sees a page with a button, and nothing is changed."""
+    answer = await house.client.request(method, house.unsubscribe)
+    if method == "GET":
+        assert re.search(r"No more reminders\?.*Unsubscribe", said(answer), re.DOTALL)
+        assert SHOP in answer.text
+    assert answer.status_code == 200
+    assert house.suppressed == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "by"),
+    [
+        ({"data": ONE_CLICK}, "one-click"),
+        ({"files": {"List-Unsubscribe": (None, "One-Click")}}, "one-click"),
+        ({"data": {}}, "link"),
+        ({"content": b""}, "link"),
+        ({"content": b"\xff\x00", "headers": {"Content-Type": "multipart/form-data"}}, "link"),
+    ],
+    ids=["urlencoded", "multipart", "form", "empty", "nonsense"],
+)
+async def test_a_post_unsubscribes(house, sent, by):
+    """A POST in any form unsubscribes at once, by any name of this host and without a key, and is not redirected."""
+    answer = await house.client.post(house.unsubscribe, **sent)
+    assert "You are unsubscribed" in said(answer)
+    assert house.suppressed == UNSUBSCRIBED
+    assert house.feedback.suppressions.kept[SHOP, ADA][1] == by
+    assert house.counted("recovery_unsubscriptions_total", shop=SHOP, by=by) == 1
+
+
+async def test_unsubscribing_twice_is_the_same(house):
+    """The second POST says the same, and is not counted."""
+    first, second = [await house.client.post(house.unsubscribe, data=ONE_CLICK) for _ in range(2)]
+    assert first.text == second.text
+    assert house.counted("recovery_unsubscriptions_total", shop=SHOP, by="one-click") == 1
+
+
+async def test_a_slip_can_be_taken_back(house):
+    """The page that says it is done leads to one that takes it back, and that one on to the first again."""
+    done = await house.client.post(house.unsubscribe)
+    undo = httpx.URL(str(done.url)).join(re.search(r'action="([^"]+)"', done.text)[1])
+    undone = await house.client.post(undo)
+    assert "no longer holds" in said(undone)
+    assert house.suppressed == {}
+    again = undone.url.join(re.search(r'action="([^"]+)"', undone.text)[1])
+    assert again.path == house.unsubscribe
+    await house.client.post(again)
+    assert house.suppressed == UNSUBSCRIBED
+    assert (await house.client.get(undo)).status_code == 405, "nothing is taken back by looking"
+
+
+async def test_nothing_else_is_taken_back(house):
+    """The link lifts only what it did itself: a complaint stands."""
+    house.feedback.suppressions.kept[SHOP, ADA] = (SuppressionReason.COMPLAINT, "report")
+    await house.client.post(f"{house.unsubscribe}/undo")
+    assert house.suppressed == {(SHOP, ADA): SuppressionReason.COMPLAINT}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("suffix", ["", "/undo"])
+async def test_a_forged_link_is_unknown(house, method, suffix):
+    """A link that was not made here, or not whole, leads to a page that says so, and changes nothing."""
+    if (method, suffix) == ("GET", "/undo"):
+        return
+    forged = Links(Seals(["another key of some length"]), Pseudonyms([]), base_url="https://mail.shop.example")
+    for path in (house.unsubscribe[:-1], "/u/x", "/u/%00%ff", urlsplit(forged.unsubscribe(SHOP, ADA)).path):
+        assert "does not work" in said(await house.client.request(method, f"{path}{suffix}"), 404)
+    assert house.suppressed == {}
+
+
+@pytest.mark.parametrize("suffix", ["", "/undo"])
+async def test_without_the_database_people_are_told(house, suffix):
+    """When the database is away, the page says to try again, and mailbox providers are told when."""
+    house.feedback.suppressions.fault = StoreUnavailable("no primary")
+    answer = await house.client.post(f"{house.unsubscribe}{suffix}")
+    assert "try again" in said(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_long_body_is_refused(house):
+    """A body over the limit is refused here like anywhere."""
+    assert (await house.client.post(house.unsubscribe, content=b"x" * 300_000)).status_code == 413
+    assert house.suppressed == {}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("de-DE,de;q=0.9,en;q=0.8", "de"),
+        ("fr-FR,fr;q=0.9,ja;q=0.5,en;q=0.4", "ja"),
+        ("en;q=0.4, de;q=0.5", "de"),
+        ("de;q=0, ja;q=nonsense", "en"),
+        ("fr", "en"),
+        ("*", "en"),
+        ("", "en"),
+    ],
+)
+async def test_pages_are_in_the_language_that_is_liked(house, accepted, language):
+    """Of English, German and Japanese, a page is in the one that the browser likes best, else in English."""
+    answer = await house.client.get(house.unsubscribe, headers={"Accept-Language": accepted})
+    assert f'<html lang="{language}">' in answer.text
+    assert answer.headers["vary"] == "Accept-Language"
+
+
+async def test_a_shop_is_only_text(house):
+    """A shop whose name looks like a page's source is shown as it is written."""
+    shop = "<b>&amp;$title"
+    path = urlsplit(house.feedback.links.unsubscribe(shop, ADA)).path
+    assert shop in said(await house.client.get(path))
+
+
+# The way back
+
+
+async def test_the_way_back_is_counted_by_a_post(house):
+    """A GET shows a page that posts to itself and counts nothing; the POST counts, and leads to the checkout."""
+    path = house.left()
+    for method in ("HEAD", "GET"):
+        answer = await house.client.request(method, path)
+        assert answer.status_code == 200
+    assert "Continue" in said(answer)
+    assert "<script>document.forms[0].submit()</script>" in answer.text
+    assert house.counted("recovery_clicks_total", shop=SHOP, step="reminder-1") is None
+    answer = await house.client.post(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "https://shop.example/checkouts/1")
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert house.counted("recovery_clicks_total", shop=SHOP, step="reminder-1") == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_the_way_back_ends(house, method):
+    """After its time, the link leads nowhere, and the page says whose checkout it was."""
+    path = house.left()
+    house.feedback.clock.time = NOON + timedelta(days=30) - minutes(1)
+    assert (await house.client.request(method, path)).status_code in (200, 303)
+    house.feedback.clock.time = NOON + timedelta(days=30)
+    answer = await house.client.request(method, path)
+    if method != "HEAD":
+        assert SHOP in said(answer, 410)
+    assert answer.status_code == 410
+
+
+async def test_a_purged_checkout_is_led_to_no_more(house):
+    """When the checkout is gone, or has no link, the way back has ended."""
+    path = house.left(checkout_url=None)
+    said(await house.client.post(path), 410)
+    house.states.clear()
+    said(await house.client.post(path), 410)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_nobody_is_led_elsewhere(house, method):
+    """A link that was not made here leads nowhere, whatever it says; nor does an unsubscribe link."""
+    house.left()
+    for path in ("/r/https:%2F%2Fevil.example", "/r/x", house.unsubscribe.replace("/u/", "/r/")):
+        answer = await house.client.request(method, path, params={"url": "https://evil.example"})
+        assert "location" not in answer.headers
+        if "%2F" not in path:  # that is no path of ours at all
+            said(answer, 404)
+
+
+@pytest.mark.parametrize("fault", [Unavailable("no primary"), Damaged("facts")])
+async def test_the_way_back_without_the_database(house, fault):
+    """When the checkout cannot be read, people are told to try again."""
+    path = house.left()
+    house.fault = fault
+    said(await house.client.post(path), 503)
+
+
+async def test_a_policy_lets_the_way_back_lead_anywhere(house):
+    """Only the page that leads to a shop has a script, and may have a form answered by another site."""
+    back = (await house.client.get(house.left())).headers["content-security-policy"]
+    here = (await house.client.get(house.unsubscribe)).headers["content-security-policy"]
+    assert "script-src 'sha256-" in back
+    assert "form-action" not in back
+    assert "script-src" not in here
+    assert "form-action 'self'" in here
