@@ -10,6 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from recovery.settings.durations import format_duration
 from recovery.settings.loading import Settings
+from recovery.settings.shops import SECTIONS
 
 _HEAD = """\
 # The settings of Recovery.
@@ -21,10 +22,30 @@ _HEAD = """\
 # Written by python -m recovery.settings; a test compares.
 """
 
+_SHOPS = f"""\
+# What some shops have otherwise: a shop has as all do whatever is not named for it. Its name is the one that is
+# reported. There may be a table for each of {", ".join(SECTIONS)}; a secret may be
+# read from a file, as in password_file = "/run/secrets/lamps-smtp".
+#
+# [shops."lamps.example".mail]
+# sender = "Lamp Shop <shop@lamps.example>"
+# templates = "/etc/recovery/lamps"
+#
+# [shops."lamps.example".schedule]
+# time_zone = "Europe/Berlin"
+# quiet_hours = "21:00-08:00"
+#
+# [shops."lamps.example".smtp]
+# host = "relay.lamps.example"
+# port = 587
+# tls = "starttls"
+"""
+
 
 def document() -> str:
     """Return `config/recovery.toml`: every setting with its unit, its default and the reason, and nothing set."""
-    return "\n".join([_HEAD, *(line for name in Settings.model_fields for line in _section(name))])
+    sections = [name for name in Settings.model_fields if name != "shops"]
+    return "\n".join([_HEAD, *(line for name in sections for line in _section(name)), _SHOPS])
 
 
 def _section(name: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -22,13 +22,15 @@ from recovery.settings.sections import (
     ShopifySettings,
     SmtpSettings,
 )
+from recovery.settings.shops import Shops, with_secrets
 from recovery.settings.sources import SettingsError, Source, environment, sources, unknown
 
 
 class Settings(BaseSettings):
     """All settings: arguments over the environment over files with secrets over the configuration file over defaults.
 
-    `load_settings` reads them and tells what is wrong; making one directly raises pydantic's `ValidationError`.
+    `load_settings` reads them and tells what is wrong; making one directly raises pydantic's `ValidationError`. `shops`
+    is what some shops have otherwise, by shop and section, as it was given; `of()` is what it amounts to.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -45,6 +47,9 @@ class Settings(BaseSettings):
     bounces: BouncesSettings = BouncesSettings()
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
+
+    shops: Shops = {}
+    _of: dict[str, "Settings"] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -72,6 +77,15 @@ class Settings(BaseSettings):
             raise broken("must be given where bounces.return_path is, or anybody could forge a bounce", "links", "keys")
         return self
 
+    def of(self, shop: str) -> "Settings":
+        """Return the settings that a shop works by: its own where it has any, those for all in everything else."""
+        return self._of.get(shop, self)
+
+    def with_shops(self, shops: Mapping[str, "Settings"]) -> Self:
+        """Return these settings, which know those of each shop from now on."""
+        self._of.update(shops)
+        return self
+
     def to_schedule(self) -> Schedule:
         """Return the schedule that `decide` works by."""
         return schedule_of(self.schedule, self.confirmation)
@@ -96,7 +110,47 @@ def load_settings(**overrides: Mapping[str, Any]) -> Settings:
     # Raised out here so that no exception with a value in it hangs on to this one.
     if problems or loaded is None:
         raise SettingsError(problems)
-    return loaded
+    shops, problems = _of_shops(loaded, overrides, settings)
+    if problems:
+        raise SettingsError(problems)
+    return loaded.with_shops(shops)
+
+
+class _OfShop(Settings):
+    """The settings of one shop: from the same sources, but for what they say of shops."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        found = sources(environment(), settings_of(cls))
+        kept = [{name: value for name, value in source.values.items() if name != "shops"} for source in found]
+        return init_settings, *(InitSettingsSource(settings_cls, values) for values in kept)
+
+
+def _of_shops(
+    loaded: Settings, overrides: Mapping[str, Mapping[str, Any]], known: Sequence[Setting]
+) -> tuple[dict[str, Settings], list[str]]:
+    """Return the settings of each shop, and a sentence for everything that is wrong with them."""
+    made: dict[str, Settings] = {}
+    problems: list[str] = []
+    for shop, given in loaded.shops.items():
+        for_all = {name: section for name, section in overrides.items() if name != "shops"}
+        try:
+            own = with_secrets(shop, given, known)
+            merged = {name: {**for_all.get(name, {}), **own.get(name, {})} for name in {*for_all, *own}}
+            made[shop] = _OfShop(**merged)  # type: ignore[arg-type]
+        except SettingsError as exc:
+            problems += exc.problems
+        except ValidationError as exc:
+            origins = [Source(f"set for the shop {shop}", own)]
+            problems += [f"shops.{shop}: {_sentence(error, known, origins)}" for error in exc.errors()]
+    return made, problems
 
 
 def _sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[Source]) -> str:

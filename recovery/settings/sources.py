@@ -96,7 +96,7 @@ def _secrets(variables: Mapping[str, str], settings: Sequence[Setting]) -> dict[
         try:
             secrets[setting] = Path(path).read_text("utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
-            problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: {_why(exc)}")
+            problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: {why(exc)}")
             continue
         if not secrets[setting]:
             problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: it is empty")
@@ -115,10 +115,11 @@ def _toml(path: Path) -> Values:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError([f"the configuration file {path} ({CONFIG}) cannot be read: {_why(exc)}"]) from None
+        raise SettingsError([f"the configuration file {path} ({CONFIG}) cannot be read: {why(exc)}"]) from None
     except tomllib.TOMLDecodeError as exc:
         raise SettingsError([f"the configuration file {path} ({CONFIG}) is not TOML: {exc}"]) from None
 
 
-def _why(exc: OSError | UnicodeDecodeError) -> str:
+def why(exc: OSError | UnicodeDecodeError) -> str:
+    """Return why a file could not be read, in words."""
     return (exc.strerror or "it failed") if isinstance(exc, OSError) else "it is not UTF-8 text"

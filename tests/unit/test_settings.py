@@ -537,6 +537,62 @@ class TestSchedule:
         assert step.max_lateness == timedelta()
 
 
+LAMPS = """
+[mail]
+sender = "All <all@shop.example>"
+reply_to = "help@shop.example"
+
+[shops."lamps.example".mail]
+sender = "Lamps <shop@lamps.example>"
+
+[shops."lamps.example".schedule]
+quiet_hours = "21:00-08:00"
+"""
+
+
+class TestShops:
+    """What some shops have otherwise."""
+
+    def test_a_shop_inherits_what_it_does_not_name(self, config, environ):
+        """The file's value for a shop wins for it, over the environment; all else is as it is for all."""
+        config(LAMPS)
+        environ(RECOVERY_MAIL__SENDER="Env <env@shop.example>", RECOVERY_SCHEDULE__MIN_GAP="1h")
+        settings = load_settings(schedule={"time_zone": "Europe/Berlin"})
+        lamps = settings.of("lamps.example")
+        assert (lamps.mail.sender, lamps.mail.reply_to) == ("Lamps <shop@lamps.example>", "help@shop.example")
+        assert lamps.to_schedule().quiet_hours == QuietHours(time(21), time(8))
+        assert (lamps.schedule.min_gap, lamps.schedule.time_zone) == (timedelta(hours=1), "Europe/Berlin")
+        assert settings.of("other.example") is settings
+        assert (settings.mail.sender, settings.schedule.quiet_hours) == ("Env <env@shop.example>", None)
+
+    def test_a_secret_of_a_shop_may_be_in_a_file(self, config, tmp_path):
+        """A key with `_file` at its end names the file that the secret is read from."""
+        (tmp_path / "secret").write_text("hush\n")
+        named = f'password_file = "{tmp_path / "secret"}"'
+        config(f'[shops.lamps.smtp]\nhost = "127.0.0.1"\nusername = "u"\n{named}\n')
+        assert load_settings().of("lamps").smtp.password.get_secret_value() == "hush"
+        (tmp_path / "secret").unlink()
+        assert "shops.lamps.smtp.password_file: cannot read" in refused()[0]
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ('[shops.lamps.mail]\nsender = "nobody"', "shops.lamps: mail.sender"),
+            ('[shops.lamps.mail]\nsnder = "nobody"', "there is no such setting; did you mean mail.sender?"),
+            ('[shops.lamps.smtp]\ntimeout = "2m"', "shops.lamps: schedule.lease"),
+            ('[shops.lamps.mongodb]\nuri = "mongodb://x"', "lamps.mongodb cannot differ from shop to shop"),
+            ('[shops."a/b".mail]\nsender = "s@shop.example"', "shops.a/b"),
+            ("shops = 3", "shops"),
+            ("[shops]\nlamps = 3", "shops.lamps"),
+        ],
+    )
+    def test_what_is_wrong_is_told_with_the_shop(self, config, text, told):
+        """Each fault names the shop and the setting."""
+        config(text)
+        [problem] = refused()
+        assert told in problem
+
+
 class TestDocuments:
     """What is written about settings is true."""
 
@@ -557,12 +613,13 @@ class TestDocuments:
         assert [(section, key) for section in given for key in given[section]] == sorted_like_settings(given)
         config(text)
         assert load_settings() == Settings()
-        assert all(section.model_fields_set == set(type(section).model_fields) for _, section in load_settings())
+        sections = [section for name, section in load_settings() if name != "shops"]
+        assert all(section.model_fields_set == set(type(section).model_fields) for section in sections)
 
     def test_every_setting_has_its_reason(self):
         """Every setting says what it is for."""
-        for section in Settings.model_fields.values():
-            for key, field in section.annotation.model_fields.items():
+        for name, section in Settings.model_fields.items():
+            for key, field in () if name == "shops" else section.annotation.model_fields.items():
                 assert field.description, key
 
     def test_guide(self, environ, config, monkeypatch):
