@@ -5,11 +5,11 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -19,6 +19,7 @@ from recovery.checkout import CheckoutState
 from recovery.client import Recovery, connect
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
+from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.share import Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.sweep import Sweep
@@ -44,9 +45,12 @@ from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from recovery.schedule import OnAmbiguous, Schedules
+from recovery.per_shop import PerShop
+from recovery.schedule import OnAmbiguous
 from recovery.sealing import Pseudonyms, Seals
 from recovery.settings import Settings
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -68,6 +72,11 @@ async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Datab
     client = connect(settings.mongodb.uri.get_secret_value(), **options)
     async with client:
         yield client.get_database(settings.mongodb.database, **OPTIONS)
+
+
+def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
+    """Return what is made of the settings for all, and of those of each shop that has its own."""
+    return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
 
 
 def composer_of(settings: Settings) -> Composer:
@@ -107,11 +116,11 @@ def pseudonyms_of(settings: Settings) -> Pseudonyms:
     return Pseudonyms(_secrets(settings.suppressions.keys))
 
 
-def links_of(settings: Settings) -> Links:
-    """Return what makes and opens the links in mails."""
+def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
+    """Return what makes the links in mails, and opens them: also those that were sealed with keys of `others`."""
     links = settings.links
     return Links(
-        Seals(_secrets(links.keys)),
+        Seals(_secrets(dict.fromkeys([*links.keys, *others]))),
         pseudonyms_of(settings),
         base_url=links.base_url,
         return_path=settings.bounces.return_path,
@@ -156,7 +165,8 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
     api_keys = _secrets(settings.http.api_keys)
     if settings.http.enabled and (why := refusal(settings.http.host, api_keys)):
         raise CannotStart(why)
-    composer = composer_of(settings)
+    composers = per_shop(settings, composer_of)
+    relays = per_shop(settings, relay_of)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings))
         if fault := await server.fault(database):
@@ -164,16 +174,18 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
         await collections.ensure(database)
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
-        mailer = SmtpMailer(composer, relay_of(settings), clock)
-        stack.push_async_callback(mailer.aclose)
-        await _work(settings, database, clock, mailer, stop=stop, on_ready=on_ready)
+        mailers = {relay: SmtpMailer(composers, relay, clock) for relay in relays.each()}
+        for mailer in mailers.values():
+            stack.push_async_callback(mailer.aclose)
+        await _work(settings, database, clock, relays, mailers, stop=stop, on_ready=on_ready)
 
 
 async def _work(
     settings: Settings,
     database: Database,
     clock: MongoClock,
-    mailer: SmtpMailer,
+    relays: PerShop[Relay],
+    mailers: Mapping[Relay, SmtpMailer],
     *,
     stop: asyncio.Event,
     on_ready: Callable[[Ready], None],
@@ -184,57 +196,67 @@ async def _work(
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
     checkouts, shadows = MongoCheckouts(database), MongoShadows(database)
-    engine = Engine(
-        checkouts=checkouts,
-        shadows=shadows,
-        addresses=MongoAddresses(database, suppressions_of(settings, database)),
-        mailer=mailer,
-        clock=clock,
-        observer=telemetry,
-        schedules=Schedules(settings.to_schedule()),
-        owner=share.daemon,
-        limits=_limits_of(settings),
-    )
-    sweep = Sweep(
-        checkouts,
-        shadows,
-        engine,
-        share,
-        clock,
-        interval=daemon.sweep_interval,
-        grace=daemon.sweep_grace,
-        repair=lambda: collections.ensure(database),
-    )
+    expirer = Expirer(shadows, share, clock)
+    addresses = MongoAddresses(database, suppressions_of(settings, database))
+    schedules = per_shop(settings, Settings.to_schedule)
+
+    def lane_by(relay: Relay) -> Lane:
+        engine = Engine(
+            checkouts=checkouts,
+            shadows=shadows,
+            addresses=addresses,
+            mailer=mailers[relay],
+            clock=clock,
+            observer=telemetry,
+            schedules=schedules,
+            owner=share.daemon,
+            limits=_limits_of(settings, relay),
+        )
+        engine.on_alarm = expirer.wake_for
+        sweep = Sweep(
+            checkouts,
+            shadows,
+            engine,
+            share.mine if len(mailers) == 1 else lambda id_: share.mine(id_) and relays.of(id_) == relay,
+            clock,
+            interval=daemon.sweep_interval,
+            grace=daemon.sweep_grace,
+            repair=lambda: collections.ensure(database),
+        )
+        return Lane(relay.address, engine, sweep)
+
+    lane_of = {relay: lane_by(relay) for relay in mailers}
+    lanes = Lanes(PerShop(lane_of[relays.default], {shop: lane_of[relay] for shop, relay in relays.by_shop.items()}))
     heartbeat = Heartbeat(
-        Daemons(database), share, engine, clock, interval=daemon.heartbeat, expiry=daemon.heartbeat_expiry
+        Daemons(database), share, lanes.behind, clock, interval=daemon.heartbeat, expiry=daemon.heartbeat_expiry
     )
     positions = Positions(database, name)
     feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
-    expirer = Expirer(shadows, share, clock)
-    engine.on_alarm = expirer.wake_for
 
     async def readiness() -> Mapping[str, str | None]:
         return {
             "mongodb": heartbeat.fault,
-            "relay": engine.breaker.fault,
-            "sweep": sweep.fault,
+            "relay": lanes.relay_fault,
+            "sweep": lanes.sweep_fault,
             **{f"stream {name}": feed.fault for name, feed in feeds.items()},
         }
 
-    telemetry.gauge("recovery_in_flight", "Messages claimed and not yet recorded", lambda: engine.in_flight)
+    telemetry.gauge("recovery_in_flight", "Messages claimed and not yet recorded", lambda: lanes.in_flight)
     telemetry.gauge(
         "recovery_breaker_open",
         "1 while no message is claimed, for a fault of the relay",
-        lambda: engine.breaker.fault is not None,
+        lambda: lanes.relay_fault is not None,
     )
     async with Supervisor() as root:
-        root.start("engine", engine.run())
+        for lane in lanes.all:
+            root.start(f"engine {lane.relay}", lane.engine.run())
         await heartbeat.beat()
         root.start("heartbeat", heartbeat.run())
         for stream, feed in feeds.items():
-            watcher = Watcher(stream, feed, positions, engine, sweep, share, clock, as_room_allows=stream == GONE.name)
+            watcher = Watcher(stream, feed, positions, lanes, share, clock, as_room_allows=stream == GONE.name)
             root.start(f"watcher {stream}", watcher.run())
-        root.start("sweep", sweep.run())
+        for lane in lanes.all:
+            root.start(f"sweep {lane.relay}", lane.sweep.run())
         if daemon.expirer:
             root.start("expirer", expirer.run())
         closing = asyncio.Event()
@@ -243,7 +265,7 @@ async def _work(
                 Recovery(database.client, database=database.name),
                 _feedback_of(settings, database, clock),
                 api_keys=_secrets(settings.http.api_keys),
-                shopify_secret=_secret(settings.shopify.webhook_secret),
+                shopify_secrets=per_shop(settings, lambda own: _secret(own.shopify.webhook_secret)),
                 readiness=readiness,
                 registry=registry,
                 max_body=settings.http.max_body,
@@ -261,17 +283,19 @@ async def _work(
         else:
             on_ready(Ready(None))
         await root.wait(stop)
-        log.info("stopping", in_flight=engine.in_flight)
+        log.info("stopping", in_flight=lanes.in_flight)
         closing.set()
-        await root.stop("expirer", "sweep", *(f"watcher {stream}" for stream in feeds))
-        await engine.stop(daemon.stop_grace.total_seconds())
+        sweeps = (f"sweep {lane.relay}" for lane in lanes.all)
+        await root.stop("expirer", *sweeps, *(f"watcher {stream}" for stream in feeds))
+        await asyncio.gather(*(lane.engine.stop(daemon.stop_grace.total_seconds()) for lane in lanes.all))
         await root.finish("http")
         await heartbeat.leave()
 
 
 def _feedback_of(settings: Settings, database: Database, clock: MongoClock) -> Feedback:
+    all_keys = [key for own in settings.each() for key in own.links.keys]
     return Feedback(
-        links_of(settings),
+        per_shop(settings, lambda own: links_of(own, all_keys)),
         suppressions_of(settings, database),
         pseudonyms_of(settings),
         clock,
@@ -280,14 +304,14 @@ def _feedback_of(settings: Settings, database: Database, clock: MongoClock) -> F
     )
 
 
-def _limits_of(settings: Settings) -> Limits:
+def _limits_of(settings: Settings, relay: Relay) -> Limits:
     in_flight = settings.daemon.in_flight
-    if settings.schedule.on_ambiguous is OnAmbiguous.SKIP:
-        in_flight = min(in_flight, 2 * settings.smtp.connections)
+    if any(each.schedule.on_ambiguous is OnAmbiguous.SKIP for each in settings.each()):
+        in_flight = min(in_flight, 2 * relay.connections)
     return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
 
 
-def _secrets(values: Sequence[SecretStr]) -> list[str]:
+def _secrets(values: Iterable[SecretStr]) -> list[str]:
     return [value.get_secret_value() for value in values]
 
 

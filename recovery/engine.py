@@ -14,6 +14,7 @@ from uuid import uuid4
 from recovery.breaker import Breaker
 from recovery.checkout import Cause, CheckoutState, normalised, shop_of
 from recovery.delivery import Outcome, OutcomeKind
+from recovery.per_shop import PerShop
 from recovery.ports import (
     Addresses,
     Ask,
@@ -30,7 +31,7 @@ from recovery.ports import (
     Unreadable,
 )
 from recovery.records import claimed, completed, letter_of, letters_of, planned
-from recovery.schedule import CONFIRMATION, Decision, Schedules, Send, StopOn, decide
+from recovery.schedule import CONFIRMATION, Decision, Schedule, Send, StopOn, decide
 from recovery.standing import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, withheld
 from recovery.window import Window
 
@@ -71,7 +72,7 @@ class Engine:
         mailer: Mailer,
         clock: Clock,
         observer: Observer,
-        schedules: Schedules,
+        schedules: PerShop[Schedule],
         owner: str,
         limits: Limits | None = None,
         jitter: Callable[[], float] = random.random,

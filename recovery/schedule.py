@@ -3,12 +3,12 @@
 Nothing here reads a clock, a file or a network: a decision is a function of the checkout, the schedule and the time.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from recovery.checkout import Cause, CheckoutState, Message, MessageState, Status, shop_of
+from recovery.checkout import Cause, CheckoutState, Message, MessageState, Status
 from recovery.quiet import QuietHours, zone
 
 CONFIRMATION = "confirmation"
@@ -75,18 +75,6 @@ class Schedule:
     retry_after: timedelta = timedelta(minutes=5)
     lease: timedelta = timedelta(minutes=1)
     retention: timedelta = timedelta(days=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Schedules:
-    """The schedule of every shop: its own, or the one for all that have none."""
-
-    default: Schedule
-    by_shop: Mapping[str, Schedule] = field(default_factory=dict)
-
-    def of(self, checkout_id: str) -> Schedule:
-        """Return the schedule of the shop that a checkout belongs to."""
-        return self.by_shop.get(shop_of(checkout_id), self.default) if self.by_shop else self.default
 
 
 def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> timedelta:

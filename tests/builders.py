@@ -9,6 +9,7 @@ from recovery.checkout import Claim, Message, Past, Status
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.http.feedback import Feedback
 from recovery.links import Links
+from recovery.per_shop import PerShop
 from recovery.ports import Ask, Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
 from recovery.schedule import Schedule, Step
 from recovery.sealing import Pseudonyms, Seals
@@ -108,12 +109,14 @@ def feedback(**changes: Any) -> Feedback:
     """Return what the endpoints need that customers call, all of it in memory."""
     pseudonyms = Pseudonyms([])
     given: dict[str, Any] = {
-        "links": Links(
-            Seals(["a key of some length"]),
-            pseudonyms,
-            base_url="https://mail.shop.example",
-            return_path="bounces@bounce.shop.example",
-            count_clicks=True,
+        "links": PerShop(
+            Links(
+                Seals(["a key of some length"]),
+                pseudonyms,
+                base_url="https://mail.shop.example",
+                return_path="bounces@bounce.shop.example",
+                count_clicks=True,
+            )
         ),
         "suppressions": FakeSuppressions(),
         "pseudonyms": pseudonyms,

@@ -1,12 +1,12 @@
 """The heartbeat: tells the other daemons of this one, learns of them, and keeps the clock."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
 
 from recovery.daemon.share import Share
-from recovery.engine import Engine
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.daemons import Daemons
 from recovery.ports import StoreUnavailable
@@ -15,13 +15,16 @@ log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Beats every `interval`; a daemon not heard of for `expiry` is taken for dead, and its share is shared out."""
+    """Beats every `interval`; a daemon not heard of for `expiry` is taken for dead, and its share is shared out.
+
+    `on_shared` is called whenever the work is shared anew.
+    """
 
     def __init__(
         self,
         daemons: Daemons,
         share: Share,
-        engine: Engine,
+        on_shared: Callable[[], None],
         clock: MongoClock,
         *,
         interval: timedelta,
@@ -29,7 +32,7 @@ class Heartbeat:
     ) -> None:
         self._daemons = daemons
         self._share = share
-        self._engine = engine
+        self._on_shared = on_shared
         self._clock = clock
         self._interval = interval
         self._expiry = expiry
@@ -53,7 +56,7 @@ class Heartbeat:
         await self._daemons.beat(self._share.daemon, now)
         if self._share.among(await self._daemons.alive(now, self._expiry)):
             log.info("the work is shared anew", daemons=len(self._share.daemons))
-            self._engine.behind.set()  # what the daemons that went had in hand is looked at now
+            self._on_shared()  # what the daemons that went had in hand is looked at now
 
     async def leave(self) -> None:
         """Take leave of the others. If the database is not there, they will notice by the silence."""

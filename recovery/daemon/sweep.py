@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import structlog
 
-from recovery.daemon.share import Share
 from recovery.engine import Engine
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.shadows import MongoShadows
@@ -20,7 +19,7 @@ log = structlog.get_logger()
 
 
 class Sweep:
-    """Looks at what is past its `next_at`.
+    """Looks at what is past its `next_at`, of the checkouts that are `mine`.
 
     At intervals it leaves what is younger than `grace` to the streams; whatever it then finds, they have missed. While
     the engine is behind, it looks at all that is due, at once, until nothing is.
@@ -31,7 +30,7 @@ class Sweep:
         checkouts: MongoCheckouts,
         shadows: MongoShadows,
         engine: Engine,
-        share: Share,
+        mine: Callable[[str], bool],
         clock: Clock,
         *,
         interval: timedelta,
@@ -41,7 +40,7 @@ class Sweep:
         self._checkouts = checkouts
         self._shadows = shadows
         self._engine = engine
-        self._share = share
+        self._mine = mine
         self._clock = clock
         self._interval = interval
         self._grace = grace
@@ -90,7 +89,7 @@ class Sweep:
         """Look at what is due before the next sweep and has no shadow: a look sets it. Return how many."""
         count = 0
         now = self._clock.now()
-        soon = self._checkouts.soon(now + self._grace, now + 2 * self._interval, LOOKED_AT_ONCE, self._share.mine)
+        soon = self._checkouts.soon(now + self._grace, now + 2 * self._interval, LOOKED_AT_ONCE, self._mine)
         async for ids in soon:
             if missing := await self._shadows.missing(ids):
                 await self._engine.look(missing, "no shadow")
@@ -104,7 +103,7 @@ class Sweep:
             room = await self._engine.wait_for_room()
             self._engine.behind.clear()
             before = self._clock.now() - grace
-            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._share.mine)
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._mine)
             if not ids or ids == stuck:
                 return looked
             await self._engine.look(ids, cause)

@@ -8,9 +8,8 @@ from datetime import timedelta
 
 import structlog
 
+from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.share import Share
-from recovery.daemon.sweep import Sweep
-from recovery.engine import Engine
 from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
 from recovery.ports import Clock, StoreUnavailable
@@ -35,8 +34,7 @@ class Watcher:
         name: str,
         feed: Feed,
         positions: Positions,
-        engine: Engine,
-        sweep: Sweep,
+        lanes: Lanes,
         share: Share,
         clock: Clock,
         *,
@@ -45,8 +43,7 @@ class Watcher:
         self._name = name
         self._feed = feed
         self._positions = positions
-        self._engine = engine
-        self._sweep = sweep
+        self._lanes = lanes
         self._share = share
         self._clock = clock
         self._as_room_allows = as_room_allows
@@ -73,13 +70,17 @@ class Watcher:
         if batch.lost:
             tell = log.info if batch.lost == FIRST_START else log.warning
             tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
-            await self._sweep.after_loss()
-        ids = [id_ for id_ in batch.ids if self._share.mine(id_)]
-        if self._as_room_allows and len(ids) > (room := self._engine.room()):
-            self._engine.behind.set()
+            await self._lanes.after_loss()
+        mine = self._lanes.parted([id_ for id_ in batch.ids if self._share.mine(id_)])
+        await asyncio.gather(*(self._look_in(lane, ids) for lane, ids in mine.items()))
+
+    async def _look_in(self, lane: Lane, ids: list[str]) -> None:
+        engine = lane.engine
+        if self._as_room_allows and len(ids) > (room := engine.room()):
+            engine.behind.set()
             ids = ids[:room]
         if ids:
-            await self._engine.look(ids, self._name)
+            await engine.look(ids, self._name)
 
     async def _insist(self, call: Callable[[Batch], Awaitable[None]], batch: Batch) -> None:
         """Call, however long the database takes to allow it."""

@@ -19,6 +19,7 @@ from recovery.http.security import guard
 from recovery.http.unsubscribe import unsubscribe
 from recovery.http.way_back import way_back
 from recovery.http.webhooks import webhooks
+from recovery.per_shop import PerShop
 
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
@@ -43,7 +44,7 @@ def create_app(
     feedback: Feedback,
     *,
     api_keys: Sequence[str],
-    shopify_secret: str | None,
+    shopify_secrets: PerShop[str | None],
     readiness: Readiness,
     registry: CollectorRegistry,
     max_body: int = LONGEST_BODY,
@@ -63,7 +64,7 @@ def create_app(
     )
     tell_problems(app)
     app.include_router(checkouts(ingestion, guard(api_keys)))
-    app.include_router(webhooks(ingestion, shopify_secret))
+    app.include_router(webhooks(ingestion, shopify_secrets))
     app.include_router(unsubscribe(feedback, registry))
     app.include_router(way_back(ingestion, feedback, registry))
     app.include_router(operation(readiness, registry))

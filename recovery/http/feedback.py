@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from recovery.links import Links
+from recovery.per_shop import PerShop
 from recovery.ports import Clock
 from recovery.sealing import Pseudonyms
 from recovery.standing import SuppressionReason
@@ -35,11 +36,11 @@ class SuppressionList(Protocol):
 class Feedback:
     """How what comes back from mails is understood and kept.
 
-    `expire_after` is how long after its mail a link back leads anywhere. Without `bounce_secrets`, nobody may report a
-    bounce.
+    The links of any shop open those of all. `expire_after` is how long after its mail a link back leads anywhere.
+    Without `bounce_secrets`, nobody may report a bounce.
     """
 
-    links: Links
+    links: PerShop[Links]
     suppressions: SuppressionList
     pseudonyms: Pseudonyms
     clock: Clock

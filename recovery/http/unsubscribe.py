@@ -15,7 +15,7 @@ from recovery.standing import SuppressionReason
 def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
     """Return the endpoints of the unsubscribe link. What is sealed in it is the key: they need no other."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
-    links, suppressions = feedback.links, feedback.suppressions
+    links, suppressions = feedback.links.default, feedback.suppressions
     counter = Counter(
         "recovery_unsubscriptions_total",
         "Addresses that were unsubscribed by link, or in one click at their mailbox provider",

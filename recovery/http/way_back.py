@@ -35,12 +35,12 @@ def way_back(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegist
         sent_at = state.messages.get(step, Message()).sent_at or state.touched_at
         if feedback.clock.now() >= sent_at + feedback.expire_after:
             return None
-        return links.target(state.facts.checkout_url, step)
+        return links.of_shop(shop).target(state.facts.checkout_url, step)
 
     @router.api_route(f"{PATH}{{token}}", methods=["GET", "HEAD", "POST"])
     async def lead(request: Request, token: str) -> Response:
         await request.body()
-        opened = links.opened_back(token)
+        opened = links.default.opened_back(token)
         if opened is None:
             return answer(request, UNKNOWN)
         step, checkout = opened

@@ -9,16 +9,17 @@ from pydantic import TypeAdapter, ValidationError
 from recovery.checkout import Checkout, Order
 from recovery.http.ingestion import Ingestion
 from recovery.http.problems import FieldError, Problem, answers, invalid_body
+from recovery.per_shop import PerShop
 from recovery.shops import shopify
 
 _log = structlog.get_logger()
 _PAYLOAD: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-def webhooks(ingestion: Ingestion, shopify_secret: str | None) -> APIRouter:
-    """Return the endpoint for Shopify's webhooks. Their signature is the key; without a secret it is not there.
+def webhooks(ingestion: Ingestion, secrets: PerShop[str | None]) -> APIRouter:
+    """Return the endpoint for Shopify's webhooks. Their signature is the key.
 
-    Shopify gives five seconds, so nothing is done here but to keep the report.
+    Without a secret, of the shop or for all, it is not there. Shopify gives five seconds, so nothing is done here but to keep the report.
     """
     router = APIRouter(tags=["shops"])
 
@@ -36,6 +37,7 @@ def webhooks(ingestion: Ingestion, shopify_secret: str | None) -> APIRouter:
         `X-Shopify-Hmac-Sha256` must be the signature of the body, `X-Shopify-Topic` and `X-Shopify-Shop-Domain` tell
         what it is. Answers with the `id` of the checkout, or with what it was `ignored` for.
         """
+        shopify_secret = secrets.of_shop(request.headers.get("x-shopify-shop-domain", ""))
         if not shopify_secret:
             raise Problem(404, "No secret for Shopify's webhooks is configured.")
         body = await request.body()

@@ -12,6 +12,7 @@ from recovery.mail.compose import Composer, Envelope, RenderError
 from recovery.mail.conversation import Conversation, Reply, command
 from recovery.mail.pool import Connection, NoneFree, Pool, Relay
 from recovery.mail.replies import Phase, read_reply
+from recovery.per_shop import PerShop
 from recovery.ports import Clock
 from recovery.schedule import Step
 
@@ -25,8 +26,8 @@ class RelayUnreachable(Exception):
 class SmtpMailer:
     """The way out by SMTP: a `Mailer` of `recovery.ports`. Close it with `aclose()`."""
 
-    def __init__(self, composer: Composer, relay: Relay, clock: Clock) -> None:
-        self._composer = composer
+    def __init__(self, composers: PerShop[Composer], relay: Relay, clock: Clock) -> None:
+        self._composers = composers
         self._relay = relay
         self._clock = clock
         self._pool = Pool(relay)
@@ -41,7 +42,7 @@ class SmtpMailer:
         try:
             await self._pool.take_slot(hand_over_within)
             try:
-                envelope = self._composer.compose(checkout, step, self._clock.now())
+                envelope = self._composers.of(checkout.id).compose(checkout, step, self._clock.now())
                 kind, reply = await self._deliver(_Transaction(envelope), deadline)
             finally:
                 self._pool.give_slot_back()

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         """Return the settings that a shop works by: its own where it has any, those for all in everything else."""
         return self._of.get(shop, self)
 
+    def each(self) -> "list[Settings]":
+        """Return the settings for all, and those of each shop that has its own."""
+        return [self, *self._of.values()]
+
     def with_shops(self, shops: Mapping[str, "Settings"]) -> Self:
         """Return these settings, which know those of each shop from now on."""
         self._of.update(shops)

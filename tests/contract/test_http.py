@@ -27,6 +27,7 @@ from recovery.client import Unavailable
 from recovery.http.app import create_app
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
+from recovery.per_shop import PerShop
 from tests.builders import feedback
 
 KEY = "k-1234567890"
@@ -94,7 +95,7 @@ class House:
             self.ingestion,
             feedback(),
             api_keys=api_keys,
-            shopify_secret=secret,
+            shopify_secrets=PerShop(secret),
             readiness=self._readiness,
             registry=self.registry,
             **options,

@@ -13,6 +13,7 @@ from recovery.checkout import Message, MessageState
 from recovery.client import Damaged, Unavailable
 from recovery.http.app import create_app
 from recovery.links import Links
+from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
 from recovery.sealing import Pseudonyms, Seals
 from recovery.standing import SuppressionReason
@@ -36,12 +37,12 @@ class House:
             self,
             self.feedback,
             api_keys=(),
-            shopify_secret=None,
+            shopify_secrets=PerShop(None),
             readiness=self.readiness,
             registry=self.registry,
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://mail.shop.example")
-        self.unsubscribe = urlsplit(self.feedback.links.unsubscribe(SHOP, ADA)).path
+        self.unsubscribe = urlsplit(self.feedback.links.default.unsubscribe(SHOP, ADA)).path
 
     async def readiness(self):
         return {}
@@ -58,7 +59,7 @@ class House:
         kept = state(messages={"reminder-1": sent})
         kept = kept.model_copy(update={"facts": kept.facts.model_copy(update=facts)})
         self.states[kept.id] = kept
-        return urlsplit(self.feedback.links.back(state(), REMINDED)).path
+        return urlsplit(self.feedback.links.default.back(state(), REMINDED)).path
 
     @property
     def suppressed(self):
@@ -200,7 +201,7 @@ async def test_pages_are_in_the_language_that_is_liked(house, accepted, language
 async def test_a_shop_is_only_text(house):
     """A shop whose name looks like a page's source is shown as it is written."""
     shop = "<b>&amp;$title"
-    path = urlsplit(house.feedback.links.unsubscribe(shop, ADA)).path
+    path = urlsplit(house.feedback.links.default.unsubscribe(shop, ADA)).path
     assert shop in said(await house.client.get(path))
 
 

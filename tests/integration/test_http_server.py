@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
+from recovery.per_shop import PerShop
 from tests.builders import feedback
 
 
@@ -140,7 +141,12 @@ async def nothing_wrong():
 
 def application():
     return create_app(
-        None, feedback(), api_keys=(), shopify_secret=None, readiness=nothing_wrong, registry=CollectorRegistry()
+        None,
+        feedback(),
+        api_keys=(),
+        shopify_secrets=PerShop(None),
+        readiness=nothing_wrong,
+        registry=CollectorRegistry(),
     )
 
 

@@ -16,6 +16,7 @@ from recovery.delivery import OutcomeKind
 from recovery.mail.compose import Envelope, RenderError
 from recovery.mail.mailer import RelayUnreachable, SmtpMailer, check_relay
 from recovery.mail.pool import Relay
+from recovery.per_shop import PerShop
 from recovery.schedule import Step
 from tests.smtp_servers import EXTENSIONS, RecordingRelay
 
@@ -64,7 +65,7 @@ class World:
 async def mailing(host, port, **options):
     composer = FixedComposer()
     settings = {"timeout_seconds": 60.0, "local_hostname": "shop.test"} | options
-    mailer = SmtpMailer(composer, Relay(host, port, **settings), FixedClock())
+    mailer = SmtpMailer(PerShop(composer), Relay(host, port, **settings), FixedClock())
     try:
         yield mailer, composer
     finally:

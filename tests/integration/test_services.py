@@ -21,7 +21,7 @@ from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, DEAD_LETTERS, SHA
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from recovery.schedule import Schedules
+from recovery.per_shop import PerShop
 from recovery.sealing import Pseudonyms
 from tests.builders import NOON, Relay, SetClock, Witness, minutes, report, schedule, state
 
@@ -43,7 +43,7 @@ class House:
             mailer=self.relay,
             clock=self.clock,
             observer=self.witness,
-            schedules=Schedules(schedule()),
+            schedules=PerShop(schedule()),
             owner="me",
         )
         self.repairs = 0
@@ -51,7 +51,7 @@ class House:
             self.checkouts,
             self.shadows,
             self.engine,
-            self.share,
+            self.share.mine,
             self.clock,
             interval=timedelta(hours=1),
             grace=timedelta(seconds=5),
@@ -274,7 +274,7 @@ async def test_heartbeats_share_the_work(house):
     clock.measure = lambda: asyncio.sleep(0)
     daemons = Daemons(house.database)
     beat = {"interval": timedelta(seconds=2), "expiry": timedelta(seconds=10)}
-    heart = Heartbeat(daemons, house.share, house.engine, clock, **beat)
+    heart = Heartbeat(daemons, house.share, house.engine.behind.set, clock, **beat)
     await heart.beat()
     assert not house.engine.behind.is_set()
     await daemons.beat("other", clock.now())

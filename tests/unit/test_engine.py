@@ -9,8 +9,9 @@ import pytest
 from recovery.checkout import Cause, Claim, Item, Message, MessageState, Status
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.engine import Engine, Limits
+from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
-from recovery.schedule import OnAmbiguous, Schedules, StopOn
+from recovery.schedule import OnAmbiguous, StopOn
 from recovery.standing import RIVALS_TURN, Other, Standing, Suppression, SuppressionReason
 from tests.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, report, schedule, state, step
 
@@ -33,7 +34,7 @@ class Scene:
             mailer=self.relay,
             clock=self.clock,
             observer=self.witness,
-            schedules=Schedules(plan or schedule(), by_shop or {}),
+            schedules=PerShop(plan or schedule(), by_shop or {}),
             owner="me",
             limits=limits,
             jitter=lambda: 0.0,
