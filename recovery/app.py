@@ -98,7 +98,9 @@ def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Ren
     if step not in steps:
         raise CannotStart(f"There is no step {step}; there are {', '.join(steps)}.")
     message = composer_of(settings).compose(checkout, steps[step], checkout.ordered_at or checkout.touched_at)
-    return Templates(settings.mail.templates).render(steps[step], checkout), message.content
+    return Templates(settings.mail.templates).render(
+        steps[step], checkout, checkout_url=checkout.facts.checkout_url
+    ), message.content
 
 
 async def initialise(settings: Settings) -> list[str]:

@@ -99,7 +99,7 @@ class Composer:
         if customer is None:
             raise ValueError("nobody to write to is known")
         recipient, needs_utf8 = _recipient(customer.email)
-        rendered = self._templates.render(step, checkout)
+        rendered = self._templates.render(step, checkout, checkout_url=checkout.facts.checkout_url)
         identifier = message_id(checkout.id, step.name, self._domain)
         head = "\r\n".join(
             [

@@ -436,9 +436,7 @@ class TestSchedule:
             ("reminder-2", 24 * hours, "reminder-2", 12 * hours),
             ("reminder-3", 72 * hours, "reminder-3", 12 * hours),
         ]
-        assert schedule.confirmation == Step(
-            CONFIRMATION, timedelta(), "confirmation", "Thank you for your order", 24 * hours
-        )
+        assert schedule.confirmation == Step(CONFIRMATION, timedelta(), "confirmation", None, 24 * hours)
         assert schedule == Schedule(schedule.steps, schedule.confirmation)
 
     def test_as_set(self):
