@@ -33,7 +33,7 @@ class Step:
     """One message of the schedule: when it is due, counted from the last touch, and which mail it is.
 
     `subject` is None where it is that of the template's words. `max_lateness` is how late it may be sent and still be
-    worth reading; later than that it is skipped.
+    worth reading; later than that it is skipped. `coupon` is a code that the mail gives, if it gives one.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Step:
     template: str
     subject: str | None
     max_lateness: timedelta
+    coupon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

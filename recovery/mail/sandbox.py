@@ -20,7 +20,7 @@ from recovery.mail.words import FILE, Word, Words
 
 NAMES = frozenset(
     {
-        *("customer", "items", "total", "currency", "checkout_url", "shop", "order_id"),
+        *("customer", "items", "total", "currency", "checkout_url", "unsubscribe_url", "coupon", "shop", "order_id"),
         *("locale", "time_zone", "touched_at", "ordered_at"),
     }
 )

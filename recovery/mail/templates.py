@@ -10,6 +10,8 @@ A step's mail is a subject and two templates, `<template>.html.j2` and `<templat
 | `total`           | the amount of the whole; None if unknown                                               |
 | `currency`        | ISO 4217 code; None if unknown                                                         |
 | `checkout_url`    | the link back to the checkout; None if unknown. Never anything but http(s)             |
+| `unsubscribe_url` | the link to be reminded no more; None where there is none. Never anything but http(s)  |
+| `coupon`          | the code that the step gives; None if it gives none                                    |
 | `shop`            | the shop's key, the part of the checkout's id before the slash                         |
 | `order_id`        | the rest of it                                                                         |
 | `locale`          | as reported, "en" if unknown                                                           |
@@ -65,9 +67,16 @@ class Templates:
                 facts = checkout.facts.model_copy(update={"locale": locale or None})
                 self.render(step, checkout.model_copy(update={"facts": facts}), checkout_url=facts.checkout_url)
 
-    def render(self, step: Step, checkout: CheckoutState, *, checkout_url: str | None = None) -> Rendered:
-        """Return the mail of this step for this checkout, with the link back to it; or raise `TemplateError`."""
-        names = _names(checkout, checkout_url)
+    def render(
+        self,
+        step: Step,
+        checkout: CheckoutState,
+        *,
+        checkout_url: str | None = None,
+        unsubscribe_url: str | None = None,
+    ) -> Rendered:
+        """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
+        names = _names(step, checkout, checkout_url, unsubscribe_url)
         subject, text, html = self._compiled.mail(step, names["locale"])
         return Rendered(subject.fill(names), text.fill(names), html.fill(names))
 
@@ -135,11 +144,13 @@ class _Template:
             raise told(exc, self._name) from exc
 
 
-def _names(checkout: CheckoutState, checkout_url: str | None) -> dict[str, Any]:
+def _names(
+    step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
+) -> dict[str, Any]:
     facts = checkout.facts
     shop, _, order_id = checkout.id.partition("/")
     # Facts come from a database that others can write to, and escaping does not stop a "javascript:" link.
-    for link in (checkout_url, *(link for item in facts.items for link in (item.url, item.image_url))):
+    for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
         if link is not None:
             _check(link)
     return {
@@ -149,6 +160,8 @@ def _names(checkout: CheckoutState, checkout_url: str | None) -> dict[str, Any]:
         "total": facts.total,
         "currency": facts.currency,
         "checkout_url": checkout_url,
+        "unsubscribe_url": unsubscribe_url,
+        "coupon": step.coupon,
         "shop": shop,
         "order_id": order_id,
         "locale": facts.locale or "en",

@@ -36,6 +36,9 @@ class StepSettings(Section):
         "How late it may be sent and still be worth reading; later than that it is skipped. Empty: half of the time to"
         " the next step, at most 12 hours.",
     )
+    coupon: Maybe[Line] = setting(
+        None, "A coupon code that its mail gives, one for everybody; the shop must know it. Empty: none."
+    )
 
 
 def _in_order(steps: tuple[StepSettings, ...]) -> tuple[StepSettings, ...]:
@@ -65,6 +68,7 @@ def _steps(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
             max_lateness=default_max_lateness(step.delay, next_delay)
             if step.max_lateness is None
             else step.max_lateness,
+            coupon=step.coupon,
         )
         for step, next_delay in zip(steps, next_delays, strict=False)
     )
