@@ -85,7 +85,7 @@ def composer_of(settings: Settings) -> Composer:
     schedule = settings.to_schedule()
     templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
     mail = settings.mail
-    return Composer(templates, Identity(mail.sender, mail.reply_to, mail.message_id_domain))
+    return Composer(templates, Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id))
 
 
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:
@@ -135,8 +135,9 @@ def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Ren
     steps = {each.name: each for each in (*schedule.steps, schedule.confirmation) if each is not None}
     if step not in steps:
         raise CannotStart(f"There is no step {step}; there are {', '.join(steps)}.")
-    message = composer_of(settings).compose(checkout, steps[step], checkout.ordered_at or checkout.touched_at)
-    return Templates(settings.mail.templates).render(steps[step], checkout), message.content
+    composer = composer_of(settings)
+    message = composer.compose(checkout, steps[step], checkout.ordered_at or checkout.touched_at)
+    return composer.render(checkout, steps[step]), message.content
 
 
 async def initialise(settings: Settings) -> list[str]:

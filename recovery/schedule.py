@@ -40,14 +40,16 @@ class StopOn(StrEnum):
 class Step:
     """One message of the schedule: when it is due, counted from the last touch, and which mail it is.
 
-    `max_lateness` is how late it may be sent and still be worth reading; later than that it is skipped.
+    `subject` is None where it is that of the template's words. `max_lateness` is how late it may be sent and still be
+    worth reading; later than that it is skipped. `coupon` is a code that the mail gives, if it gives one.
     """
 
     name: str
     delay: timedelta
     template: str
-    subject: str
+    subject: str | None
     max_lateness: timedelta
+    coupon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

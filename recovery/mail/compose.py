@@ -6,28 +6,24 @@ and that nothing a customer wrote can begin a header.
 """
 
 import re
-import textwrap
 from binascii import b2a_base64
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import Protocol
 
 from email_validator import validate_email
 
 from recovery.checkout import CheckoutState
-from recovery.mail.templates import Templates
-from recovery.schedule import Step
-
-LINE = 78
-"""What a header line should keep to, RFC 5322 section 2.1.1."""
+from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
+from recovery.mail.templates import Rendered, Templates
+from recovery.schedule import CONFIRMATION, Step
 
 _BOUNDARY = "=_recovery"  # base64 has no "_", so it cannot occur in a part
-_MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 """An address that is the same in SMTP as anywhere, with nothing in it that a header would have to quote."""
-_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class RenderError(Exception):
@@ -38,12 +34,30 @@ class RenderError(Exception):
 class Identity:
     """Whom mail is from: `"Lamp Shop <shop@example.com>"`, and where answers go if not there.
 
-    `domain` is that of the Message-IDs; the sender's own if None.
+    `domain` is that of the Message-IDs; the sender's own if None. `list_id` is what mail programs know the reminders by
+    (RFC 2919): `"Lamp Shop <reminders.example.com>"`; made of the sender if None.
     """
 
     sender: str
     reply_to: str | None = None
     domain: str | None = None
+    list_id: str | None = None
+
+
+class Links(Protocol):
+    """The addresses that are made for each mail."""
+
+    def unsubscribe(self, shop: str, email: str) -> str | None:
+        """Return the https address where this customer is reminded no more; None where there is none."""
+        ...
+
+    def back(self, checkout: CheckoutState, step: Step) -> str | None:
+        """Return the address that the button of this step's mail holds; None if no way back is known."""
+        ...
+
+    def return_path(self, shop: str, email: str) -> str | None:
+        """Return the address that this customer's mail comes back to if it bounces; None for the sender's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +81,27 @@ def message_id(checkout_id: str, step_name: str, domain: str) -> str:
 
 
 class Composer:
-    """Makes the mails of one sender. Raises `ValueError` if an address of the identity is none."""
+    """Makes the mails of one sender. Raises `ValueError` if an address of the identity is none.
 
-    def __init__(self, templates: Templates, identity: Identity) -> None:
+    Without `links`, a mail holds the checkout's own link and no way to unsubscribe, and bounces come to the sender.
+    """
+
+    def __init__(self, templates: Templates, identity: Identity, links: Links | None = None) -> None:
         self._templates = templates
-        name, self._sender, self._domain = _own("sender", identity.sender)
+        self._links = links
+        name, self._sender, self._domain = own_address("sender", identity.sender)
+        self._list = "\r\n".join(
+            [
+                "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+                list_id(identity.list_id or f"{name} <reminders.{self._domain}>"),
+            ]
+        )
         if identity.domain is not None:
-            *_, self._domain = _own("Message-ID domain", f"recovery@{identity.domain}")
-        fixed = [_mailbox("From", name, self._sender)]
+            *_, self._domain = own_address("Message-ID domain", f"recovery@{identity.domain}")
+        fixed = [mailbox("From", name, self._sender)]
         if identity.reply_to is not None:
-            name, address, _ = _own("reply-to", identity.reply_to)
-            fixed.append(_mailbox("Reply-To", name, address))
+            name, address, _ = own_address("reply-to", identity.reply_to)
+            fixed.append(mailbox("Reply-To", name, address))
         self._fixed = "\r\n".join(
             [
                 *fixed,
@@ -94,19 +118,28 @@ class Composer:
         except Exception as exc:
             raise RenderError(f"{step.name}: {exc}") from exc
 
+    def render(self, checkout: CheckoutState, step: Step) -> Rendered:
+        """Return the message of this step in words. Raises `RenderError`, whatever is wrong."""
+        try:
+            return self._render(checkout, step, self._unsubscribe(checkout, step))
+        except Exception as exc:
+            raise RenderError(f"{step.name}: {exc}") from exc
+
     def _compose(self, checkout: CheckoutState, step: Step, now: datetime) -> Envelope:
         customer = checkout.facts.customer
         if customer is None:
             raise ValueError("nobody to write to is known")
         recipient, needs_utf8 = _recipient(customer.email)
-        rendered = self._templates.render(step, checkout)
+        unsubscribe = self._unsubscribe(checkout, step)
+        rendered = self._render(checkout, step, unsubscribe)
         identifier = message_id(checkout.id, step.name, self._domain)
         head = "\r\n".join(
             [
-                _mailbox("To", customer.name, recipient),
-                _unstructured("Subject", rendered.subject),
+                mailbox("To", customer.name, recipient),
+                unstructured("Subject", rendered.subject),
                 _date(now.replace(microsecond=0)),
                 f"Message-ID: {identifier}",
+                *self._list_headers(unsubscribe),
                 self._fixed,
             ]
         )
@@ -118,7 +151,35 @@ class Composer:
                 f"--{_BOUNDARY}--\r\n".encode(),
             ]
         )
-        return Envelope(self._sender, recipient, identifier, content, needs_utf8)
+        return Envelope(self._return_path(checkout, customer.email), recipient, identifier, content, needs_utf8)
+
+    def _list_headers(self, unsubscribe: str | None) -> tuple[str, ...]:
+        # RFC 8058 knows https alone; any other link, as on the machine of a developer, is for the foot of the mail.
+        if unsubscribe is None or not unsubscribe.startswith("https://"):
+            return ()
+        return list_unsubscribe(unsubscribe), self._list
+
+    def _unsubscribe(self, checkout: CheckoutState, step: Step) -> str | None:
+        customer = checkout.facts.customer
+        if self._links is None or customer is None or step.name == CONFIRMATION:
+            return None
+        return self._links.unsubscribe(_shop(checkout), customer.email)
+
+    def _render(self, checkout: CheckoutState, step: Step, unsubscribe: str | None) -> Rendered:
+        back = checkout.facts.checkout_url if self._links is None else self._links.back(checkout, step)
+        return self._templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe)
+
+    def _return_path(self, checkout: CheckoutState, email: str) -> str:
+        path = None if self._links is None else self._links.return_path(_shop(checkout), email)
+        if path is None:
+            return self._sender
+        if not _PLAIN_ADDRESS.fullmatch(path):
+            _, path, _ = own_address("return path", f"<{path}>")  # an address alone, without a name
+        return path
+
+
+def _shop(checkout: CheckoutState) -> str:
+    return checkout.id.partition("/")[0]
 
 
 def _recipient(email: str) -> tuple[str, bool]:
@@ -132,67 +193,6 @@ def _recipient(email: str) -> tuple[str, bool]:
 @lru_cache(maxsize=16)
 def _date(at: datetime) -> str:
     return f"Date: {format_datetime(at)}"
-
-
-def _own(what: str, written: str) -> tuple[str, str, str]:
-    """Return the name, the address and its domain of a mailbox such as `Lamp Shop <shop@example.com>`."""
-    mailbox = _MAILBOX.fullmatch(written)
-    name, address = (mailbox["name"].strip(' "'), mailbox["address"]) if mailbox else ("", written)
-    try:
-        # Our own addresses may well be in a private network, and must pass through relays without SMTPUTF8.
-        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
-    except ValueError as exc:
-        raise ValueError(f"the {what} {written!r} is not an address: {exc}") from exc
-    return name, f"{valid.local_part}@{valid.ascii_domain}", valid.ascii_domain
-
-
-def _mailbox(header: str, name: str | None, address: str) -> str:
-    """Return a header of one address: the name quoted if that is enough (RFC 5322), else as encoded words."""
-    if "=?" in address:
-        raise ValueError(f"the address {address!r} would be read as an encoded word")
-    name = _clean(name or "")
-    if not name:
-        return f"{header}: {address}"
-    phrase = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if not _is_plain(name) or len(f"{header}: {phrase}") > LINE:
-        phrase = _encoded(name)
-    line = f"{header}: {phrase} <{address}>"
-    return line if len(line) <= LINE else f"{header}: {phrase}\r\n <{address}>"
-
-
-def _unstructured(header: str, text: str) -> str:
-    """Return a header of free text: as it is and folded between words if that is enough, else as encoded words."""
-    text = _clean(text)
-    if not _is_plain(text) or max(map(len, text.split(" "))) > LINE - len(f"{header}: ") - 1:
-        return f"{header}: {_encoded(text)}"
-    if len(f"{header}: {text}") < LINE:
-        return f"{header}: {text}"
-    lines = textwrap.wrap(f"{header}: {text}", LINE - 1, break_long_words=False, break_on_hyphens=False)
-    return "\r\n ".join(lines)
-
-
-def _clean(text: str) -> str:
-    """Return `text` on one line, without control characters: nothing may end a header but we."""
-    return _BLANK.sub(" ", text).strip(" ")
-
-
-def _is_plain(text: str) -> bool:
-    """Whether `text` needs no encoding, and would not be taken for something that is encoded."""
-    return text.isascii() and "=?" not in text
-
-
-def _encoded(text: str) -> str:
-    """Return `text` as encoded words, one on a line; none ends within a character (RFC 2047 section 5)."""
-    data = text.encode()
-    words = []
-    start = 0
-    while start < len(data):
-        end = start + 42  # the longest whose word, after "Reply-To: ", keeps to the line
-        while end < len(data) and data[end] & 0xC0 == 0x80:
-            end -= 1
-        words.append(f"=?utf-8?b?{b2a_base64(data[start:end], newline=False).decode()}?=")
-        start = end
-    return "\r\n ".join(words)
 
 
 def _part(subtype: str, text: str) -> tuple[bytes, ...]:

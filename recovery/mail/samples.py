@@ -1,4 +1,4 @@
-"""A checkout to show a mail with, before any customer has left one."""
+"""Checkouts to show a mail with, before any customer has left one."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

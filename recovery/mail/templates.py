@@ -1,53 +1,47 @@
 """The mails as templates: found, checked at the start, and filled.
 
-A step's mail is three templates: `<template>.html.j2`, `<template>.txt.j2` and the step's subject. Each is Jinja in a
-sandbox, and sees:
+A step's mail is a subject and two templates, `<template>.html.j2` and `<template>.txt.j2`, or for one locale
+`<template>.de-CH.html.j2`: the most specific is taken. Each is Jinja in a sandbox, and sees:
 
-| name           | what it is                                                                                |
-|----------------|-------------------------------------------------------------------------------------------|
-| `customer`     | `.email` and `.name` (may be None); None where nobody is known                            |
-| `items`        | each with `.name`, `.price` of one piece, `.quantity`, and perhaps `.variant`, `.url`, `.image_url` |
-| `total`        | the amount of the whole; None if unknown                                                  |
-| `currency`     | ISO 4217 code; None if unknown                                                            |
-| `checkout_url` | the link back to the checkout; None if unknown. Never anything but http(s)                |
-| `shop`         | the shop's key, the part of the checkout's id before the slash                            |
-| `order_id`     | the rest of it                                                                            |
-| `locale`       | as reported, "en" if unknown                                                              |
-| `money`        | a filter: `{{ total | money }}` is an amount in the checkout's currency and locale        |
+| name              | what it is                                                                             |
+|-------------------|----------------------------------------------------------------------------------------|
+| `customer`        | `.email` and `.name` (may be None); None where nobody is known                         |
+| `items`           | each with `.name`, `.price` of one, `.quantity`; `.variant`, `.url`, `.image_url` or None |
+| `total`           | the amount of the whole; None if unknown                                               |
+| `currency`        | ISO 4217 code; None if unknown                                                         |
+| `checkout_url`    | the link back to the checkout; None if unknown. Never anything but http(s)             |
+| `unsubscribe_url` | the link to be reminded no more; None where there is none. Never anything but http(s)  |
+| `coupon`          | the code that the step gives; None if it gives none                                    |
+| `shop`            | the shop's key, the part of the checkout's id before the slash                         |
+| `order_id`        | the rest of it                                                                         |
+| `locale`          | as reported, "en" if unknown                                                           |
+| `time_zone`       | the time zone that `date` writes in: an IANA name                                      |
+| `touched_at`      | when the checkout was last touched                                                     |
+| `ordered_at`      | when it was ordered; None if it was not                                                |
+| `money`           | a filter: `{{ total | money }}` is an amount in the checkout's currency and locale     |
+| `date`            | a filter: `{{ touched_at | date }}` is a day in the locale; `date("short")` a shorter one |
+| `word`            | a tag: `{% word "headline" %}` is the mail's word of that name (recovery/mail/words.py) |
 
 A name that is not among these is an error, not an empty string. `style.css` is written into the elements of every HTML
 template when it is loaded.
 """
 
-import re
-import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency, format_decimal
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import BaseModel
-
-from recovery.checkout import CheckoutState, Customer, Item, web_address
+from recovery.checkout import CheckoutState, web_address
 from recovery.mail import samples
-from recovery.mail.inlining import Altered, inline
+from recovery.mail.files import DEFAULTS as DEFAULTS
+from recovery.mail.files import Files
+from recovery.mail.files import TemplateError as TemplateError
+from recovery.mail.sandbox import GLOBALS, Sandbox, Sources, told
+from recovery.mail.words import FILE, Words
 from recovery.schedule import CONFIRMATION, Step
 
-DEFAULTS = Path(__file__).with_name("defaults")
-"""The folder of the templates that a shop may copy and change."""
-
-_FIELDS = {model: frozenset(model.model_fields) for model in (Customer, Item)}
-
-
-class TemplateError(Exception):
-    """A template is missing, broken or cannot be filled: the message names the file, the line and the fault."""
+Chain = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,110 +57,117 @@ class Templates:
     """The templates of a shop's folder, and those of the package for every file that is not there."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        if folder is not None and not folder.is_dir():
-            raise TemplateError(f"{folder}: no such folder of templates")
-        self._environment = _Sandbox(
-            loader=_Loader([DEFAULTS] if folder is None else [folder, DEFAULTS]),
-            undefined=jinja2.StrictUndefined,
-            autoescape=lambda name: name is not None and name.endswith(".html.j2"),
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters["money"] = _money
-        self._globals = dict(self._environment.globals)
-        self._found: dict[tuple[str, bool], jinja2.Template] = {}
+        self._compiled = _Compiled(Files(folder))
 
     def check(self, steps: Iterable[Step]) -> None:
-        """Fill the templates of all these steps with a sample; raise `TemplateError` for the first that is at fault."""
+        """Fill the mails of these steps with a sample, in every language; raise `TemplateError` for the first fault."""
         for step in steps:
-            self.render(step, samples.ordered() if step.name == CONFIRMATION else samples.left_open())
+            for locale in ("", *self._compiled.locales):
+                checkout = samples.ordered() if step.name == CONFIRMATION else samples.left_open()
+                facts = checkout.facts.model_copy(update={"locale": locale or None})
+                self.render(step, checkout.model_copy(update={"facts": facts}), checkout_url=facts.checkout_url)
 
-    def render(self, step: Step, checkout: CheckoutState) -> Rendered:
-        """Return the mail of this step for this checkout, or raise `TemplateError`."""
-        context = self._globals | _context(checkout)
-        return Rendered(
-            subject=self._fill(step.subject, context, is_subject=True),
-            text=self._fill(f"{step.template}.txt.j2", context),
-            html=self._fill(f"{step.template}.html.j2", context),
-        )
+    def render(
+        self,
+        step: Step,
+        checkout: CheckoutState,
+        *,
+        checkout_url: str | None = None,
+        unsubscribe_url: str | None = None,
+    ) -> Rendered:
+        """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
+        names = _names(step, checkout, checkout_url, unsubscribe_url)
+        subject, text, html = self._compiled.mail(step, names["locale"])
+        return Rendered(subject.fill(names), text.fill(names), html.fill(names))
 
-    def _fill(self, template: str, names: dict[str, Any], *, is_subject: bool = False) -> str:
-        try:
-            found = self._find(template, is_subject)
-            try:
-                # What `render()` does, without gathering the names anew for each of the templates of a mail.
-                return "".join(found.root_render_func(found.new_context(names, shared=True)))
-            except Exception:  # noqa: BLE001
-                return found.render(names)  # fails in the same way, and knows the line of the template
-        except Exception as exc:
-            raise TemplateError(_told(exc, f'the subject "{template}"' if is_subject else template)) from exc
 
-    def _find(self, template: str, is_subject: bool) -> jinja2.Template:
-        if (found := self._found.get((template, is_subject))) is None:
-            get = self._environment.from_string if is_subject else self._environment.get_template
-            found = self._found[template, is_subject] = get(template)
+class _Compiled:
+    """All that was made of a set of files: each mail is compiled once in each language that has files of its own."""
+
+    def __init__(self, files: Files) -> None:
+        self.locales = files.locales
+        self._files = files
+        self._sources = Sources(files)
+        self._chain = lru_cache(maxsize=256)(files.chain)  # customers may report any number of locales
+        self._words: dict[Chain, Words] = {}
+        self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
+
+    def mail(self, step: Step, locale: str) -> "tuple[_Template, _Template, _Template]":
+        """Return the subject, the text and the HTML of a step's mail. Raises `TemplateError`."""
+        key = (step.template, step.subject, self._chain(locale))
+        if (found := self._mails.get(key)) is None:
+            found = self._mails[key] = self._compile(*key)
         return found
 
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox, which of a customer or an item shows the fields and nothing else; it is faster by that, too."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if attribute in _FIELDS.get(type(obj), ()):
-            return getattr(obj, attribute)
-        return super().getattr(obj, attribute)
-
-    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-        if isinstance(obj, BaseModel):
-            return attr in type(obj).model_fields
-        return super().is_safe_attribute(obj, attr, value)
+    def _compile(self, mail: str, subject: str | None, chain: Chain) -> "tuple[_Template, _Template, _Template]":
+        if (words := self._words.get(chain)) is None:
+            words = self._words[chain] = Words(self._files, chain)
+        sandbox = Sandbox(self._sources, chain, words, mail)
+        text, html = (_Template(sandbox, f"{mail}.{ending}") for ending in ("txt.j2", "html.j2"))
+        return _subject(sandbox, subject), text, html
 
 
-class _Loader(jinja2.FileSystemLoader):
-    """Files of the first folder that has them; HTML with the style sheet written into its elements."""
-
-    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Any]:
-        source, path, up_to_date = super().get_source(environment, template)
-        if template.endswith(".html.j2"):
-            environment.parse(source, template, path)  # a fault is told as it is written, not as it is inlined
-            css, *_ = super().get_source(environment, "style.css")
-            try:
-                source = inline(source, css)
-            except Altered as exc:
-                raise jinja2.TemplateSyntaxError(str(exc), exc.line, template, path) from exc
-        return source, path, up_to_date
+def _subject(sandbox: Sandbox, own: str | None) -> "_Template":
+    if own is not None:
+        return _Template(sandbox, f'the subject "{own}"', own)
+    if (word := sandbox.words.find(sandbox.mail, "subject")) is None:
+        raise TemplateError(f"{sandbox.mail} has no subject: give the step one, or {FILE} a subject for it")
+    try:
+        sandbox.parse_word(word)
+    except Exception as exc:
+        raise told(exc, FILE) from exc
+    return _Template(sandbox, f"{word.path}, line {word.line}", word.text)
 
 
-def _told(exc: Exception, template: str) -> str:
-    """Return where a fault is, as exactly as can be known, and what it is."""
-    match exc:
-        case jinja2.TemplateSyntaxError():
-            return f"{exc.filename or template}, line {exc.lineno}: {exc.message}"
-        case jinja2.TemplateNotFound() if exc.name == template:
-            return f"{template}: no such template, neither in the shop's folder nor among the defaults"
-    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.endswith(".j2")]
-    where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else template
-    what = f"no template {exc.name}" if isinstance(exc, jinja2.TemplateNotFound) else str(exc)
-    return f"{where}: {what}" if isinstance(exc, jinja2.TemplateError) else f"{where}: {type(exc).__name__}: {what}"
+class _Template:
+    """A compiled template: `name` is what it is called where it is at fault, `source` is given if it is no file."""
+
+    def __init__(self, sandbox: Sandbox, name: str, source: str | None = None) -> None:
+        self._name = name
+        try:
+            self._compiled = sandbox.get_template(name) if source is None else sandbox.from_string(source)
+        except Exception as exc:
+            raise told(exc, name) from exc
+        self._fill = self._compiled.root_render_func
+
+    def fill(self, names: dict[str, Any]) -> str:
+        """Return the template filled with these names, or raise `TemplateError`."""
+        try:
+            return "".join(self._fill(self._compiled.new_context(names, shared=True)))
+        except Exception:  # noqa: BLE001
+            return self._fill_again(names)
+
+    def _fill_again(self, names: dict[str, Any]) -> str:
+        try:
+            return self._compiled.render(names)  # fails in the same way, and knows the line of the template
+        except Exception as exc:
+            raise told(exc, self._name) from exc
 
 
-def _context(checkout: CheckoutState) -> dict[str, Any]:
+def _names(
+    step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
+) -> dict[str, Any]:
     facts = checkout.facts
     shop, _, order_id = checkout.id.partition("/")
     # Facts come from a database that others can write to, and escaping does not stop a "javascript:" link.
-    for link in (facts.checkout_url, *(link for item in facts.items for link in (item.url, item.image_url))):
+    for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
         if link is not None:
             _check(link)
     return {
+        **GLOBALS,
         "customer": facts.customer,
         "items": facts.items,
         "total": facts.total,
         "currency": facts.currency,
-        "checkout_url": facts.checkout_url,
+        "checkout_url": checkout_url,
+        "unsubscribe_url": unsubscribe_url,
+        "coupon": step.coupon,
         "shop": shop,
         "order_id": order_id,
         "locale": facts.locale or "en",
+        "time_zone": "UTC",
+        "touched_at": checkout.touched_at,
+        "ordered_at": checkout.ordered_at,
     }
 
 
@@ -175,46 +176,3 @@ def _check(link: str) -> None:
         web_address(link)
     except ValueError as exc:
         raise TemplateError(f"the link {link!r} cannot be written: it {exc}") from exc
-
-
-@jinja2.pass_context
-def _money(context: Context, amount: Decimal) -> str:
-    return _written(amount, context["currency"], context["locale"])
-
-
-@lru_cache(maxsize=4096)
-def _written(amount: Decimal, currency: str | None, locale: str) -> str:
-    if currency is None:
-        return format_decimal(amount, locale=_known(locale))
-    if (form := _form(currency, locale)) is not None:
-        before, point, decimals, after = form
-        digits = f"{amount:.{decimals}f}"
-        if len(digits) <= 3 + len(point) + decimals and digits[0] != "-":  # nothing to group
-            return f"{before}{digits.replace('.', point)}{after}"
-    return format_currency(amount, currency, locale=_known(locale))
-
-
-@lru_cache(maxsize=256)
-def _form(currency: str, locale: str) -> tuple[str, str, int, str] | None:
-    """Return how a currency is written there: what comes before, the decimal sign, how many decimals, what comes after.
-
-    Babel finds out all of this anew for each amount. None where it writes other digits.
-    """
-    sample = format_currency(Decimal(111), currency, locale=_known(locale))
-    match = re.fullmatch(r"(\D*)111(?:(\D)(0+))?(\D*)", sample, re.ASCII)
-    if match is None:
-        return None
-    before, point, decimals, after = match.groups("")
-    return before, point, len(decimals), after
-
-
-@lru_cache(maxsize=256)
-def _known(locale: str) -> Locale:
-    """Return the locale, or its language where the rest is unknown, or English."""
-    parts = locale.replace("-", "_")
-    for candidate in (parts, parts.partition("_")[0]):
-        try:
-            return Locale.parse(candidate)
-        except (ValueError, UnknownLocaleError):
-            continue
-    return Locale("en")

@@ -37,13 +37,18 @@ class StepSettings(Section):
     template: Maybe[TemplateName] = setting(
         None, "The name of its mail template, without its ending. Empty: the name of the step."
     )
-    subject: Line = Field(
-        description="The subject of its mail, in Jinja; it sees what the template sees, such as customer, items, total."
+    subject: Maybe[Line] = setting(
+        None,
+        "The subject of its mail in every language, in Jinja; it sees what the template sees, such as customer, items,"
+        " total. Empty: that of the template's words, in the customer's language.",
     )
     max_lateness: Maybe[Duration] = setting(
         None,
         "How late it may be sent and still be worth reading; later than that it is skipped. Empty: half of the time to"
         " the next step, at most 12 hours.",
+    )
+    coupon: Maybe[Line] = setting(
+        None, "A coupon code that its mail gives, one for everybody; the shop must know it. Empty: none."
     )
 
 
@@ -74,6 +79,7 @@ def _steps(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
             max_lateness=default_max_lateness(step.delay, next_delay)
             if step.max_lateness is None
             else step.max_lateness,
+            coupon=step.coupon,
         )
         for step, next_delay in zip(steps, next_delays, strict=False)
     )
@@ -84,9 +90,9 @@ class ScheduleSettings(Section):
 
     steps: Annotated[tuple[StepSettings, ...], BeforeValidator(from_json), AfterValidator(_in_order)] = setting(
         (
-            {"name": "reminder-1", "delay": "30m", "subject": "You left {{ items[0].name }} behind"},
-            {"name": "reminder-2", "delay": "1d", "subject": "Still thinking about {{ items[0].name }}?"},
-            {"name": "reminder-3", "delay": "3d", "subject": "Our last reminder: {{ items[0].name }} is still here"},
+            {"name": "reminder-1", "delay": "30m"},
+            {"name": "reminder-2", "delay": "1d"},
+            {"name": "reminder-3", "delay": "3d"},
         ),
         "The reminders. Whoever names one step names them all: the list is replaced as a whole. In the environment it"
         " is JSON. Three, since the first finds people at their desk, the second reminds, and a fourth would annoy.",
@@ -171,8 +177,10 @@ class ConfirmationSettings(Section):
 
     enabled: bool = setting(True, "Whether orders are confirmed. Turn it off if the shop's platform does it already.")
     template: TemplateName = setting("confirmation", "The name of its mail template, without its ending.")
-    subject: Line = setting(
-        "Thank you for your order", "Its subject, in Jinja. Not every order comes with items, so it names none."
+    subject: Maybe[Line] = setting(
+        None,
+        "Its subject in every language, in Jinja; not every order comes with items. Empty: that of the template's"
+        " words, in the customer's language.",
     )
     max_lateness: PositiveDuration = setting(
         "1d", "How late it may be sent. After a day, people have asked the shop and been answered."

@@ -21,6 +21,13 @@ from recovery.settings.kinds import (
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 OwnName = Annotated[str, like(r"[A-Za-z0-9_.:\[\]-]{1,255}", "must be a host name, or an address in []")]
+ListId = Annotated[
+    str,
+    like(
+        r"[^<>\x00-\x1f\x7f]{0,200}<(?=[^>]{3,255}>)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)+>",
+        "must be like Shop <reminders.shop.example>",
+    ),
+]
 DaemonName = Annotated[str, like(r"[A-Za-z0-9_.:-]{1,100}", "must be up to 100 letters, digits, . _ : or -")]
 
 
@@ -115,6 +122,11 @@ class MailSettings(Section):
     reply_to: Maybe[Mailbox] = setting(None, "Where answers go. Empty: to the sender.")
     message_id_domain: Maybe[Domain] = setting(
         None, "The domain in Message-IDs, which must be one's own for them to be unique. Empty: the sender's."
+    )
+    list_id: Maybe[ListId] = setting(
+        None,
+        'What mail programs know the reminders by (RFC 2919), as in "Shop <reminders.shop.example>". It should not'
+        " change when the sender does. Empty: made of the sender's name and domain.",
     )
     templates: Maybe[DirectoryPath] = setting(
         None, "A folder of mail templates. What it does not have is taken from those that come with Recovery."

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
@@ -33,9 +34,29 @@ HEADERS = [
     "MIME-Version",
     "Content-Type",
 ]
+LIST_HEADERS = ["List-Unsubscribe", "List-Unsubscribe-Post", "List-Id"]
 TEMPLATES = Templates()
 IDENTITY = Identity("Lamp Shop <shop@lamps.example>", reply_to="Ada & Bob <help@lamps.example>")
 COMPOSER = Composer(TEMPLATES, IDENTITY)
+
+
+class Addresses:
+    """The addresses of each mail, as they are given here."""
+
+    def __init__(self, unsubscribe: str | None = None, back: str | None = None, path: str | None = None) -> None:
+        self.addresses = unsubscribe, back, path
+        self.asked: set[tuple[str, str]] = set()
+
+    def unsubscribe(self, shop: str, email: str) -> str | None:
+        self.asked.add((shop, email))
+        return self.addresses[0]
+
+    def back(self, checkout: CheckoutState, step: Step) -> str | None:
+        return self.addresses[1] and f"{self.addresses[1]}?step={step.name}&of={checkout.id}"
+
+    def return_path(self, shop: str, email: str) -> str | None:
+        self.asked.add((shop, email))
+        return self.addresses[2]
 
 
 def left(name: str | None = "Ada", email: str = "ada@example.com", item: str = "Lamp", **facts: Any) -> CheckoutState:
@@ -130,7 +151,7 @@ LOCALES = st.one_of(st.none(), st.sampled_from(["de-AT", "ar-EG", "zh-Hant-TW", 
 def test_any_words_come_through_and_do_no_harm(name: str | None, item: str, locale: str | None) -> None:
     """Whatever a customer writes, a reader gets the same words and no header, part, element or attribute more."""
     checkout = left(name=name, item=item, locale=locale)
-    rendered = TEMPLATES.render(STEP, checkout)
+    rendered = TEMPLATES.render(STEP, checkout, checkout_url=checkout.facts.checkout_url)
     envelope = COMPOSER.compose(checkout, STEP, NOW)
     message = read(envelope)
 
@@ -147,7 +168,8 @@ def test_any_words_come_through_and_do_no_harm(name: str | None, item: str, loca
     assert envelope.content.isascii()
     assert not envelope.needs_utf8
 
-    benign = TEMPLATES.render(STEP, left(name=name and "Ada", locale=locale))
+    harmless = left(name=name and "Ada", locale=locale)
+    benign = TEMPLATES.render(STEP, harmless, checkout_url=checkout.facts.checkout_url)
     assert elements(rendered.html) == elements(benign.html)
 
 
@@ -289,6 +311,8 @@ def test_every_fault_is_a_render_error(checkout: CheckoutState, step: Step, faul
         (Identity("läden@lamps.example"), "the sender"),
         (Identity("shop@lamps.example", reply_to="nobody"), "the reply-to 'nobody' is not an address"),
         (Identity("shop@lamps.example", domain="a b"), "the Message-ID domain"),
+        (Identity("shop@lamps.example", list_id="Lamps"), "the List-Id 'Lamps' is not one"),
+        (Identity("shop@lamps.example", list_id="Lamps <a.b\r\nBcc: c>"), "the List-Id"),
     ],
 )
 def test_bad_identity_is_told_at_the_start(identity: Identity, fault: str) -> None:
@@ -310,3 +334,102 @@ def test_sender_may_have_any_name(sender: str) -> None:
     """The sender's name may be in any script, and his host in a private network."""
     message = read(Composer(TEMPLATES, Identity(sender)).compose(left(), STEP, NOW))
     assert str(message["From"]).replace('"', "") == sender.replace('"', "")
+
+
+def test_reminders_carry_one_click_unsubscribe() -> None:
+    """A reminder holds the link to unsubscribe in its foot, in text and HTML, and in the headers of RFC 8058."""
+    links = Addresses(unsubscribe="https://r.example/u/token")
+    message = read(Composer(TEMPLATES, IDENTITY, links).compose(left(), STEP, NOW))
+    assert message.keys() == [*HEADERS[:4], *LIST_HEADERS, *HEADERS[4:]]
+    assert message["List-Unsubscribe"] == "<https://r.example/u/token>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["List-Id"] == '"Lamp Shop" <reminders.lamps.example>'
+    assert "Unsubscribe: https://r.example/u/token" in part(message, "plain")
+    assert any(("href", "https://r.example/u/token") in attributes for _, attributes in elements(part(message, "html")))
+    assert links.asked == {("lampshop.example", "ada@example.com")}
+
+
+def test_confirmations_cannot_be_unsubscribed_from() -> None:
+    """A confirmation is no subscription: it has none of the headers, and no link."""
+    confirmation = Step("confirmation", timedelta(), "confirmation", None, timedelta(days=1))
+    links = Addresses(unsubscribe="https://r.example/u/token", path="bounces@lamps.example")
+    envelope = Composer(TEMPLATES, IDENTITY, links).compose(samples.ordered(), confirmation, NOW)
+    assert read(envelope).keys() == HEADERS
+    assert "r.example" not in part(read(envelope), "plain") + part(read(envelope), "html")
+    assert envelope.sender == "bounces@lamps.example"
+
+
+def test_a_list_id_may_be_given() -> None:
+    """The shop's own List-Id is taken, its name encoded where need be."""
+    identity = Identity("shop@lamps.example", list_id="Lämpchen <nightly.lamps.example>")
+    composer = Composer(TEMPLATES, identity, Addresses(unsubscribe="https://r.example/u"))
+    assert str(read(composer.compose(left(), STEP, NOW))["List-Id"]) == "Lämpchen <nightly.lamps.example>"
+    composer = Composer(TEMPLATES, Identity("shop@lamps.example"), Addresses(unsubscribe="https://r.example/u"))
+    assert read(composer.compose(left(), STEP, NOW))["List-Id"] == "<reminders.lamps.example>"
+
+
+@pytest.mark.parametrize("length", [20, 60, 61, 200, 995])
+def test_a_long_link_to_unsubscribe_is_never_folded(length: int) -> None:
+    """Whatever its length, the link stands on one line, which keeps to the limit of RFC 5322."""
+    link = "https://r.example/".ljust(length, "x")
+    envelope = Composer(TEMPLATES, IDENTITY, Addresses(unsubscribe=link)).compose(left(), STEP, NOW)
+    assert f"<{link}>\r\n".encode() in envelope.content
+    assert max(map(len, envelope.content.split(b"\r\n"))) <= max(78, length + 3) <= 998
+    assert read(envelope)["List-Unsubscribe"].strip() == f"<{link}>"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://r.example/".ljust(996, "x"),
+        "https://r.example/a b",
+        "https://r.example/\r\nBcc: eve@evil.example",
+        "https://r.example/ü",
+        "https://r.example/>, <https://evil.example/",
+        "javascript:alert(1)",
+    ],
+)
+def test_a_bad_link_to_unsubscribe_is_refused(link: str) -> None:
+    """A link that could not stand in the header as one address gets no mail made."""
+    with pytest.raises(RenderError, match="link"):
+        Composer(TEMPLATES, IDENTITY, Addresses(unsubscribe=link)).compose(left(), STEP, NOW)
+
+
+def test_a_link_that_is_not_https_stays_out_of_the_headers() -> None:
+    """RFC 8058 takes https alone: on a developer's machine the link is in the foot only."""
+    composer = Composer(TEMPLATES, IDENTITY, Addresses(unsubscribe="http://127.0.0.1:8080/u"))
+    message = read(composer.compose(left(), STEP, NOW))
+    assert message.keys() == HEADERS
+    assert "http://127.0.0.1:8080/u" in part(message, "plain")
+
+
+def test_the_button_holds_the_link_back_that_is_made_for_it() -> None:
+    """The link back is the one made for this checkout and step; without one there is no button."""
+    way = "https://lampshop.example/c?step=reminder-1&of=lampshop.example/1042"
+    message = read(
+        Composer(TEMPLATES, IDENTITY, Addresses(back="https://lampshop.example/c")).compose(left(), STEP, NOW)
+    )
+    assert [dict(each)["href"] for tag, each in elements(part(message, "html")) if tag == "a"] == [way]
+    assert way in part(message, "plain")
+    message = read(Composer(TEMPLATES, IDENTITY, Addresses()).compose(left(), STEP, NOW))
+    assert "://" not in part(message, "plain") + part(message, "html")
+
+
+def test_bounces_come_to_the_return_path() -> None:
+    """Mail is handed over from the return path where there is one, else from the sender."""
+    for path, sender in ((None, "shop@lamps.example"), ("b+ada=x@in.lamps.example", "b+ada=x@in.lamps.example")):
+        envelope = Composer(TEMPLATES, IDENTITY, Addresses(path=path)).compose(left(), STEP, NOW)
+        assert envelope.sender == sender
+        assert "shop@lamps.example" in read(envelope)["From"]
+    for broken in ("bounces", "b@x.example> SIZE=1", "b@x.example\r\nRCPT TO:<eve@evil.example>", "ü@x.example"):
+        with pytest.raises(RenderError, match="the return path"):
+            Composer(TEMPLATES, IDENTITY, Addresses(path=broken)).compose(left(), STEP, NOW)
+
+
+def test_a_coupon_is_shown_where_the_step_gives_one() -> None:
+    """The code of a step stands in its text and HTML, escaped, and nowhere else."""
+    for step, count in ((STEP, 0), (replace(STEP, coupon="<LAMP-10>"), 1)):
+        message = read(COMPOSER.compose(left(), step, NOW))
+        assert part(message, "plain").count("Your coupon code: <LAMP-10>") == count
+        assert part(message, "html").count("&lt;LAMP-10&gt;") == count
+        assert part(message, "html").count("Your coupon code:") == count

@@ -307,6 +307,8 @@ RULES = [
     ({"mail": {"sender": "läden@example.com"}}, "mail.sender", "must be an address like"),
     ({"mail": {"reply_to": "a@b@c"}}, "mail.reply_to", "must be an address like Shop <shop@example.com>"),
     ({"mail": {"message_id_domain": "a b"}}, "mail.message_id_domain", "must be a domain like example.com"),
+    ({"mail": {"list_id": "Shop"}}, "mail.list_id", "must be like Shop <reminders.shop.example>"),
+    ({"mail": {"list_id": "Shop <a.b\r\nBcc: c>"}}, "mail.list_id", "must be like Shop"),
     ({"mail": {"templates": "nowhere"}}, "mail.templates", "must be a folder that is there"),
     ({"schedule": {"steps": "x"}}, "schedule.steps", "must be JSON where it is given as text"),
     ({"schedule": {"steps": [{"name": "a", "subject": "b"}]}}, "schedule.steps[0].delay", "must be given"),
@@ -487,9 +489,7 @@ class TestSchedule:
             ("reminder-2", 24 * hours, "reminder-2", 12 * hours),
             ("reminder-3", 72 * hours, "reminder-3", 12 * hours),
         ]
-        assert schedule.confirmation == Step(
-            CONFIRMATION, timedelta(), "confirmation", "Thank you for your order", 24 * hours
-        )
+        assert schedule.confirmation == Step(CONFIRMATION, timedelta(), "confirmation", None, 24 * hours)
         assert schedule == Schedule(schedule.steps, schedule.confirmation)
 
     def test_as_set(self):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from recovery.checkout import CheckoutState, Facts, Item
 from recovery.mail import samples
 from recovery.mail.inlining import Altered, inline
-from recovery.mail.templates import DEFAULTS, TemplateError, Templates, _known, _written
+from recovery.mail.locales import amount, known
+from recovery.mail.templates import DEFAULTS, Rendered, TemplateError, Templates
 from recovery.schedule import Step
 
 SUBJECTS = {
@@ -27,7 +28,7 @@ SUBJECTS = {
 }
 
 
-def step(template: str, subject: str = "Subject", name: str | None = None) -> Step:
+def step(template: str, subject: str | None = "Subject", name: str | None = None) -> Step:
     return Step(name or template, timedelta(), template, subject, timedelta(hours=1))
 
 
@@ -50,6 +51,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def filled(templates: Templates, mail: Step, checkout: CheckoutState) -> Rendered:
+    """The mail, with the checkout's own link as the way back."""
+    return templates.render(mail, checkout, checkout_url=checkout.facts.checkout_url)
+
+
 def own(folder: Path, html: str = "<p>{{ shop }}</p>", text: str = "{{ shop }}") -> Templates:
     (folder / "own.html.j2").write_text(html)
     (folder / "own.txt.j2").write_text(text)
@@ -68,7 +74,7 @@ def text_of(html: str) -> str:
 @pytest.mark.parametrize("mail", STEPS, ids=SUBJECTS)
 def test_default_mail_tells_all(defaults: Templates, mail: Step) -> None:
     """Every default mail names each item, its quantity and line price, and the total, in HTML and in text."""
-    rendered = defaults.render(mail, samples.left_open())
+    rendered = filled(defaults, mail, samples.left_open())
     for words in (text_of(rendered.html), rendered.text):
         for expected in (
             "Hi Ada,",
@@ -85,7 +91,7 @@ def test_default_mail_tells_all(defaults: Templates, mail: Step) -> None:
 @pytest.mark.parametrize("mail", STEPS, ids=SUBJECTS)
 def test_default_mail_is_fit_for_mail_programs(defaults: Templates, mail: Step) -> None:
     """Every default mail has its styles in its elements, dark colours and a preheader, and stays far below 102 kB."""
-    html = defaults.render(mail, samples.left_open()).html
+    html = filled(defaults, mail, samples.left_open()).html
     assert html.count('style="') > 20
     assert "@media (prefers-color-scheme: dark)" in html.partition("</head>")[0]
     assert "background-color: #f3f1ec" not in html.partition("</head>")[0]
@@ -99,7 +105,7 @@ def test_default_mail_is_fit_for_mail_programs(defaults: Templates, mail: Step) 
 def test_default_mail_loads_nothing_but_pictures_of_items(defaults: Templates, mail: Step) -> None:
     """The only addresses in a default mail are the way back to the checkout and the pictures of its items."""
     pictured = Item(name="Lamp", price=Decimal(1), image_url="https://cdn.example/lamp.png?w=1&h=2")
-    html = defaults.render(mail, sample(items=(pictured, *samples.left_open().facts.items))).html
+    html = filled(defaults, mail, sample(items=(pictured, *samples.left_open().facts.items))).html
     assert html.count('src="') == html.count('src="https://cdn.example/lamp.png?w=1&amp;h=2"') == 1
     is_reminder = mail.name != "confirmation"
     assert html.count('href="') == html.count('href="https://lampshop.example/checkouts/c0ffee"') == is_reminder
@@ -110,7 +116,7 @@ def test_default_mail_loads_nothing_but_pictures_of_items(defaults: Templates, m
 def test_many_items_stay_below_the_clip(defaults: Templates) -> None:
     """Of two hundred items with long names a mail shows the first dozen and counts the rest, below 102 kB."""
     many = tuple(Item(name=f"{n} " + "ä" * 296, variant="ö" * 300, price=Decimal(n)) for n in range(200))
-    html = defaults.render(STEPS[0], sample(items=many)).html
+    html = filled(defaults, STEPS[0], sample(items=many)).html
     assert "and 188 more" in html
     assert "€11.00" in html
     assert "€12.00" not in html
@@ -121,7 +127,7 @@ def test_many_items_stay_below_the_clip(defaults: Templates) -> None:
 def test_facts_may_be_missing(defaults: Templates, mail: Step) -> None:
     """A mail can be made when next to nothing is known, and shows no gap where a fact would be."""
     checkout = samples.ordered().model_copy(update={"facts": Facts()})
-    rendered = defaults.render(step(mail.template), checkout)
+    rendered = filled(defaults, step(mail.template), checkout)
     assert "None" not in rendered.html + rendered.text
     assert "Total" not in rendered.html + rendered.text
     assert "<a " not in rendered.html
@@ -143,8 +149,10 @@ def test_facts_may_be_missing(defaults: Templates, mail: Step) -> None:
 )
 def test_money(folder: Path, locale: str | None, currency: str | None, expected: str) -> None:
     """Money is written as the locale does; of an unknown locale the language counts, and else English."""
-    rendered = own(folder, text="{{ total | money }}").render(
-        step("own"), sample(total=Decimal("1234.56"), locale=locale, currency=currency)
+    rendered = filled(
+        own(folder, text="{{ total | money }}"),
+        step("own"),
+        sample(total=Decimal("1234.56"), locale=locale, currency=currency),
     )
     assert rendered.text == expected
 
@@ -152,13 +160,15 @@ def test_money(folder: Path, locale: str | None, currency: str | None, expected:
 def test_subject_is_a_template(defaults: Templates) -> None:
     """A subject is filled like the mail, without HTML's escapes."""
     items = (Item(name="Pots & <Pans>", price=Decimal(1)),)
-    assert defaults.render(STEPS[0], sample(items=items)).subject == "You left Pots & <Pans> behind"
+    assert filled(defaults, STEPS[0], sample(items=items)).subject == "You left Pots & <Pans> behind"
 
 
 def test_html_is_escaped_and_text_is_not(folder: Path) -> None:
     """Customer's words are escaped in HTML, and as they are in text."""
-    rendered = own(folder, "<p title='{{ items[0].name }}'>{{ items[0].name }}</p>", "{{ items[0].name }}").render(
-        step("own"), sample(items=(Item(name="""<b>"it's"</b>""", price=Decimal(1)),))
+    rendered = filled(
+        own(folder, "<p title='{{ items[0].name }}'>{{ items[0].name }}</p>", "{{ items[0].name }}"),
+        step("own"),
+        sample(items=(Item(name="""<b>"it's"</b>""", price=Decimal(1)),)),
     )
     assert rendered.html.count("<") == 2
     assert text_of(rendered.html) == """<b>"it's"</b>"""
@@ -172,7 +182,7 @@ def test_shops_file_takes_precedence(folder: Path) -> None:
     (folder / "reminder-1.txt.j2").write_text("Come back, {{ customer.name }}!")
     templates = Templates(folder)
     templates.check(STEPS)
-    rendered = templates.render(STEPS[0], samples.left_open())
+    rendered = filled(templates, STEPS[0], samples.left_open())
     assert rendered.text == "Come back, Ada!"
     assert "#aa0044" in rendered.html
     assert "#1f5a4a" not in rendered.html
@@ -232,10 +242,123 @@ def test_missing_folder_is_told(folder: Path) -> None:
 
 def test_unreadable_file_is_told(folder: Path) -> None:
     """A template that is not UTF-8 is told by its name."""
-    templates = own(folder)
     (folder / "own.txt.j2").write_bytes(b"caf\xe9")
-    with pytest.raises(TemplateError, match=r"own\.txt\.j2: UnicodeDecodeError"):
-        templates.check([step("own")])
+    with pytest.raises(TemplateError, match=r"own\.txt\.j2: it is not UTF-8 text"):
+        Templates(folder)
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"),
+    [("de-CH", "the shop's Swiss"), ("de-AT", "the shop's German"), ("de", "the shop's German"), ("fr", "for all")],
+)
+def test_the_most_specific_template_is_taken(folder: Path, locale: str, expected: str) -> None:
+    """A mail is looked for in the locale, then in its language, then in the one file for all, each part by itself."""
+    (folder / "own.de.txt.j2").write_text("the shop's German")
+    (folder / "own.de_ch.txt.j2").write_text("the shop's Swiss")
+    rendered = filled(own(folder, "<p>{{ locale }}</p>", "for all"), step("own"), sample(locale=locale))
+    assert rendered.text == expected
+    assert rendered.html == f"<p>{locale}</p>"
+
+
+def test_what_is_written_for_a_language_wins_wherever_it_is(folder: Path) -> None:
+    """The package's German words go before the shop's words for all; of one name the shop's file goes first."""
+    (folder / "words.toml").write_text('[reminder-1]\nheadline = "Hello"\nlead = "All"')
+    (folder / "words.de.toml").write_text('[reminder-1]\nlead = "Alles"')
+    rendered = filled(Templates(folder), STEPS[0], sample(locale="de-AT"))
+    assert "Haben Sie etwas vergessen?" in rendered.text
+    assert "Alles" in rendered.text
+    rendered = filled(Templates(folder), STEPS[0], sample(locale="fr"))
+    assert "Hello" in rendered.text
+    assert "All" in rendered.text
+
+
+def test_words_fall_back_key_by_key(folder: Path) -> None:
+    """A word is taken from the locale, else from its language, else from the words for all; so is the subject."""
+    (folder / "words.toml").write_text('one = "1"\ntwo = "2"\nthree = "3"\n[own]\nsubject = "For {{ shop }}"')
+    (folder / "words.de.toml").write_text('two = "zwei"\nthree = "drei"\n[own]\none = "eins nur hier"')
+    (folder / "words.de-CH.toml").write_text('three = "drü"')
+    words = '{% word "one" %}, {% word "two" %}, {% word "three" %}, {% word "language" %}'
+    templates = own(folder, text=words)
+    assert filled(templates, step("own", None), sample(locale="fr-CH")) == Rendered(
+        "For lampshop.example", "1, 2, 3, en", "<p>lampshop.example</p>"
+    )
+    assert filled(templates, step("own", None), sample(locale="de")).text == "eins nur hier, zwei, drei, de"
+    assert filled(templates, step("own", None), sample(locale="de_CH")).text == "eins nur hier, zwei, drü, de"
+
+
+def test_words_are_filled_and_escaped_like_the_template(folder: Path) -> None:
+    """A word sees what the template sees; what it says is text, in HTML too."""
+    (folder / "words.toml").write_text('from = "<b>{{ items[0].name }}</b> & more"')
+    templates = own(folder, '<p title=\'{% word "from" %}\'>{% word "from" %}</p>', '{% word "from" %}')
+    rendered = filled(templates, step("own"), sample(items=(Item(name="<i>'Pots'</i>", price=Decimal(1)),)))
+    assert rendered.text == "<b><i>'Pots'</i></b> & more"
+    assert rendered.html.count("<") == 2
+    assert text_of(rendered.html) == rendered.text
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("[own]\nsubject = ", "words.toml: it is not TOML: Invalid value (at"),
+        ("[own]\n\nsubject = 5", "words.toml, line 3: subject must be text"),
+        ('[own]\nsubject = "x"\nfrom = "{{ nobody }}"', "words.toml, line 3: 'nobody' is undefined"),
+        ('from = "x"\n[own]\nsubject = "{{ 1 + }}"', "words.toml, line 3: "),
+        ('from = "{{ 1 + }}"\n[own]\nsubject = "x"', "words.toml, line 1: "),
+        ('[own]\nsubject = "x"', 'own.txt.j2, line 1: no words.toml has the word "from", neither for own nor for all'),
+        ('from = "x"', "own has no subject"),
+    ],
+)
+def test_fault_in_words_is_told_where_it_is(folder: Path, toml: str, told: str) -> None:
+    """Broken words are found by the check, which names their file, the line and the fault."""
+    (folder / "words.toml").write_text(toml)
+    with pytest.raises(TemplateError) as caught:
+        own(folder, text='{% word "from" %}').check([step("own", None)])
+    assert str(caught.value).removeprefix(f"{folder}/").startswith(told)
+
+
+def test_a_fault_in_any_language_is_told(folder: Path) -> None:
+    """The check fills the mails in every language that has a file, not only in English."""
+    (folder / "words.fr.toml").write_text('[reminder-2]\nlead = "{{ items[9].name }}"')
+    with pytest.raises(TemplateError, match=r"layout\.txt\.j2, line"):
+        Templates(folder).check(STEPS)
+
+
+@pytest.mark.parametrize("mail", [step(name, None) for name in SUBJECTS], ids=SUBJECTS)
+@pytest.mark.parametrize("locale", ["de-CH", "ja-JP"])
+def test_default_mails_speak_one_language(mail: Step, locale: str) -> None:
+    """A mail in German or Japanese has not a word of the English one, and says which language it is in."""
+    templates = Templates()
+    language = locale[:2]
+    english, other = (
+        filled(templates, mail, samples.ordered().model_copy(update={"facts": sample(items=MANY, locale=each).facts}))
+        for each in ("en-GB", locale)
+    )
+    assert f'<html lang="{language}">' in other.html
+    assert english.subject != other.subject
+    both = set(body_of(english).split()) & set(body_of(other).split())
+    assert {word for word in both if re.search("[a-z]{2}", word)} <= {"Ada,", "lampshop.example"}
+
+
+def body_of(mail: Rendered) -> str:
+    return text_of(mail.html.partition("</head>")[2]) + mail.text.partition("https://")[0]
+
+
+MANY = tuple(Item(name="L", price=Decimal(1)) for _ in range(14))
+
+
+def test_dates_are_written_in_the_locale(folder: Path) -> None:
+    """A date is written as the locale does, as long as is asked for."""
+    templates = own(folder, text='{{ touched_at | date }}, {{ touched_at | date("short") }}')
+    assert filled(templates, step("own"), sample(locale="de")).text == "5. März 2026, 05.03.26"
+    assert filled(templates, step("own"), sample(locale="ja")).text == "2026年3月5日, 2026/03/05"
+
+
+def test_languages_nobody_wrote_for_cost_nothing(defaults: Templates) -> None:
+    """However many locales are reported, a mail is compiled once for each language that has files."""
+    compiled = Templates()
+    for number in range(300):
+        filled(compiled, STEPS[0], sample(locale=f"xx-{number:03}"))
+    assert len(compiled._compiled._mails) == 1
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "https://a.example/\n"])
@@ -247,7 +370,7 @@ def test_no_link_but_to_the_web(defaults: Templates, link: str, place: str) -> N
         item = samples.left_open().facts.items[0]
         facts = {"items": (item.model_construct(**{**dict(item), place: link}),)}
     with pytest.raises(TemplateError, match="cannot be written"):
-        defaults.render(STEPS[0], sample(**facts))
+        filled(defaults, STEPS[0], sample(**facts))
 
 
 CSS = ".a { color: red; } @media print { #b{color: blue !important} }"
@@ -322,12 +445,12 @@ def test_inlining_refuses_what_it_would_change(source: str) -> None:
         inline(source, CSS)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
-    amount=st.decimals(min_value=0, max_value=2000, places=4, allow_nan=False, allow_infinity=False),
+    value=st.decimals(min_value=0, max_value=2000, places=4, allow_nan=False, allow_infinity=False),
     currency=st.sampled_from(["EUR", "USD", "CHF", "JPY", "KWD", "INR", "HUF", "SAR"]),
     locale=st.sampled_from(localedata.locale_identifiers()),
 )
-def test_an_amount_is_written_as_babel_writes_it(amount, currency, locale):
+def test_an_amount_is_written_as_babel_writes_it(value, currency, locale):
     """The short way gives what Babel gives, to the last sign, in every locale there is."""
-    assert _written(amount, currency, locale) == format_currency(amount, currency, locale=_known(locale))
+    assert amount(value, currency, locale) == format_currency(value, currency, locale=known(locale))

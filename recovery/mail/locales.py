@@ -1,0 +1,99 @@
+"""How a locale is read, and how amounts and dates are written in it."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import jinja2
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+from jinja2.runtime import Context
+
+Length = Literal["short", "medium", "long", "full"]
+
+
+def fallbacks(locale: str) -> list[str]:
+    """Return what a locale may be written in, the most exact first: `de_ch` may be in `de-CH`, else in `de`.
+
+    The case of each part is that of BCP 47 (RFC 5646 section 2.1.1).
+    """
+    language, *rest = re.split("[-_]", locale)
+    parts = [language.lower(), *(_cased(part) for part in rest)]
+    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _cased(part: str) -> str:
+    match len(part):
+        case 2:
+            return part.upper()
+        case 4:
+            return part.title()
+        case _:
+            return part.lower()
+
+
+@lru_cache(maxsize=256)
+def known(locale: str) -> Locale | None:
+    """Return what Babel knows of a locale, or of its language where the rest is unknown to it."""
+    parts = locale.replace("-", "_")
+    for candidate in (parts, parts.partition("_")[0]):
+        try:
+            return Locale.parse(candidate)
+        except (ValueError, UnknownLocaleError):
+            continue
+    return None
+
+
+@lru_cache(maxsize=4096)
+def amount(value: Decimal, currency: str | None, locale: str) -> str:
+    """Return an amount as it is written there: with its currency (ISO 4217), or as a number where there is none."""
+    if currency is None:
+        return format_decimal(value, locale=_known(locale))
+    if (form := _form(currency, locale)) is not None:
+        before, point, decimals, after = form
+        digits = f"{value:.{decimals}f}"
+        if len(digits) <= 3 + len(point) + decimals and digits[0] != "-":  # nothing to group
+            return f"{before}{digits.replace('.', point)}{after}"
+    return format_currency(value, currency, locale=_known(locale))
+
+
+@lru_cache(maxsize=256)
+def _form(currency: str, locale: str) -> tuple[str, str, int, str] | None:
+    """Return how a currency is written there: what comes before, the decimal sign, how many decimals, what comes after.
+
+    Babel finds out all of this anew for each amount. None where it writes other digits.
+    """
+    sample = format_currency(Decimal(111), currency, locale=_known(locale))
+    match = re.fullmatch(r"(\D*)111(?:(\D)(0+))?(\D*)", sample, re.ASCII)
+    if match is None:
+        return None
+    before, point, decimals, after = match.groups("")
+    return before, point, len(decimals), after
+
+
+def _known(locale: str) -> Locale:
+    return known(locale) or Locale("en")
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, ZoneInfoNotFoundError):
+        return ZoneInfo("UTC")
+
+
+@jinja2.pass_context
+def money(context: Context, value: Decimal) -> str:
+    """Write an amount in the currency and the locale of the checkout: the filter `money`."""
+    return amount(value, context["currency"], context["locale"])
+
+
+@jinja2.pass_context
+def date(context: Context, at: datetime, length: Length = "long") -> str:
+    """Write the day of a time in the locale and the time zone of the checkout: the filter `date`."""
+    return format_date(at.astimezone(_zone(context["time_zone"])), length, locale=_known(context["locale"]))
