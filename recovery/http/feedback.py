@@ -26,7 +26,7 @@ class SuppressionList(Protocol):
         ...
 
     async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
-        """Lift the suppression for this shop, or else the one for all; return whether there was one."""
+        """Lift the suppression for this shop or, without one, that for all; return whether there was one."""
         ...
 
 

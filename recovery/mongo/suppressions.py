@@ -96,7 +96,7 @@ class Suppressions:
 
     @translated
     async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
-        """Lift the suppression for this shop, or else the one for all; return whether there was one.
+        """Lift the suppression for this shop or, without one, that for all; return whether there was one.
 
         With a `reason`, only one for that reason.
         """
