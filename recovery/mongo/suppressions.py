@@ -83,7 +83,19 @@ class Suppressions:
         at: datetime | None = None,
     ) -> bool:
         """Suppress an address, for a shop or for all; return whether that was new. Never weakens what is kept."""
-        return await self.keep([NewSuppression(shop, self._pseudonyms.of(email), reason, source, at)]) > 0
+        return await self.suppress(self._pseudonyms.of(email), reason, shop=shop, source=source, at=at)
+
+    async def suppress(
+        self,
+        pseudonym: str,
+        reason: SuppressionReason,
+        *,
+        shop: str | None = None,
+        source: str,
+        at: datetime | None = None,
+    ) -> bool:
+        """Do as `add` for an address that is known by its pseudonym only."""
+        return await self.keep([NewSuppression(shop, pseudonym, reason, source, at)]) > 0
 
     @translated
     async def keep(self, suppressions: Sequence[NewSuppression]) -> int:
