@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import temporary, translated
+from recovery.mongo.intake import Write
 from recovery.ports import StoreUnavailable, Suppression, SuppressionReason
 from recovery.sealing import Pseudonyms
 
@@ -102,8 +103,7 @@ class Suppressions:
         """Keep these, and return how many were new or stronger than what was kept."""
         if not suppressions:
             return 0
-        writes = [UpdateOne({"_id": _key(each)}, _suppressed(each), upsert=True) for each in suppressions]
-        result = await self._kept.bulk_write(writes, ordered=False)
+        result = await self._kept.bulk_write([UpdateOne(*suppress_write(each)) for each in suppressions], ordered=False)
         return result.upserted_count + result.modified_count
 
     @translated
@@ -112,10 +112,7 @@ class Suppressions:
 
         With a `reason`, only one for that reason.
         """
-        ids = [f"{shop or ''}/{pseudonym}" for pseudonym in self._pseudonyms.all(email)]
-        query: Document = {"_id": {"$in": ids}, "reason": {"$exists": True}}
-        if reason is not None:
-            query["reason"] = reason.value
+        query = lift_query(self._pseudonyms, email, shop, reason)
         return (await self._kept.delete_many(query)).deleted_count > 0
 
     @translated
@@ -143,6 +140,19 @@ class Suppressions:
         return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.all(email) for scope in (shop, "")]
 
 
+def suppress_write(new: NewSuppression) -> Write:
+    """Return the write that keeps a suppression, unless one that is as strong is there."""
+    return Write({"_id": _key(new)}, _suppressed(new), upsert=True)
+
+
+def lift_query(
+    pseudonyms: Pseudonyms, email: str, shop: str | None = None, reason: SuppressionReason | None = None
+) -> Document:
+    """Return what finds the suppressions of an address, by all of its pseudonyms: for this shop, or for all."""
+    ids = [f"{shop or ''}/{pseudonym}" for pseudonym in pseudonyms.all(email)]
+    return {"_id": {"$in": ids}, "reason": {"$exists": True} if reason is None else reason.value}
+
+
 def _key(suppression: NewSuppression) -> str:
     for_all = suppression.reason is SuppressionReason.HARD_BOUNCE
     return f"{'' if for_all else suppression.shop or ''}/{suppression.pseudonym}"
@@ -153,7 +163,6 @@ def _strength(suppression: Suppression) -> int:
 
 
 def _suppressed(new: NewSuppression) -> list[Document]:
-    """Return the update that keeps a suppression, unless one that is as strong is there."""
     reasons = list(SuppressionReason)
     as_strong = [reason.value for reason in reasons[reasons.index(new.reason) :]]
     fields = {"reason": new.reason.value, "at": _time(new.at), "source": {"$literal": new.source}}
