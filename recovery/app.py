@@ -85,7 +85,8 @@ def composer_of(settings: Settings) -> Composer:
     schedule = settings.to_schedule()
     templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
     mail = settings.mail
-    return Composer(templates, Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id))
+    identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
+    return Composer(templates, identity, links_of(settings))
 
 
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:

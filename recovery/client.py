@@ -4,22 +4,29 @@
 """
 
 import inspect
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from bson.errors import InvalidBSON
+from pydantic import TypeAdapter, ValidationError
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
-from recovery.checkout import Checkout, CheckoutState, Order, checkout_id
-from recovery.mongo.collections import CHECKOUTS, OPTIONS
+from recovery.checkout import Checkout, CheckoutState, Email, Order, ShopKey, checkout_id
+from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS
 from recovery.mongo.documents import read
 from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import Write, cancel_write, checkout_write, order_write
+from recovery.mongo.suppressions import NewSuppression, lift_query, suppress_write
 from recovery.ports import Unreadable
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
 
 T = TypeVar("T")
+
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+_SHOP: TypeAdapter[str | None] = TypeAdapter(ShopKey | None)
 
 CLIENT_OPTIONS = {"tz_aware": True, "appname": "recovery", "serverSelectionTimeoutMS": 5000}
 
@@ -59,6 +66,15 @@ def _state(document: Any, id_: str) -> CheckoutState | None:
     return found
 
 
+def _addressed(email: str, shop: str | None) -> tuple[str, str | None]:
+    """Return an address and a shop as they are kept. Raises `ValueError`."""
+    try:
+        return _EMAIL.validate_python(email), _SHOP.validate_python(shop)
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise ValueError(f"this cannot be suppressed: {fault['msg']}") from None
+
+
 def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
     """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
     asked = uri.lower()
@@ -81,12 +97,16 @@ class Recovery:
     Every call is one atomic write; when it returns, a majority of the database's nodes has it in its journal.
     Concurrent calls share a round trip, and each has its own outcome. A call that raises `Unavailable` may be made
     again: the same report twice changes nothing.
+
+    `suppression_keys` are the daemon's `suppressions.keys`; only `suppress` and `unsuppress` need them.
     """
 
-    def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:
+    def __init__(self, mongodb: Any, *, database: str = "recovery", suppression_keys: Sequence[str] = ()) -> None:
         self._own = isinstance(mongodb, str)
         self._client = connect(mongodb) if self._own else mongodb
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
+        self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
+        self._pseudonyms = Pseudonyms(suppression_keys)
         self._group = GroupCommit(self._checkouts) if _is_asynchronous(self._client) else None
 
     async def checkout(self, report: Checkout) -> None:
@@ -118,6 +138,32 @@ class Recovery:
         except InvalidBSON as exc:
             raise Damaged(f"checkout {id_} cannot be read: {exc}") from exc
         return _state(document, id_)
+
+    async def suppress(self, email: str, *, shop: str | None = None) -> bool:
+        """Never remind this address again, of any checkout of this shop, or without one of any shop.
+
+        Orders are still confirmed. Returns whether that was new. Raises `Unavailable`, or `ValueError` for what is no
+        address.
+        """
+        email, shop = _addressed(email, shop)
+        new = NewSuppression(shop, self._pseudonyms.of(email), SuppressionReason.SHOP, "service")
+        try:
+            result = await _settled(self._suppressions.update_one(*suppress_write(new)))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+        return result.upserted_id is not None or bool(result.modified_count)
+
+    async def unsuppress(self, email: str, *, shop: str | None = None) -> bool:
+        """Lift what keeps this address from being written to by this shop or, without one, what does so by all.
+
+        That is whatever the reason was: ask people first. Returns whether there was anything. Raises as `suppress`.
+        """
+        email, shop = _addressed(email, shop)
+        try:
+            result = await _settled(self._suppressions.delete_many(lift_query(self._pseudonyms, email, shop)))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+        return bool(result.deleted_count)
 
     async def close(self) -> None:
         """Close the connection, if it was opened here."""
@@ -154,13 +200,13 @@ async def _settled(answer: Any) -> Any:
 class SyncRecovery:
     """Report checkouts and orders, from code that does not await. As `Recovery`, with PyMongo's `MongoClient`."""
 
-    def __init__(self, mongodb: Any, *, database: str = "recovery") -> None:
+    def __init__(self, mongodb: Any, *, database: str = "recovery", suppression_keys: Sequence[str] = ()) -> None:
         if _is_asynchronous(mongodb):
             raise BadAddress(
                 "SyncRecovery takes a URI or PyMongo's MongoClient; for an asyncio client there is Recovery"
             )
         self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
-        self._recovery = Recovery(self._own or mongodb, database=database)
+        self._recovery = Recovery(self._own or mongodb, database=database, suppression_keys=suppression_keys)
 
     def checkout(self, report: Checkout) -> None:
         """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
@@ -177,6 +223,14 @@ class SyncRecovery:
     def get(self, shop: str, order_id: str) -> CheckoutState | None:
         """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
         return _run(self._recovery.get(shop, order_id))
+
+    def suppress(self, email: str, *, shop: str | None = None) -> bool:
+        """Never remind this address again: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""
+        return _run(self._recovery.suppress(email, shop=shop))
+
+    def unsuppress(self, email: str, *, shop: str | None = None) -> bool:
+        """Lift what keeps this address from being written to: see `Recovery.unsuppress`."""
+        return _run(self._recovery.unsuppress(email, shop=shop))
 
     def close(self) -> None:
         """Close the connection, if it was opened here."""

@@ -45,6 +45,11 @@ class Links:
         self._parameters = [(name, value) for name, _, value in (each.partition("=") for each in parameters)]
         self._count_clicks = count_clicks
 
+    @property
+    def marked(self) -> bool:
+        """Whether mails carry what tells them for ours, so that a report without it is of none of them."""
+        return self._base_url is not None or self._return_path is not None
+
     def unsubscribe(self, shop: str, email: str) -> str | None:
         """Return the link by which this address wants no more reminders from this shop."""
         if self._base_url is None:

@@ -93,6 +93,23 @@ class FakeSuppressions:
         self.kept.setdefault((shop, email), (reason, source))
         return new
 
+    async def suppress(
+        self,
+        pseudonym: str,
+        reason: SuppressionReason,
+        *,
+        shop: str | None = None,
+        source: str,
+        at: datetime | None = None,
+    ) -> bool:
+        return await self.add(pseudonym, reason, shop=shop, source=source, at=at)
+
+    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None) -> bool:
+        self._fail()
+        new = (pseudonym, report) not in self.soft
+        self.soft += [(pseudonym, report)] if new else []
+        return new
+
     async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
         self._fail()
         there = reason in (None, self.kept.get((shop, email), (None,))[0]) and (shop, email) in self.kept

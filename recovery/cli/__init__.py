@@ -19,6 +19,7 @@ from recovery import app, check, client, demo
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
 from recovery.cli.processes import each_of, run_together
+from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import Wrong, load, out, written
 from recovery.embedded import NoMongod
 from recovery.http.probe import probe
@@ -32,6 +33,7 @@ from recovery.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(dead, name="dead")
+cli.add_typer(suppressions, name="suppress")
 log = structlog.get_logger()
 
 TOLD = (

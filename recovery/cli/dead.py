@@ -1,24 +1,19 @@
 """`recovery dead`: look into what could not be sent, and replay or drop it."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from recovery.app import CannotStart, database_of
 from recovery.checkout import Cause, CheckoutState, Message
-from recovery.cli.terminal import Wrong, load, out, written
-from recovery.mongo import server
+from recovery.cli.terminal import Wrong, house, out, written
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
 from recovery.mongo.dead_letters import DeadLetters, Filter, KeptLetter
 from recovery.schedule import Rest, Schedule, Send, Wait, decide
-from recovery.settings import Settings, parse_duration
+from recovery.settings import parse_duration
 
 dead = typer.Typer(no_args_is_help=True, help="Look into what could not be sent, and replay or drop it.")
 
@@ -44,7 +39,7 @@ def list_(
     """List dead letters, the oldest first."""
 
     async def listed() -> list[KeptLetter]:
-        async with _house() as (_, database, clock):
+        async with house() as (_, database, clock):
             which = _filter(clock, None, cause, shop, step, older_than, replayed=replayed)
             return await DeadLetters(database).find(which, limit)
 
@@ -60,7 +55,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show one dead letter, with all its errors."""
 
     async def found() -> list[KeptLetter]:
-        async with _house() as (_, database, _clock):
+        async with house() as (_, database, _clock):
             return await DeadLetters(database).find(Filter(ids=(letter_id,), replayed=True))
 
     letters = asyncio.run(found())
@@ -92,7 +87,7 @@ def replay(
     """
 
     async def replayed() -> None:
-        async with _house() as (settings, database, clock):
+        async with house() as (settings, database, clock):
             which = _filter(clock, ids, cause, shop, step, older_than, every=all_)
             letters = await _found(database, which, ids)
             if not dry_run:
@@ -121,7 +116,7 @@ def drop(
     """Delete dead letters for good. Their checkouts and what is known of them stay."""
 
     async def dropped() -> None:
-        async with _house() as (_, database, clock):
+        async with house() as (_, database, clock):
             which = _filter(clock, ids, cause, shop, step, older_than, replayed=replayed, every=all_)
             letters = await _found(database, which, ids)
             if dry_run:
@@ -131,17 +126,6 @@ def drop(
                 out.print(f"Deleted {await DeadLetters(database).drop(letters)}.")
 
     asyncio.run(dropped())
-
-
-@asynccontextmanager
-async def _house() -> AsyncIterator[tuple[Settings, Database, MongoClock]]:
-    settings = load()
-    async with database_of(settings) as database:
-        if fault := await server.fault(database):
-            raise CannotStart(fault)
-        clock = MongoClock(database, time.monotonic)
-        await clock.measure()
-        yield settings, database, clock
 
 
 def _filter(

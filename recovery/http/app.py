@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic.json_schema import models_json_schema
 
 from recovery.checkout import Checkout, Order
+from recovery.http.bounces import BounceEvent, bounces
 from recovery.http.checkouts import checkouts
 from recovery.http.feedback import Feedback
 from recovery.http.ingestion import Ingestion
@@ -24,7 +25,7 @@ from recovery.per_shop import PerShop
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
 
-_KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify"}
+_KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify", "/bounces": "bounce"}
 
 
 class _Described(FastAPI):
@@ -32,7 +33,7 @@ class _Described(FastAPI):
         """Describe also what FastAPI does not see: the bodies that are read by hand, and the problems."""
         description = super().openapi()
         _, schema = models_json_schema(
-            [(Checkout, "validation"), (Order, "validation"), (ProblemDetails, "validation")],
+            [(model, "validation") for model in (Checkout, Order, BounceEvent, ProblemDetails)],
             ref_template="#/components/schemas/{model}",
         )
         description["components"]["schemas"].update(schema["$defs"])
@@ -65,6 +66,7 @@ def create_app(
     tell_problems(app)
     app.include_router(checkouts(ingestion, guard(api_keys)))
     app.include_router(webhooks(ingestion, shopify_secrets))
+    app.include_router(bounces(feedback, registry))
     app.include_router(unsubscribe(feedback, registry))
     app.include_router(way_back(ingestion, feedback, registry))
     app.include_router(operation(readiness, registry))

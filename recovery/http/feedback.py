@@ -27,8 +27,24 @@ class SuppressionList(Protocol):
         """Suppress an address, for a shop or for all; return whether that was new."""
         ...
 
+    async def suppress(
+        self,
+        pseudonym: str,
+        reason: SuppressionReason,
+        *,
+        shop: str | None = None,
+        source: str,
+        at: datetime | None = None,
+    ) -> bool:
+        """Do as `add` for an address that is known by its pseudonym only."""
+        ...
+
+    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None) -> bool:
+        """Count a soft bounce, once for each `report` id; return whether it was counted."""
+        ...
+
     async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
-        """Lift the suppression for this shop, or else the one for all; return whether there was one."""
+        """Lift the suppression for this shop or, without one, that for all; return whether there was one."""
         ...
 
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from recovery.client import Unavailable
+from recovery.ports import StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -83,7 +84,15 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def tell_problems(app: FastAPI) -> None:
     """Answer whatever goes wrong in `app` with a problem."""
-    for kind in (Problem, HTTPException, RequestValidationError, ClientDisconnect, Unavailable, Exception):
+    for kind in (
+        Problem,
+        HTTPException,
+        RequestValidationError,
+        ClientDisconnect,
+        Unavailable,
+        StoreUnavailable,
+        Exception,
+    ):
         app.add_exception_handler(kind, _answer)
 
 
@@ -113,7 +122,7 @@ def _as_problem(exc: Exception) -> Problem:
             return invalid(exc.errors())
         case ClientDisconnect():
             return Problem(400, "The connection ended before the body did.")
-        case Unavailable():
+        case Unavailable() | StoreUnavailable():
             _log.warning("database unavailable", error=str(exc))
             detail = "The database cannot be reached, or refuses: this may not be kept. Send it again."
             return Problem(503, detail, headers={"Retry-After": "1"})

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Annotated
@@ -14,6 +15,9 @@ from recovery.http.problems import Problem
 
 Guard = Callable[..., Awaitable[None]]
 """A FastAPI dependency that raises `Problem` for whoever may not call."""
+
+TOLERANCE = 300
+"""Seconds by which the clock of whoever signs may be off."""
 
 _bearer = HTTPBearer(scheme_name="api_key", auto_error=False)
 
@@ -60,6 +64,24 @@ def _key_holders(api_keys: Sequence[str]) -> Guard:
             raise Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
     return check
+
+
+def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datetime) -> str | None:
+    """Return what is wrong with a signature like `t=1767225600,v1=5f3a...`, or None where it is right.
+
+    `v1` is HMAC-SHA256 of the time, a full stop and the body, by one of the secrets. It holds for `TOLERANCE` around
+    its time, so that what was overheard once is of no use later.
+    """
+    parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
+    time, given = parts.get("t", ""), parts.get("v1", "").lower()
+    if not (time.isascii() and time.isdigit() and len(time) < 12 and given.isascii()):
+        return "Sign the body: send the header 'Recovery-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256>'."
+    if abs(now.timestamp() - int(time)) > TOLERANCE:
+        return f"The signature is of another time: its t must be within {TOLERANCE} seconds of now."
+    known = [hmac.new(secret.encode(), f"{time}.".encode() + body, sha256).hexdigest() for secret in secrets]
+    if not sum(hmac.compare_digest(given, each) for each in known):
+        return "Recovery-Signature is not the signature of this body by a configured secret."
+    return None
 
 
 async def _this_machine(request: Request) -> None:

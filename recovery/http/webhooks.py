@@ -19,7 +19,8 @@ _PAYLOAD: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 def webhooks(ingestion: Ingestion, secrets: PerShop[str | None]) -> APIRouter:
     """Return the endpoint for Shopify's webhooks. Their signature is the key.
 
-    Without a secret, of the shop or for all, it is not there. Shopify gives five seconds, so nothing is done here but to keep the report.
+    Without a secret, of the shop or for all, it is not there. Shopify gives five seconds, so nothing is done here but
+    to keep the report.
     """
     router = APIRouter(tags=["shops"])
 

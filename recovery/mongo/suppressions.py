@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import temporary, translated
+from recovery.mongo.intake import Write
 from recovery.ports import StoreUnavailable
 from recovery.sealing import Pseudonyms
 from recovery.standing import Suppression, SuppressionReason
@@ -84,27 +85,35 @@ class Suppressions:
         at: datetime | None = None,
     ) -> bool:
         """Suppress an address, for a shop or for all; return whether that was new. Never weakens what is kept."""
-        return await self.keep([NewSuppression(shop, self._pseudonyms.of(email), reason, source, at)]) > 0
+        return await self.suppress(self._pseudonyms.of(email), reason, shop=shop, source=source, at=at)
+
+    async def suppress(
+        self,
+        pseudonym: str,
+        reason: SuppressionReason,
+        *,
+        shop: str | None = None,
+        source: str,
+        at: datetime | None = None,
+    ) -> bool:
+        """Do as `add` for an address that is known by its pseudonym only."""
+        return await self.keep([NewSuppression(shop, pseudonym, reason, source, at)]) > 0
 
     @translated
     async def keep(self, suppressions: Sequence[NewSuppression]) -> int:
         """Keep these, and return how many were new or stronger than what was kept."""
         if not suppressions:
             return 0
-        writes = [UpdateOne({"_id": _key(each)}, _suppressed(each), upsert=True) for each in suppressions]
-        result = await self._kept.bulk_write(writes, ordered=False)
+        result = await self._kept.bulk_write([UpdateOne(*suppress_write(each)) for each in suppressions], ordered=False)
         return result.upserted_count + result.modified_count
 
     @translated
     async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
-        """Lift the suppression for this shop, or else the one for all; return whether there was one.
+        """Lift the suppression for this shop or, without one, that for all; return whether there was one.
 
         With a `reason`, only one for that reason.
         """
-        ids = [f"{shop or ''}/{pseudonym}" for pseudonym in self._pseudonyms.all(email)]
-        query: Document = {"_id": {"$in": ids}, "reason": {"$exists": True}}
-        if reason is not None:
-            query["reason"] = reason.value
+        query = lift_query(self._pseudonyms, email, shop, reason)
         return (await self._kept.delete_many(query)).deleted_count > 0
 
     @translated
@@ -132,6 +141,19 @@ class Suppressions:
         return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.all(email) for scope in (shop, "")]
 
 
+def suppress_write(new: NewSuppression) -> Write:
+    """Return the write that keeps a suppression, unless one that is as strong is there."""
+    return Write({"_id": _key(new)}, _suppressed(new), upsert=True)
+
+
+def lift_query(
+    pseudonyms: Pseudonyms, email: str, shop: str | None = None, reason: SuppressionReason | None = None
+) -> Document:
+    """Return what finds the suppressions of an address, by all of its pseudonyms: for this shop, or for all."""
+    ids = [f"{shop or ''}/{pseudonym}" for pseudonym in pseudonyms.all(email)]
+    return {"_id": {"$in": ids}, "reason": {"$exists": True} if reason is None else reason.value}
+
+
 def _key(suppression: NewSuppression) -> str:
     for_all = suppression.reason is SuppressionReason.HARD_BOUNCE
     return f"{'' if for_all else suppression.shop or ''}/{suppression.pseudonym}"
@@ -142,7 +164,6 @@ def _strength(suppression: Suppression) -> int:
 
 
 def _suppressed(new: NewSuppression) -> list[Document]:
-    """Return the update that keeps a suppression, unless one that is as strong is there."""
     reasons = list(SuppressionReason)
     as_strong = [reason.value for reason in reasons[reasons.index(new.reason) :]]
     fields = {"reason": new.reason.value, "at": _time(new.at), "source": {"$literal": new.source}}

@@ -1,14 +1,12 @@
 """The command line as a person meets it: what it prints, and that what goes wrong is a sentence."""
 
 import asyncio
-import logging
 import subprocess
 import sys
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from recovery import SyncRecovery, cli
@@ -18,42 +16,10 @@ from recovery.ports import DeadLetter
 from tests.builders import NOON, report
 
 
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Call `recovery` with arguments and settings; return the exit code, what it printed and its complaint."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, **settings):
-        for name, value in settings.items():
-            monkeypatch.setenv(f"RECOVERY_{name}", value)
-        monkeypatch.setattr("sys.argv", ["recovery", *arguments])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as exc:
-            code, complaint = (exc.code, "") if isinstance(exc.code, int | None) else (1, exc.code)
-        else:
-            complaint = ""
-        captured = capsys.readouterr()
-        return code or 0, captured.out, captured.err + complaint
-
-    yield call
-    structlog.reset_defaults()  # the log of a command leads to a standard error that is closed after its test
-    logging.basicConfig(force=True)
-
-
-@pytest.fixture
-def at(mongodb, database_name):
-    """The settings that name this test's database."""
-    yield {"MONGODB__URI": mongodb, "MONGODB__DATABASE": database_name}
-    with SyncRecovery(mongodb) as recovery:
-        recovery._own.drop_database(database_name)
-
-
 def test_help_tells_every_command(call):
     """Whoever types the name alone is told what there is."""
     result = CliRunner().invoke(cli.cli, ["--help"])
-    for command in ("run", "demo", "check", "init", "preview", "show"):
+    for command in ("run", "demo", "check", "init", "preview", "show", "dead", "suppress"):
         assert command in result.output
 
 

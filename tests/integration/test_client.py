@@ -14,6 +14,9 @@ from pymongo import AsyncMongoClient, MongoClient, monitoring
 from recovery import Consent, Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
 from recovery.checkout import Status
 from recovery.mongo.collections import CHECKOUTS
+from recovery.mongo.suppressions import Suppressions
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
 from tests.builders import NOON, minutes, report
 
 LONG_AGO = datetime(2020, 3, 5, 12, tzinfo=UTC)
@@ -27,8 +30,8 @@ class Awaited:
         self._recovery = recovery
 
     def __getattr__(self, name):
-        async def call(*args):
-            return await asyncio.to_thread(getattr(self._recovery, name), *args)
+        async def call(*args, **options):
+            return await asyncio.to_thread(getattr(self._recovery, name), *args, **options)
 
         return call
 
@@ -75,6 +78,39 @@ async def test_the_same_report_twice_changes_nothing(recovery):
     before = await get(recovery)
     await recovery.checkout(report())
     assert await get(recovery) == before
+
+
+async def test_an_address_is_suppressed_and_no_more(recovery, database):
+    """A service suppresses an address for a shop or for all, and lifts it again; what changes nothing says so."""
+    list_ = Suppressions(database, Pseudonyms([]))
+    assert await recovery.suppress("Ada@example.com", shop="shop.example")
+    assert not await recovery.suppress("ada@example.com", shop="shop.example")
+    assert await recovery.suppress("ben@example.com")
+    asked = [(shop, email) for shop in ("shop.example", "other") for email in ("ada@example.com", "ben@example.com")]
+    found = await list_.of(asked)
+    assert set(found) == {asked[0], asked[1], asked[3]}
+    assert {each.reason for each in found.values()} == {SuppressionReason.SHOP}
+    assert not await recovery.unsuppress("ada@example.com")
+    assert await recovery.unsuppress("ada@example.com", shop="shop.example")
+    assert await recovery.unsuppress("ben@example.com")
+    assert await list_.of(asked) == {}
+    with pytest.raises(ValueError, match="cannot be suppressed: value is not a valid email"):
+        await recovery.suppress("nobody")
+    with pytest.raises(ValueError, match="cannot be suppressed"):
+        await recovery.unsuppress("ada@example.com", shop="a/b")
+
+
+@pytest.mark.parametrize("api", [Recovery, SyncRecovery])
+async def test_suppressions_are_by_the_keys_of_the_daemon(mongodb, database, database_name, api):
+    """A service that has the daemon's keys suppresses whom the daemon then finds."""
+    keys = ["a key of the suppressions"]
+    recovery = api(mongodb, database=database_name, suppression_keys=keys)
+    if api is SyncRecovery:
+        recovery = Awaited(recovery)
+    await recovery.suppress("ada@example.com")
+    assert await Suppressions(database, Pseudonyms(keys)).of([("shop.example", "ada@example.com")])
+    assert not await Suppressions(database, Pseudonyms([])).of([("shop.example", "ada@example.com")])
+    await recovery.close()
 
 
 async def test_a_changed_report_updates_and_moves_the_timer(recovery):
@@ -255,6 +291,9 @@ async def test_a_database_that_is_away_is_said_to_be():
     async with client, Recovery(client) as recovery:
         with pytest.raises(Unavailable, match="call again later"):
             await recovery.checkout(report())
+        for call in (recovery.suppress, recovery.unsuppress):
+            with pytest.raises(Unavailable):
+                await call("ada@example.com")
         with pytest.raises(Unavailable):
             await recovery.get("shop.example", "1")
 

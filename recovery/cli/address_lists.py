@@ -1,0 +1,104 @@
+"""Lists of whom not to write to, as files: addresses, as other systems give them away, or our own export."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from recovery.checkout import Email, ShopKey
+from recovery.mongo.suppressions import KeptSuppression, NewSuppression
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
+
+COLUMNS = ("shop", "pseudonym", "reason", "at", "source")
+"""Of an export. No shop: all of them."""
+
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+_SHOP: TypeAdapter[str] = TypeAdapter(ShopKey)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that is not taken, and why."""
+
+    line: int
+    why: str
+
+
+class _Exported(BaseModel):
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    shop: ShopKey | None
+    pseudonym: str = Field(pattern=r"^[0-9a-f]{32}$")
+    reason: SuppressionReason
+    at: AwareDatetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """How plain addresses are taken that are read from a file."""
+
+    pseudonyms: Pseudonyms
+    shop: str | None
+    reason: SuppressionReason
+    source: str
+
+    def read(self, lines: Iterable[str]) -> Iterator[NewSuppression | Refused]:
+        """Yield what the lines of a file hold: an address each, or CSV with a column `email`, or our own export.
+
+        Empty lines and those that begin with # are passed over in a plain list.
+        """
+        remaining = iter(lines)
+        first = next(remaining, "")
+        delimiter = ";" if ";" in first else ","
+        names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        if "email" not in names and "pseudonym" not in names:
+            for number, line in enumerate(chain([first], remaining), start=1):
+                if line.strip() and not line.startswith("#"):
+                    yield self._address(number, line)
+            return
+        rows = csv.DictReader(remaining, names, restval="", delimiter=delimiter)
+        for row in rows:
+            number = rows.line_num + 1
+            yield self._address(number, row["email"]) if "email" in names else _exported(number, row)
+
+    def _address(self, number: int, written: str) -> NewSuppression | Refused:
+        try:
+            email = _EMAIL.validate_python(written.strip())
+        except ValidationError:
+            return Refused(number, "is not an address")
+        return NewSuppression(self.shop, self.pseudonyms.of(email), self.reason, self.source)
+
+
+def valid_address(written: str) -> str:
+    """Return an address as it is kept of checkouts. Raises `ValueError`."""
+    return _EMAIL.validate_python(written)
+
+
+def is_shop(written: str) -> bool:
+    """Return whether a shop may be called so."""
+    try:
+        _SHOP.validate_python(written)
+    except ValidationError:
+        return False
+    return True
+
+
+def row(kept: KeptSuppression) -> tuple[str, ...]:
+    """Return the row of an export."""
+    return kept.shop or "", kept.pseudonym, kept.reason.value, kept.at.isoformat(), kept.source
+
+
+def _exported(number: int, given: Mapping[str, str]) -> NewSuppression | Refused:
+    fields = {name: given.get(name) for name in COLUMNS}
+    try:
+        found = _Exported.model_validate(fields | {"shop": fields["shop"] or None})
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        return Refused(number, f"{fault['loc'][0]}: {fault['msg']}")
+    at: datetime = found.at
+    return NewSuppression(found.shop, found.pseudonym, found.reason, found.source, at)

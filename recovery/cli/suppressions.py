@@ -1,0 +1,214 @@
+"""`recovery suppress`: keep the list of whom not to write to."""
+
+import asyncio
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import rich.progress
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from recovery.app import pseudonyms_of
+from recovery.cli.address_lists import COLUMNS, Incoming, Refused, is_shop, row, valid_address
+from recovery.cli.terminal import Wrong, house, out, written
+from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions
+from recovery.standing import SuppressionReason
+
+suppress = typer.Typer(no_args_is_help=True, help="Keep the list of whom not to write to. It holds no addresses.")
+
+BATCH = 1000
+MOST_TOLD = 20
+"""Lines that are told one by one: of a file that is something else, every line is wrong."""
+
+_progress = Console(stderr=True)
+
+Emails = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Addresses.", show_default=False)]
+ForShop = Annotated[str | None, typer.Option("--shop", help="For this shop alone; otherwise for all shops.")]
+OfShop = Annotated[str | None, typer.Option("--shop", help="Only those of this shop.")]
+For = Annotated[SuppressionReason, typer.Option("--reason", help="Why. A hard bounce is always for all shops.")]
+ByReason = Annotated[SuppressionReason | None, typer.Option("--reason", help="Only those for this reason.")]
+
+
+@suppress.command()
+def add(emails: Emails, shop: ForShop = None, reason: For = SuppressionReason.SHOP) -> None:
+    """Write to these addresses no more. With 'hard bounce' as the reason, even orders are not confirmed to them."""
+    addresses = _checked(emails, shop)
+
+    async def added() -> int:
+        async with house() as (settings, database, _):
+            suppressions = Suppressions(database, pseudonyms_of(settings))
+            return sum([await suppressions.add(email, reason, shop=shop, source="operator") for email in addresses])
+
+    new = asyncio.run(added())
+    out.print(f"Added {new} of {len(addresses)}{_known(len(addresses) - new)}.")
+
+
+@suppress.command()
+def remove(emails: Emails, shop: ForShop = None) -> None:
+    """Write to these addresses again: lift what holds for this shop or, without one, for all."""
+    addresses = _checked(emails, shop)
+
+    async def removed() -> list[str]:
+        async with house() as (settings, database, _):
+            suppressions = Suppressions(database, pseudonyms_of(settings))
+            return [email for email in addresses if await suppressions.remove(email, shop=shop)]
+
+    lifted = asyncio.run(removed())
+    for email in addresses:
+        if email not in lifted:
+            scope = f"for {shop} alone" if shop else "for all shops; name a --shop to lift it there"
+            out.print(f"{email} was not suppressed {scope}.", markup=False, soft_wrap=True)
+    out.print(f"Removed {len(lifted)} of {len(addresses)}.")
+
+
+@suppress.command(name="list")
+def list_(
+    shop: OfShop = None,
+    reason: ByReason = None,
+    limit: Annotated[int, typer.Option(help="At the most so many.", min=1)] = 100,
+) -> None:
+    """List who is suppressed, by pseudonym: the addresses themselves are not kept."""
+
+    async def listed() -> list[KeptSuppression]:
+        async with house() as (settings, database, _):
+            suppressions = Suppressions(database, pseudonyms_of(settings))
+            return [kept async for kept in suppressions.each(shop=shop, reason=reason, limit=limit)]
+
+    found = asyncio.run(listed())
+    table = Table("shop", "pseudonym", "reason", "since (UTC)", "source")
+    for kept in found:
+        table.add_row(kept.shop or "all", kept.pseudonym, kept.reason, written(kept.at), kept.source)
+    out.print(table if found else "Nobody is suppressed.")
+
+
+@suppress.command(name="export")
+def export_(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; otherwise standard output.")] = None,
+    shop: OfShop = None,
+    reason: ByReason = None,
+) -> None:
+    """Write a CSV of pseudonyms. It is read by 'import', where suppressions.keys are the same."""
+
+    async def exported() -> int:
+        async with house() as (settings, database, _):
+            suppressions = Suppressions(database, pseudonyms_of(settings))
+            with _written_to(output) as file, _counting("Exporting") as count:
+                rows = csv.writer(file)
+                rows.writerow(COLUMNS)
+                exported = 0
+                async for kept in suppressions.each(shop=shop, reason=reason):
+                    rows.writerow(row(kept))
+                    exported += 1
+                    count.update(count.task_ids[0], completed=exported)
+                return exported
+
+    count = asyncio.run(exported())
+    if output is not None:
+        out.print(f"Wrote {count} to {output}.", soft_wrap=True)
+
+
+@suppress.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="An address a line, CSV with a column 'email', or our own export.")],
+    shop: ForShop = None,
+    reason: For = SuppressionReason.SHOP,
+) -> None:
+    """Take a list of whom not to write to. What is known already stays as it is; of the addresses nothing is kept."""
+    _checked((), shop)
+    result = asyncio.run(_import(file, shop, reason))
+    for each in result.told:
+        out.print(f"line {each.line}: {each.why}", markup=False, soft_wrap=True)
+    if result.refused > len(result.told):
+        out.print(f"and {result.refused - len(result.told)} lines more")
+    out.print(f"Took {result.taken}{_known(result.taken - result.new)}; refused {result.refused}.")
+    if result.refused:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Imported:
+    taken: int = 0
+    new: int = 0
+    refused: int = 0
+    told: list[Refused] = field(default_factory=list)
+
+
+async def _import(file: Path, shop: str | None, reason: SuppressionReason) -> _Imported:
+    result = _Imported()
+    async with house() as (settings, database, _):
+        pseudonyms = pseudonyms_of(settings)
+        suppressions = Suppressions(database, pseudonyms)
+        with _read_from(file) as lines:
+            found = Incoming(pseudonyms, shop, reason, "import").read(lines)
+            while batch := list(islice(found, BATCH)):
+                refused = [each for each in batch if isinstance(each, Refused)]
+                good = [each for each in batch if isinstance(each, NewSuppression)]
+                result.new += await suppressions.keep(good)
+                result.taken += len(good)
+                result.refused += len(refused)
+                result.told += refused[: MOST_TOLD - len(result.told)]
+    return result
+
+
+def _known(count: int) -> str:
+    return f", {count} of them known already" if count else ""
+
+
+def _checked(emails: Iterable[str], shop: str | None) -> list[str]:
+    addresses = []
+    for email in emails:
+        try:
+            addresses.append(valid_address(email))
+        except ValueError:
+            raise Wrong(f"{email!r} is not an address.") from None
+    if shop is not None and not is_shop(shop):
+        raise Wrong(f"{shop!r} is not the name of a shop: it has spaces or slashes in it.")
+    return addresses
+
+
+@contextmanager
+def _read_from(path: Path) -> Iterator[TextIO]:
+    try:
+        with rich.progress.open(
+            path,
+            "r",
+            encoding="utf-8-sig",
+            newline="",
+            console=_progress,
+            transient=True,
+            disable=not _progress.is_terminal,
+            description="Importing",
+        ) as lines:
+            yield lines
+    except OSError as exc:
+        raise Wrong(f"{path} cannot be read: {exc.strerror}.") from exc
+    except UnicodeDecodeError as exc:
+        raise Wrong(f"{path} is not UTF-8 text: save it as that, and import it again.") from exc
+
+
+@contextmanager
+def _written_to(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as exc:
+        raise Wrong(f"{path} cannot be written: {exc.strerror}.") from exc
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[rich.progress.Progress]:
+    columns = rich.progress.TextColumn("{task.description}"), rich.progress.TextColumn("{task.completed}")
+    quiet = not _progress.is_terminal
+    with rich.progress.Progress(*columns, console=_progress, transient=True, disable=quiet) as progress:
+        progress.add_task(what, total=None)
+        yield progress

@@ -1,0 +1,161 @@
+"""The endpoint that mail systems and providers report bounces and complaints to."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Request
+from prometheus_client import CollectorRegistry, Counter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recovery.checkout import Email, Instant, Key, ShopKey
+from recovery.http.feedback import Feedback
+from recovery.http.problems import Problem, answers, invalid_body
+from recovery.http.security import signature_fault
+from recovery.mail.bounces import Bounced, BounceKind, NoReport, read
+from recovery.standing import SuppressionReason
+
+EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
+
+_REASONS = {BounceKind.HARD: SuppressionReason.HARD_BOUNCE, BounceKind.COMPLAINT: SuppressionReason.COMPLAINT}
+_STRENGTH = list(BounceKind).index
+_ADDRESS = re.compile(r"\S+@\S+")
+
+_log = structlog.get_logger()
+
+
+class BounceEvent(BaseModel):
+    """What a provider says of an address, in the words of Recovery.
+
+    A complaint without a shop holds for all of them, as a hard bounce always does. `id` names the event, so that a soft
+    bounce that is reported twice is counted once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    kind: BounceKind
+    email: Email
+    shop: ShopKey | None = None
+    at: Instant | None = None
+    detail: Annotated[str, Field(max_length=2000)] | None = None
+    id: Key | None = None
+
+
+class Taken(BaseModel):
+    """How many addresses the report was about, by what it said of them."""
+
+    hard: int = 0
+    soft: int = 0
+    complaint: int = 0
+
+
+class _Finding(BaseModel):
+    """What is known now of one address."""
+
+    kind: BounceKind
+    pseudonym: str
+    shop: str | None
+    report: str
+    detail: str
+    at: Instant | None
+
+
+def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
+    """Return the endpoint for bounces. Their signature is the key; without a secret it is not there."""
+    router = APIRouter(tags=["bounces"])
+    counter = Counter("recovery_bounces_total", "Reports of mail systems on addresses", ["kind"], registry=registry)
+
+    @router.post(
+        "/bounces",
+        summary="Report a bounce or a complaint",
+        responses=answers(401, 404, 413, 415, 422, 503),
+        openapi_extra=_request_body(),
+    )
+    async def take(request: Request) -> Taken:
+        """Take a delivery report or complaint as it came by mail (`message/rfc822`), or an event in JSON.
+
+        An address that does not exist is written to no more, and one that complained is not reminded any more; what may
+        pass is only counted. `Recovery-Signature` is `t=<unix seconds>,v1=<HMAC-SHA256>`: of the time, a full stop and
+        the body, in hexadecimal digits.
+        """
+        if not feedback.bounce_secrets:
+            raise Problem(404, "No secret for bounces is configured.")
+        body = await request.body()
+        header = request.headers.get("recovery-signature", "")
+        if fault := signature_fault(feedback.bounce_secrets, header, body, feedback.clock.now()):
+            raise Problem(401, fault, headers={"WWW-Authenticate": "Recovery-Signature"})
+        taken = Taken()
+        for finding in _findings(request, body, feedback):
+            await _keep(finding, feedback)
+            counter.labels(finding.kind.value).inc()
+            _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=finding.report)
+            taken = taken.model_copy(update={finding.kind.value: getattr(taken, finding.kind.value) + 1})
+        return taken
+
+    return router
+
+
+def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[_Finding]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        match media_type:
+            case "application/json":
+                return [_event(BounceEvent.model_validate_json(body), feedback)]
+            case "message/rfc822":
+                return _weakest([_finding(bounced, feedback) for bounced in read(body)])
+    except ValidationError as exc:
+        raise invalid_body(exc) from None
+    except NoReport as exc:
+        raise Problem(422, str(exc)) from None
+    raise Problem(415, "Send a report as 'message/rfc822', or an event as 'application/json'.")
+
+
+def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
+    return _Finding(
+        kind=event.kind,
+        pseudonym=feedback.pseudonyms.of(event.email),
+        shop=event.shop,
+        report=event.id or (event.at.isoformat() if event.at else "without id"),
+        detail=_ADDRESS.sub("…", event.detail or "")[:200],
+        at=event.at,
+    )
+
+
+def _finding(bounced: Bounced, feedback: Feedback) -> _Finding:
+    """Find out whose a report is: by what we sealed, which survives forwarding.
+
+    Only where mails carry no such mark is the address believed that the report names: anybody may write a report.
+    """
+    links, pseudonyms = feedback.links.default, feedback.pseudonyms
+    shop, email = links.unsubscribe_in(bounced.headers) or (None, None if links.marked else bounced.email)
+    pseudonym = links.return_path_in(bounced.headers) or (pseudonyms.of(email) if email else None)
+    if pseudonym is None:
+        raise NoReport("This report is about no message of ours: it has neither our return path nor our link in it.")
+    return _Finding(
+        kind=bounced.kind, pseudonym=pseudonym, shop=shop, report=bounced.report, detail=bounced.detail, at=bounced.at
+    )
+
+
+def _weakest(findings: Sequence[_Finding]) -> Sequence[_Finding]:
+    """Keep one finding for each address, the weakest: of a list that it stands for, only a part may be dead."""
+    strongest_first = sorted(findings, key=lambda finding: -_STRENGTH(finding.kind))
+    return list({finding.pseudonym: finding for finding in strongest_first}.values())
+
+
+async def _keep(finding: _Finding, feedback: Feedback) -> None:
+    reason = _REASONS.get(finding.kind)
+    if reason is None:
+        await feedback.suppressions.bounced(finding.pseudonym, finding.report, finding.at)
+        return
+    source = f"{finding.detail}, report {finding.report}".removeprefix(", ")
+    await feedback.suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
+
+
+def _request_body() -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{BounceEvent.__name__}"}
+    content = {
+        "application/json": {"schema": schema, "example": EXAMPLE},
+        "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
+    }
+    return {"requestBody": {"required": True, "content": content}}

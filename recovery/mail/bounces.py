@@ -1,0 +1,179 @@
+"""What mail systems report of messages, read from its bytes: delivery reports (RFC 3464), complaints (RFC 5965)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email import message_from_bytes, message_from_string
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from hashlib import sha256
+
+from recovery.delivery import OutcomeKind
+from recovery.mail.replies import Phase, read_reply
+
+DELIVERY, FEEDBACK = "delivery-status", "feedback-report"
+"""Values of `report-type` (RFC 6522)."""
+
+COMPLAINTS = {"abuse", "fraud", "opt-out", "opt-out-list"}
+"""Values of `Feedback-Type`. The others are about the message (`virus`, `auth-failure`), or praise (`not-spam`)."""
+
+DELIVERED = {"delivered", "relayed", "expanded"}
+"""Values of `Action` that are no bounce."""
+
+_STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_FOLD = re.compile(r"\s*\r?\n[ \t]+|[\r\n]+")
+
+
+class NoReport(Exception):
+    """What was read is no report; the message says why, in a sentence."""
+
+
+class BounceKind(StrEnum):
+    """What a report says of an address, the weakest first."""
+
+    SOFT = "soft"
+    HARD = "hard"
+    COMPLAINT = "complaint"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """What a report says of one address.
+
+    `email` is the address as the report names it, which may be one that mail was forwarded to. `headers` are those of
+    the report and of the message that it is about, joined: our return path and our unsubscribe link are there, if
+    anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint.
+    """
+
+    kind: BounceKind
+    email: str | None
+    headers: str
+    report: str
+    detail: str
+    at: datetime | None
+
+
+def read(raw: bytes) -> list[Bounced]:
+    """Return what a report says, by address: nothing, if it is about a delivery or a delay that is no one's fault.
+
+    Raises `NoReport`.
+    """
+    try:
+        return list(_read(message_from_bytes(raw), raw))
+    except RecursionError:
+        raise NoReport("There are too many parts within each other in this message.") from None
+
+
+def _read(message: Message, raw: bytes) -> Iterator[Bounced]:
+    kind = str(message.get_param("report-type", "")).lower()
+    if message.get_content_type() != "multipart/report" or kind not in (DELIVERY, FEEDBACK):
+        raise NoReport("This is neither a delivery report (RFC 3464) nor a complaint (RFC 5965).")
+    parts = message.get_payload() if message.is_multipart() else []
+    report = next((part for part in _messages(parts) if part.get_content_subtype().endswith(kind)), None)
+    if report is None:
+        raise NoReport(f"This report has no part of the type message/{kind}.")
+    found = list(_delivery(report) if kind == DELIVERY else _feedback(report))
+    headers = "\n".join(_headers(message, *map(_original, _messages(parts))))
+    id_ = _text(message, "Message-ID") or sha256(raw).hexdigest()
+    for bounce_kind, email, detail in found:
+        yield Bounced(bounce_kind, email, headers, id_[:200], detail, _date(message))
+
+
+def _delivery(report: Message) -> Iterator[tuple[BounceKind, str | None, str]]:
+    recipients = [fields for fields in _blocks(report) if "Final-Recipient" in fields or "Action" in fields]
+    if not recipients:
+        raise NoReport("This delivery report names no recipient.")
+    actions = [_text(fields, "Action").lower() for fields in recipients]
+    for action, fields in zip(actions, recipients, strict=True):
+        status = _status(fields)
+        kind = _judged(action, status)
+        if kind is BounceKind.HARD and not DELIVERED.isdisjoint(actions):
+            kind = BounceKind.SOFT  # the address stands for several, of which some are alive
+        if kind is not None:
+            yield kind, _address(fields, "Original-Recipient") or _address(fields, "Final-Recipient"), status
+
+
+def _judged(action: str, status: str) -> BounceKind | None:
+    """Return what an action and a status mean for the address, as the relay's own answers are judged."""
+    if action in DELIVERED:
+        return None
+    if action == "delayed" or not status.startswith("5"):
+        return BounceKind.SOFT
+    # At what phase it was said is not known. After the dot, only an enhanced code can tell of a dead address.
+    match read_reply(Phase.DOT, 550, status):
+        case OutcomeKind.DEAD_ADDRESS:
+            return BounceKind.HARD
+        case OutcomeKind.OUR_FAULT:
+            return None
+        case _:
+            return BounceKind.SOFT
+
+
+def _status(fields: Message) -> str:
+    """Return the status code, or where that says nothing that of the server that refused; empty, if there is none."""
+    codes = [_STATUS.search(_text(fields, name)) for name in ("Status", "Diagnostic-Code")]
+    found = [code[0] for code in codes if code is not None]
+    return next((code for code in found if not code.endswith(".0.0")), found[0] if found else "")
+
+
+def _feedback(report: Message) -> Iterator[tuple[BounceKind, str | None, str]]:
+    fields = next(_messages(report.get_payload()), report)
+    kind = _text(fields, "Feedback-Type").lower()
+    if not kind:
+        raise NoReport("This complaint does not say what it is about.")
+    if kind in COMPLAINTS:
+        yield BounceKind.COMPLAINT, _address(fields, "Original-Rcpt-To"), kind
+
+
+def _blocks(report: Message) -> Iterator[Message]:
+    """Yield the blocks of fields of a delivery report: first of the message, then of each recipient."""
+    for block in _messages(report.get_payload()):
+        yield block
+        # Python's parser parts the blocks, but not those of internationalised reports (RFC 6533).
+        rest = block.get_payload()
+        if isinstance(rest, str):
+            yield from (message_from_string(text.lstrip()) for text in re.split(r"\n\s*\n", rest) if text.strip())
+
+
+def _original(part: Message) -> Message:
+    """Return the message that a part of a report holds, whole or its headers only; otherwise nothing."""
+    match part.get_content_type():
+        case "message/rfc822" | "message/global":
+            return next(_messages(part.get_payload()), Message())
+        case "text/rfc822-headers" | "message/global-headers":
+            content = part.get_payload(decode=True)
+            return message_from_bytes(content) if isinstance(content, bytes) else next(_messages(part.get_payload()))
+        case _:
+            return Message()
+
+
+def _messages(payload: object) -> Iterator[Message]:
+    return (part for part in payload if isinstance(part, Message)) if isinstance(payload, list) else iter(())
+
+
+def _headers(*messages: Message) -> Iterator[str]:
+    return (f"{name}: {_unfolded(value)}" for message in messages for name, value in message.items())
+
+
+def _text(fields: Message, name: str) -> str:
+    return _unfolded(fields.get(name, ""))
+
+
+def _unfolded(value: object) -> str:
+    return _FOLD.sub(" ", str(value)).strip()
+
+
+def _address(fields: Message, name: str) -> str | None:
+    """Return the address in a field like `rfc822; ada@example.com`, or one without a type."""
+    address = _text(fields, name).rpartition(";")[2].strip().strip("<>")
+    return address if "@" in address else None
+
+
+def _date(message: Message) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(_text(message, "Date"))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None

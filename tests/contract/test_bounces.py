@@ -1,0 +1,298 @@
+"""Bounces over HTTP: whose they are, who may report them, and what is kept."""
+
+import hmac
+import json
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from recovery.http.app import create_app
+from recovery.http.security import TOLERANCE
+from recovery.links import Links
+from recovery.per_shop import PerShop
+from recovery.ports import StoreUnavailable
+from recovery.sealing import Pseudonyms, Seals
+from recovery.standing import SuppressionReason
+from tests.builders import NOON, feedback
+
+SECRET, OLD_SECRET = "a secret of some length", "an older secret"
+SHOP, ADA = "shop.example", "ada@example.com"
+PSEUDONYM = Pseudonyms([]).of(ADA)
+HARD, COMPLAINT = SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT
+EVENT = {"kind": "hard", "email": ADA}
+
+
+class House:
+    """The application, and whoever reports to it."""
+
+    def __init__(self, **changes):
+        self.feedback = feedback(**{"bounce_secrets": (SECRET, OLD_SECRET)} | changes)
+        self.registry = CollectorRegistry()
+
+        async def readiness():
+            return {}
+
+        app = create_app(
+            None, self.feedback, api_keys=(), shopify_secrets=PerShop(None), readiness=readiness, registry=self.registry
+        )
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")
+
+    async def report(self, body, content_type="message/rfc822", **signing):
+        """Send a report, signed."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": content_type if isinstance(body, bytes) else "application/json"}
+        signature = signed(content, **signing)
+        return await self.client.post("/bounces", content=content, headers=headers | {"Recovery-Signature": signature})
+
+    @property
+    def kept(self):
+        """The reasons by shop and pseudonym."""
+        return {key: reason for key, (reason, _) in self.feedback.suppressions.kept.items()}
+
+
+def signed(content, secret=SECRET, at=0):
+    """Return the signature of a body, made so many seconds from now."""
+    time = int(NOON.timestamp()) + at
+    return f"t={time},v1={hmac.new(secret.encode(), f'{time}.'.encode() + content, 'sha256').hexdigest()}"
+
+
+@pytest.fixture
+def house():
+    return House()
+
+
+def links(**options):
+    return Links(Seals(["a key of some length"]), Pseudonyms([]), **options)
+
+
+def delivery(status="5.1.1", to="postmaster@shop.example", original="", email="moved@other.example"):
+    """Return a delivery report that reached `to`, on a message with these headers."""
+    return f"""\
+To: {to}
+Message-ID: <1@mx>
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx
+
+Final-Recipient: rfc822; {email}
+Action: failed
+Status: {status}
+
+--b
+Content-Type: text/rfc822-headers
+
+{original}
+--b--
+""".encode()
+
+
+def complaint(original=""):
+    return f"""\
+To: complaints@shop.example
+Message-ID: <2@mx>
+Content-Type: multipart/report; report-type=feedback-report; boundary=b
+
+--b
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+Original-Rcpt-To: {ADA}
+
+--b
+Content-Type: message/rfc822
+
+{original}
+
+Hello
+--b--
+""".encode()
+
+
+async def test_a_bounce_is_told_by_its_return_path(house):
+    """A bounce to our return path is of whom the mail was to, wherever it was forwarded; it holds for all shops."""
+    answer = await house.report(delivery(to=house.feedback.links.default.return_path(SHOP, ADA).upper()))
+    assert (answer.status_code, answer.json()) == (200, {"hard": 1, "soft": 0, "complaint": 0})
+    assert house.feedback.suppressions.kept == {(None, PSEUDONYM): (HARD, "5.1.1, report <1@mx>")}
+    assert house.registry.get_sample_value("recovery_bounces_total", {"kind": "hard"}) == 1
+
+
+async def test_a_complaint_is_told_by_its_link(house):
+    """A complaint on a mail with our link is of that address, and of that shop alone."""
+    original = f"List-Unsubscribe:\n <{house.feedback.links.default.unsubscribe(SHOP, ADA)}>"
+    assert (await house.report(complaint(original))).json()["complaint"] == 1
+    assert house.kept == {(SHOP, PSEUDONYM): COMPLAINT}
+
+
+async def test_a_return_path_in_the_original_will_do(house):
+    """A complaint that shows our return path only is of that address, for all shops."""
+    await house.report(complaint(f"Return-Path: <{house.feedback.links.default.return_path(SHOP, ADA)}>"))
+    assert house.kept == {(None, PSEUDONYM): COMPLAINT}
+
+
+@pytest.mark.parametrize("body", [delivery(email=ADA), complaint()])
+async def test_a_report_without_our_mark_is_not_believed(house, body):
+    """Anybody may write a report on anybody: where our mails carry a mark, one without it suppresses nobody."""
+    answer = await house.report(body)
+    assert answer.status_code == 422
+    assert "no message of ours" in answer.json()["detail"]
+    assert house.kept == {}
+
+
+async def test_a_forged_mark_is_none(house):
+    """A return path that was sealed with another key is no mark."""
+    forged = Links(Seals(["another key of some length"]), Pseudonyms([]), return_path="bounces@bounce.shop.example")
+    assert (await house.report(delivery(to=forged.return_path(SHOP, ADA)))).status_code == 422
+    assert house.kept == {}
+
+
+@pytest.mark.parametrize(("body", "reason"), [(delivery(email=ADA), HARD), (complaint(), COMPLAINT)])
+async def test_without_marks_an_address_is_believed(body, reason):
+    """Where mails carry no mark at all, the address that a report names is taken."""
+    house = House(links=PerShop(links()))
+    await house.report(body)
+    assert house.kept == {(None, PSEUDONYM): reason}
+
+
+async def test_a_soft_bounce_is_counted_once(house):
+    """What may pass suppresses nobody, and a report that comes twice counts once."""
+    body = delivery("4.2.2", to=house.feedback.links.default.return_path(SHOP, ADA))
+    for _ in range(2):
+        assert (await house.report(body)).json()["soft"] == 1
+    assert house.feedback.suppressions.soft == [(PSEUDONYM, "<1@mx>")]
+    assert house.kept == {}
+
+
+async def test_a_report_that_says_nothing_is_taken(house):
+    """A report of what is nobody's fault is taken, and changes nothing."""
+    answer = await house.report(delivery("5.7.1", to=house.feedback.links.default.return_path(SHOP, ADA)))
+    assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0}
+    assert house.kept == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        ({"kind": "hard", "email": "Ada@Example.com", "shop": SHOP}, {(SHOP, PSEUDONYM): HARD}),
+        ({"kind": "complaint", "email": ADA, "shop": SHOP, "id": "evt_1"}, {(SHOP, PSEUDONYM): COMPLAINT}),
+        ({"kind": "complaint", "email": ADA, "at": "2026-03-05T12:00:00Z"}, {(None, PSEUDONYM): COMPLAINT}),
+        ({"kind": "soft", "email": ADA, "id": "evt_1"}, {}),
+    ],
+)
+async def test_an_event_is_taken(house, event, kept):
+    """An event in our own words is taken as it says; whom it names is believed, for a secret is needed to say it."""
+    answer = await house.report(event)
+    assert (answer.status_code, answer.json()[event["kind"]]) == (200, 1)
+    assert house.kept == kept
+    assert house.feedback.suppressions.soft == ([(PSEUDONYM, "evt_1")] if event["kind"] == "soft" else [])
+
+
+async def test_no_address_is_kept_of_an_event(house):
+    """What a server said is kept without the address that it repeats."""
+    await house.report(EVENT | {"detail": f"550 5.1.1 <{ADA}>: unknown", "id": "evt_1"})
+    assert house.feedback.suppressions.kept[None, PSEUDONYM][1] == "550 5.1.1 … unknown, report evt_1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"kind": "odd"}, "kind"),
+        ({"email": "nobody"}, "email"),
+        ({"email": None}, "email"),
+        ({"shop": "a/b"}, "shop"),
+        ({"at": "2026-03-05"}, "at"),
+        ({"id": ""}, "id"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+async def test_a_bad_event_is_told(house, changes, field):
+    """An event that is not as it must be is answered by the name of the field, and nothing is kept."""
+    answer = await house.report(EVENT | changes)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert house.kept == {}
+
+
+async def test_what_is_no_report_is_told(house):
+    """An answer from somebody on holiday is no report, and whoever sent it on is told."""
+    answer = await house.report(b"Subject: On holiday\n\nBack soon.")
+    assert answer.status_code == 422
+    assert "neither a delivery report" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
+async def test_other_types_are_refused(house, content_type):
+    """A report says what it is."""
+    assert (await house.report(delivery(), content_type)).status_code == 415
+
+
+# Who may report
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+@pytest.mark.parametrize("at", [-TOLERANCE, 0, TOLERANCE])
+async def test_any_secret_signs(house, secret, at):
+    """A report that any of the secrets signed is taken, within five minutes of its time."""
+    assert (await house.report(EVENT, secret=secret, at=at)).status_code == 200
+
+
+@pytest.mark.parametrize("signing", [{"secret": "no secret"}, {"at": -TOLERANCE - 1}, {"at": TOLERANCE + 1}])
+async def test_a_wrong_signature_is_refused(house, signing):
+    """A report that somebody else signed, or at another time, is refused before it is read."""
+    answer = await house.report(b"nonsense", **signing)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Recovery-Signature"
+    assert house.kept == {}
+
+
+@pytest.mark.parametrize(
+    "header", ["", "t=", "v1=", "t=now,v1=x", f"t={'9' * 5000},v1=x", "t=1,v1=é", "t=²,v1=x", ",,,==", "v1=x,t=1"]
+)
+async def test_nonsense_for_a_signature_is_refused(house, header):
+    """What is no signature at all is refused, and no crash."""
+    headers = {"Recovery-Signature": header.encode("latin-1"), "Content-Type": "application/json"}
+    answer = await house.client.post("/bounces", content=json.dumps(EVENT), headers=headers)
+    assert answer.status_code == 401
+
+
+async def test_a_signature_is_of_its_body_alone(house):
+    """A signature taken from one report does not sign another."""
+    headers = {"Recovery-Signature": signed(b"{}"), "Content-Type": "application/json"}
+    assert (await house.client.post("/bounces", content=json.dumps(EVENT), headers=headers)).status_code == 401
+
+
+async def test_without_a_secret_nobody_may_report():
+    """Where no secret is set there is no such endpoint, however a report is signed."""
+    house = House(bounce_secrets=())
+    for secret in ("", SECRET):
+        assert (await house.report(EVENT, secret=secret)).status_code == 404
+
+
+async def test_without_the_database_a_report_is_sent_again(house):
+    """When the database is away, whoever reports is told to come again."""
+    house.feedback.suppressions.fault = StoreUnavailable("no primary")
+    answer = await house.report(EVENT)
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+
+async def test_reports_are_counted(house):
+    """Answers to reports are counted by their status, so that a wrong secret is noticed."""
+    await house.report(EVENT)
+    await house.report(EVENT, secret="no secret")
+    counted = [
+        house.registry.get_sample_value("recovery_reports_total", {"kind": "bounce", "answer": answer})
+        for answer in ("accepted", "401")
+    ]
+    assert counted == [1, 1]
+
+
+async def test_the_description_tells_of_bounces(house):
+    """The endpoint and its event are in the API's own description."""
+    described = (await house.client.get("/openapi.json")).json()
+    content = described["paths"]["/bounces"]["post"]["requestBody"]["content"]
+    assert set(content) == {"application/json", "message/rfc822"}
+    assert "BounceEvent" in described["components"]["schemas"]
