@@ -14,10 +14,10 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from recovery.checkout import CheckoutState
 from recovery.client import Recovery, connect
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
+from recovery.daemon.reload import reload
 from recovery.daemon.share import Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.sweep import Sweep
@@ -30,7 +30,7 @@ from recovery.http.server import serve
 from recovery.mail.compose import Composer, Identity
 from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
-from recovery.mail.templates import Rendered, Templates
+from recovery.mail.templates import Templates
 from recovery.mongo import collections, server
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
@@ -64,13 +64,17 @@ async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Datab
         yield client.get_database(settings.mongodb.database, **OPTIONS)
 
 
-def composer_of(settings: Settings) -> Composer:
+def composer_of(settings: Settings, *, subject_prefix: str = "") -> Composer:
     """Return what makes mails, its templates checked. Raises `recovery.mail.templates.TemplateError`."""
     templates = Templates(settings.mail.templates)
     schedule = settings.to_schedule()
     templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
     mail = settings.mail
-    return Composer(templates, Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id))
+    return Composer(
+        templates,
+        Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id),
+        subject_prefix=subject_prefix,
+    )
 
 
 def relay_of(settings: Settings) -> Relay:
@@ -89,17 +93,6 @@ def relay_of(settings: Settings) -> Relay:
         idle_seconds=smtp.idle.total_seconds(),
         timeout_seconds=smtp.timeout.total_seconds(),
     )
-
-
-def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
-    """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
-    schedule = settings.to_schedule()
-    steps = {each.name: each for each in (*schedule.steps, schedule.confirmation) if each is not None}
-    if step not in steps:
-        raise CannotStart(f"There is no step {step}; there are {', '.join(steps)}.")
-    composer = composer_of(settings)
-    message = composer.compose(checkout, steps[step], checkout.ordered_at or checkout.touched_at)
-    return composer.render(checkout, steps[step]), message.content
 
 
 async def initialise(settings: Settings) -> list[str]:
@@ -138,7 +131,7 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
         await clock.measure()
         mailer = SmtpMailer(composer, relay_of(settings), clock)
         stack.push_async_callback(mailer.aclose)
-        await _work(settings, database, clock, mailer, stop=stop, on_ready=on_ready)
+        await _work(settings, database, clock, mailer, composer.templates, stop=stop, on_ready=on_ready)
 
 
 async def _work(
@@ -146,6 +139,7 @@ async def _work(
     database: Database,
     clock: MongoClock,
     mailer: SmtpMailer,
+    templates: Templates,
     *,
     stop: asyncio.Event,
     on_ready: Callable[[Ready], None],
@@ -206,6 +200,8 @@ async def _work(
             watcher = Watcher(stream, feed, positions, engine, sweep, share, clock, as_room_allows=stream == GONE.name)
             root.start(f"watcher {stream}", watcher.run())
         root.start("sweep", sweep.run())
+        if settings.mail.templates is not None:
+            root.start("templates", reload(templates))
         if daemon.expirer:
             root.start("expirer", expirer.run())
         closing = asyncio.Event()

@@ -1,10 +1,13 @@
 """What all commands share: their settings, where they print, and how they say that something cannot be done."""
 
+import asyncio
 from datetime import datetime
 
 from rich.console import Console
 
+from recovery import client
 from recovery.app import configure_logging
+from recovery.checkout import CheckoutState
 from recovery.settings import Settings, load_settings
 
 out = Console(highlight=False)
@@ -24,3 +27,19 @@ def load() -> Settings:
 def written(at: datetime | None) -> str:
     """Return a time as people read it, in UTC, or nothing."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else ""
+
+
+def get(settings: Settings, checkout: str) -> CheckoutState:
+    """Return the checkout of this key, `SHOP/ORDER`. Raises `Wrong` if there is none."""
+    shop, slash, order_id = checkout.partition("/")
+    if not (shop and slash and order_id):
+        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
+    state = asyncio.run(_get(settings, shop, order_id))
+    if state is None:
+        raise Wrong(f"There is no checkout {checkout}.")
+    return state
+
+
+async def _get(settings: Settings, shop: str, order_id: str) -> CheckoutState | None:
+    async with client.Recovery(settings.mongodb.uri.get_secret_value(), database=settings.mongodb.database) as recovery:
+        return await recovery.get(shop, order_id)
