@@ -15,11 +15,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from recovery.checkout import CheckoutState
 from recovery.client import Recovery, connect
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.lanes import Lane, Lanes
+from recovery.daemon.reload import reload
 from recovery.daemon.share import Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.sweep import Sweep
@@ -34,7 +34,7 @@ from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
 from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
-from recovery.mail.templates import Rendered, Templates
+from recovery.mail.templates import Templates
 from recovery.mongo import collections, server
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
@@ -79,14 +79,14 @@ def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
     return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
 
 
-def composer_of(settings: Settings) -> Composer:
+def composer_of(settings: Settings, *, subject_prefix: str = "") -> Composer:
     """Return what makes mails, its templates checked. Raises `recovery.mail.templates.TemplateError`."""
     templates = Templates(settings.mail.templates)
     schedule = settings.to_schedule()
     templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
     mail = settings.mail
     identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
-    return Composer(templates, identity, links_of(settings))
+    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix)
 
 
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:
@@ -130,17 +130,6 @@ def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
     )
 
 
-def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
-    """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
-    schedule = settings.to_schedule()
-    steps = {each.name: each for each in (*schedule.steps, schedule.confirmation) if each is not None}
-    if step not in steps:
-        raise CannotStart(f"There is no step {step}; there are {', '.join(steps)}.")
-    composer = composer_of(settings)
-    message = composer.compose(checkout, steps[step], checkout.ordered_at or checkout.touched_at)
-    return composer.render(checkout, steps[step]), message.content
-
-
 async def initialise(settings: Settings) -> list[str]:
     """Make a fresh single node a replica set, and the database ready; return a sentence for each thing done.
 
@@ -179,7 +168,7 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
         mailers = {relay: SmtpMailer(composers, relay, clock) for relay in relays.each()}
         for mailer in mailers.values():
             stack.push_async_callback(mailer.aclose)
-        await _work(settings, database, clock, relays, mailers, stop=stop, on_ready=on_ready)
+        await _work(settings, database, clock, relays, mailers, composers, stop=stop, on_ready=on_ready)
 
 
 async def _work(
@@ -188,6 +177,7 @@ async def _work(
     clock: MongoClock,
     relays: PerShop[Relay],
     mailers: Mapping[Relay, SmtpMailer],
+    composers: PerShop[Composer],
     *,
     stop: asyncio.Event,
     on_ready: Callable[[Ready], None],
@@ -259,6 +249,9 @@ async def _work(
             root.start(f"watcher {stream}", watcher.run())
         for lane in lanes.all:
             root.start(f"sweep {lane.relay}", lane.sweep.run())
+        for shop, composer in {"": composers.default, **composers.by_shop}.items():
+            if settings.of(shop).mail.templates is not None:
+                root.start(f"templates {shop}".strip(), reload(composer.templates))
         if daemon.expirer:
             root.start("expirer", expirer.run())
         closing = asyncio.Event()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import parent_process
-from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -18,20 +17,20 @@ from rich.table import Table
 from recovery import app, check, client, demo
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
+from recovery.cli.mails import mails
 from recovery.cli.processes import each_of, run_together
 from recovery.cli.suppressions import suppress as suppressions
-from recovery.cli.terminal import Wrong, load, out, written
+from recovery.cli.terminal import Wrong, get, load, out, written
 from recovery.embedded import NoMongod
 from recovery.http.probe import probe
 from recovery.http.server import CannotListen
-from recovery.mail import samples
 from recovery.mail.compose import RenderError
 from recovery.mail.templates import TemplateError
 from recovery.ports import StoreUnavailable
-from recovery.schedule import CONFIRMATION
 from recovery.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+cli.add_typer(mails)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
 log = structlog.get_logger()
@@ -91,39 +90,9 @@ def init() -> None:
 
 
 @cli.command()
-def preview(
-    step: Annotated[str, typer.Argument(help="The name of a step, or 'confirmation'.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a file: .html, .txt, or .eml for the whole message.")
-    ] = None,
-) -> None:
-    """Render a step's mail with sample data, to the terminal or to a file."""
-    rendered, message = app.preview(load(), step, _sample(step))
-    if output is None:
-        out.print(f"[bold]Subject:[/bold] {rendered.subject}\n", soft_wrap=True)
-        out.print(rendered.text, markup=False, soft_wrap=True)
-        out.print(f"[dim]To see it as customers do: recovery preview {step} --output {step}.html[/dim]")
-        return
-    contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
-    if output.suffix not in contents:
-        raise Wrong(f"{output}: a file name must end in .html, .txt or .eml.")
-    try:
-        output.write_bytes(contents[output.suffix])
-    except OSError as exc:
-        raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
-    out.print(f"Wrote {output}.")
-
-
-@cli.command()
 def show(checkout: Annotated[str, typer.Argument(metavar="SHOP/ORDER", help="As in shop.example/1042.")]) -> None:
     """Show a checkout: where it stands, its messages, and why everything happened."""
-    shop, slash, order_id = checkout.partition("/")
-    if not (shop and slash and order_id):
-        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
-    state = asyncio.run(_get(load(), shop, order_id))
-    if state is None:
-        raise Wrong(f"There is no checkout {checkout}.")
-    _print_checkout(state)
+    _print_checkout(get(load(), checkout))
 
 
 @cli.command()
@@ -194,15 +163,6 @@ async def _check(settings: Settings) -> int:
         if finding.fault:
             out.print(f"  {finding.fault}", markup=False, soft_wrap=True)
     return int(faults > 0)
-
-
-async def _get(settings: Settings, shop: str, order_id: str) -> CheckoutState | None:
-    async with client.Recovery(settings.mongodb.uri.get_secret_value(), database=settings.mongodb.database) as recovery:
-        return await recovery.get(shop, order_id)
-
-
-def _sample(step: str) -> CheckoutState:
-    return samples.ordered() if step == CONFIRMATION else samples.left_open()
 
 
 def _print_checkout(state: CheckoutState) -> None:

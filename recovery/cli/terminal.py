@@ -1,5 +1,6 @@
 """What all commands share: settings and database, where they print, and how they say that a thing cannot be done."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +8,9 @@ from datetime import datetime
 
 from rich.console import Console
 
+from recovery import client
 from recovery.app import CannotStart, configure_logging, database_of
+from recovery.checkout import CheckoutState
 from recovery.mongo import server
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
@@ -42,3 +45,19 @@ async def house() -> AsyncIterator[tuple[Settings, Database, MongoClock]]:
 def written(at: datetime | None) -> str:
     """Return a time as people read it, in UTC, or nothing."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else ""
+
+
+def get(settings: Settings, checkout: str) -> CheckoutState:
+    """Return the checkout of this key, `SHOP/ORDER`. Raises `Wrong` if there is none."""
+    shop, slash, order_id = checkout.partition("/")
+    if not (shop and slash and order_id):
+        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
+    state = asyncio.run(_get(settings, shop, order_id))
+    if state is None:
+        raise Wrong(f"There is no checkout {checkout}.")
+    return state
+
+
+async def _get(settings: Settings, shop: str, order_id: str) -> CheckoutState | None:
+    async with client.Recovery(settings.mongodb.uri.get_secret_value(), database=settings.mongodb.database) as recovery:
+        return await recovery.get(shop, order_id)

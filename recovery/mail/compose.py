@@ -16,7 +16,7 @@ from typing import Protocol
 
 from email_validator import validate_email
 
-from recovery.checkout import CheckoutState
+from recovery.checkout import CheckoutState, shop_of
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.templates import Rendered, Templates
 from recovery.schedule import CONFIRMATION, Step
@@ -84,11 +84,15 @@ class Composer:
     """Makes the mails of one sender. Raises `ValueError` if an address of the identity is none.
 
     Without `links`, a mail holds the checkout's own link and no way to unsubscribe, and bounces come to the sender.
+    `subject_prefix` goes before every subject.
     """
 
-    def __init__(self, templates: Templates, identity: Identity, links: Links | None = None) -> None:
-        self._templates = templates
+    def __init__(
+        self, templates: Templates, identity: Identity, links: Links | None = None, *, subject_prefix: str = ""
+    ) -> None:
+        self.templates = templates
         self._links = links
+        self._subject_prefix = subject_prefix
         name, self._sender, self._domain = own_address("sender", identity.sender)
         self._list = "\r\n".join(
             [
@@ -136,7 +140,7 @@ class Composer:
         head = "\r\n".join(
             [
                 mailbox("To", customer.name, recipient),
-                unstructured("Subject", rendered.subject),
+                unstructured("Subject", self._subject_prefix + rendered.subject),
                 _date(now.replace(microsecond=0)),
                 f"Message-ID: {identifier}",
                 *self._list_headers(unsubscribe),
@@ -163,23 +167,19 @@ class Composer:
         customer = checkout.facts.customer
         if self._links is None or customer is None or step.name == CONFIRMATION:
             return None
-        return self._links.unsubscribe(_shop(checkout), customer.email)
+        return self._links.unsubscribe(shop_of(checkout.id), customer.email)
 
     def _render(self, checkout: CheckoutState, step: Step, unsubscribe: str | None) -> Rendered:
         back = checkout.facts.checkout_url if self._links is None else self._links.back(checkout, step)
-        return self._templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe)
+        return self.templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe)
 
     def _return_path(self, checkout: CheckoutState, email: str) -> str:
-        path = None if self._links is None else self._links.return_path(_shop(checkout), email)
+        path = None if self._links is None else self._links.return_path(shop_of(checkout.id), email)
         if path is None:
             return self._sender
         if not _PLAIN_ADDRESS.fullmatch(path):
             _, path, _ = own_address("return path", f"<{path}>")  # an address alone, without a name
         return path
-
-
-def _shop(checkout: CheckoutState) -> str:
-    return checkout.id.partition("/")[0]
 
 
 def _recipient(email: str) -> tuple[str, bool]:

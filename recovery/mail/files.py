@@ -57,7 +57,7 @@ class Files:
         return sorted({name for name, _ in self._found if name.endswith(ending)})
 
 
-def stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+def stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
     """Return what changes whenever a file of the folder does: the names, times of change (ns) and sizes (bytes)."""
     marks = []
     for path in _listed(folder):

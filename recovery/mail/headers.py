@@ -48,11 +48,9 @@ def list_unsubscribe(address: str) -> str:
     line = f"List-Unsubscribe: <{address}>"
     if not _HTTPS_ADDRESS.fullmatch(address):
         raise ValueError(f"the link to unsubscribe, {address!r}, must be a whole https:// address in ASCII")
-    if len(line) <= LINE:
-        return line
-    if len(address) + len(" <>") > LONGEST_LINE:
+    if len(line) > LONGEST_LINE:
         raise ValueError(f"the link to unsubscribe, of {len(address)} characters, is too long for a header")
-    return f"List-Unsubscribe:\r\n <{address}>"
+    return line
 
 
 def mailbox(header: str, name: str | None, address: str) -> str:

@@ -35,11 +35,11 @@ from typing import Any
 from recovery.checkout import CheckoutState, web_address
 from recovery.mail import samples
 from recovery.mail.files import DEFAULTS as DEFAULTS
-from recovery.mail.files import Files
+from recovery.mail.files import Files, stamp
 from recovery.mail.files import TemplateError as TemplateError
 from recovery.mail.sandbox import GLOBALS, Sandbox, Sources, told
 from recovery.mail.words import FILE, Words
-from recovery.schedule import CONFIRMATION, Step
+from recovery.schedule import Step
 
 Chain = tuple[str, ...]
 
@@ -57,15 +57,18 @@ class Templates:
     """The templates of a shop's folder, and those of the package for every file that is not there."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._compiled = _Compiled(Files(folder))
+        self._folder = folder
+        self._stamp = stamp(folder)
+        self._edition = Edition(Files(folder))
+        self._steps: tuple[Step, ...] = ()
 
     def check(self, steps: Iterable[Step]) -> None:
-        """Fill the mails of these steps with a sample, in every language; raise `TemplateError` for the first fault."""
-        for step in steps:
-            for locale in ("", *self._compiled.locales):
-                checkout = samples.ordered() if step.name == CONFIRMATION else samples.left_open()
-                facts = checkout.facts.model_copy(update={"locale": locale or None})
-                self.render(step, checkout.model_copy(update={"facts": facts}), checkout_url=facts.checkout_url)
+        """Fill the mails of these steps with a sample, in every language; raise `TemplateError` for the first fault.
+
+        What is read anew later is checked with the same steps.
+        """
+        self._steps = tuple(steps)
+        self._edition.check(self._steps)
 
     def render(
         self,
@@ -76,35 +79,63 @@ class Templates:
         unsubscribe_url: str | None = None,
     ) -> Rendered:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
-        names = _names(step, checkout, checkout_url, unsubscribe_url)
-        subject, text, html = self._compiled.mail(step, names["locale"])
-        return Rendered(subject.fill(names), text.fill(names), html.fill(names))
+        return self._edition.render(step, checkout, checkout_url, unsubscribe_url)
+
+    def refresh(self) -> TemplateError | None:
+        """Read the shop's folder anew if a file in it has changed.
+
+        The new templates take the place of the old only if they pass the check; else what is wrong with them is
+        returned, once, and nothing changes.
+        """
+        if (now := stamp(self._folder)) == self._stamp:
+            return None
+        self._stamp = now
+        try:
+            edition = Edition(Files(self._folder))
+            edition.check(self._steps)
+        except TemplateError as fault:
+            return fault
+        self._edition = edition
+        return None
 
 
-class _Compiled:
-    """All that was made of a set of files: each mail is compiled once in each language that has files of its own."""
+class Edition:
+    """What was made of the files of one moment: each mail compiled once in each language that has files of its own."""
 
     def __init__(self, files: Files) -> None:
-        self.locales = files.locales
         self._files = files
         self._sources = Sources(files)
         self._chain = lru_cache(maxsize=256)(files.chain)  # customers may report any number of locales
         self._words: dict[Chain, Words] = {}
         self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
 
-    def mail(self, step: Step, locale: str) -> "tuple[_Template, _Template, _Template]":
-        """Return the subject, the text and the HTML of a step's mail. Raises `TemplateError`."""
-        key = (step.template, step.subject, self._chain(locale))
-        if (found := self._mails.get(key)) is None:
-            found = self._mails[key] = self._compile(*key)
-        return found
+    def check(self, steps: Iterable[Step]) -> None:
+        """Fill the mails of these steps with a sample, in every language; raise `TemplateError` for the first fault."""
+        for step in steps:
+            for locale in ("en", *self._files.locales):
+                self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
 
-    def _compile(self, mail: str, subject: str | None, chain: Chain) -> "tuple[_Template, _Template, _Template]":
+    def render(
+        self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
+    ) -> Rendered:
+        """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
+        names = _names(step, checkout, checkout_url, unsubscribe_url)
+        subject, text, html = self._mail(step.template, step.subject, self._chain(names["locale"]))
+        return Rendered(subject.fill(names), text.fill(names), html.fill(names))
+
+    def sandbox(self, mail: str, chain: Chain) -> Sandbox:
+        """Return where a mail is compiled in a language. Raises `TemplateError` where its words cannot be read."""
         if (words := self._words.get(chain)) is None:
             words = self._words[chain] = Words(self._files, chain)
-        sandbox = Sandbox(self._sources, chain, words, mail)
-        text, html = (_Template(sandbox, f"{mail}.{ending}") for ending in ("txt.j2", "html.j2"))
-        return _subject(sandbox, subject), text, html
+        return Sandbox(self._sources, chain, words, mail)
+
+    def _mail(self, mail: str, subject: str | None, chain: Chain) -> "tuple[_Template, _Template, _Template]":
+        key = (mail, subject, chain)
+        if (found := self._mails.get(key)) is None:
+            sandbox = self.sandbox(mail, chain)
+            text, html = (_Template(sandbox, f"{mail}.{ending}") for ending in ("txt.j2", "html.j2"))
+            found = self._mails[key] = (_subject(sandbox, subject), text, html)
+        return found
 
 
 def _subject(sandbox: Sandbox, own: str | None) -> "_Template":

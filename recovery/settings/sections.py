@@ -28,6 +28,7 @@ ListId = Annotated[
         "must be like Shop <reminders.shop.example>",
     ),
 ]
+Recipient = Annotated[str, like(r"[^\s@,]*@[^\s@,]+", "must be an address, or a domain as in @example.com")]
 DaemonName = Annotated[str, like(r"[A-Za-z0-9_.:-]{1,100}", "must be up to 100 letters, digits, . _ : or -")]
 
 
@@ -127,6 +128,11 @@ class MailSettings(Section):
         None,
         'What mail programs know the reminders by (RFC 2919), as in "Shop <reminders.shop.example>". It should not'
         " change when the sender does. Empty: made of the sender's name and domain.",
+    )
+    test_recipients: Annotated[tuple[Recipient, ...], BeforeValidator(from_lines)] = setting(
+        (),
+        "Who may get a test by recovery send-test: addresses, or whole domains as in @example.com. None by default, so"
+        " that no test goes to a customer by mistake. In the environment: parted by commas, or JSON.",
     )
     templates: Maybe[DirectoryPath] = setting(
         None, "A folder of mail templates. What it does not have is taken from those that come with Recovery."

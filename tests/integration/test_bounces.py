@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from recovery.http.app import create_app
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
-from recovery.standing import SuppressionReason
 from recovery.settings import load_settings
+from recovery.standing import SuppressionReason
 from tests.builders import SetClock, feedback
 
 GUIDE = (Path(__file__).parents[2] / "docs/bounces.md").read_text()
@@ -50,7 +50,7 @@ class Server:
     def __init__(self, database):
         clock = SetClock(datetime.now(UTC))
         of_memory = feedback()
-        self.links = of_memory.links
+        self.links = of_memory.links.default
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
         options = {"api_keys": (), "shopify_secret": None, "registry": CollectorRegistry()}

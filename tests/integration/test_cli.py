@@ -19,7 +19,7 @@ from tests.builders import NOON, report
 def test_help_tells_every_command(call):
     """Whoever types the name alone is told what there is."""
     result = CliRunner().invoke(cli.cli, ["--help"])
-    for command in ("run", "demo", "check", "init", "preview", "show", "dead", "suppress"):
+    for command in ("run", "demo", "check", "init", "preview", "send-test", "templates", "show", "dead", "suppress"):
         assert command in result.output
 
 
@@ -120,9 +120,93 @@ def test_preview_writes_a_file(call, tmp_path, name):
     assert b"Arc floor lamp" in content
 
 
+def test_preview_speaks_the_language_that_is_asked_for(call):
+    """With a locale, sample and words are those of its language."""
+    _, out, _ = call("preview", "reminder-1", "--locale", "de-CH")
+    assert out.startswith("Subject: Noch in Ihrem Warenkorb: Bogenleuchte\n")
+
+
+def test_preview_opens_the_browser(call, monkeypatch):
+    """The HTML is written and shown; where there is no browser, it is said where it was written."""
+    shown = []
+    monkeypatch.setattr("webbrowser.open", lambda address: shown.append(address) or True)
+    assert call("preview", "reminder-1", "--open")[0] == 0
+    assert "Arc floor lamp" in Path(shown[0].removeprefix("file://")).read_text()
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    code, _, complaint = call("preview", "reminder-1", "--open", "-o", "mail.html")
+    assert (code, "open mail.html in one" in complaint) == (1, True)
+
+
+def test_preview_shows_a_real_checkout(call, at, mongodb, database_name):
+    """With a checkout's name the mail is that which its customer gets."""
+    with SyncRecovery(mongodb, database=database_name) as recovery:
+        recovery.checkout(report(checkout_url="https://shop.example/c/1"))
+    code, out, _ = call("preview", "reminder-2", "--checkout", "shop.example/1", **at)
+    assert code == 0
+    assert "2 × Lamp: €25.00" in out
+    assert "https://shop.example/c/1" in out
+    assert (
+        "There is no checkout shop.example/2" in call("preview", "reminder-2", "--checkout", "shop.example/2", **at)[2]
+    )
+
+
+async def test_a_test_mail_goes_through_the_relay(call, at, relay):
+    """An address on the list gets the mail, marked as a test; what the relay says is printed, nothing is recorded."""
+    await asyncio.to_thread(call, "init", **at)
+    allowed = {"MAIL__TEST_RECIPIENTS": "bob@example.org, @lamps.example", "SMTP__PORT": str(relay.port)}
+    for to in ("Ada@Lamps.example", "bob@example.org"):
+        code, out, complaint = await asyncio.to_thread(
+            call, "send-test", "reminder-1", "--to", to, "--locale", "ja", **allowed
+        )
+        assert code == 0, complaint
+        assert out.startswith(f"Sent to {to}. The relay says: 250 ")
+    messages = [message_from_bytes(mail.content, policy=policy.default) for mail in relay.mails]
+    assert [message["To"].addresses[0].addr_spec.lower() for message in messages] == [
+        "ada@lamps.example",
+        "bob@example.org",
+    ]
+    assert [message["Subject"][:8] for message in messages] == ["[test] 「"] * 2
+    assert len({message["Message-ID"] for message in messages}) == 2
+
+
+@pytest.mark.parametrize("to", ["eve@example.com", "ada@evil.lamps.example", "@lamps.example.org", "bob"])
+def test_a_test_mail_goes_to_nobody_else(call, to):
+    """An address that is not on the list is refused before anything is connected to, with what to do."""
+    code, _, complaint = call(
+        "send-test", "reminder-1", "--to", to, MAIL__TEST_RECIPIENTS="bob@example.org,@lamps.example"
+    )
+    assert code == 1
+    assert f"{to} is not among mail.test_recipients" in complaint
+
+
+async def test_a_test_mail_that_is_refused_is_told(call, at, relay):
+    """What the relay says against it is the complaint, and the exit code is 1."""
+    await asyncio.to_thread(call, "init", **at)
+    relay.answer("RCPT", "550 5.1.1 no such person")
+    told = {"MAIL__TEST_RECIPIENTS": "@b.example", "SMTP__PORT": str(relay.port)}
+    code, _, complaint = await asyncio.to_thread(call, "send-test", "confirmation", "--to", "a@b.example", **told)
+    assert code == 1
+    assert "The mail was not taken (dead address): 550 5.1.1 no such person" in complaint
+
+
+def test_lint_tells_what_is_wrong_with_the_templates(call, tmp_path):
+    """Faults are printed with file, line and what to do, and are the exit code; warnings alone are not."""
+    assert call("templates", "lint")[:2] == (0, "✓ 4 mails are in order\n")
+    (tmp_path / "words.fr.toml").write_text('language = "fr"')
+    code, out, _ = call("templates", "lint", MAIL__TEMPLATES=str(tmp_path))
+    assert code == 0
+    assert f"! {tmp_path}/words.fr.toml: no button, coupon" in out
+    (tmp_path / "reminder-1.txt.j2").write_text("Hello\n{{ nonsense }}")
+    code, out, _ = call("templates", "lint")
+    assert code == 1
+    assert f"✗ {tmp_path}/reminder-1.txt.j2, line 2: 'nonsense' is undefined\n  Use one of checkout_url," in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["preview", "reminder-1", "--checkout", "nonsense"], "is not of the form SHOP/ORDER"),
+        (["send-test", "nope", "--to", "a@b.example"], "There is no step nope"),
         (["preview", "nope"], "There is no step nope; there are reminder-1"),
         (["preview", "reminder-1", "-o", "mail.pdf"], "must end in .html, .txt or .eml"),
         (["preview", "reminder-1", "-o", "nowhere/mail.html"], "cannot be written"),

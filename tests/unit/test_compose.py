@@ -368,20 +368,20 @@ def test_a_list_id_may_be_given() -> None:
     assert read(composer.compose(left(), STEP, NOW))["List-Id"] == "<reminders.lamps.example>"
 
 
-@pytest.mark.parametrize("length", [20, 60, 61, 200, 995])
+@pytest.mark.parametrize("length", [20, 60, 61, 200, 978])
 def test_a_long_link_to_unsubscribe_is_never_folded(length: int) -> None:
-    """Whatever its length, the link stands on one line, which keeps to the limit of RFC 5322."""
+    """Whatever its length, the link stands on the line of its header, which keeps to the limit of RFC 5322."""
     link = "https://r.example/".ljust(length, "x")
     envelope = Composer(TEMPLATES, IDENTITY, Addresses(unsubscribe=link)).compose(left(), STEP, NOW)
-    assert f"<{link}>\r\n".encode() in envelope.content
-    assert max(map(len, envelope.content.split(b"\r\n"))) <= max(78, length + 3) <= 998
+    assert f"List-Unsubscribe: <{link}>\r\n".encode() in envelope.content
+    assert max(map(len, envelope.content.split(b"\r\n"))) <= max(78, length + 20) <= 998
     assert read(envelope)["List-Unsubscribe"].strip() == f"<{link}>"
 
 
 @pytest.mark.parametrize(
     "link",
     [
-        "https://r.example/".ljust(996, "x"),
+        "https://r.example/".ljust(979, "x"),
         "https://r.example/a b",
         "https://r.example/\r\nBcc: eve@evil.example",
         "https://r.example/ü",

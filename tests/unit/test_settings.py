@@ -309,6 +309,7 @@ RULES = [
     ({"mail": {"message_id_domain": "a b"}}, "mail.message_id_domain", "must be a domain like example.com"),
     ({"mail": {"list_id": "Shop"}}, "mail.list_id", "must be like Shop <reminders.shop.example>"),
     ({"mail": {"list_id": "Shop <a.b\r\nBcc: c>"}}, "mail.list_id", "must be like Shop"),
+    ({"mail": {"test_recipients": "example.com"}}, "mail.test_recipients[0]", "must be an address, or a domain as in"),
     ({"mail": {"templates": "nowhere"}}, "mail.templates", "must be a folder that is there"),
     ({"schedule": {"steps": "x"}}, "schedule.steps", "must be JSON where it is given as text"),
     ({"schedule": {"steps": [{"name": "a", "subject": "b"}]}}, "schedule.steps[0].delay", "must be given"),

@@ -204,6 +204,12 @@ def test_defaults_pass_the_check(defaults: Templates) -> None:
         ("<p>\n{{ customer.model_dump() }}</p>", 2, "unsafe"),
         ("<p>\n{{ customer.__class__ }}</p>", 2, "unsafe"),
         ("<p>\n{{ items.__class__.__mro__ }}</p>", 2, "unsafe"),
+        ("<p>\n{{ shop.__class__ }}</p>", 2, "unsafe"),
+        ("<p>\n{{ customer['__class__'] }}</p>", 2, "unsafe"),
+        ("<p>\n{{ (shop | attr('__class__')).__name__ }}</p>", 2, "unsafe"),
+        ("<p>\n{{ range.__globals__ }}</p>", 2, "unsafe"),
+        ("<p>\n{{ items.append(1) }}</p>", 2, "append"),
+        ("<p>\n{% for n in range(100000000) %}x{% endfor %}</p>", 2, "Range too big"),
         ("<p>\n{{ 1 / 0 }}</p>", 2, "ZeroDivisionError: division by zero"),
         ("<p>\n{{ total | shout }}</p>", 2, "No filter named 'shout'"),
         ("<p>\n{% include 'gone.html.j2' %}</p>", 2, "gone.html.j2"),
@@ -358,7 +364,7 @@ def test_languages_nobody_wrote_for_cost_nothing(defaults: Templates) -> None:
     compiled = Templates()
     for number in range(300):
         filled(compiled, STEPS[0], sample(locale=f"xx-{number:03}"))
-    assert len(compiled._compiled._mails) == 1
+    assert len(compiled._edition._mails) == 1
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "https://a.example/\n"])

@@ -1,0 +1,91 @@
+"""`recovery preview`, `recovery send-test` and `recovery templates`: mails, before any customer gets one."""
+
+import asyncio
+import webbrowser
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Annotated
+
+import typer
+
+from recovery import proof
+from recovery.checkout import CheckoutState
+from recovery.cli.terminal import Wrong, get, load, out
+from recovery.delivery import OutcomeKind
+from recovery.mail import samples
+from recovery.mail.lint import lint
+from recovery.settings import Settings
+
+mails = typer.Typer()
+templates = typer.Typer(no_args_is_help=True, help="Check the templates of the mails.")
+mails.add_typer(templates, name="templates")
+
+Step = Annotated[str, typer.Argument(help="The name of a step, or 'confirmation'.")]
+Locale = Annotated[str, typer.Option(help="The customer's locale, as in de or de-CH.")]
+
+
+@mails.command()
+def preview(
+    step: Step,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a file: .html, .txt, or .eml for the whole message.")
+    ] = None,
+    locale: Locale = "en",
+    checkout: Annotated[
+        str | None, typer.Option(metavar="SHOP/ORDER", help="Fill it with this checkout instead of a sample.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
+) -> None:
+    """Render a step's mail with sample data or a real checkout, to the terminal, a file or the browser."""
+    settings = load()
+    rendered, message = proof.preview(settings, step, _checkout(settings, step, checkout, locale))
+    contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
+    if open_:
+        output = output or Path(mkdtemp(prefix="recovery-")) / f"{step}.html"
+    if output is None:
+        out.print(f"[bold]Subject:[/bold] {rendered.subject}\n", soft_wrap=True)
+        out.print(rendered.text, markup=False, soft_wrap=True)
+        out.print(f"[dim]To see it as customers do: recovery preview {step} --open[/dim]")
+        return
+    if output.suffix not in contents:
+        raise Wrong(f"{output}: a file name must end in .html, .txt or .eml.")
+    try:
+        output.write_bytes(contents[output.suffix])
+    except OSError as exc:
+        raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
+    out.print(f"Wrote {output}.", soft_wrap=True)
+    if open_ and not webbrowser.open(output.resolve().as_uri()):
+        raise Wrong(f"There is no browser here that could be opened: open {output} in one.")
+
+
+@mails.command()
+def send_test(
+    step: Step,
+    to: Annotated[str, typer.Option(metavar="ADDRESS", help="One of mail.test_recipients.")],
+    locale: Locale = "en",
+) -> None:
+    """Send one mail with sample data through the real relay, to an address of your own. Nothing is recorded."""
+    outcome = asyncio.run(proof.send_test(load(), step, to, locale))
+    if outcome.kind is not OutcomeKind.SENT:
+        raise Wrong(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
+    out.print(f"Sent to {to}. The relay says: {outcome.reply}", markup=False, soft_wrap=True)
+
+
+@templates.command(name="lint")
+def run_lint() -> None:
+    """Find what is wrong with the mails, in every language and with awkward checkouts; exit 1 if anything is."""
+    settings = load()
+    steps = proof.steps_of(settings)
+    found = lint(settings.mail.templates, steps.values())
+    for finding in found:
+        out.print("[yellow]![/yellow]" if finding.is_warning else "[red]✗[/red]", end=" ")
+        out.print(finding.fault, markup=False, soft_wrap=True)
+        out.print(f"  {finding.mend}", markup=False, soft_wrap=True)
+    faults = sum(not finding.is_warning for finding in found)
+    if faults:
+        raise typer.Exit(1)
+    out.print(f"[green]✓[/green] {len(steps)} mails are in order")
+
+
+def _checkout(settings: Settings, step: str, wanted: str | None, locale: str) -> CheckoutState:
+    return samples.of(step, locale) if wanted is None else get(settings, wanted)

@@ -1,0 +1,114 @@
+"""What the lint finds in a shop's templates, and what it lets pass."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recovery.mail import samples
+from recovery.mail.lint import Finding, lint
+from recovery.mail.templates import Templates
+from recovery.schedule import CONFIRMATION, Step
+
+FOOT = "{% if unsubscribe_url %}{{ unsubscribe_url }}{% endif %}"
+LINK = '{% if unsubscribe_url %}<a href="{{ unsubscribe_url }}">out</a>{% endif %}'
+
+
+def step(name: str, subject: str | None = None) -> Step:
+    return Step(name, timedelta(), name, subject, timedelta(hours=1))
+
+
+STEPS = [step(name) for name in ("reminder-1", "reminder-2", "reminder-3", CONFIRMATION)]
+
+
+def found(folder: Path, html: str = LINK, text: str = FOOT, **files: str) -> list[Finding]:
+    """Lint a mail of the shop's own."""
+    for name, content in ({"own.html.j2": html, "own.txt.j2": text} | files).items():
+        (folder / name).write_text(content)
+    return lint(folder, [step("own", "Subject")])
+
+
+def test_the_default_mails_are_in_order() -> None:
+    """Nothing is found in the mails of the package, in any of their languages."""
+    assert lint(None, STEPS) == []
+
+
+def test_a_mail_with_all_that_it_needs_is_in_order(tmp_path: Path) -> None:
+    """Links of the web, of mail and of the telephone, and names set by the template itself, are no faults."""
+    html = (
+        LINK + '{% set a = 1 %}<a href="mailto:{{ a }}">a</a><a href="tel:1">b</a><img src="https://cdn.example/a.png">'
+    )
+    assert found(tmp_path, html) == []
+
+
+@pytest.mark.parametrize(
+    ("html", "told"),
+    [
+        ("<p>\n{% if 1 > 2 %}{{ nobody }}{% endif %}</p>", "own.html.j2, line 2: 'nobody' is undefined"),
+        ("<p>\n{{ 1 + }}</p>", "own.html.j2, line 2: unexpected"),
+        ("<p>\n{{ customer.name | upper }}</p>", None),
+        ("<p>\n{{ customer.name + '!' }}</p>", "own.html.j2, line 2: TypeError"),
+        ("<p>\n{{ items[1].name }}</p>", "own.html.j2, line 2: "),
+        ("<p>\n<a href='{{ checkout_url }}'>x</a></p>", "own.html.j2: href='None' is no address"),
+        (
+            "<p>\n<a href=' JavaScript:alert(1)'>x</a></p>",
+            "own.html.j2, line 2: href=' JavaScript:alert(1)' is no address",
+        ),
+        ("<p>\n<img src='logo.png'></p>", "own.html.j2, line 2: src='logo.png' is no address"),
+        ("<p>\n<b onclick='go()'>x</b></p>", "own.html.j2, line 2: onclick is a script"),
+        ("<p>\n<script>go()</script></p>", "own.html.j2, line 2: there is a script"),
+        ("<p>{% for item in items %}{{ item.name * 3 }}{% endfor %}</p>", "own.html.j2: own can be "),
+    ],
+)
+def test_a_fault_is_told_where_it_is(tmp_path: Path, html: str, told: str | None) -> None:
+    """Each fault is found with the file and line, once, though many samples meet it; also what no sample comes by."""
+    faults = [finding.fault.removeprefix(f"{tmp_path}/") for finding in found(tmp_path, html + LINK)]
+    assert [fault[: len(told or "")] for fault in faults] == ([told] if told else [])
+
+
+def test_a_reminder_needs_a_way_out(tmp_path: Path) -> None:
+    """A reminder without the link to unsubscribe, in HTML or in text, is at fault; a confirmation is not."""
+    faults = [finding.fault for finding in found(tmp_path, "<p>x</p>", "x")]
+    assert faults == [
+        f"{tmp_path}/own.{kind}.j2: a reminder without the link to unsubscribe" for kind in ("txt", "html")
+    ]
+    assert lint(tmp_path, [Step(CONFIRMATION, timedelta(), "own", "Subject", timedelta())]) == []
+
+
+def test_a_mail_needs_text(tmp_path: Path) -> None:
+    """A text that is missing or empty is at fault."""
+    assert "own has no text" in found(tmp_path, text="\n")[0].fault
+    (tmp_path / "own.txt.j2").unlink()
+    assert lint(tmp_path, [step("own", "Subject")])[0].fault.startswith("own.txt.j2: no such template")
+
+
+def test_every_language_is_looked_at(tmp_path: Path) -> None:
+    """A fault in the template or the words of one language is found."""
+    faults = found(tmp_path, **{"own.fr.txt.j2": FOOT + "\n{{ nobody }}"})
+    assert [finding.fault for finding in faults] == [f"{tmp_path}/own.fr.txt.j2, line 2: 'nobody' is undefined"]
+    faults = found(tmp_path, **{"own.fr.txt.j2": FOOT, "words.fr.toml": "\nlanguage = 5"})
+    assert [finding.fault for finding in faults] == [
+        f'{tmp_path}/words.fr.toml, line 2: language must be text, in "quotes"'
+    ]
+
+
+def test_missing_words_are_a_warning(tmp_path: Path) -> None:
+    """Words that a language does not have are named, for each mail that is sent; the mails are sent all the same."""
+    words = Path(Templates.__init__.__code__.co_filename).with_name("defaults") / "words.de.toml"
+    french = words.read_text().replace('headline = "Überlegen Sie noch?"', "")
+    (tmp_path / "words.fr.toml").write_text(french)
+    [finding] = lint(tmp_path, STEPS)
+    assert finding.fault == f"{tmp_path}/words.fr.toml: no headline for reminder-2 in fr"
+    assert finding.is_warning
+    (tmp_path / "words.fr-CA.toml").write_text('[reminder-2]\nheadline = "Encore"')
+    assert [finding.fault for finding in lint(tmp_path, STEPS)] == [
+        f"{tmp_path}/words.fr.toml: no headline for reminder-2 in fr"
+    ]
+    assert lint(tmp_path, STEPS[:1]) == []
+
+
+def test_awkward_samples_can_be_kept() -> None:
+    """The samples are checkouts that could be in the database: each reads back as what it is."""
+    for name in ("reminder-1", CONFIRMATION):
+        for what, checkout in samples.awkward(name):
+            assert type(checkout).model_validate(checkout.model_dump()) == checkout, what

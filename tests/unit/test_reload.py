@@ -1,0 +1,115 @@
+"""A shop's templates change under a running daemon."""
+
+import asyncio
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from recovery.daemon import reload as reloading
+from recovery.mail import samples
+from recovery.mail.templates import TemplateError, Templates
+from recovery.schedule import Step
+
+STEP = Step("own", timedelta(), "own", "Subject", timedelta(hours=1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own.html.j2").write_text("<p>one</p>")
+    (tmp_path / "own.txt.j2").write_text("one")
+    return tmp_path
+
+
+@pytest.fixture
+def templates(folder: Path) -> Templates:
+    templates = Templates(folder)
+    templates.check([STEP])
+    return templates
+
+
+def text(templates: Templates) -> str:
+    return templates.render(STEP, samples.left_open()).text
+
+
+def write(path: Path, content: str) -> None:
+    """Write a file at another time than before, however coarse the file system's clock is."""
+    write.times += 1  # type: ignore[attr-defined]
+    path.write_text(content)
+    os.utime(path, (write.times, write.times))  # type: ignore[attr-defined]
+
+
+write.times = 1  # type: ignore[attr-defined]
+
+
+def test_a_change_is_taken_at_the_next_look_and_not_before(folder: Path, templates: Templates) -> None:
+    """A file that changes is in the mails after the next refresh; without a change nothing is read."""
+    former = templates._edition
+    assert templates.refresh() is None
+    assert templates._edition is former
+    write(folder / "own.txt.j2", "two")
+    assert text(templates) == "one"
+    assert templates.refresh() is None
+    assert text(templates) == "two"
+
+
+@pytest.mark.parametrize("name", ["words.toml", "own.de.txt.j2", "style.css"])
+def test_any_file_that_is_added_or_goes_is_noticed(folder: Path, templates: Templates, name: str) -> None:
+    """New words, a new language and a new style sheet are taken too, and given up when they go."""
+    for change in (lambda: write(folder / name, "" if name != "own.de.txt.j2" else "zwei"), (folder / name).unlink):
+        former = templates._edition
+        change()
+        assert templates.refresh() is None
+        assert templates._edition is not former
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("own.txt.j2", "\n{{ nobody }}", "own.txt.j2, line 2: 'nobody' is undefined"),
+        ("own.ja.txt.j2", "{% if %}", "own.ja.txt.j2, line 1: "),
+        ("words.toml", "x = ", "words.toml: it is not TOML"),
+    ],
+)
+def test_what_is_broken_does_not_take_the_place_of_what_works(
+    folder: Path, templates: Templates, name: str, content: str, told: str
+) -> None:
+    """A broken file is refused with file and line, once; the former templates go on, until the file is mended."""
+    write(folder / name, content)
+    fault = templates.refresh()
+    assert isinstance(fault, TemplateError)
+    assert str(fault).startswith(f"{folder}/{told}")
+    assert templates.refresh() is None
+    assert text(templates) == "one"
+    write(folder / name, "x = '1'" if name == "words.toml" else "mended")
+    assert templates.refresh() is None
+    assert text(templates) == ("mended" if name == "own.txt.j2" else "one")
+
+
+def test_templates_that_went_stay_in_use(folder: Path, templates: Templates) -> None:
+    """A mail can be made though its file is gone: what was read is kept."""
+    (folder / "own.txt.j2").unlink()
+    assert "no such template" in str(templates.refresh())
+    assert text(templates) == "one"
+
+
+async def test_the_daemon_tells_of_what_it_refuses(
+    folder: Path, templates: Templates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that recurs puts a fault into the log, and goes on."""
+    monkeypatch.setattr(reloading, "EVERY", 0.001)
+    with capture_logs() as log:
+        task = asyncio.create_task(reloading.reload(templates))
+        write(folder / "own.txt.j2", "{{ nobody }}")
+        async with asyncio.timeout(20):
+            while not log:
+                await asyncio.sleep(0.001)
+            write(folder / "own.txt.j2", "two")
+            while text(templates) != "two":
+                await asyncio.sleep(0.001)
+        task.cancel()
+    assert len(log) == 1
+    assert log[0]["log_level"] == "error"
+    assert "own.txt.j2, line 1: 'nobody' is undefined" in log[0]["fault"]
