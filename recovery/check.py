@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from recovery.app import composer_of, database_of, relay_of
+from recovery.app import CannotStart, composer_of, database_of, relay_of
 from recovery.client import BadAddress
 from recovery.mail.mailer import RelayUnreachable, check_relay
 from recovery.mail.pool import Relay
@@ -27,8 +27,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     try:
         composer_of(settings)
-    except TemplateError as exc:
-        yield Finding("mail templates", str(exc))
+    except (TemplateError, CannotStart) as exc:
+        yield Finding("mail templates" if isinstance(exc, TemplateError) else "the key to sign with", str(exc))
         return
     yield Finding("mail templates", note=f"{len(settings.schedule.steps)} steps")
     yield await _relay(relay_of(settings))

@@ -8,6 +8,7 @@ and that nothing a customer wrote can begin a header.
 import re
 import textwrap
 from binascii import b2a_base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -67,10 +68,16 @@ def message_id(checkout_id: str, step_name: str, domain: str) -> str:
 
 
 class Composer:
-    """Makes the mails of one sender. Raises `ValueError` if an address of the identity is none."""
+    """Makes the mails of one sender. `sign`, if given, has the last word on each: it returns it under a signature.
 
-    def __init__(self, templates: Templates, identity: Identity) -> None:
+    Raises `ValueError` if an address of the identity is none.
+    """
+
+    def __init__(
+        self, templates: Templates, identity: Identity, *, sign: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self._templates = templates
+        self._sign = sign
         name, self._sender, self._domain = _own("sender", identity.sender)
         if identity.domain is not None:
             *_, self._domain = _own("Message-ID domain", f"recovery@{identity.domain}")
@@ -118,6 +125,8 @@ class Composer:
                 f"--{_BOUNDARY}--\r\n".encode(),
             ]
         )
+        if self._sign is not None:
+            content = self._sign(content)
         return Envelope(self._sender, recipient, identifier, content, needs_utf8)
 
 
