@@ -1,24 +1,15 @@
 """`recovery check`: is everything there that Recovery needs, and what to do where it is not."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from recovery.app import CannotStart, composer_of, database_of, relay_of
 from recovery.client import BadAddress
+from recovery.findings import Finding
 from recovery.mail.mailer import RelayUnreachable, check_relay
 from recovery.mail.pool import Relay
 from recovery.mail.templates import TemplateError
 from recovery.mongo import collections, server
 from recovery.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found. `fault` says what is wrong and how to mend it, or is None; `note` is worth knowing."""
-
-    what: str
-    fault: str | None = None
-    note: str = ""
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:

@@ -212,6 +212,15 @@ def test_a_key_that_is_none_is_told(call, at, tmp_path, signing, command):
     assert "dkim.pem is no private key in PEM" in out + complaint
 
 
+def test_check_mail_works_through_the_list(call):
+    """With the defaults, which write to nobody, the list says so, says how to mend it, and exits 1."""
+    code, out, _ = call("check", "--mail")
+    assert code == 1
+    assert "✗ the sender is the shop's own" in out
+    assert "set mail.sender to an address in the shop's own domain" in out
+    assert "! DKIM" in out
+
+
 def test_show_tells_where_a_checkout_stands(call, at, mongodb, database_name):
     """State, customer and total are there; an unknown checkout is said to be unknown."""
     with SyncRecovery(mongodb, database=database_name) as recovery:
