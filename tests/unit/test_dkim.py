@@ -104,6 +104,13 @@ def test_blanks_may_be_anywhere(keys, body, subject):
     assert verifies(Signer("lamps.example", "mails", keys["rsa"])(message), keys["rsa"])
 
 
+def test_headers_of_any_script_verify(keys):
+    """An address that only SMTPUTF8 can carry stands in the header as it is, and is signed so."""
+    message = signed(keys["rsa"], left(email="añá@bücher.example"))
+    assert "añá".encode() in message
+    assert verifies(message, keys["rsa"])
+
+
 def test_blanks_may_change_on_the_way(keys):
     """A relay that folds headers anew or strips trailing blanks breaks nothing."""
     message = signed(keys["rsa"]).replace(b"\r\nSubject: ", b"\r\nSUBJECT:\t ")
