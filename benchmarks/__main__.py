@@ -3,6 +3,7 @@
 import argparse
 import random
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,12 +57,15 @@ async def run(asked: argparse.Namespace, report: Report) -> bool:
                     rounds = 1 if asked.quick else asked.rounds
                     pending = asked.pending or (20_000 if asked.quick else 500_000)
                     bench = Bench(uri, client, port, report.seed, rounds, asked.quick, pending, tell, report.data)
+                    began = time.perf_counter()
                     try:
                         figures = await BENCHMARKS[name].measure(bench)
                     except Exception:  # noqa: BLE001  one that falls must not hide the others
                         out.print(traceback.format_exc(), markup=False)
                         whole = False
                         continue
+                    finally:
+                        report.seconds[name] = time.perf_counter() - began
                 report.figures[BENCHMARKS[name].told] = figures
                 out.print(table(BENCHMARKS[name].told, figures))
     return whole
@@ -86,6 +90,8 @@ def main() -> int:
     if asked.markdown:
         asked.markdown.write_text(markdown(report, command))
     missed = [figure.name for figures in report.figures.values() for figure in figures if figure.reached is False]
+    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
+    out.print(f"took {sum(report.seconds.values()):.0f} s: {took}")
     out.print(
         f"not reached: {', '.join(missed)}" if missed else "every figure was reached", f"again: {command}", sep="; "
     )

@@ -45,6 +45,8 @@ class Report:
     machine: dict[str, str]
     seed: int
     figures: dict[str, list[Figure]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each benchmark took."""
     data: dict[str, Any] = field(default_factory=dict)
     """What the pictures are made of, by benchmark."""
 
@@ -54,8 +56,14 @@ class Report:
             name: [asdict(each) | {"median": each.median, "reached": each.reached} for each in found]
             for name, found in self.figures.items()
         }
-        told = {"machine": self.machine, "seed": self.seed, "figures": figures, "data": self.data}
-        path.write_text(json.dumps(told, indent=1) + "\n")
+        told = {
+            "machine": self.machine,
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "figures": figures,
+            "data": self.data,
+        }
+        path.write_text(json.dumps(told | {"data": self.data}, indent=1) + "\n")
 
 
 def ratios(name: str, ours: Sequence[float], theirs: Sequence[float], reach: float | None = None) -> Figure:

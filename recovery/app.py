@@ -32,6 +32,7 @@ from recovery.http.security import refusal
 from recovery.http.server import serve
 from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
+from recovery.mail.dkim import BadKey, Signer, load_key
 from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
 from recovery.mail.templates import Templates
@@ -80,13 +81,27 @@ def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
 
 
 def composer_of(settings: Settings, *, subject_prefix: str = "") -> Composer:
-    """Return what makes mails, its templates checked. Raises `recovery.mail.templates.TemplateError`."""
+    """Return what makes mails, its templates checked.
+
+    Raises `recovery.mail.templates.TemplateError`, or `CannotStart` if there is no signing with the key it is given.
+    """
     templates = Templates(settings.mail.templates)
     schedule = settings.to_schedule()
     templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
     mail = settings.mail
     identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
-    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix)
+    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Return what signs mails, or None where that is left to the relay. Raises `CannotStart`."""
+    dkim = settings.dkim
+    if dkim.domain is None or dkim.selector is None or dkim.private_key_file is None:
+        return None
+    try:
+        return Signer(dkim.domain, dkim.selector, load_key(dkim.private_key_file))
+    except BadKey as exc:
+        raise CannotStart(f"dkim.private_key_file: {exc}") from exc
 
 
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:

@@ -1,24 +1,15 @@
 """`recovery check`: is everything there that Recovery needs, and what to do where it is not."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
-from recovery.app import composer_of, database_of, relay_of
+from recovery.app import CannotStart, composer_of, database_of, relay_of
 from recovery.client import BadAddress
+from recovery.findings import Finding
 from recovery.mail.mailer import RelayUnreachable, check_relay
 from recovery.mail.pool import Relay
 from recovery.mail.templates import TemplateError
 from recovery.mongo import collections, server
 from recovery.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found. `fault` says what is wrong and how to mend it, or is None; `note` is worth knowing."""
-
-    what: str
-    fault: str | None = None
-    note: str = ""
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -27,8 +18,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     try:
         composer_of(settings)
-    except TemplateError as exc:
-        yield Finding("mail templates", str(exc))
+    except (TemplateError, CannotStart) as exc:
+        yield Finding("mail templates" if isinstance(exc, TemplateError) else "the key to sign with", str(exc))
         return
     yield Finding("mail templates", note=f"{len(settings.schedule.steps)} steps")
     yield await _relay(relay_of(settings))

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import aiosmtplib
+from pymongo.asynchronous.database import AsyncDatabase
 
 from benchmarks.bench import DELAY, Bench, checkouts, moved_on, planned, report_all, server_now
 from benchmarks.figures import benchmark
@@ -20,30 +21,36 @@ CONNECTIONS = 20
 
 
 async def burst(bench: Bench, count: int, relay_port: int | None = None, daemons: int = 1, **settings: str) -> float:
-    """Have so many reminders due at one instant; return how many a second were accepted, recorded and planned on."""
-    async with bench.database() as database:
-        recovery = bench.recovery(database)
-        due_at = await server_now(database) + timedelta(seconds=4 + count / 1000)
-        reports = list(checkouts(count, bench.seed, lambda _: due_at - DELAY))
-        if relay_port is not None:
-            settings["RECOVERY_SMTP__PORT"] = str(relay_port)
-        async with AsyncExitStack() as stack:
+    """Have so many reminders due at one instant; return how many a second were accepted, recorded and planned on.
+
+    On a machine that is too slow to plan them before they are due, once more with four times as long.
+    """
+    if relay_port is not None:
+        settings["RECOVERY_SMTP__PORT"] = str(relay_port)
+    for lead in (2 + count / 2500, 4 * (2 + count / 2500)):
+        async with bench.database() as database, AsyncExitStack() as stack:
             for number in range(daemons):
                 name = {"RECOVERY_DAEMON__NAME": f"bench-{number}"}
                 await stack.enter_async_context(bench.daemon(database, **settings, **name))
-            await report_all(recovery, reports)
-            await planned(database, count)
-            left = (due_at - await server_now(database)).total_seconds()
-            if left < 0:
-                raise RuntimeError("not everything was planned before it was due: this measures something else")
-            await asyncio.sleep(left)
-            began = time.perf_counter()
-            await moved_on(database, count, due_at + timedelta(hours=1), within=60 + count / 100)
-            took = time.perf_counter() - began
-        sent = await database[CHECKOUTS].count_documents({"messages.reminder-1.state": "sent"})
-        if sent != count:
-            raise RuntimeError(f"{sent} of {count} were sent")
-        return count / took
+            due_at = await server_now(database) + timedelta(seconds=lead)
+            if await _planned_before(bench, database, count, due_at):
+                began = time.perf_counter()
+                await moved_on(database, count, due_at + timedelta(hours=1), within=60 + count / 100)
+                took = time.perf_counter() - began
+                sent = await database[CHECKOUTS].count_documents({"messages.reminder-1.state": "sent"})
+                if sent != count:
+                    raise RuntimeError(f"{sent} of {count} were sent")
+                return count / took
+    raise RuntimeError("not everything was planned before it was due: this measures something else")
+
+
+async def _planned_before(bench: Bench, database: AsyncDatabase, count: int, due_at: datetime) -> bool:
+    """Report so many checkouts that are due at one instant, and wait until then; return whether all were planned."""
+    await report_all(bench.recovery(database), list(checkouts(count, bench.seed, lambda _: due_at - DELAY)))
+    await planned(database, count)
+    left = (due_at - await server_now(database)).total_seconds()
+    await asyncio.sleep(max(left, 0))
+    return left >= 0
 
 
 async def aiosmtplib_alone(bench: Bench, count: int, relay_port: int | None = None) -> float:
@@ -82,15 +89,17 @@ async def prepared_mails(bench: Bench, count: int) -> list[tuple[str, str, bytes
 
 @benchmark("burst", "10,000 reminders due at one instant, 20 connections")
 async def measure(bench: Bench) -> list[Figure]:
-    """Ours and aiosmtplib alone, in turn."""
+    """Ours and aiosmtplib alone, in turn. Their ratio, which is what travels, differs so little that two rounds do."""
     count = bench.size(10_000, 2_000)
     ours, alone = [], []
-    for round_ in range(bench.rounds):
-        bench.tell(f"burst, round {round_ + 1} of {bench.rounds}")
+    for round_ in range(rounds := min(bench.rounds, 2)):
+        bench.tell(f"burst, round {round_ + 1} of {rounds}")
         ours.append(await burst(bench, count))
         alone.append(await aiosmtplib_alone(bench, count))
     return [
-        Figure("burst", "mails/s", tuple(ours), 3500, note="SMTP accepted, recorded, and the next alarm set"),
+        Figure(
+            "burst", "mails/s", tuple(ours), 3500, note="SMTP accepted, recorded, and the next alarm set; two rounds"
+        ),
         Figure("aiosmtplib alone, prepared bytes, uvloop", "mails/s", tuple(alone)),
         ratios("burst, of aiosmtplib alone", ours, alone, 0.45),
     ]
@@ -99,7 +108,7 @@ async def measure(bench: Bench) -> list[Figure]:
 @benchmark("batches", "the burst by how many messages may be in flight, which bounds every batch")
 async def measure_batches(bench: Bench) -> list[Figure]:
     """One round each: small batches pay for a round trip and a journal each time."""
-    count = bench.size(2_500, 500)
+    count = bench.size(1_200, 500)
     rates = {}
     for in_flight in (10, 30, 100, 300, 1000):
         bench.tell(f"batches: {in_flight} in flight")

@@ -46,7 +46,7 @@ async def raw_bulk(bench: Bench, count: int) -> float:
 @benchmark("intake", "reports kept: single calls, 64 at a time, majority and journaled")
 async def measure(bench: Bench) -> list[Figure]:
     """Ours and raw bulk upserts, in turn."""
-    count = bench.size(15_000, 3_000)
+    count = bench.size(10_000, 3_000)
     ours, raw = [], []
     for round_ in range(bench.rounds):
         bench.tell(f"intake, round {round_ + 1} of {bench.rounds}")
@@ -62,7 +62,7 @@ async def measure(bench: Bench) -> list[Figure]:
 @benchmark("http", "reports kept over HTTP: one process, 64 connections")
 async def measure_http(bench: Bench) -> list[Figure]:
     """The load comes from this process; the daemon plans what it takes meanwhile."""
-    count = bench.size(6_000, 1_500)
+    count = bench.size(4_000, 1_500)
     rates = []
     for round_ in range(bench.rounds):
         bench.tell(f"http, round {round_ + 1} of {bench.rounds}")

@@ -24,7 +24,7 @@ async def steady(bench: Bench, seconds: float, database: AsyncDatabase | None = 
         async with bench.database() as empty:
             return await steady(bench, seconds, empty)
     count = int(PER_SECOND * seconds)
-    begin = await server_now(database) + timedelta(seconds=6 + count / 1000)
+    begin = await server_now(database) + timedelta(seconds=4 + count / 1000)
 
     def touched_at(rng: random.Random) -> datetime:
         return begin - DELAY + timedelta(milliseconds=rng.randrange(int(seconds * 1000)))
@@ -49,7 +49,7 @@ async def measure(bench: Bench) -> list[Figure]:
     rounds = []
     for round_ in range(bench.rounds):
         bench.tell(f"steady, round {round_ + 1} of {bench.rounds}")
-        rounds.append(await steady(bench, bench.size(10, 4)))
+        rounds.append(await steady(bench, bench.size(6, 4)))
     bench.data["lateness"] = [1000 * late for round_ in rounds for late in round_]
     return figures(rounds)
 

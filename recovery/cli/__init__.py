@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import parent_process
@@ -12,9 +12,10 @@ from typing import Annotated
 
 import structlog
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from recovery import app, check, client, demo
+from recovery import app, check, client, demo, golive
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
 from recovery.cli.mails import mails
@@ -22,6 +23,7 @@ from recovery.cli.processes import each_of, run_together
 from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import Wrong, get, load, out, written
 from recovery.embedded import NoMongod
+from recovery.findings import Finding
 from recovery.http.probe import probe
 from recovery.http.server import CannotListen
 from recovery.mail.compose import RenderError
@@ -77,9 +79,15 @@ def run_demo(
 
 
 @cli.command(name="check")
-def run_check() -> None:
+def run_check(
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Work through what must be so before mails go to real people: DNS and all.")
+    ] = False,
+) -> None:
     """Check that MongoDB, its indexes, the templates and the relay are as they must be, and say how to mend them."""
-    raise typer.Exit(asyncio.run(_check(load())))
+    settings = load()
+    findings = golive.examine(settings) if mail else check.examine(settings)
+    raise typer.Exit(asyncio.run(_tell(findings)))
 
 
 @cli.command()
@@ -154,14 +162,16 @@ def _settle_down() -> None:
     structlog.configure(cache_logger_on_first_use=True)
 
 
-async def _check(settings: Settings) -> int:
+async def _tell(findings: AsyncIterator[Finding]) -> int:
+    """Print what is found as it comes; return the exit code."""
     faults = 0
-    async for finding in check.examine(settings):
+    async for finding in findings:
         faults += finding.fault is not None
-        mark = "[green]✓[/green]" if finding.fault is None else "[red]✗[/red]"
-        out.print(f"{mark} {finding.what}", f"[dim]({finding.note})[/dim]" if finding.note else "", soft_wrap=True)
-        if finding.fault:
-            out.print(f"  {finding.fault}", markup=False, soft_wrap=True)
+        mark = "[red]✗[/red]" if finding.fault else "[yellow]![/yellow]" if finding.doubt else "[green]✓[/green]"
+        note = f"[dim]({escape(finding.note)})[/dim]" if finding.note else ""
+        out.print(f"{mark} {finding.what}", note, soft_wrap=True)
+        if advice := finding.fault or finding.doubt:
+            out.print(f"  {advice}", markup=False, soft_wrap=True)
     return int(faults > 0)
 
 

@@ -16,7 +16,8 @@ from recovery.http.ingestion import Ingestion
 from recovery.http.middleware import BodyLimit, ReportCount
 from recovery.http.operation import Readiness, operation
 from recovery.http.problems import ProblemDetails, tell_problems
-from recovery.http.security import guard
+from recovery.http.reports import Reports, described
+from recovery.http.security import dependencies, guard
 from recovery.http.unsubscribe import unsubscribe
 from recovery.http.way_back import way_back
 from recovery.http.webhooks import webhooks
@@ -64,7 +65,9 @@ def create_app(
         redirect_slashes=False,
     )
     tell_problems(app)
-    app.include_router(checkouts(ingestion, guard(api_keys)))
+    check = guard(api_keys)
+    for router in (described(), checkouts(ingestion)):
+        app.include_router(router, dependencies=dependencies(check, api_keys))
     app.include_router(webhooks(ingestion, shopify_secrets))
     app.include_router(bounces(feedback, registry))
     app.include_router(unsubscribe(feedback, registry))
@@ -76,6 +79,7 @@ def create_app(
         ["kind", "answer"],
         registry=registry,
     )
+    app.add_middleware(Reports, ingestion=ingestion, guard=check)
     app.add_middleware(ReportCount, counter=reports, kinds=_KINDS)
     app.add_middleware(BodyLimit, limit=max_body)
     return app

@@ -1,38 +1,13 @@
-"""The endpoints that report checkouts and orders, and show what became of them."""
+"""The endpoints that show what became of checkouts, and cancel them."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
-from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from fastapi import APIRouter, Response
+from pydantic import AwareDatetime
 
-from recovery.checkout import Checkout, CheckoutState, Facts, KeptConsent, Message, Order, Past, Status
+from recovery.checkout import CheckoutState, Facts, KeptConsent, Message, Past, Status
 from recovery.http.ingestion import Ingestion
-from recovery.http.problems import Problem, answers, invalid_body
-from recovery.http.security import Guard
-
-Report = TypeVar("Report", Checkout, Order)
-
-CHECKOUT_EXAMPLE = {
-    "shop": "bikes.example",
-    "order_id": "1042",
-    "customer": {"email": "ada@example.com", "name": "Ada Lovelace"},
-    "items": [{"name": "City bike", "variant": "Red", "price": "499.00", "quantity": 1}],
-    "total": "504.90",
-    "currency": "EUR",
-    "checkout_url": "https://bikes.example/checkouts/1042",
-    "locale": "en",
-    "touched_at": "2026-03-01T14:05:00+01:00",
-}
-ORDER_EXAMPLE = {"shop": "bikes.example", "order_id": "1042", "ordered_at": "2026-03-01T14:20:00+01:00"}
-
-
-class Accepted(BaseModel):
-    """A report that is kept."""
-
-    id: str
+from recovery.http.problems import Problem, answers
 
 
 class CheckoutView(Facts):
@@ -59,48 +34,9 @@ def view(state: CheckoutState) -> CheckoutView:
     return CheckoutView(**dict(facts), **kept, sending_until=claim and claim.until)
 
 
-def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
-    """Return the endpoints of checkouts, for those whom `guard` lets in.
-
-    Reports are answered with 202: the report itself is kept, and survives a crash, but the mails that follow from it
-    are still to come; `Location` is where to watch them.
-    """
-    router = APIRouter(tags=["checkouts"], dependencies=[Depends(guard)])
-
-    @router.post(
-        "/checkout",
-        status_code=202,
-        response_model=Accepted,
-        summary="Report a checkout",
-        responses=answers(401, 413, 415, 422, 503),
-        openapi_extra=_request_body(Checkout, CHECKOUT_EXAMPLE),
-    )
-    async def checkout(request: Request) -> Response:
-        """Tell that somebody has put things in and may yet leave.
-
-        Report it again whenever it changes: that moves the reminders that are still to come. The same report twice, or
-        one that is older than what is known, changes nothing.
-        """
-        report = await _read(Checkout, request)
-        await ingestion.checkout(report)
-        return _accepted(report)
-
-    @router.post(
-        "/order",
-        status_code=202,
-        response_model=Accepted,
-        summary="Report an order",
-        responses=answers(401, 413, 415, 422, 503),
-        openapi_extra=_request_body(Order, ORDER_EXAMPLE),
-    )
-    async def order(request: Request) -> Response:
-        """Tell that a checkout was ordered: nobody is reminded of it any more, and the order is confirmed by mail.
-
-        It may come before, during or after the report of its checkout. Facts left out are taken from the checkout.
-        """
-        report = await _read(Order, request)
-        await ingestion.order(report)
-        return _accepted(report)
+def checkouts(ingestion: Ingestion) -> APIRouter:
+    """Return the endpoints of checkouts that are known."""
+    router = APIRouter(tags=["checkouts"])
 
     @router.get(
         "/checkouts/{shop}/{order_id:path}",
@@ -127,32 +63,6 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
             raise _unknown()
 
     return router
-
-
-async def _read(model: type[Report], request: Request) -> Report:
-    """Read a report from the body.
-
-    Not by FastAPI, which reads it before any guard is asked, and answers 400 or 422 by what exactly is wrong with the
-    JSON.
-    """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    # Nothing else is taken for it: a web page can send a form to this machine unasked, but not this type.
-    if media_type != "application/json":
-        raise Problem(415, "Send JSON, with the header 'Content-Type: application/json'.")
-    try:
-        return model.model_validate_json(await request.body())
-    except ValidationError as exc:
-        raise invalid_body(exc) from None
-
-
-def _request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
-
-
-def _accepted(report: Checkout | Order) -> Response:
-    location = f"/checkouts/{quote(report.shop, safe='')}/{quote(report.order_id, safe='')}"
-    return JSONResponse({"id": report.id}, status_code=202, headers={"Location": location})
 
 
 def _unknown() -> Problem:

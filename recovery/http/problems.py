@@ -97,6 +97,11 @@ def tell_problems(app: FastAPI) -> None:
 
 
 async def _answer(_: Request, exc: Exception) -> JSONResponse:
+    return answer(exc)
+
+
+def answer(exc: Exception) -> JSONResponse:
+    """Return what is answered where this was raised."""
     problem = _as_problem(exc)
     details = ProblemDetails(
         title=HTTPStatus(problem.status).phrase,

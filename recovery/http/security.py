@@ -1,20 +1,20 @@
 """Who may call: holders of an API key, or without any key configured whoever is on this machine."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request, Security, params
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
 
 from recovery.http.problems import Problem
 
-Guard = Callable[..., Awaitable[None]]
-"""A FastAPI dependency that raises `Problem` for whoever may not call."""
+Guard = Callable[[Headers], None]
+"""Raises `Problem` for whoever may not call, by the headers of the request."""
 
 TOLERANCE = 300
 """Seconds by which the clock of whoever signs may be off."""
@@ -51,12 +51,22 @@ def guard(api_keys: Sequence[str]) -> Guard:
     return _key_holders(api_keys) if api_keys else _this_machine
 
 
+def dependencies(guard: Guard, api_keys: Sequence[str]) -> list[params.Depends]:
+    """Return how FastAPI is to ask `guard`, and to describe the key where there is one."""
+
+    async def check(request: Request) -> None:
+        guard(request.headers)
+
+    return [Depends(check), *([Security(_bearer)] if api_keys else [])]
+
+
 def _key_holders(api_keys: Sequence[str]) -> Guard:
     # Digests are of one length, and every one of them is compared: the time taken tells nothing of any key.
     digests = [sha256(key.encode()).digest() for key in api_keys]
 
-    async def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
-        given = credentials.credentials if credentials is not None else ""
+    def check(headers: Headers) -> None:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = key.strip() if scheme.lower() == "bearer" else ""
         # Header values arrive as latin-1: this gives the bytes that were sent.
         digest = sha256(given.encode("latin-1")).digest()
         if not sum(hmac.compare_digest(digest, known) for known in digests):
@@ -84,10 +94,10 @@ def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datet
     return None
 
 
-async def _this_machine(request: Request) -> None:
+def _this_machine(headers: Headers) -> None:
     """Keep out web pages whose name was made to resolve to this machine (DNS rebinding): their Host tells."""
     try:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:
         host = ""
     if not is_loopback(host):

@@ -7,6 +7,7 @@ and that nothing a customer wrote can begin a header.
 
 import re
 from binascii import b2a_base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -84,15 +85,23 @@ class Composer:
     """Makes the mails of one sender. Raises `ValueError` if an address of the identity is none.
 
     Without `links`, a mail holds the checkout's own link and no way to unsubscribe, and bounces come to the sender.
-    `subject_prefix` goes before every subject.
+    `subject_prefix` goes before every subject. `sign`, if given, has the last word on each mail: it returns it under a
+    signature.
     """
 
     def __init__(
-        self, templates: Templates, identity: Identity, links: Links | None = None, *, subject_prefix: str = ""
+        self,
+        templates: Templates,
+        identity: Identity,
+        links: Links | None = None,
+        *,
+        subject_prefix: str = "",
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.templates = templates
         self._links = links
         self._subject_prefix = subject_prefix
+        self._sign = sign
         name, self._sender, self._domain = own_address("sender", identity.sender)
         self._list = "\r\n".join(
             [
@@ -155,6 +164,8 @@ class Composer:
                 f"--{_BOUNDARY}--\r\n".encode(),
             ]
         )
+        if self._sign is not None:
+            content = self._sign(content)
         return Envelope(self._return_path(checkout, customer.email), recipient, identifier, content, needs_utf8)
 
     def _list_headers(self, unsubscribe: str | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from recovery.schedule import Schedule
+from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
 from recovery.settings.kinds import broken
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     mongodb: MongoDBSettings = MongoDBSettings()
     smtp: SmtpSettings = SmtpSettings()
     mail: MailSettings = MailSettings()
+    dkim: DkimSettings = DkimSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     confirmation: ConfirmationSettings = ConfirmationSettings()
     http: HttpSettings = HttpSettings()

@@ -10,7 +10,7 @@ from recovery.checkout import ShopKey
 from recovery.settings.names import Setting, suggestion
 from recovery.settings.sources import SettingsError, why
 
-SECTIONS = ("mail", "smtp", "schedule", "confirmation", "links", "shopify")
+SECTIONS = ("mail", "dkim", "smtp", "schedule", "confirmation", "links", "shopify")
 """The sections that may differ from shop to shop. The others are of the service as a whole."""
 
 Tables = Mapping[str, Mapping[str, Any]]

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from recovery.http.app import create_app
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
+from recovery.per_shop import PerShop
 from recovery.settings import load_settings
 from recovery.standing import SuppressionReason
 from tests.builders import SetClock, feedback
@@ -53,7 +54,7 @@ class Server:
         self.links = of_memory.links.default
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
-        options = {"api_keys": (), "shopify_secret": None, "registry": CollectorRegistry()}
+        options = {"api_keys": (), "shopify_secrets": PerShop(None), "registry": CollectorRegistry()}
         self.app = create_app(None, feedback_, readiness=None, **options)
         self.url = None
 

@@ -6,12 +6,14 @@ import sys
 from email import message_from_bytes, policy
 from pathlib import Path
 
+import dkim
 import pytest
 from typer.testing import CliRunner
 
 from recovery import SyncRecovery, cli
 from recovery.checkout import Cause
 from recovery.embedded import find_mongod
+from recovery.mail.dkim import load_key
 from recovery.ports import DeadLetter
 from tests.builders import NOON, report
 
@@ -234,6 +236,39 @@ def test_a_broken_template_stops_the_start(call, tmp_path):
     code, _, complaint = call("run", MAIL__TEMPLATES=str(tmp_path))
     assert code == 1
     assert "reminder-1.txt.j2" in complaint
+
+
+@pytest.fixture
+def signing(tmp_path):
+    """The settings that have mails signed by a new key."""
+    subprocess.run(["openssl", "genrsa", "-out", tmp_path / "dkim.pem", "2048"], check=True, capture_output=True)
+    key = {"DKIM__PRIVATE_KEY_FILE": str(tmp_path / "dkim.pem")}
+    return {"DKIM__DOMAIN": "shop.example", "DKIM__SELECTOR": "mails", **key}
+
+
+def test_mails_are_signed_where_there_is_a_key(call, tmp_path, signing):
+    """With a key of openssl's making, what is sent is what dkimpy finds to be signed by it."""
+    assert call("preview", "reminder-1", "-o", "mail.eml", **signing)[0] == 0
+    public = load_key(tmp_path / "dkim.pem").public
+    assert dkim.verify((tmp_path / "mail.eml").read_bytes(), dnsfunc=lambda name, timeout: f"p={public}".encode())
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_key_that_is_none_is_told(call, at, tmp_path, signing, command):
+    """A file that is no key stops the start and is found by a check, by its name and with what to do."""
+    (tmp_path / "dkim.pem").write_text("nonsense")
+    code, out, complaint = call(command, **at, **signing)
+    assert code == 1
+    assert "dkim.pem is no private key in PEM" in out + complaint
+
+
+def test_check_mail_works_through_the_list(call):
+    """With the defaults, which write to nobody, the list says so, says how to mend it, and exits 1."""
+    code, out, _ = call("check", "--mail")
+    assert code == 1
+    assert "✗ the sender is the shop's own" in out
+    assert "set mail.sender to an address in the shop's own domain" in out
+    assert "! DKIM" in out
 
 
 def test_show_tells_where_a_checkout_stands(call, at, mongodb, database_name):

@@ -1,0 +1,52 @@
+"""`recovery check --mail`: may a shop go live with its mails, and what to do where it may not yet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from email.utils import parseaddr
+
+from recovery.app import signer_of
+from recovery.findings import Finding
+from recovery.golive.lookup import look_up
+from recovery.golive.records import PublicKey
+from recovery.golive.rules import Mailing, judge, questions
+from recovery.settings import Settings
+from recovery.settings.kinds import is_loopback
+
+
+async def examine(settings: Settings, server: tuple[str, int] | None = None) -> AsyncIterator[Finding]:
+    """Work through the list, asking this machine's DNS, or the server at this address.
+
+    Raises `recovery.app.CannotStart` if there is no signing with the key that is given.
+    """
+    mailing = mailing_of(settings)
+    asked = questions(mailing)
+    answers = await asyncio.gather(*(look_up(question, server) for question in asked))
+    for finding in judge(mailing, dict(zip(asked, answers, strict=True))):
+        yield finding
+
+
+def mailing_of(settings: Settings) -> Mailing:
+    """Return how the settings have a shop send. Raises `recovery.app.CannotStart` for a key that is none."""
+    mail, smtp = settings.mail, settings.smtp
+    key = None
+    if (signer := signer_of(settings)) is not None:
+        key = PublicKey(signer.domain, signer.selector, signer.key.algorithm, signer.key.public)
+    return Mailing(
+        sender=_domain(mail.sender),
+        reply_to=_domain(mail.reply_to) if mail.reply_to else None,
+        return_path=None,
+        key=key,
+        relay=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        near=is_loopback(smtp.host),
+        base_url=None,
+        list_id=None,
+        needs_consent=False,
+        test_recipients=(),
+    )
+
+
+def _domain(mailbox: str) -> str:
+    """Return the domain of `Shop <shop@example.com>` as the DNS has it."""
+    return parseaddr(mailbox)[1].rpartition("@")[2].encode("idna").decode().lower()

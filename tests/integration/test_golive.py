@@ -1,0 +1,79 @@
+"""Going live, asked of a real DNS server: what its answers come to, and that no answer is not "no record"."""
+
+import subprocess
+
+import pytest
+
+from recovery.golive import examine
+from recovery.golive.lookup import look_up
+from recovery.golive.records import Answer
+from recovery.mail.dkim import load_key
+from recovery.settings import load_settings
+from tests.dns_server import ERROR, SILENCE, DnsServer
+
+
+async def test_records_are_read():
+    """Text in several strings is one, an MX is its preference and host, and several records are all there."""
+    records = {
+        ("a.shop.test", "TXT"): ['"v=spf1 " "~all"', '"other"'],
+        ("a.shop.test", "MX"): ["10 mx.shop.test."],
+    }
+    async with DnsServer(records) as server:
+        texts = await look_up(("a.shop.test", "TXT"), server.address)
+        hosts = await look_up(("a.shop.test", "MX"), server.address)
+    assert sorted(texts.records) == ["other", "v=spf1 ~all"]
+    assert hosts == Answer(("10 mx.shop.test.",))
+
+
+@pytest.mark.parametrize("name", ["nobody.shop.test", "here.shop.test"])
+async def test_no_record_is_an_answer(name):
+    """A name that is not there, and one that has other records only, have no record: that is known."""
+    async with DnsServer({("here.shop.test", "A"): ["127.0.0.1"]}) as server:
+        assert await look_up((name, "TXT"), server.address) == Answer()
+
+
+@pytest.mark.parametrize(
+    ("says", "why"), [(SILENCE, "did not answer for shop.test within 0.2 s"), (ERROR, "answer with an error")]
+)
+async def test_no_answer_is_told_apart(monkeypatch, says, why):
+    """A server that is silent or in trouble tells nothing of what there is."""
+    monkeypatch.setattr("recovery.golive.lookup.PATIENCE", 0.2)
+    async with DnsServer({("shop.test", "TXT"): says}) as server:
+        answer = await look_up(("shop.test", "TXT"), server.address)
+    assert answer.records == ()
+    assert why in answer.fault
+
+
+@pytest.mark.parametrize("name", ["a..b", f"{'x' * 64}.test", f"{'x.' * 130}test"])
+async def test_what_is_no_name_is_told(name):
+    """A name that the DNS cannot hold is told, not raised."""
+    async with DnsServer({}) as server:
+        assert (await look_up((name, "TXT"), server.address)).fault
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    """A new key of openssl's making."""
+    subprocess.run(["openssl", "genrsa", "-out", tmp_path / "dkim.pem", "2048"], check=True, capture_output=True)
+    return tmp_path / "dkim.pem"
+
+
+async def test_a_shop_that_is_ready(key_file):
+    """With its records in the DNS, and the key that it signs with, nothing of the mail's own is wrong."""
+    public = load_key(key_file).public
+    settings = load_settings(
+        mail={"sender": "Lamp Shop <hello@lamps.zone>", "reply_to": "help@läden.zone"},
+        smtp={"host": "relay.zone", "port": 587, "tls": "starttls"},
+        dkim={"domain": "lamps.zone", "selector": "mails", "private_key_file": str(key_file)},
+    )
+    records = {
+        ("lamps.zone", "TXT"): ['"v=spf1 include:relay.zone ~all"'],
+        ("_dmarc.lamps.zone", "TXT"): ['"v=DMARC1; p=none"'],
+        ("lamps.zone", "MX"): ["10 mx.lamps.zone."],
+        ("xn--lden-loa.zone", "MX"): ["10 mx.lamps.zone."],
+        ("mails._domainkey.lamps.zone", "TXT"): [f'"v=DKIM1; k=rsa; p={public[:200]}" "{public[200:]}"'],
+    }
+    async with DnsServer(records) as server:
+        found = {each.what: each async for each in examine(settings, server.address)}
+    assert [what for what, each in found.items() if each.fault] == ["one-click unsubscribe"]
+    assert "matches dkim.private_key_file" in found["DKIM key at mails._domainkey.lamps.zone"].note

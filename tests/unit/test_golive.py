@@ -1,0 +1,191 @@
+"""The go-live list: what records and settings come to, and that whatever is wrong says how to mend it."""
+
+from dataclasses import replace
+
+import pytest
+
+from recovery.golive.records import Answer, Dmarc, PublicKey, dkim, mx, spf
+from recovery.golive.rules import Mailing, judge, questions
+
+NOTHING = Answer()
+SILENT = Answer(fault="the DNS did not answer.")
+KEY = PublicKey("shop.zone", "mails", "rsa", "MIIBIjAN")
+READY = Mailing(
+    sender="shop.zone",
+    reply_to=None,
+    return_path=None,
+    key=KEY,
+    relay="relay.zone",
+    port=587,
+    tls="starttls",
+    near=False,
+    base_url="https://mail.shop.zone",
+    list_id="reminders.shop.zone",
+    needs_consent=True,
+    test_recipients=("@shop.zone",),
+)
+RECORDS = {
+    ("shop.zone", "TXT"): Answer(("google-site-verification=x", "v=spf1 include:relay.zone ~all")),
+    ("_dmarc.shop.zone", "TXT"): Answer(("v=DMARC1; p=none; rua=mailto:dmarc@shop.zone",)),
+    ("shop.zone", "MX"): Answer(("10 mx.shop.zone.",)),
+    ("mails._domainkey.shop.zone", "TXT"): Answer((KEY.record,)),
+}
+
+
+def mark(finding):
+    """The mark that a finding is printed with."""
+    return "✗" if finding.fault else "!" if finding.doubt else "✓"
+
+
+def judged(mailing, records=RECORDS):
+    return judge(mailing, {question: records.get(question, NOTHING) for question in questions(mailing)})
+
+
+def test_a_shop_that_is_ready():
+    """Where all is as it must be, every line is a ✓."""
+    assert [(each.what, mark(each)) for each in judged(READY) if mark(each) != "✓"] == []
+
+
+def test_a_dns_that_is_silent_is_no_fault():
+    """Where the DNS does not answer, nothing is called wrong, and each line says that it is not known."""
+    silent = dict.fromkeys(questions(READY), SILENT)
+    found = [each for each in judged(READY, silent) if each.doubt]
+    assert len(found) == 4
+    assert all("could not be told" in each.doubt for each in found)
+    assert not any(each.fault for each in judged(READY, silent))
+
+
+@pytest.mark.parametrize(
+    ("records", "expected", "says"),
+    [
+        ([], "✗", "put a TXT record at shop.zone"),
+        (["v=spf10 ~all", "spf1"], "✗", "There is none"),
+        (["v=spf1 -all"], "✓", None),
+        (["V=SPF1 MX ~ALL"], "✓", None),
+        (["v=spf1 redirect=_spf.relay.zone"], "✓", None),
+        (["v=spf1 a ~all", "v=spf1 mx ~all"], "✗", "There are 2"),
+        (["v=spf1 +all"], "✗", "anybody"),
+        (["v=spf1 all"], "✗", "anybody"),
+        (["v=spf1 mx"], "!", "nothing of other senders"),
+        (["v=spf1 mx ?all"], "!", "nothing of other senders"),
+        (["v=spf1 " + " ".join(f"include:{number}.zone" for number in range(10)) + " ip4:192.0.2.1 ~all"], "✓", None),
+        (
+            ["v=spf1 a mx/24 ?exists:x.zone " + " ".join(f"include:{n}.zone" for n in range(8)) + " -all"],
+            "✗",
+            "11 times",
+        ),
+    ],
+)
+def test_spf(records, expected, says):
+    """One record, that says who may send and leaves the others out."""
+    finding = spf("shop.zone", Answer(tuple(records)))
+    assert mark(finding) == expected
+    assert (says or "") in (finding.fault or finding.doubt or "")
+
+
+@pytest.mark.parametrize(
+    ("records", "expected", "says"),
+    [
+        ([], "✗", "v=DKIM1; k=rsa; p=MIIBIjAN"),
+        (["v=DKIM1; k=rsa; p=MIIBIjAN"], "✓", None),
+        (["p=MIIB IjAN"], "✓", None),
+        (["v=DKIM1;k=rsa;t=s;p=MIIBIjAN;"], "✓", None),
+        (["v=DKIM1; k=rsa; p=MIIBanother"], "✗", "not the public half"),
+        (["v=DKIM1; k=ed25519; p=MIIBIjAN"], "✗", "not the public half"),
+        (["v=DKIM2; p=MIIBIjAN"], "✗", "not the public half"),
+        (["v=DKIM1; k=rsa; p="], "✗", "revoked"),
+        (["v=DKIM1; k=rsa"], "✗", "not the public half"),
+        (["v=DKIM1; t=s:y; p=MIIBIjAN"], "!", "testing"),
+        (["p=MIIBIjAN", "p=MIIBIjAN"], "✗", "There are 2"),
+    ],
+)
+def test_dkim(records, expected, says):
+    """What stands in the DNS is the public half of what mails are signed with."""
+    finding = dkim(KEY, Answer(tuple(records)))
+    assert mark(finding) == expected
+    assert (says or "") in (finding.fault or finding.doubt or "")
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "expected", "says"),
+    [
+        ([], [], "✗", "put a TXT record at _dmarc.mail.shop.zone"),
+        (["v=DMARC1; p=none"], [], "✓", "policy none, at _dmarc.mail.shop.zone"),
+        (["v=DMARC1;p=Reject"], [], "✓", "policy reject"),
+        ([], ["v=DMARC1; p=quarantine"], "✓", "policy quarantine, at _dmarc.shop.zone"),
+        ([], ["v=DMARC1; p=reject; sp=none"], "✓", "policy none, at _dmarc.shop.zone"),
+        ([], ["v=DMARC1; p=reject; psd=y"], "✗", "There is none"),
+        (["v=spf1 -all"], [], "✗", "There is none"),
+        (["v=DMARC1"], [], "✗", "''"),
+        (["v=DMARC1; p=maybe"], [], "✗", "'maybe'"),
+        (["v=DMARC1; p=none", "v=DMARC1; p=reject"], [], "✗", "There are 2"),
+    ],
+)
+def test_dmarc(own, above, expected, says):
+    """One record with a policy, of the domain or of the nearest above that has one."""
+    answers = {"mail.shop.zone": Answer(tuple(own)), "shop.zone": Answer(tuple(above))}
+    finding = Dmarc("mail.shop.zone", answers).finding()
+    assert mark(finding) == expected
+    assert says in (finding.fault or finding.note)
+
+
+@pytest.mark.parametrize(
+    ("record", "other", "aligned"),
+    [
+        ("v=DMARC1; p=none", "mail.shop.zone", True),
+        ("v=DMARC1; p=none", "shop.zone", True),
+        ("v=DMARC1; p=none", "bounce.shop.zone", True),
+        ("v=DMARC1; p=none", "relay.zone", False),
+        ("v=DMARC1; p=none", "notshop.zone", False),
+        ("v=DMARC1; p=none; adkim=s", "shop.zone", False),
+        ("v=DMARC1; p=none; adkim=s", "mail.shop.zone", True),
+        ("v=DMARC1; p=none; adkim=r; aspf=s", "shop.zone", True),
+    ],
+)
+def test_alignment(record, other, aligned):
+    """A domain counts as the sender's where both are under one DMARC record, or only the very same if that is asked."""
+    dmarc = Dmarc("mail.shop.zone", {"mail.shop.zone": NOTHING, "shop.zone": Answer((record,))})
+    assert dmarc.aligned(other, "adkim") is aligned
+
+
+@pytest.mark.parametrize(("strict", "expected"), [("aspf", "!"), ("adkim", "✓")])
+def test_bounces_elsewhere_align_unless_spf_is_strict(strict, expected):
+    """A return path below the sender's domain counts, but not where the record asks SPF for the very same domain."""
+    record = {("_dmarc.shop.zone", "TXT"): Answer((f"v=DMARC1; p=none; {strict}=s",))}
+    found = judged(replace(READY, key=None, return_path="bounce.shop.zone"), RECORDS | record)
+    assert [mark(each) for each in found if each.what.startswith("DMARC alignment")] == [expected]
+
+
+@pytest.mark.parametrize(("records", "expected"), [([], "✗"), (["0 ."], "✗"), (["10 mx.zone.", "20 b.zone."], "✓")])
+def test_mx(records, expected):
+    """A domain that is written to names a host that takes mail; a null MX (RFC 7505) names none."""
+    assert mark(mx("shop.zone", "answers", Answer(tuple(records)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "says"),
+    [
+        ({"sender": "shop.example"}, "✗", "mail.sender"),
+        ({"sender": "example.com"}, "✗", "mail.sender"),
+        ({"port": 1025}, "✗", "test inboxes"),
+        ({"tls": "none"}, "✗", "in the clear"),
+        ({"tls": "none", "near": True}, "✓", None),
+        ({"key": None}, "!", "the relay must"),
+        ({"return_path": "bounce.shop.zone"}, "✗", "v=spf1"),
+        ({"return_path": "bounces.relay.zone", "key": None}, "!", "all depends on the relay"),
+        ({"return_path": "b.zone", "key": replace(KEY, domain="c.zone")}, "✗", "DMARC fails for every mail"),
+        ({"reply_to": "other.zone"}, "✗", "answers would get lost"),
+        ({"base_url": None}, "✗", "links.base_url"),
+        ({"base_url": "http://mail.shop.zone"}, "✗", "not https"),
+        ({"list_id": None}, "!", "sort"),
+        ({"needs_consent": False}, "!", "Everybody"),
+        ({"test_recipients": ()}, "!", "mail.test_recipients"),
+    ],
+)
+def test_each_setting_counts(changes, expected, says):
+    """One thing that is not as it must be is found, and its line says what to do."""
+    found = judged(replace(READY, **changes))
+    if expected == "✓":
+        assert all(mark(each) == "✓" for each in found)
+    else:
+        assert any(mark(each) == expected and says in (each.fault or each.doubt) for each in found)
