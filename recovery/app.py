@@ -75,6 +75,15 @@ async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Datab
         yield client.get_database(settings.mongodb.database, **OPTIONS)
 
 
+def recovery_of(settings: Settings, client: Any = None) -> Recovery:
+    """Return the ingestion API on the database that the settings name, by a client that is there or one of its own."""
+    return Recovery(
+        settings.mongodb.uri.get_secret_value() if client is None else client,
+        database=settings.mongodb.database,
+        suppression_keys=_secrets(settings.suppressions.keys),
+    )
+
+
 def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
     """Return what is made of the settings for all, and of those of each shop that has its own."""
     return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
@@ -272,7 +281,7 @@ async def _work(
         closing = asyncio.Event()
         if settings.http.enabled:
             app = create_app(
-                Recovery(database.client, database=database.name),
+                recovery_of(settings, database.client),
                 _feedback_of(settings, database, clock),
                 api_keys=_secrets(settings.http.api_keys),
                 shopify_secrets=per_shop(settings, lambda own: _secret(own.shopify.webhook_secret)),

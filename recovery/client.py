@@ -3,7 +3,6 @@
 `Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the second runs the first without a loop.
 """
 
-import inspect
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -16,8 +15,10 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from recovery.checkout import Checkout, CheckoutState, Email, Order, ShopKey, checkout_id
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS
 from recovery.mongo.documents import read
+from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import Write, cancel_write, checkout_write, order_write
+from recovery.mongo.persons import Persons, Receipt
 from recovery.mongo.suppressions import NewSuppression, lift_query, suppress_write
 from recovery.ports import Unreadable
 from recovery.sealing import Pseudonyms
@@ -72,7 +73,7 @@ def _addressed(email: str, shop: str | None) -> tuple[str, str | None]:
         return _EMAIL.validate_python(email), _SHOP.validate_python(shop)
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise ValueError(f"this cannot be suppressed: {fault['msg']}") from None
+        raise ValueError(f"this is no address, or no shop: {fault['msg']}") from None
 
 
 def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
@@ -98,7 +99,8 @@ class Recovery:
     Concurrent calls share a round trip, and each has its own outcome. A call that raises `Unavailable` may be made
     again: the same report twice changes nothing.
 
-    `suppression_keys` are the daemon's `suppressions.keys`; only `suppress` and `unsuppress` need them.
+    `suppression_keys` are the daemon's `suppressions.keys`; only `suppress`, `unsuppress`, `erase` and `export` need
+    them.
     """
 
     def __init__(self, mongodb: Any, *, database: str = "recovery", suppression_keys: Sequence[str] = ()) -> None:
@@ -107,7 +109,8 @@ class Recovery:
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
         self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._pseudonyms = Pseudonyms(suppression_keys)
-        self._group = GroupCommit(self._checkouts) if _is_asynchronous(self._client) else None
+        self._persons = Persons(self._client[database], self._pseudonyms)
+        self._group = GroupCommit(self._checkouts) if is_asynchronous(self._client) else None
 
     async def checkout(self, report: Checkout) -> None:
         """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
@@ -123,7 +126,7 @@ class Recovery:
         A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed.
         """
         try:
-            result = await _settled(self._checkouts.update_one(*cancel_write(checkout_id(shop, order_id))))
+            result = await settled(self._checkouts.update_one(*cancel_write(checkout_id(shop, order_id))))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
         return bool(result.matched_count)
@@ -132,7 +135,7 @@ class Recovery:
         """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
         id_ = checkout_id(shop, order_id)
         try:
-            document = await _settled(self._checkouts.find_one({"_id": id_}))
+            document = await settled(self._checkouts.find_one({"_id": id_}))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
         except InvalidBSON as exc:
@@ -148,7 +151,7 @@ class Recovery:
         email, shop = _addressed(email, shop)
         new = NewSuppression(shop, self._pseudonyms.of(email), SuppressionReason.SHOP, "service")
         try:
-            result = await _settled(self._suppressions.update_one(*suppress_write(new)))
+            result = await settled(self._suppressions.update_one(*suppress_write(new)))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
         return result.upserted_id is not None or bool(result.modified_count)
@@ -160,22 +163,42 @@ class Recovery:
         """
         email, shop = _addressed(email, shop)
         try:
-            result = await _settled(self._suppressions.delete_many(lift_query(self._pseudonyms, email, shop)))
+            result = await settled(self._suppressions.delete_many(lift_query(self._pseudonyms, email, shop)))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
         return bool(result.deleted_count)
 
+    async def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:
+        """Return all that is kept of a person at this shop, or at all of them, as plain values.
+
+        Raises `Unavailable`, or `ValueError` for what is no address.
+        """
+        try:
+            return await self._persons.export(*_addressed(email, shop))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+
+    async def erase(self, email: str, *, shop: str | None = None) -> Receipt:
+        """Erase all that is kept of a person at this shop, or at all of them, and never write to the address again.
+
+        What stays is a pseudonym among the suppressions. Calling again is safe. Raises as `export`.
+        """
+        try:
+            return await self._persons.erase(*_addressed(email, shop))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+
     async def close(self) -> None:
         """Close the connection, if it was opened here."""
         if self._own:
-            await _settled(self._client.close())
+            await settled(self._client.close())
 
     async def _write(self, write: Write) -> None:
         try:
             if self._group is not None:
                 await self._group.write(write)
             else:
-                await _settled(self._checkouts.update_one(*write))
+                await settled(self._checkouts.update_one(*write))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
 
@@ -188,20 +211,11 @@ class Recovery:
         await self.close()
 
 
-def _is_asynchronous(client: Any) -> bool:
-    return isinstance(client, AsyncMongoClient) or type(client).__module__.startswith("motor.")
-
-
-async def _settled(answer: Any) -> Any:
-    """Return the answer of a driver, whichever kind of driver it is."""
-    return await answer if inspect.isawaitable(answer) else answer
-
-
 class SyncRecovery:
     """Report checkouts and orders, from code that does not await. As `Recovery`, with PyMongo's `MongoClient`."""
 
     def __init__(self, mongodb: Any, *, database: str = "recovery", suppression_keys: Sequence[str] = ()) -> None:
-        if _is_asynchronous(mongodb):
+        if is_asynchronous(mongodb):
             raise BadAddress(
                 "SyncRecovery takes a URI or PyMongo's MongoClient; for an asyncio client there is Recovery"
             )
@@ -231,6 +245,14 @@ class SyncRecovery:
     def unsuppress(self, email: str, *, shop: str | None = None) -> bool:
         """Lift what keeps this address from being written to: see `Recovery.unsuppress`."""
         return _run(self._recovery.unsuppress(email, shop=shop))
+
+    def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:
+        """Return all that is kept of a person: see `Recovery.export`. Raises `Unavailable`, `ValueError`."""
+        return _run(self._recovery.export(email, shop=shop))
+
+    def erase(self, email: str, *, shop: str | None = None) -> Receipt:
+        """Erase all that is kept of a person: see `Recovery.erase`. Raises `Unavailable`, `ValueError`."""
+        return _run(self._recovery.erase(email, shop=shop))
 
     def close(self) -> None:
         """Close the connection, if it was opened here."""

@@ -19,6 +19,7 @@ from recovery import app, check, client, demo, golive
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
 from recovery.cli.mails import mails
+from recovery.cli.persons import persons
 from recovery.cli.processes import each_of, run_together
 from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import Wrong, get, load, out, written
@@ -33,6 +34,7 @@ from recovery.settings import Settings, SettingsError
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(mails)
+cli.add_typer(persons)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
 log = structlog.get_logger()

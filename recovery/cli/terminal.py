@@ -8,8 +8,7 @@ from datetime import datetime
 
 from rich.console import Console
 
-from recovery import client
-from recovery.app import CannotStart, configure_logging, database_of
+from recovery.app import CannotStart, configure_logging, database_of, recovery_of
 from recovery.checkout import CheckoutState
 from recovery.mongo import server
 from recovery.mongo.clock import MongoClock
@@ -59,5 +58,5 @@ def get(settings: Settings, checkout: str) -> CheckoutState:
 
 
 async def _get(settings: Settings, shop: str, order_id: str) -> CheckoutState | None:
-    async with client.Recovery(settings.mongodb.uri.get_secret_value(), database=settings.mongodb.database) as recovery:
+    async with recovery_of(settings) as recovery:
         return await recovery.get(shop, order_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email.utils import parseaddr
 
 from recovery.app import signer_of
@@ -14,15 +15,17 @@ from recovery.settings.kinds import is_loopback
 
 
 async def examine(settings: Settings, server: tuple[str, int] | None = None) -> AsyncIterator[Finding]:
-    """Work through the list, asking this machine's DNS, or the server at this address.
+    """Work through the list, for all and for each shop that has settings of its own.
 
+    The DNS asked is that of this machine, or the `server` at this address.
     Raises `recovery.app.CannotStart` if there is no signing with the key that is given.
     """
-    mailing = mailing_of(settings)
-    asked = questions(mailing)
-    answers = await asyncio.gather(*(look_up(question, server) for question in asked))
-    for finding in judge(mailing, dict(zip(asked, answers, strict=True))):
-        yield finding
+    for shop, own in {"": settings, **{shop: settings.of(shop) for shop in settings.shops}}.items():
+        mailing = mailing_of(own)
+        asked = questions(mailing)
+        answers = await asyncio.gather(*(look_up(question, server) for question in asked))
+        for finding in judge(mailing, dict(zip(asked, answers, strict=True))):
+            yield replace(finding, what=f"{shop}: {finding.what}" if shop else finding.what)
 
 
 def mailing_of(settings: Settings) -> Mailing:
@@ -34,16 +37,16 @@ def mailing_of(settings: Settings) -> Mailing:
     return Mailing(
         sender=_domain(mail.sender),
         reply_to=_domain(mail.reply_to) if mail.reply_to else None,
-        return_path=None,
+        return_path=_domain(settings.bounces.return_path) if settings.bounces.return_path else None,
         key=key,
         relay=smtp.host,
         port=smtp.port,
         tls=smtp.tls,
         near=is_loopback(smtp.host),
-        base_url=None,
-        list_id=None,
-        needs_consent=False,
-        test_recipients=(),
+        base_url=settings.links.base_url,
+        needs_consent=settings.schedule.require_consent,
+        keyed=bool(settings.suppressions.keys),
+        test_recipients=mail.test_recipients,
     )
 
 

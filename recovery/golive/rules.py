@@ -20,7 +20,8 @@ Answers = Mapping[Question, Answer]
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """How a shop sends, by its settings. Domains are as the DNS has them; `near`: the relay is on this machine.
+    """How a shop sends, by its settings. Domains are as the DNS has them; `near`: the relay is on this
+    machine; `keyed`: suppressions are.
 
     `sender`, `reply_to` and `return_path` are domains; the return path, where bounces go, is the sender's if None.
     """
@@ -34,8 +35,8 @@ class Mailing:
     tls: str
     near: bool
     base_url: str | None
-    list_id: str | None
     needs_consent: bool
+    keyed: bool
     test_recipients: Sequence[str]
 
     @property
@@ -66,7 +67,7 @@ def judge(mailing: Mailing, answers: Answers) -> list[Finding]:
         _alignment(mailing, dmarc),
         *(mx(domain, what, answers[domain, "MX"]) for domain, what in _written_to(mailing).items()),
         _unsubscribe(mailing.base_url),
-        _list_id(mailing.list_id),
+        _suppressions(keyed=mailing.keyed),
         _consent(needed=mailing.needs_consent),
         _test_recipients(mailing.test_recipients),
     ]
@@ -140,11 +141,15 @@ def _unsubscribe(base_url: str | None) -> Finding:
     return Finding(what, note=base_url)
 
 
-def _list_id(list_id: str | None) -> Finding:
-    what = "List-Id"
-    if list_id is None:
-        return Finding(what, doubt="There is none, by which people sort and providers tell reminders from other mail.")
-    return Finding(what, note=list_id)
+def _suppressions(*, keyed: bool) -> Finding:
+    what = "the list of whom not to write to"
+    if not keyed:
+        return Finding(
+            what,
+            doubt="It is kept without a key: whoever gets hold of the database can try out which addresses are on it."
+            " Set suppressions.keys.",
+        )
+    return Finding(what, note="kept by a key")
 
 
 def _consent(*, needed: bool) -> Finding:

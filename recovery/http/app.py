@@ -15,6 +15,7 @@ from recovery.http.feedback import Feedback
 from recovery.http.ingestion import Ingestion
 from recovery.http.middleware import BodyLimit, ReportCount
 from recovery.http.operation import Readiness, operation
+from recovery.http.persons import persons
 from recovery.http.problems import ProblemDetails, tell_problems
 from recovery.http.reports import Reports, described
 from recovery.http.security import dependencies, guard
@@ -66,7 +67,7 @@ def create_app(
     )
     tell_problems(app)
     check = guard(api_keys)
-    for router in (described(), checkouts(ingestion)):
+    for router in (described(), checkouts(ingestion), persons(ingestion)):
         app.include_router(router, dependencies=dependencies(check, api_keys))
     app.include_router(webhooks(ingestion, shopify_secrets))
     app.include_router(bounces(feedback, registry))

@@ -1,8 +1,9 @@
 """What the HTTP side needs of the ingestion API. Its real side is `recovery.client.Recovery`."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from recovery.checkout import Checkout, CheckoutState, Order
+from recovery.mongo.persons import Receipt
 
 
 class Ingestion(Protocol):
@@ -22,4 +23,12 @@ class Ingestion(Protocol):
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:
         """Return a checkout as it is kept, or None."""
+        ...
+
+    async def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:
+        """Return all that is kept of a person."""
+        ...
+
+    async def erase(self, email: str, *, shop: str | None = None) -> Receipt:
+        """Erase all that is kept of a person; return what was found."""
         ...

@@ -95,7 +95,12 @@ COLLECTIONS = {
         indexes=(IndexModel([("expire_at", ASCENDING)], name="expire_at", expireAfterSeconds=0),),
         validator={"bsonType": "object", "required": ["expire_at"], "properties": {"expire_at": _DATE}},
     ),
-    DEAD_LETTERS: Collection(indexes=(IndexModel([("at", ASCENDING)], name="at"),)),
+    DEAD_LETTERS: Collection(
+        indexes=(
+            IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),
+            IndexModel([("checkout", ASCENDING)], name="checkout"),
+        )
+    ),
     POSITIONS: Collection(
         indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),)
     ),

@@ -27,6 +27,7 @@ from recovery.client import Unavailable
 from recovery.http.app import create_app
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
+from recovery.mongo.persons import Receipt
 from recovery.per_shop import PerShop
 from tests.builders import feedback
 
@@ -53,6 +54,7 @@ class FakeIngestion:
     def __init__(self):
         self.reports = []
         self.cancelled = []
+        self.erased = []
         self.states = {}
         self.fault = None
 
@@ -74,6 +76,17 @@ class FakeIngestion:
         """Return what was put there."""
         self._fail()
         return self.states.get(checkout_id(shop, order_id))
+
+    async def export(self, email, *, shop=None):
+        """Return whom it was asked of."""
+        self._fail()
+        return {"email": email, "shop": shop}
+
+    async def erase(self, email, *, shop=None):
+        """Return a receipt of one checkout."""
+        self._fail()
+        self.erased.append((email, shop))
+        return Receipt((f"{shop}/1",), (), 1)
 
     def _keep(self, report):
         self._fail()
@@ -691,3 +704,26 @@ async def test_reports_go_side_by_side(house):
     answers = await asyncio.gather(*(house.post("/order", {**ORDER, "order_id": str(i)}) for i in range(100)))
     assert {answer.status_code for answer in answers} == {202}
     assert len(house.ingestion.reports) == 100
+
+
+async def test_a_person_is_exported_and_erased(house):
+    """Both take the address in a body, and answer with what was found."""
+    person = {"email": "ada@example.com", "shop": "bikes.example"}
+    answer = await house.client.post("/export", json=person)
+    assert (answer.status_code, answer.json(), answer.headers["cache-control"]) == (200, person, "no-store")
+    answer = await house.client.post("/erase", json=person)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"checkouts": ["bikes.example/1"], "dead_letters": [], "shadows": 1},
+    )
+    assert house.ingestion.erased == [("ada@example.com", "bikes.example")]
+
+
+@pytest.mark.parametrize("path", ["/export", "/erase"])
+async def test_only_key_holders_may_ask_of_a_person(house, path):
+    """Without the key nothing is told and nothing erased; what names nobody is a problem that says so."""
+    answer = await house.client.post(path, json={"email": "ada@example.com"}, headers={"Authorization": ""})
+    assert answer.status_code == 401
+    answer = await house.client.post(path, json={"email": "nobody"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body.email")
+    assert house.ingestion.erased == []

@@ -94,10 +94,18 @@ async def test_an_address_is_suppressed_and_no_more(recovery, database):
     assert await recovery.unsuppress("ada@example.com", shop="shop.example")
     assert await recovery.unsuppress("ben@example.com")
     assert await list_.of(asked) == {}
-    with pytest.raises(ValueError, match="cannot be suppressed: value is not a valid email"):
+    with pytest.raises(ValueError, match="this is no address, or no shop: value is not a valid email"):
         await recovery.suppress("nobody")
-    with pytest.raises(ValueError, match="cannot be suppressed"):
+    with pytest.raises(ValueError, match="this is no address, or no shop"):
         await recovery.unsuppress("ada@example.com", shop="a/b")
+
+
+async def test_a_person_is_exported_and_erased(recovery):
+    """With whatever client: what was reported is told, then gone, and the receipt names it."""
+    await recovery.checkout(report())
+    assert [each["_id"] for each in (await recovery.export("ADA@example.com"))["checkouts"]] == ["shop.example/1"]
+    assert (await recovery.erase("ada@example.com")).checkouts == ("shop.example/1",)
+    assert await get(recovery) is None
 
 
 @pytest.mark.parametrize("api", [Recovery, SyncRecovery])

@@ -77,3 +77,12 @@ async def test_a_shop_that_is_ready(key_file):
         found = {each.what: each async for each in examine(settings, server.address)}
     assert [what for what, each in found.items() if each.fault] == ["one-click unsubscribe"]
     assert "matches dkim.private_key_file" in found["DKIM key at mails._domainkey.lamps.zone"].note
+
+
+async def test_each_shop_is_worked_through():
+    """What a shop has otherwise is judged as well, under its name."""
+    shops = {"lamps.example": {"mail": {"sender": "Lamps <shop@lamps.zone>"}}}
+    async with DnsServer({}) as server:
+        found = [finding.what async for finding in examine(load_settings(shops=shops), server.address)]
+    assert "the sender is the shop's own" in found
+    assert "lamps.example: the sender is the shop's own" in found

@@ -337,7 +337,7 @@ async def test_a_database_is_made_ready_and_mended(database):
         "index shadows.expire_at differs from what it must be",
         "the validator of checkouts is missing or differs",
     ]
-    assert len(await collections.ensure(database)) == 4
+    assert len(await collections.ensure(database)) == 5
     assert await collections.faults(database) == []
 
 

@@ -20,7 +20,7 @@ READY = Mailing(
     tls="starttls",
     near=False,
     base_url="https://mail.shop.zone",
-    list_id="reminders.shop.zone",
+    keyed=True,
     needs_consent=True,
     test_recipients=("@shop.zone",),
 )
@@ -177,7 +177,7 @@ def test_mx(records, expected):
         ({"reply_to": "other.zone"}, "✗", "answers would get lost"),
         ({"base_url": None}, "✗", "links.base_url"),
         ({"base_url": "http://mail.shop.zone"}, "✗", "not https"),
-        ({"list_id": None}, "!", "sort"),
+        ({"keyed": False}, "!", "without a key"),
         ({"needs_consent": False}, "!", "Everybody"),
         ({"test_recipients": ()}, "!", "mail.test_recipients"),
     ],

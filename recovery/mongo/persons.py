@@ -1,0 +1,120 @@
+"""All that is kept of a person, by their address: exported, or erased (GDPR, articles 15, 17 and 20)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from recovery.checkout import normalised
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, SHADOWS, SUPPRESSIONS, Document
+from recovery.mongo.drivers import settled
+from recovery.mongo.suppressions import NewSuppression, suppress_write
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
+
+LOOKS = 3
+"""How often is looked for what was kept while the rest was being erased, such as a message that was on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was found of a person, and erased: the ids of checkouts and dead letters, and how many shadows.
+
+    What stays is that the address is suppressed, under a pseudonym: a shop that reports it again writes to nobody.
+    """
+
+    checkouts: tuple[str, ...]
+    dead_letters: tuple[str, ...]
+    shadows: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+class Persons:
+    """The people of a database, whatever driver it comes from. Raises what PyMongo raises."""
+
+    def __init__(self, database: Any, pseudonyms: Pseudonyms) -> None:
+        self._checkouts, self._shadows, self._dead_letters, self._suppressions = (
+            database.get_collection(name, **OPTIONS) for name in (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS)
+        )
+        self._pseudonyms = pseudonyms
+
+    async def export(self, email: str, shop: str | None) -> dict[str, Any]:
+        """Return all that is kept of a person at a shop, or at all of them, as plain values: times in ISO 8601."""
+        checkouts = await self._whole(self._checkouts, _by_address(email, shop))
+        letters = await self._whole(self._dead_letters, _letters(email, shop, checkouts))
+        ids = [
+            f"{each}/{pseudonym}"
+            for pseudonym in self._pseudonyms.all(email)
+            for each in {"", *([shop] if shop else {id_.partition("/")[0] for id_ in _ids(checkouts)})}
+        ]
+        suppressions = await self._whole(self._suppressions, {"_id": {"$in": ids}})
+        found = {"email": email, "checkouts": checkouts, "dead_letters": letters, "suppressions": suppressions}
+        return {name: _plain(value) for name, value in found.items()}
+
+    async def erase(self, email: str, shop: str | None) -> Receipt:
+        """Suppress the address, so that nobody writes to it when it is reported again; then delete all else."""
+        new = NewSuppression(shop, self._pseudonyms.of(email), SuppressionReason.ERASED, "erased")
+        await settled(self._suppressions.update_one(*suppress_write(new)))
+        checkouts: dict[str, None] = {}
+        letters: dict[str, None] = {}
+        shadows = 0
+        for _ in range(LOOKS):
+            found = await self._named(self._checkouts, _by_address(email, shop))
+            dead = await self._named(self._dead_letters, _letters(email, shop, found))
+            if not found and not dead:
+                break
+            these = {"_id": {"$in": _ids(found)}}
+            await settled(self._dead_letters.delete_many({"_id": {"$in": _ids(dead)}}))
+            await settled(self._checkouts.delete_many(these))
+            shadows += (await settled(self._shadows.delete_many(these))).deleted_count
+            checkouts |= dict.fromkeys(_ids(found))
+            letters |= dict.fromkeys(_ids(dead))
+        return Receipt(tuple(checkouts), tuple(letters), shadows)
+
+    async def _whole(self, collection: Any, query: Document) -> list[Document]:
+        forgiving = collection.with_options(codec_options=FORGIVING["codec_options"])
+        found: list[Document] = await settled(forgiving.find(query).to_list(None))
+        return found
+
+    async def _named(self, collection: Any, query: Document) -> list[Document]:
+        found: list[Document] = await settled(collection.find(query, ["_id"]).to_list(None))
+        return found
+
+
+def _by_address(email: str, shop: str | None) -> Document:
+    query: Document = {"address": normalised(email)}
+    return query | {"_id": _of_shop(shop)} if shop else query
+
+
+def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Document:
+    """Match the dead letters of these checkouts, and those of purged ones in whose errors a relay named the address."""
+    named = {"errors.error": {"$regex": re.escape(email), "$options": "i"}}
+    if shop:
+        named["checkout"] = _of_shop(shop)
+    return {"$or": [{"checkout": {"$in": _ids(checkouts)}}, named]}
+
+
+def _of_shop(shop: str) -> Document:
+    return {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
+
+
+def _ids(documents: Sequence[Document]) -> list[str]:
+    return [document["_id"] for document in documents]
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _plain(each) for name, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case datetime():
+            return value.isoformat()
+        case str() | int() | float() | bool() | None:
+            return value
+        case _:
+            return str(value)

@@ -1,0 +1,150 @@
+"""What a person may ask of a shop, on a real mongod: to be told all, and to be forgotten."""
+
+import json
+
+import pytest
+
+from recovery import Customer, Recovery
+from recovery.checkout import Cause, Message, MessageState, Past
+from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS, SUPPRESSIONS
+from recovery.mongo.shadows import MongoShadows
+from recovery.mongo.suppressions import Suppressions
+from recovery.ports import DeadLetter, Plan
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
+from tests.builders import NOON, minutes, report, state
+
+ADA = "ada@example.com"
+KEYS = ["a key of the suppressions"]
+
+
+class House:
+    """A database in which Ada has left traces in every collection, and Ben as well."""
+
+    def __init__(self, database):
+        self.database = database
+        self.recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
+        self.suppressions = Suppressions(database, Pseudonyms(KEYS))
+
+    async def settle(self):
+        """Leave the traces."""
+        ada, ben = Customer(email="Ada@Example.com", name="Ada Lovelace"), Customer(email="ben@example.com", name="Ben")
+        await self.recovery.checkout(report("1", customer=ada))
+        await self.recovery.checkout(report("2", customer=ada, shop="other.example"))
+        await self.recovery.checkout(report("3", customer=ben))
+        checkouts = MongoCheckouts(self.database)
+        (seen,), _ = await checkouts.load(["shop.example/1"])
+        sent = {"reminder-1": Message(state=MessageState.SENT, reply="250 ok for ada@example.com")}
+        history = (Past(at=NOON, decision="sent reminder-1", reason="250 ok for ada@example.com"),)
+        await checkouts.plan([Plan(seen, seen.status, NOON + minutes(9), None, sent, history)])
+        await MongoShadows(self.database).set({f"shop.example/{number}": NOON for number in (1, 3)})
+        letters = [
+            DeadLetter("shop.example/1", "reminder-2", Cause.ATTEMPTS, "450 busy", NOON),
+            DeadLetter(
+                "shop.example/purged", "reminder-1", Cause.DEAD_ADDRESS, "550 <ADA@example.com> is no user", NOON
+            ),
+            DeadLetter("shop.example/3", "reminder-1", Cause.ATTEMPTS, "450 busy", NOON),
+        ]
+        await checkouts.bury(letters)
+
+    async def traces(self, word):
+        """Return where a word still occurs, whatever field it is in."""
+        return [
+            (name, document["_id"])
+            for name in await self.database.list_collection_names()
+            async for document in self.database[name].find()
+            if word in json.dumps(document, default=str).lower()
+        ]
+
+
+@pytest.fixture
+async def house(database):
+    house = House(database)
+    await house.settle()
+    return house
+
+
+async def test_nothing_of_an_erased_person_is_left_but_a_pseudonym(house):
+    """No collection holds the address or the name any more; the receipt says what was found, and Ben is as he was."""
+    assert {name for name, _ in await house.traces("ada")} == {CHECKOUTS, DEAD_LETTERS}
+    bens = await house.traces("ben")
+    receipt = await house.recovery.erase("ADA@example.com")
+    assert set(receipt.checkouts) == {"shop.example/1", "other.example/2"}
+    assert set(receipt.dead_letters) == {"shop.example/1#reminder-2", "shop.example/purged#reminder-1"}
+    assert receipt.shadows == 1
+    assert await house.traces("ada") == []
+    assert await house.traces("ben") == bens
+    assert await house.database[SHADOWS].count_documents({}) == 1
+    assert await house.database[SUPPRESSIONS].count_documents({}) == 1
+
+
+async def test_an_erased_person_is_not_written_to_when_reported_again(house):
+    """The promise outlives the erasure: the address is suppressed for whatever shop reports it."""
+    await house.recovery.erase(ADA)
+    found = await house.suppressions.of([("shop.example", ADA), ("other.example", ADA)])
+    assert {each.reason for each in found.values()} == {SuppressionReason.ERASED}
+    assert len(found) == 2
+
+
+async def test_a_person_may_be_erased_at_one_shop_alone(house):
+    """The other shop keeps what it has, and may write."""
+    receipt = await house.recovery.erase(ADA, shop="other.example")
+    assert (receipt.checkouts, receipt.dead_letters) == (("other.example/2",), ())
+    assert await house.recovery.get("shop.example", "1") is not None
+    assert set(await house.suppressions.of([("shop.example", ADA), ("other.example", ADA)])) == {("other.example", ADA)}
+
+
+async def test_erasing_again_finds_nothing(house):
+    """A second call is safe, and its receipt is empty."""
+    await house.recovery.erase(ADA)
+    receipt = await house.recovery.erase(ADA)
+    assert (receipt.checkouts, receipt.dead_letters, receipt.shadows) == ((), (), 0)
+
+
+async def test_an_export_tells_all_there_is(house):
+    """Facts, messages, history, dead letters and suppressions, in values that JSON can hold."""
+    await house.recovery.suppress(ADA, shop="shop.example")
+    found = json.loads(json.dumps(await house.recovery.export(ADA)))
+    assert {each["_id"] for each in found["checkouts"]} == {"shop.example/1", "other.example/2"}
+    [first] = [each for each in found["checkouts"] if each["_id"] == "shop.example/1"]
+    assert first["facts"]["customer"] == {"email": "Ada@example.com", "name": "Ada Lovelace"}
+    assert first["messages"]["reminder-1"]["state"] == "sent"
+    assert first["history"][-1]["reason"] == "250 ok for ada@example.com"
+    assert len(found["dead_letters"]) == 2
+    assert [each["reason"] for each in found["suppressions"]] == ["shop"]
+    assert "ben" not in json.dumps(found)
+
+
+async def test_what_is_no_address_is_refused(house):
+    """An address is not a pattern: nothing but one person's data is ever found or erased."""
+    for what in ("", "nobody", ".*@example.com, ben@example.com"):
+        with pytest.raises(ValueError, match="this is no address"):
+            await house.recovery.erase(what)
+    await house.recovery.erase("a.a@example.com")
+    assert await house.traces("ada") != []
+
+
+async def test_what_was_on_its_way_when_a_person_was_erased_does_not_come_back(house, database):
+    """A record or a report that lands between the looks is found by the next."""
+    assert state().facts.customer.email == ADA
+    original = house.recovery._persons._checkouts.delete_many
+
+    class Racing:
+        """The collection, in which a checkout comes in while another is being deleted, once."""
+
+        raced = False
+
+        def __getattr__(self, name):
+            return getattr(database[CHECKOUTS], name)
+
+        async def delete_many(self, query):
+            if not self.raced:
+                self.raced = True
+                await house.recovery.checkout(report("late", customer=Customer(email=ADA)))
+            return await original(query)
+
+    house.recovery._persons._checkouts = Racing()
+    receipt = await house.recovery.erase(ADA)
+    assert "shop.example/late" in receipt.checkouts
+    assert await house.traces("ada") == []
