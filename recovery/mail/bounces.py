@@ -43,8 +43,8 @@ class Bounced:
     """What a report says of one address.
 
     `email` is the address as the report names it, which may be one that mail was forwarded to. `headers` are those of
-    the report and of the message that it is about, joined: our return path and our unsubscribe link are there, if
-    anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint.
+    the report, its fields, and those of the message that it is about, joined: our return path and our unsubscribe link
+    are there, if anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint.
     """
 
     kind: BounceKind
@@ -75,7 +75,7 @@ def _read(message: Message, raw: bytes) -> Iterator[Bounced]:
     if report is None:
         raise NoReport(f"This report has no part of the type message/{kind}.")
     found = list(_delivery(report) if kind == DELIVERY else _feedback(report))
-    headers = "\n".join(_headers(message, *map(_original, _messages(parts))))
+    headers = "\n".join(_headers(message, *_blocks(report), *map(_original, _messages(parts))))
     id_ = _text(message, "Message-ID") or sha256(raw).hexdigest()
     for bounce_kind, email, detail in found:
         yield Bounced(bounce_kind, email, headers, id_[:200], detail, _date(message))

@@ -67,7 +67,7 @@ def test_what_is_no_shop_is_told(suppress, arguments):
     [
         "ada@example.com\n\n# moved away\nben@example.com\nnobody\n",
         "name,Email\nAda,ada@example.com\nBen,ben@example.com\n,nobody\n",
-        '\ufeff"E-Mail";email\n"Ada\nLovelace";ada@example.com\nBen;ben@example.com\n;nobody\n',
+        '\ufeffemail;name\nada@example.com;"Ada\nLovelace"\nben@example.com;Ben\nnobody;\n',
     ],
     ids=["plain", "CSV", "as spreadsheets write it"],
 )

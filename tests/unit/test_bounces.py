@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.mail.bounces import BounceKind, NoReport, read
@@ -344,6 +344,7 @@ def test_depth_is_no_fault():
         read(raw)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damage_is_told_and_never_raised(data):
     """Whatever is cut out of a report or put into it, it is read or refused in a sentence."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.checkout import normalised
@@ -34,6 +34,7 @@ def left(url="https://shop.example/checkouts/1"):
     return kept.model_copy(update={"facts": kept.facts.model_copy(update={"checkout_url": url})})
 
 
+@settings(deadline=None)
 @given(SHOPS, ADDRESSES)
 def test_any_address_comes_back(shop, email):
     """An unsubscribe link opens to the shop and the address that it was made for, in their one form."""
@@ -42,6 +43,7 @@ def test_any_address_comes_back(shop, email):
     assert links().unsubscribe_in(f"<{link}>, <mailto:x@example.com>") == (shop, normalised(email))
 
 
+@settings(deadline=None)
 @given(ADDRESSES)
 def test_any_return_path_comes_back(email):
     """A return path tells whose bounce it is, in whatever case a server returns it, and fits into RFC 5321's bounds."""
@@ -109,6 +111,7 @@ def test_parameters_are_added(own, expected):
     assert links(parameters=["utm_source=recovery", "utm_campaign={step}"]).back(left(own), FIRST) == expected
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="&#=?%+"), min_size=1, max_size=20),
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="&#%+{"), max_size=20),
