@@ -51,7 +51,7 @@ lock: $(READY)  ## pin the dependencies anew
 settings: $(READY)  ## write config/recovery.toml anew from the settings' own words
 	$(BIN)/python -m recovery.settings > config/recovery.toml
 
-pictures: $(READY)  ## take the pictures of the mails anew (needs Debian's chromium)
+pictures: $(READY)  ## take the pictures of the mails anew (needs Debian's chromium and fonts-noto-cjk)
 	$(BIN)/python scripts/pictures
 
 clean:  ## remove what was installed and cached

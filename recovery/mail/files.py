@@ -1,7 +1,7 @@
 """The files that mails are made of, as they stood at one moment: a shop's, and those of the package."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,10 @@ class Files:
 
 
 def stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes whenever a file of the folder does: the names, times of change (ns) and sizes (bytes)."""
+    """Return what changes whenever a file of the folder does: the names, times of change (ns) and sizes (bytes).
+
+    Raises `TemplateError` where the folder cannot be listed.
+    """
     marks = []
     for path in _listed(folder):
         try:
@@ -69,9 +72,13 @@ def stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
     return tuple(marks)
 
 
-def _listed(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield from sorted(path for path in folder.rglob("*") if _NAME.fullmatch(path.name))
+def _listed(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    try:
+        return sorted(path for path in folder.rglob("*") if _NAME.fullmatch(path.name))
+    except OSError as exc:
+        raise TemplateError(f"{folder}: it cannot be listed: {exc.strerror}") from exc
 
 
 def _parted(path: str) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def inline(source: str, css: str) -> str:
     hidden = _hide(source)
     # White space is folded lest lines are added; "{#" and "{%" would begin a Jinja tag in the kept rules.
     css = re.sub(r"\s+", " ", css).replace("{", "{ ")
-    inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False, extra_css=css)
+    inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remote_stylesheets=False, extra_css=css)
     whole = re.search(r"<html\b", hidden, re.IGNORECASE) is not None
     inlined = inliner.inline(hidden) if whole else inliner.inline_fragment(hidden, css)
     _same_shape(hidden, inlined)

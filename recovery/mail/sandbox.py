@@ -105,10 +105,11 @@ class Sources:
         """Return the first file of this name in the chain of locales, as it is written."""
         return next(iter(self._files.all(template, chain)), None)
 
-    def inlined(self, template: str, file: File, chain: tuple[str, ...]) -> str:
+    def inlined(self, environment: jinja2.Environment, template: str, file: File, chain: tuple[str, ...]) -> str:
         """Return an HTML template with its styles. Raises `jinja2.TemplateSyntaxError` where it is no sound HTML."""
         css = self._files.all("style.css", chain)[0]
         if (source := self._inlined.get((file.path, css.path))) is None:
+            environment.parse(file.text, template, str(file.path))  # faults are told as written, not as inlined
             try:
                 source = self._inlined[file.path, css.path] = inline(file.text, css.text)
             except Altered as exc:
@@ -126,8 +127,7 @@ class _Loader(jinja2.BaseLoader):
             raise jinja2.TemplateNotFound(template)
         if not _is_html(template):
             return file.text, str(file.path), None
-        environment.parse(file.text, template, str(file.path))  # a fault is told as it is written, not as it is inlined
-        return self._sources.inlined(template, file, self._chain), str(file.path), None
+        return self._sources.inlined(environment, template, file, self._chain), str(file.path), None
 
 
 def told(exc: Exception, template: str) -> TemplateError:

@@ -87,10 +87,10 @@ class Templates:
         The new templates take the place of the old only if they pass the check; else what is wrong with them is
         returned, once, and nothing changes.
         """
-        if (now := stamp(self._folder)) == self._stamp:
-            return None
-        self._stamp = now
         try:
+            if (now := stamp(self._folder)) == self._stamp:
+                return None
+            self._stamp = now
             edition = Edition(Files(self._folder))
             edition.check(self._steps)
         except TemplateError as fault:

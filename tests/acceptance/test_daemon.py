@@ -221,3 +221,23 @@ async def test_what_shopify_sends_comes_out_as_a_mail(world):
     html = message.get_body(("html",)).get_content()
     for text in ("IPod Nano - 8GB", "Red", "Pink", "$409.94", checkout["abandoned_checkout_url"].split("?")[0]):
         assert text in html
+
+
+async def test_changed_templates_are_taken_without_a_restart(world, tmp_path):
+    """What is changed in the shop's folder is in the next mails; what is broken is told in the log, and not used."""
+    words = tmp_path / "words.toml"
+    words.write_text('[confirmation]\nsubject = "First"')
+    async with world.daemon(RECOVERY_MAIL__TEMPLATES=str(tmp_path)) as daemon:
+        await world.recovery.order(Order(shop="shop.example", order_id="1", customer=Customer(email=ADA)))
+        await at_rest(world)
+        words.write_text('[confirmation]\nsubject = "{{ nobody }}"')
+        await daemon.said("the templates have a fault, so the former stay in use")
+        words.write_text('[confirmation]\nsubject = "Second, and last"')
+        async with asyncio.timeout(20):
+            number = 1
+            while not subjects(world.relay, ADA)["Second, and last"]:
+                number += 1
+                order = Order(shop="shop.example", order_id=str(number), customer=Customer(email=ADA))
+                await world.recovery.order(order)
+                await at_rest(world, str(number))
+    assert subjects(world.relay, ADA) == {"First": number - 1, "Second, and last": 1}

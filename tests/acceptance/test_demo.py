@@ -127,7 +127,7 @@ async def test_what_is_kept_can_be_looked_at_and_ends_on_request(tmp_path, mongo
 
 
 async def look_at_a_mail(page_address: str) -> None:
-    """Open the inbox in a browser, click the German customer's last reminder, and read the item and the total."""
+    """Open the inbox in a browser, click the German customer's last reminder, and read it, in German."""
     if not BROWSER:
         if os.environ.get("CI"):
             pytest.fail("there is no browser")
@@ -141,7 +141,7 @@ async def look_at_a_mail(page_address: str) -> None:
         await mail.get_by_text("Paper moon pendant").first.wait_for()
         assert await mail.get_by_text("173,80").first.is_visible()
         await page.get_by_role("link", name="Text").click()
-        await mail.get_by_text("Finish your order").first.wait_for()
+        await mail.get_by_text("Bestellung abschließen").first.wait_for()
         await browser.close()
 
 

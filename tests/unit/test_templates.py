@@ -94,7 +94,7 @@ def test_default_mail_is_fit_for_mail_programs(defaults: Templates, mail: Step) 
     html = filled(defaults, mail, samples.left_open()).html
     assert html.count('style="') > 20
     assert "@media (prefers-color-scheme: dark)" in html.partition("</head>")[0]
-    assert "background-color: #f3f1ec" not in html.partition("</head>")[0]
+    assert "background-color:#f3f1ec" not in html.partition("</head>")[0]
     assert '<meta name="color-scheme" content="light dark">' in html
     assert 'class="preheader"' in html
     assert len(html.encode()) < 20_000
@@ -406,7 +406,7 @@ SOURCE = """{# a comment, even with <table> and don't #}
 def test_inlining_keeps_jinja_as_it_is() -> None:
     """Jinja between rows of a table, in attributes, comments and titles means what it meant, on the line it was."""
     inlined = inline(SOURCE, CSS)
-    assert inlined.count("color: red;") == 2
+    assert inlined.count("color:red") == 2
     assert "#b{ color: blue !important}" in inlined
     plain = inline(SOURCE, "")
     environment = jinja2.Environment(autoescape=True)
