@@ -5,17 +5,14 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
-from recovery.client import Recovery, connect
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.lanes import Lane, Lanes
@@ -25,39 +22,39 @@ from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.sweep import Sweep
 from recovery.daemon.telemetry import Telemetry
 from recovery.daemon.watcher import Watcher
-from recovery.engine import Engine, Limits
+from recovery.engine import Engine
 from recovery.http.app import create_app
-from recovery.http.feedback import Feedback
 from recovery.http.security import refusal
 from recovery.http.server import serve
-from recovery.links import Links
-from recovery.mail.compose import Composer, Identity
-from recovery.mail.dkim import BadKey, Signer, load_key
+from recovery.mail.compose import Composer
 from recovery.mail.mailer import SmtpMailer
 from recovery.mail.pool import Relay
-from recovery.mail.templates import Templates
 from recovery.mongo import collections, server
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
-from recovery.mongo.collections import OPTIONS, Database
+from recovery.mongo.collections import Database
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
 from recovery.mongo.shadows import MongoShadows
-from recovery.mongo.suppressions import Suppressions
+from recovery.parts import (
+    CannotStart,
+    composers_of,
+    database_of,
+    feedback_of,
+    limits_of,
+    per_shop,
+    recovery_of,
+    relay_of,
+    secret_of,
+    secrets_of,
+    suppressions_of,
+)
 from recovery.per_shop import PerShop
-from recovery.schedule import OnAmbiguous
-from recovery.sealing import Pseudonyms, Seals
 from recovery.settings import Settings
 
-T = TypeVar("T")
-
 log = structlog.get_logger()
-
-
-class CannotStart(Exception):
-    """Recovery cannot do its work as things are; the message says why, and what to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,93 +62,6 @@ class Ready:
     """The daemon does its work. `port` is where it serves HTTP, if it does."""
 
     port: int | None
-
-
-@asynccontextmanager
-async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Database]:
-    """Connect to the database that the settings name."""
-    client = connect(settings.mongodb.uri.get_secret_value(), **options)
-    async with client:
-        yield client.get_database(settings.mongodb.database, **OPTIONS)
-
-
-def recovery_of(settings: Settings, client: Any = None) -> Recovery:
-    """Return the ingestion API on the database that the settings name, by a client that is there or one of its own."""
-    return Recovery(
-        settings.mongodb.uri.get_secret_value() if client is None else client,
-        database=settings.mongodb.database,
-        suppression_keys=_secrets(settings.suppressions.keys),
-    )
-
-
-def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
-    """Return what is made of the settings for all, and of those of each shop that has its own."""
-    return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
-
-
-def composer_of(settings: Settings, *, subject_prefix: str = "") -> Composer:
-    """Return what makes mails, its templates checked.
-
-    Raises `recovery.mail.templates.TemplateError`, or `CannotStart` if there is no signing with the key it is given.
-    """
-    templates = Templates(settings.mail.templates)
-    schedule = settings.to_schedule()
-    templates.check([*schedule.steps, *([schedule.confirmation] if schedule.confirmation else [])])
-    mail = settings.mail
-    identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
-    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
-
-
-def signer_of(settings: Settings) -> Signer | None:
-    """Return what signs mails, or None where that is left to the relay. Raises `CannotStart`."""
-    dkim = settings.dkim
-    if dkim.domain is None or dkim.selector is None or dkim.private_key_file is None:
-        return None
-    try:
-        return Signer(dkim.domain, dkim.selector, load_key(dkim.private_key_file))
-    except BadKey as exc:
-        raise CannotStart(f"dkim.private_key_file: {exc}") from exc
-
-
-def suppressions_of(settings: Settings, database: Database) -> Suppressions:
-    """Return the list of whom not to write to, with the keys that the settings name."""
-    return Suppressions(database, pseudonyms_of(settings))
-
-
-def relay_of(settings: Settings) -> Relay:
-    """Return the relay that the settings name."""
-    smtp = settings.smtp
-    return Relay(
-        host=smtp.host,
-        port=smtp.port,
-        tls=smtp.tls,
-        username=smtp.username,
-        password=smtp.password.get_secret_value() if smtp.password else None,
-        ca_file=str(smtp.ca_file) if smtp.ca_file else None,
-        local_hostname=smtp.local_hostname,
-        connections=smtp.connections,
-        messages_per_connection=smtp.messages_per_connection,
-        idle_seconds=smtp.idle.total_seconds(),
-        timeout_seconds=smtp.timeout.total_seconds(),
-    )
-
-
-def pseudonyms_of(settings: Settings) -> Pseudonyms:
-    """Return what stands for addresses that are not written to any more."""
-    return Pseudonyms(_secrets(settings.suppressions.keys))
-
-
-def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
-    """Return what makes the links in mails, and opens them: also those that were sealed with keys of `others`."""
-    links = settings.links
-    return Links(
-        Seals(_secrets(dict.fromkeys([*links.keys, *others]))),
-        pseudonyms_of(settings),
-        base_url=links.base_url,
-        return_path=settings.bounces.return_path,
-        parameters=links.parameters,
-        count_clicks=links.count_clicks,
-    )
 
 
 async def initialise(settings: Settings) -> list[str]:
@@ -177,10 +87,10 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
     Raises `CannotStart`, `recovery.mail.templates.TemplateError` or `recovery.http.server.CannotListen` before any
     work is done; later only what is a fault of our own.
     """
-    api_keys = _secrets(settings.http.api_keys)
+    api_keys = secrets_of(settings.http.api_keys)
     if settings.http.enabled and (why := refusal(settings.http.host, api_keys)):
         raise CannotStart(why)
-    composers = per_shop(settings, composer_of)
+    composers = composers_of(settings)
     relays = per_shop(settings, relay_of)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings))
@@ -226,7 +136,7 @@ async def _work(
             observer=telemetry,
             schedules=schedules,
             owner=share.daemon,
-            limits=_limits_of(settings, relay),
+            limits=limits_of(settings, relay),
         )
         engine.on_alarm = expirer.wake_for
         sweep = Sweep(
@@ -273,18 +183,18 @@ async def _work(
             root.start(f"watcher {stream}", watcher.run())
         for lane in lanes.all:
             root.start(f"sweep {lane.relay}", lane.sweep.run())
-        for shop, composer in {"": composers.default, **composers.by_shop}.items():
-            if settings.of(shop).mail.templates is not None:
-                root.start(f"templates {shop}".strip(), reload(composer.templates))
+        for templates in dict.fromkeys(composer.templates for composer in composers.each()):
+            if templates.folder is not None:
+                root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
         if daemon.expirer:
             root.start("expirer", expirer.run())
         closing = asyncio.Event()
         if settings.http.enabled:
             app = create_app(
                 recovery_of(settings, database.client),
-                _feedback_of(settings, database, clock),
-                api_keys=_secrets(settings.http.api_keys),
-                shopify_secrets=per_shop(settings, lambda own: _secret(own.shopify.webhook_secret)),
+                feedback_of(settings, database, clock),
+                api_keys=secrets_of(settings.http.api_keys),
+                shopify_secrets=per_shop(settings, lambda own: secret_of(own.shopify.webhook_secret)),
                 readiness=readiness,
                 registry=registry,
                 max_body=settings.http.max_body,
@@ -309,33 +219,6 @@ async def _work(
         await asyncio.gather(*(lane.engine.stop(daemon.stop_grace.total_seconds()) for lane in lanes.all))
         await root.finish("http")
         await heartbeat.leave()
-
-
-def _feedback_of(settings: Settings, database: Database, clock: MongoClock) -> Feedback:
-    all_keys = [key for own in settings.each() for key in own.links.keys]
-    return Feedback(
-        per_shop(settings, lambda own: links_of(own, all_keys)),
-        suppressions_of(settings, database),
-        pseudonyms_of(settings),
-        clock,
-        expire_after=settings.links.expire_after,
-        bounce_secrets=_secrets(settings.bounces.secrets),
-    )
-
-
-def _limits_of(settings: Settings, relay: Relay) -> Limits:
-    in_flight = settings.daemon.in_flight
-    if any(each.schedule.on_ambiguous is OnAmbiguous.SKIP for each in settings.each()):
-        in_flight = min(in_flight, 2 * relay.connections)
-    return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
-
-
-def _secrets(values: Iterable[SecretStr]) -> list[str]:
-    return [value.get_secret_value() for value in values]
-
-
-def _secret(value: Any) -> str | None:
-    return value.get_secret_value() if value is not None else None
 
 
 class _IntoTheLog(logging.Handler):

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 
-from recovery.app import CannotStart, composer_of, database_of, relay_of
 from recovery.client import BadAddress
 from recovery.findings import Finding
 from recovery.mail.mailer import RelayUnreachable, check_relay
 from recovery.mail.pool import Relay
 from recovery.mail.templates import TemplateError
 from recovery.mongo import collections, server
+from recovery.parts import CannotStart, composers_of, database_of, per_shop, relay_of
 from recovery.settings import Settings
 
 
@@ -17,12 +17,13 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     async for finding in _database(settings):
         yield finding
     try:
-        composer_of(settings)
+        composers_of(settings)
     except (TemplateError, CannotStart) as exc:
         yield Finding("mail templates" if isinstance(exc, TemplateError) else "the key to sign with", str(exc))
         return
     yield Finding("mail templates", note=f"{len(settings.schedule.steps)} steps")
-    yield await _relay(relay_of(settings))
+    for relay in per_shop(settings, relay_of).each():
+        yield await _relay(relay)
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

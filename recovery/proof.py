@@ -4,7 +4,6 @@ import time
 from contextlib import AsyncExitStack
 from secrets import token_hex
 
-from recovery.app import CannotStart, composer_of, database_of, relay_of
 from recovery.checkout import CheckoutState
 from recovery.delivery import Outcome
 from recovery.mail import samples
@@ -12,6 +11,7 @@ from recovery.mail.mailer import SmtpMailer
 from recovery.mail.templates import Rendered
 from recovery.mongo import server
 from recovery.mongo.clock import MongoClock
+from recovery.parts import CannotStart, composer_of, database_of, relay_of, templates_of
 from recovery.per_shop import PerShop
 from recovery.schedule import Step
 from recovery.settings import Settings
@@ -22,14 +22,13 @@ MARK = "[test] "
 
 def steps_of(settings: Settings) -> dict[str, Step]:
     """Return all that is ever sent, by name: the steps and the confirmation."""
-    schedule = settings.to_schedule()
-    return {each.name: each for each in (*schedule.steps, schedule.confirmation) if each is not None}
+    return {each.name: each for each in settings.to_schedule().messages}
 
 
 def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
     """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
     wanted = _step(settings, step)
-    composer = composer_of(settings)
+    composer = composer_of(settings, templates_of(settings))
     message = composer.compose(checkout, wanted, checkout.ordered_at or checkout.touched_at)
     return composer.render(checkout, wanted), message.content
 
@@ -51,7 +50,7 @@ async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outc
     facts = sample.facts.model_copy(update={"customer": customer.model_copy(update={"email": to})})
     # Its own order, for a mail program shows but one mail of a Message-ID.
     checkout = sample.model_copy(update={"facts": facts, "id": f"{sample.id}-{token_hex(4)}"})
-    composer = composer_of(settings, subject_prefix=MARK)
+    composer = composer_of(settings, templates_of(settings), subject_prefix=MARK)
     relay = relay_of(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings))

@@ -78,6 +78,11 @@ class Schedule:
     lease: timedelta = timedelta(minutes=1)
     retention: timedelta = timedelta(days=30)
 
+    @property
+    def messages(self) -> tuple[Step, ...]:
+        """All that is ever sent: the steps, and the confirmation."""
+        return self.steps if self.confirmation is None else (*self.steps, self.confirmation)
+
 
 def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> timedelta:
     """Return how late a step may be where the shop did not say: half of the time to the next, at most 12 hours."""

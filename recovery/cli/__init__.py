@@ -29,6 +29,7 @@ from recovery.http.probe import probe
 from recovery.http.server import CannotListen
 from recovery.mail.compose import RenderError
 from recovery.mail.templates import TemplateError
+from recovery.parts import CannotStart
 from recovery.ports import StoreUnavailable
 from recovery.settings import Settings, SettingsError
 
@@ -46,7 +47,7 @@ TOLD = (
     RenderError,
     CannotListen,
     NoMongod,
-    app.CannotStart,
+    CannotStart,
     client.RecoveryError,
     demo.DemoFailed,
     StoreUnavailable,

@@ -21,6 +21,7 @@ templates = typer.Typer(no_args_is_help=True, help="Check the templates of the m
 mails.add_typer(templates, name="templates")
 
 Step = Annotated[str, typer.Argument(help="The name of a step, or 'confirmation'.")]
+ForShop = Annotated[str, typer.Option("--shop", help="As this shop has it; otherwise as all shops that have no own.")]
 Locale = Annotated[str, typer.Option(help="The customer's locale, as in de or de-CH.")]
 
 
@@ -31,13 +32,14 @@ def preview(
         Path | None, typer.Option("--output", "-o", help="Write a file: .html, .txt, or .eml for the whole message.")
     ] = None,
     locale: Locale = "en",
+    shop: ForShop = "",
     checkout: Annotated[
         str | None, typer.Option(metavar="SHOP/ORDER", help="Fill it with this checkout instead of a sample.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
 ) -> None:
     """Render a step's mail with sample data or a real checkout, to the terminal, a file or the browser."""
-    settings = load()
+    settings = load().of(shop or (checkout or "").partition("/")[0])
     rendered, message = proof.preview(settings, step, _checkout(settings, step, checkout, locale))
     contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
     if open_:
@@ -63,9 +65,10 @@ def send_test(
     step: Step,
     to: Annotated[str, typer.Option(metavar="ADDRESS", help="One of mail.test_recipients.")],
     locale: Locale = "en",
+    shop: ForShop = "",
 ) -> None:
     """Send one mail with sample data through the real relay, to an address of your own. Nothing is recorded."""
-    outcome = asyncio.run(proof.send_test(load(), step, to, locale))
+    outcome = asyncio.run(proof.send_test(load().of(shop), step, to, locale))
     if outcome.kind is not OutcomeKind.SENT:
         raise Wrong(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
     out.print(f"Sent to {to}. The relay says: {outcome.reply}", markup=False, soft_wrap=True)
@@ -75,8 +78,8 @@ def send_test(
 def run_lint() -> None:
     """Find what is wrong with the mails, in every language and with awkward checkouts; exit 1 if anything is."""
     settings = load()
-    steps = proof.steps_of(settings)
-    found = lint(settings.mail.templates, steps.values())
+    mails = {(own.mail.templates, own.to_schedule().messages): None for own in settings.each()}
+    found = [finding for folder, steps in mails for finding in lint(folder, steps)]
     for finding in found:
         out.print("[yellow]![/yellow]" if finding.is_warning else "[red]✗[/red]", end=" ")
         out.print(finding.fault, markup=False, soft_wrap=True)
@@ -84,7 +87,7 @@ def run_lint() -> None:
     faults = sum(not finding.is_warning for finding in found)
     if faults:
         raise typer.Exit(1)
-    out.print(f"[green]✓[/green] {len(steps)} mails are in order")
+    out.print(f"[green]✓[/green] {sum(len(steps) for _, steps in mails)} mails are in order")
 
 
 def _checkout(settings: Settings, step: str, wanted: str | None, locale: str) -> CheckoutState:

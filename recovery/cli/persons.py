@@ -8,9 +8,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from recovery.app import recovery_of
 from recovery.cli.terminal import Wrong, load, out
 from recovery.client import Recovery
+from recovery.parts import recovery_of
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from recovery.app import pseudonyms_of
 from recovery.cli.address_lists import COLUMNS, Incoming, Refused, is_shop, row, valid_address
 from recovery.cli.terminal import Wrong, house, out, written
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions
+from recovery.parts import pseudonyms_of
 from recovery.standing import SuppressionReason
 
 suppress = typer.Typer(no_args_is_help=True, help="Keep the list of whom not to write to. It holds no addresses.")

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from rich.console import Console
 
-from recovery.app import CannotStart, configure_logging, database_of, recovery_of
+from recovery.app import configure_logging
 from recovery.checkout import CheckoutState
 from recovery.mongo import server
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
+from recovery.parts import CannotStart, database_of, recovery_of
 from recovery.settings import Settings, load_settings
 
 out = Console(highlight=False)

@@ -50,7 +50,7 @@ class Stage:
 async def standing(say: Say) -> AsyncIterator[Stage]:
     """Start everything, telling each as it comes; take everything down at the end, and leave nothing behind.
 
-    Raises `recovery.embedded.NoMongod`, `recovery.app.CannotStart`, `recovery.client.BadAddress` or `DemoFailed`.
+    Raises `recovery.embedded.NoMongod`, `recovery.parts.CannotStart`, `recovery.client.BadAddress` or `DemoFailed`.
     """
     inbox = Inbox()
     secret = token_hex(32)

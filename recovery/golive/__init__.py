@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from email.utils import parseaddr
 
-from recovery.app import signer_of
 from recovery.findings import Finding
 from recovery.golive.lookup import look_up
 from recovery.golive.records import PublicKey
 from recovery.golive.rules import Mailing, judge, questions
+from recovery.parts import signer_of
 from recovery.settings import Settings
 from recovery.settings.kinds import is_loopback
 
@@ -18,7 +18,7 @@ async def examine(settings: Settings, server: tuple[str, int] | None = None) -> 
     """Work through the list, for all and for each shop that has settings of its own.
 
     The DNS asked is that of this machine, or the `server` at this address.
-    Raises `recovery.app.CannotStart` if there is no signing with the key that is given.
+    Raises `recovery.parts.CannotStart` if there is no signing with the key that is given.
     """
     for shop, own in {"": settings, **{shop: settings.of(shop) for shop in settings.shops}}.items():
         mailing = mailing_of(own)
@@ -29,7 +29,7 @@ async def examine(settings: Settings, server: tuple[str, int] | None = None) -> 
 
 
 def mailing_of(settings: Settings) -> Mailing:
-    """Return how the settings have a shop send. Raises `recovery.app.CannotStart` for a key that is none."""
+    """Return how the settings have a shop send. Raises `recovery.parts.CannotStart` for a key that is none."""
     mail, smtp = settings.mail, settings.smtp
     key = None
     if (signer := signer_of(settings)) is not None:

@@ -36,7 +36,7 @@ def lint(folder: Path | None, steps: Iterable[Step]) -> list[Finding]:
     """Return all that is wrong with the mails of these steps in every language, each once."""
     try:
         files = Files(folder)
-        edition = Edition(files)
+        edition = Edition(files, "UTC")
         found = [
             finding
             for step in steps

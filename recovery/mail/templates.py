@@ -54,12 +54,16 @@ class Rendered:
 
 
 class Templates:
-    """The templates of a shop's folder, and those of the package for every file that is not there."""
+    """The templates of a shop's folder, and those of the package for every file that is not there.
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
+    `time_zone` is the shop's, for the times in a mail to a customer whose own is not known.
+    """
+
+    def __init__(self, folder: Path | None = None, time_zone: str = "UTC") -> None:
+        self.folder = folder
+        self._time_zone = time_zone
         self._stamp = stamp(folder)
-        self._edition = Edition(Files(folder))
+        self._edition = Edition(Files(folder), time_zone)
         self._steps: tuple[Step, ...] = ()
 
     def check(self, steps: Iterable[Step]) -> None:
@@ -88,10 +92,10 @@ class Templates:
         returned, once, and nothing changes.
         """
         try:
-            if (now := stamp(self._folder)) == self._stamp:
+            if (now := stamp(self.folder)) == self._stamp:
                 return None
             self._stamp = now
-            edition = Edition(Files(self._folder))
+            edition = Edition(Files(self.folder), self._time_zone)
             edition.check(self._steps)
         except TemplateError as fault:
             return fault
@@ -102,8 +106,9 @@ class Templates:
 class Edition:
     """What was made of the files of one moment: each mail compiled once in each language that has files of its own."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, time_zone: str) -> None:
         self._files = files
+        self._time_zone = time_zone
         self._sources = Sources(files)
         self._chain = lru_cache(maxsize=256)(files.chain)  # customers may report any number of locales
         self._words: dict[Chain, Words] = {}
@@ -119,7 +124,7 @@ class Edition:
         self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
     ) -> Rendered:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
-        names = _names(step, checkout, checkout_url, unsubscribe_url)
+        names = _names(step, checkout, self._time_zone, checkout_url, unsubscribe_url)
         subject, text, html = self._mail(step.template, step.subject, self._chain(names["locale"]))
         return Rendered(subject.fill(names), text.fill(names), html.fill(names))
 
@@ -176,7 +181,7 @@ class _Template:
 
 
 def _names(
-    step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
+    step: Step, checkout: CheckoutState, time_zone: str, checkout_url: str | None, unsubscribe_url: str | None
 ) -> dict[str, Any]:
     facts = checkout.facts
     shop, _, order_id = checkout.id.partition("/")
@@ -196,7 +201,7 @@ def _names(
         "shop": shop,
         "order_id": order_id,
         "locale": facts.locale or "en",
-        "time_zone": "UTC",
+        "time_zone": facts.time_zone or time_zone,
         "touched_at": checkout.touched_at,
         "ordered_at": checkout.ordered_at,
     }

@@ -19,6 +19,7 @@ from rich.console import Console
 from recovery import app, demo
 from recovery.demo import configuration, play, show
 from recovery.demo.inbox import Inbox
+from recovery.parts import CannotStart
 
 BINARY = Path(sys.executable).with_name("recovery")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -194,7 +195,8 @@ async def test_mails_that_are_not_as_the_schedule_says_make_it_fail(short_aftern
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"), [(app.CannotStart("it fell"), "it fell"), (None, "The daemon has ended, and nobody told it to")]
+    ("fault", "told"),
+    [(CannotStart("it fell"), "it fell"), (None, "The daemon has ended, and nobody told it to")],
 )
 async def test_a_daemon_that_ends_ends_the_demo(short_afternoon, monkeypatch, fault, told):
     """The demo does not play on to nobody: what the daemon fell over is raised, or that it is simply gone."""
@@ -206,5 +208,5 @@ async def test_a_daemon_that_ends_ends_the_demo(short_afternoon, monkeypatch, fa
             raise fault
 
     monkeypatch.setattr(app, "run", ends)
-    with pytest.raises((app.CannotStart, demo.DemoFailed), match=told):
+    with pytest.raises((CannotStart, demo.DemoFailed), match=told):
         await demo.run(Console(file=io.StringIO()), keep=False)

@@ -636,16 +636,16 @@ class TestDocuments:
         """Every example of docs/settings.md holds: what it sets loads, and the errors it shows are these."""
         guide = (ROOT / "docs/settings.md").read_text()
         blocks = re.findall(r"```(\w+)\n(.*?)```", guide, re.DOTALL)
-        assert [kind for kind, _ in blocks] == ["sh", "toml", "sh", "sh", "sh", "text"]
-        for kind, text in blocks[:3]:
+        assert [kind for kind, _ in blocks] == ["sh", "toml", "sh", "toml", "sh", "sh", "text"]
+        for kind, text in blocks[:4]:
             (environ if kind == "sh" else config)(text)
             load_settings()
         secrets = {setting.file_variable for setting in settings_of(Settings) if setting.secret}
-        assert {line.split("=")[0] for line in blocks[3][1].splitlines()} == secrets
+        assert {line.split("=")[0] for line in blocks[4][1].splitlines()} == secrets
         for setting in settings_of(Settings):
             monkeypatch.delenv(setting.variable, raising=False)
-        environ(blocks[4][1])
-        assert refused() == blocks[5][1].splitlines()
+        environ(blocks[5][1])
+        assert refused() == blocks[6][1].splitlines()
 
 
 def sorted_like_settings(given):

@@ -1,0 +1,164 @@
+"""What the settings make: each part of a running Recovery, not yet running."""
+
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from recovery.client import Recovery, connect
+from recovery.engine import Limits
+from recovery.http.feedback import Feedback
+from recovery.links import Links
+from recovery.mail.compose import Composer, Identity
+from recovery.mail.dkim import BadKey, Signer, load_key
+from recovery.mail.pool import Relay
+from recovery.mail.templates import Templates
+from recovery.mongo.collections import OPTIONS, Database
+from recovery.mongo.suppressions import Suppressions
+from recovery.per_shop import PerShop
+from recovery.ports import Clock
+from recovery.schedule import OnAmbiguous
+from recovery.sealing import Pseudonyms, Seals
+from recovery.settings import Settings
+
+T = TypeVar("T")
+
+
+class CannotStart(Exception):
+    """Recovery cannot do its work as things are; the message says why, and what to mend."""
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Database]:
+    """Connect to the database that the settings name."""
+    client = connect(settings.mongodb.uri.get_secret_value(), **options)
+    async with client:
+        yield client.get_database(settings.mongodb.database, **OPTIONS)
+
+
+def recovery_of(settings: Settings, client: Any = None) -> Recovery:
+    """Return the ingestion API on the database that the settings name, by a client that is there or one of its own."""
+    return Recovery(
+        settings.mongodb.uri.get_secret_value() if client is None else client,
+        database=settings.mongodb.database,
+        suppression_keys=secrets_of(settings.suppressions.keys),
+    )
+
+
+def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
+    """Return what is made of the settings for all, and of those of each shop that has its own."""
+    return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
+
+
+def composers_of(settings: Settings) -> PerShop[Composer]:
+    """Return what makes the mails of each shop. Shops with the same templates and steps share what is made of them.
+
+    Raises as `templates_of` and `composer_of` do.
+    """
+    made: dict[Hashable, Templates] = {}
+
+    def shared(own: Settings) -> Composer:
+        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().messages
+        if key not in made:
+            made[key] = templates_of(own)
+        return composer_of(own, made[key])
+
+    return per_shop(settings, shared)
+
+
+def templates_of(settings: Settings) -> Templates:
+    """Return the templates of a shop, checked. Raises `recovery.mail.templates.TemplateError`."""
+    templates = Templates(settings.mail.templates, settings.schedule.time_zone)
+    templates.check(settings.to_schedule().messages)
+    return templates
+
+
+def composer_of(settings: Settings, templates: Templates, *, subject_prefix: str = "") -> Composer:
+    """Return what makes mails of these templates. Raises `CannotStart` if there is no signing with the key given."""
+    mail = settings.mail
+    identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
+    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Return what signs mails, or None where that is left to the relay. Raises `CannotStart`."""
+    dkim = settings.dkim
+    if dkim.domain is None or dkim.selector is None or dkim.private_key_file is None:
+        return None
+    try:
+        return Signer(dkim.domain, dkim.selector, load_key(dkim.private_key_file))
+    except BadKey as exc:
+        raise CannotStart(f"dkim.private_key_file: {exc}") from exc
+
+
+def suppressions_of(settings: Settings, database: Database) -> Suppressions:
+    """Return the list of whom not to write to, with the keys that the settings name."""
+    return Suppressions(database, pseudonyms_of(settings))
+
+
+def relay_of(settings: Settings) -> Relay:
+    """Return the relay that the settings name."""
+    smtp = settings.smtp
+    return Relay(
+        host=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        username=smtp.username,
+        password=smtp.password.get_secret_value() if smtp.password else None,
+        ca_file=str(smtp.ca_file) if smtp.ca_file else None,
+        local_hostname=smtp.local_hostname,
+        connections=smtp.connections,
+        messages_per_connection=smtp.messages_per_connection,
+        idle_seconds=smtp.idle.total_seconds(),
+        timeout_seconds=smtp.timeout.total_seconds(),
+    )
+
+
+def pseudonyms_of(settings: Settings) -> Pseudonyms:
+    """Return what stands for addresses that are not written to any more."""
+    return Pseudonyms(secrets_of(settings.suppressions.keys))
+
+
+def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
+    """Return what makes the links in mails, and opens them: also those that were sealed with keys of `others`."""
+    links = settings.links
+    return Links(
+        Seals(secrets_of(dict.fromkeys([*links.keys, *others]))),
+        pseudonyms_of(settings),
+        base_url=links.base_url,
+        return_path=settings.bounces.return_path,
+        parameters=links.parameters,
+        count_clicks=links.count_clicks,
+    )
+
+
+def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedback:
+    """Return what the endpoints need that customers and mail systems call."""
+    all_keys = [key for own in settings.each() for key in own.links.keys]
+    return Feedback(
+        per_shop(settings, lambda own: links_of(own, all_keys)),
+        suppressions_of(settings, database),
+        pseudonyms_of(settings),
+        clock,
+        expire_after=settings.links.expire_after,
+        bounce_secrets=secrets_of(settings.bounces.secrets),
+    )
+
+
+def limits_of(settings: Settings, relay: Relay) -> Limits:
+    """Return what bounds the work in hand for one relay."""
+    in_flight = settings.daemon.in_flight
+    if any(each.schedule.on_ambiguous is OnAmbiguous.SKIP for each in settings.each()):
+        in_flight = min(in_flight, 2 * relay.connections)
+    return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
+
+
+def secrets_of(values: Iterable[SecretStr]) -> list[str]:
+    """Return secrets as they are."""
+    return [value.get_secret_value() for value in values]
+
+
+def secret_of(value: SecretStr | None) -> str | None:
+    """Return a secret as it is, or None where there is none."""
+    return value.get_secret_value() if value is not None else None
