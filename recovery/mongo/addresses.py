@@ -1,6 +1,5 @@
 """What is kept about addresses beyond one checkout: whether they are suppressed, and their other checkouts."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,9 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recovery.checkout import CheckoutState, Item, Status, normalised, shop_of
-from recovery.mongo.collections import CHECKOUTS, FORGIVING, Database, Document
+from recovery.mongo.collections import CHECKOUTS, FORGIVING, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import translated
-from recovery.mongo.suppressions import Suppressions
+from recovery.mongo.suppressions import FIELDS, Suppressions
 from recovery.ports import Ask
 from recovery.standing import Other, Standing, SuppressionReason
 
@@ -25,24 +24,38 @@ class MongoAddresses:
     """The port `Addresses` on a real database."""
 
     def __init__(self, database: Database, suppressions: Suppressions) -> None:
-        self._checkouts = database.get_collection(CHECKOUTS, **FORGIVING)
+        self._kept = database.get_collection(SUPPRESSIONS, **FORGIVING)
         self._suppressions = suppressions
 
     @translated
     async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
-        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out."""
+        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out.
+
+        Both lists are asked in one query: it is made for every batch of messages, beside the claim.
+        """
         addresses = {
             each.id: (shop_of(each.id), normalised(each.facts.customer.email))
             for each in checkouts
             if each.facts.customer is not None
         }
-        suppressed, others = await asyncio.gather(
-            self._suppressions.of(set(addresses.values())), self._others(addresses, ask)
-        )
+        if not addresses:
+            return {}
+        asked = [{"$match": self._suppressions.matching(set(addresses.values()))}, {"$project": FIELDS}]
+        if (others := _others(addresses, ask)) is not None:
+            asked.append({"$unionWith": {"coll": CHECKOUTS, "pipeline": others}})
+        async with await self._kept.aggregate(asked, batchSize=4 * len(addresses) + 1) as cursor:
+            documents = await cursor.to_list()
+        if not documents:
+            return {}
+        suppressed = self._suppressions.read(set(addresses.values()), [each for each in documents if "reason" in each])
+        found: dict[Address, list[Other]] = defaultdict(list)
+        for document in documents:
+            if "address" in document:
+                found[shop_of(document["_id"]), document["address"]].append(_other(document, ask))
         return {
-            id_: Standing(suppressed.get(address), others.get(address, ()))
+            id_: Standing(suppressed.get(address), found.get(address, ()))
             for id_, address in addresses.items()
-            if address in suppressed or address in others
+            if address in suppressed or address in found
         }
 
     @translated
@@ -53,25 +66,23 @@ class MongoAddresses:
                 email = checkout.facts.customer.email
                 await self._suppressions.add(email, SuppressionReason.HARD_BOUNCE, at=at, source="the relay")
 
-    async def _others(self, addresses: Mapping[str, Address], ask: Ask) -> Mapping[Address, list[Other]]:
-        """Return the other checkouts of these addresses that matter, by address: a few at the most, mostly none."""
-        matters: list[Document] = []
-        if ask.written_since is not None:
-            matters += [{"written_at": {"$gt": ask.written_since}}, {"next_at": {"$lte": ask.imminent_until}}]
-        if ask.orders:
-            matters.append({"status": Status.ORDERED})
-        found: dict[Address, list[Other]] = defaultdict(list)
-        if not matters or not addresses:
-            return found
-        query = {
-            "address": {"$in": sorted({address for _, address in addresses.values()})},
-            "_id": {"$nin": list(addresses)},
-            "$or": matters,
-        }
-        fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * ask.orders)]
-        async for document in self._checkouts.find(query, fields, batch_size=len(addresses) + 1):
-            found[shop_of(document["_id"]), document["address"]].append(_other(document, ask))
-        return found
+
+def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None:
+    """Return what finds the other checkouts of these addresses that matter, if any do: a few, and mostly none."""
+    matters: list[Document] = []
+    if ask.written_since is not None:
+        matters += [{"written_at": {"$gt": ask.written_since}}, {"next_at": {"$lte": ask.imminent_until}}]
+    if ask.orders:
+        matters.append({"status": Status.ORDERED})
+    if not matters:
+        return None
+    these = {
+        "address": {"$in": sorted({address for _, address in addresses.values()})},
+        "_id": {"$nin": list(addresses)},
+        "$or": matters,
+    }
+    fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * ask.orders)]
+    return [{"$match": these}, {"$project": dict.fromkeys(fields, 1)}]
 
 
 def _other(document: Mapping[str, Any], ask: Ask) -> Other:

@@ -22,6 +22,9 @@ from recovery.standing import Suppression, SuppressionReason
 REPORTS_KEPT = 20
 """Ids of soft bounces that are kept with the address, so that the same report twice is counted once."""
 
+FIELDS = {"reason": 1, "at": 1}
+"""What is needed to know of a suppression."""
+
 _KEPT = "$$ROOT"
 
 
@@ -60,19 +63,26 @@ class Suppressions:
     @translated
     async def of(self, addresses: Collection[tuple[str, str]]) -> dict[tuple[str, str], Suppression]:
         """Return the strongest suppression of each (shop, address) that has one, by one query for all."""
-        keys = {address: self._keys(*address) for address in addresses}
-        ids = {id_ for several in keys.values() for id_ in several}
-        if not ids:
+        if not addresses:
             return {}
+        matching = self.matching(addresses)
         # In one batch: a cursor that came back for more would be a second round trip.
-        query = self._kept.find(
-            {"_id": {"$in": list(ids)}, "reason": {"$exists": True}}, {"reason": 1, "at": 1}, batch_size=len(ids) + 1
-        )
-        found = {
-            document["_id"]: Suppression(SuppressionReason(document["reason"]), document["at"])
-            async for document in query
-        }
-        held = {address: [found[id_] for id_ in several if id_ in found] for address, several in keys.items()}
+        found = self._kept.find(matching, FIELDS, batch_size=len(matching["_id"]["$in"]) + 1)
+        return self.read(addresses, await found.to_list())
+
+    def matching(self, addresses: Collection[tuple[str, str]]) -> Document:
+        """Return what finds the suppressions of these (shop, address)."""
+        ids = [id_ for address in addresses for id_ in self._keys(*address)]
+        return {"_id": {"$in": ids}, "reason": {"$exists": True}}
+
+    def read(
+        self, addresses: Collection[tuple[str, str]], documents: Sequence[Document]
+    ) -> dict[tuple[str, str], Suppression]:
+        """Return the strongest suppression of each address that has one among these documents."""
+        if not documents:
+            return {}
+        found = {each["_id"]: Suppression(SuppressionReason(each["reason"]), each["at"]) for each in documents}
+        held = {address: [found[id_] for id_ in self._keys(*address) if id_ in found] for address in addresses}
         return {address: max(several, key=_strength) for address, several in held.items() if several}
 
     async def add(
