@@ -184,8 +184,7 @@ async def _work(
         for lane in lanes.all:
             root.start(f"sweep {lane.relay}", lane.sweep.run())
         for templates in dict.fromkeys(composer.templates for composer in composers.each()):
-            if templates.folder is not None:
-                root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
+            root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
         if daemon.expirer:
             root.start("expirer", expirer.run())
         closing = asyncio.Event()

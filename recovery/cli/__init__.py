@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from recovery import app, check, client, demo, golive
+from recovery import app, check, client, demo
 from recovery.checkout import CheckoutState
 from recovery.cli.dead import dead
 from recovery.cli.mails import mails
@@ -89,7 +89,12 @@ def run_check(
 ) -> None:
     """Check that MongoDB, its indexes, the templates and the relay are as they must be, and say how to mend them."""
     settings = load()
-    findings = golive.examine(settings) if mail else check.examine(settings)
+    if mail:
+        from recovery import golive  # takes libraries that nothing else needs, and that a start would wait for
+
+        findings = golive.examine(settings)
+    else:
+        findings = check.examine(settings)
     raise typer.Exit(asyncio.run(_tell(findings)))
 
 

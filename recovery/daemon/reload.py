@@ -1,6 +1,7 @@
-"""A shop's templates, read anew when they change, without a restart."""
+"""A shop's templates, made ready and read anew when they change, without a restart."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Protocol
 
 import structlog
@@ -8,11 +9,18 @@ import structlog
 EVERY = 2.0
 """How often the folder is looked at, in seconds. A look costs one stat for each file in it."""
 
+BETWEEN = 0.05
+"""Seconds between two steps of making ready: each holds everything else up for some milliseconds."""
+
 log = structlog.get_logger()
 
 
 class Refreshing(Protocol):
     """What can be read anew: `recovery.mail.templates.Templates`."""
+
+    def prepare(self) -> Iterator[None]:
+        """Make ready what is not ready yet, a little at a time."""
+        ...
 
     def refresh(self) -> Exception | None:
         """Take what has changed if it is in order; return what is wrong with it if it is not."""
@@ -20,7 +28,9 @@ class Refreshing(Protocol):
 
 
 async def reload(templates: Refreshing) -> None:
-    """Look for changes for ever; tell of those that are refused."""
+    """Make them ready in small steps, then look for changes for ever; tell of those that are refused."""
+    for _ in templates.prepare():
+        await asyncio.sleep(BETWEEN)
     while True:
         await asyncio.sleep(EVERY)
         if (fault := templates.refresh()) is not None:

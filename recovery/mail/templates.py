@@ -26,7 +26,7 @@ A name that is not among these is an error, not an empty string. `style.css` is 
 template when it is loaded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -67,12 +67,18 @@ class Templates:
         self._steps: tuple[Step, ...] = ()
 
     def check(self, steps: Iterable[Step]) -> None:
-        """Fill the mails of these steps with a sample, in every language; raise `TemplateError` for the first fault.
+        """Fill the mails of these steps with a sample; raise `TemplateError` for the first fault.
 
-        What is read anew later is checked with the same steps.
+        In every language, where the shop has templates of its own; those of the package are known to be sound, so that
+        one will do. What is read anew later is checked with the same steps.
         """
         self._steps = tuple(steps)
-        self._edition.check(self._steps)
+        for _ in self._edition.checks(self._steps, ["en"] if self.folder is None else self._edition.locales):
+            pass
+
+    def prepare(self) -> Iterator[None]:
+        """Compile what is not compiled yet, one mail in one language at a time: else its first customer would wait."""
+        yield from self._edition.checks(self._steps, self._edition.locales)
 
     def render(
         self,
@@ -96,7 +102,8 @@ class Templates:
                 return None
             self._stamp = now
             edition = Edition(Files(self.folder), self._time_zone)
-            edition.check(self._steps)
+            for _ in edition.checks(self._steps, edition.locales):
+                pass
         except TemplateError as fault:
             return fault
         self._edition = edition
@@ -114,11 +121,17 @@ class Edition:
         self._words: dict[Chain, Words] = {}
         self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
 
-    def check(self, steps: Iterable[Step]) -> None:
-        """Fill the mails of these steps with a sample, in every language; raise `TemplateError` for the first fault."""
+    @property
+    def locales(self) -> list[str]:
+        """The locales in which mails differ."""
+        return ["en", *self._files.locales]
+
+    def checks(self, steps: Iterable[Step], locales: Sequence[str]) -> Iterator[None]:
+        """Fill the mails of these steps with a sample, one at a time; raise `TemplateError` for the first fault."""
         for step in steps:
-            for locale in ("en", *self._files.locales):
+            for locale in locales:
                 self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+                yield
 
     def render(
         self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None

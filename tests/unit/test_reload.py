@@ -113,3 +113,18 @@ async def test_the_daemon_tells_of_what_it_refuses(
     assert len(log) == 1
     assert log[0]["log_level"] == "error"
     assert "own.txt.j2, line 1: 'nobody' is undefined" in log[0]["fault"]
+
+
+def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
+    """The package's mails are checked in one language at the start; the others are made ready, one at a time, after."""
+    templates = Templates()
+    reminder = Step("reminder-1", timedelta(minutes=30), "reminder-1", None, timedelta(hours=1))
+    templates.check([reminder])
+    assert len(templates._edition._mails) == 1
+    steps = templates.prepare()
+    for count in (1, 2, 3):
+        next(steps)
+        assert len(templates._edition._mails) == count
+    assert list(steps) == []
+    templates.render(reminder, samples.of("reminder-1", "ja"))
+    assert len(templates._edition._mails) == 3
