@@ -158,7 +158,7 @@ def _consent(*, needed: bool) -> Finding:
         return Finding(
             what,
             doubt="Everybody who leaves an address is reminded: see to it that the shop may write to them, or report"
-            " only those it may write to.",
+            " consent and set schedule.require_consent.",
         )
     return Finding(what, note="only who has consented is reminded")
 
