@@ -1,13 +1,17 @@
 """The links in mails, as people and machines follow them: a real daemon, a real browser."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
+from email import message_from_bytes, policy
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from recovery.checkout import MessageState
 from recovery.links import Links
 from recovery.mongo.suppressions import Suppressions
 from recovery.sealing import Pseudonyms, Seals
@@ -82,6 +86,26 @@ async def test_the_button_unsubscribes_and_looking_does_not(daemon, browser, rea
     assert await reason() is SuppressionReason.UNSUBSCRIBED
     assert complaints == [], "the page keeps to its own policy"
     assert await context.cookies() == []
+
+
+async def test_the_button_behind_the_link_of_a_mail_skips_the_next_reminder(daemon, browser):
+    """From the mail to the reminder that never comes: opening the link skips nothing, the button does, and says why."""
+    world = daemon.world
+    await world.recovery.checkout(report())
+    await world.relay.wait_for(1)
+    mail = message_from_bytes(world.relay.mails[0].content, policy=policy.default)
+    page = await browser.new_page()
+    await page.set_content(mail.get_body(("html",)).get_content())
+    link = await page.get_by_role("link", name="Unsubscribe").get_attribute("href")
+    await page.goto(f"{daemon.http.base_url}{urlsplit(link).path}")
+    await page.get_by_role("button", name="Unsubscribe").click()
+    await page.get_by_role("heading", name="You are unsubscribed").wait_for()
+    async with asyncio.timeout(20):
+        while (state := await world.recovery.get(SHOP, "1")).next_at is not None:
+            await asyncio.sleep(0.05)
+    message = state.messages["reminder-2"]
+    assert (message.state, message.reason) == (MessageState.SKIPPED, "the address is suppressed: unsubscribed")
+    assert len(world.relay.mails) == 1
 
 
 async def test_a_provider_unsubscribes_in_one_click(daemon, reason):
