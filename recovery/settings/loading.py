@@ -122,23 +122,6 @@ def load_settings(**overrides: Mapping[str, Any]) -> Settings:
     return loaded.with_shops(shops)
 
 
-class _OfShop(Settings):
-    """The settings of one shop: from the same sources, but for what they say of shops."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        found = sources(environment(), settings_of(cls))
-        kept = [{name: value for name, value in source.values.items() if name != "shops"} for source in found]
-        return init_settings, *(InitSettingsSource(settings_cls, values) for values in kept)
-
-
 def _of_shops(
     loaded: Settings, overrides: Mapping[str, Mapping[str, Any]], known: Sequence[Setting]
 ) -> tuple[dict[str, Settings], list[str]]:
@@ -150,7 +133,7 @@ def _of_shops(
         try:
             own = with_secrets(shop, given, known)
             merged = {name: {**for_all.get(name, {}), **own.get(name, {})} for name in {*for_all, *own}}
-            made[shop] = _OfShop(**merged)  # type: ignore[arg-type]
+            made[shop] = Settings(**merged)  # type: ignore[arg-type]
         except SettingsError as exc:
             problems += exc.problems
         except ValidationError as exc:
