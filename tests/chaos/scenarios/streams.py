@@ -54,7 +54,7 @@ async def _without_regular_sweep(world: World, *commands: str) -> Promise:
     async with world.daemon() as daemon:
         await world.report_all([f"before{number}" for number in range(count)])
         began = time.monotonic()
-        opened = await _aggregates(world)
+        opened = await _streams_opened(world)
         async with world.failing(list(commands), errorCode=286, appName="recovery") as hits:
             await world.report_all([f"during{number}" for number in range(count)])
             await asyncio.sleep(seconds)
@@ -64,7 +64,7 @@ async def _without_regular_sweep(world: World, *commands: str) -> Promise:
             told = "aggregate" not in commands or (status == 503 and len(faults) == STREAMS)
             world.expect(told, f"readiness says {status} {faults}")
         lasted = time.monotonic() - began
-        attempts = hits() if "aggregate" in commands else await _aggregates(world) - opened
+        attempts = hits() if "aggregate" in commands else await _streams_opened(world) - opened
         allowed = STREAMS * (lasted + 2)
         world.expect(attempts <= allowed, f"{attempts} attempts in {lasted:.1f} s, where {allowed:.0f} may be")
         world.notes.append(f"{attempts / STREAMS / lasted:.1f} attempts a second for each stream")
@@ -138,6 +138,6 @@ async def _whole(world: World) -> None:
     world.expect(not faults, f"the database is not as it must be: {faults}")
 
 
-async def _aggregates(world: World) -> int:
+async def _streams_opened(world: World) -> int:
     status = await world.client.admin.command("serverStatus")
-    return int(status["metrics"]["commands"]["aggregate"]["total"])
+    return int(status["metrics"]["aggStageCounters"]["$changeStream"])
