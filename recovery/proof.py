@@ -20,11 +20,6 @@ MARK = "[test] "
 """What the subject of a test begins with."""
 
 
-def steps_of(settings: Settings) -> dict[str, Step]:
-    """Return all that is ever sent, by name: the steps and the confirmation."""
-    return {each.name: each for each in settings.to_schedule().messages}
-
-
 def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
     """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
     wanted = _step(settings, step)
@@ -64,7 +59,7 @@ async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outc
 
 
 def _step(settings: Settings, name: str) -> Step:
-    steps = steps_of(settings)
+    steps = {each.name: each for each in settings.to_schedule().messages}
     if name not in steps:
         raise CannotStart(f"There is no step {name}; there are {', '.join(steps)}.")
     return steps[name]

@@ -125,6 +125,11 @@ COLLECTIONS = {
 }
 
 
+def of_shop(shop: str) -> Document:
+    """Return what the ids of a shop's documents match, which begin with its name and a slash."""
+    return {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
+
+
 @translated
 async def ensure(database: Database) -> list[str]:
     """Create what is missing and mend what differs; return a sentence for each thing done.

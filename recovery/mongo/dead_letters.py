@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
 from recovery.checkout import Cause, MessageState
-from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated
 
 
@@ -31,7 +31,7 @@ class Filter:
         if self.cause is not None:
             query["cause"] = self.cause.value
         if self.shop is not None:
-            query["checkout"] = {"$gte": f"{self.shop}/", "$lt": f"{self.shop}0"}  # "0" follows "/"
+            query["checkout"] = of_shop(self.shop)
         if self.step is not None:
             query["step"] = self.step
         if self.before is not None:

@@ -6,8 +6,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from recovery.checkout import normalised
-from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, SHADOWS, SUPPRESSIONS, Document
+from recovery.checkout import normalised, shop_of
+from recovery.mongo.collections import (
+    CHECKOUTS,
+    DEAD_LETTERS,
+    FORGIVING,
+    OPTIONS,
+    SHADOWS,
+    SUPPRESSIONS,
+    Document,
+    of_shop,
+)
 from recovery.mongo.drivers import settled
 from recovery.mongo.suppressions import NewSuppression, suppress_write
 from recovery.sealing import Pseudonyms
@@ -49,7 +58,7 @@ class Persons:
         ids = [
             f"{each}/{pseudonym}"
             for pseudonym in self._pseudonyms.all(email)
-            for each in {"", *([shop] if shop else {id_.partition("/")[0] for id_ in _ids(checkouts)})}
+            for each in {"", *([shop] if shop else {shop_of(id_) for id_ in _ids(checkouts)})}
         ]
         suppressions = await self._whole(self._suppressions, {"_id": {"$in": ids}})
         found = {"email": email, "checkouts": checkouts, "dead_letters": letters, "suppressions": suppressions}
@@ -87,19 +96,15 @@ class Persons:
 
 def _by_address(email: str, shop: str | None) -> Document:
     query: Document = {"address": normalised(email)}
-    return query | {"_id": _of_shop(shop)} if shop else query
+    return query | {"_id": of_shop(shop)} if shop else query
 
 
 def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Document:
     """Match the dead letters of these checkouts, and those of purged ones in whose errors a relay named the address."""
     named = {"errors.error": {"$regex": re.escape(email), "$options": "i"}}
     if shop:
-        named["checkout"] = _of_shop(shop)
+        named["checkout"] = of_shop(shop)
     return {"$or": [{"checkout": {"$in": _ids(checkouts)}}, named]}
-
-
-def _of_shop(shop: str) -> Document:
-    return {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
 
 
 def _ids(documents: Sequence[Document]) -> list[str]:

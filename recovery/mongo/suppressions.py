@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
-from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document
+from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
 from recovery.mongo.errors import temporary, translated
 from recovery.mongo.intake import Write
 from recovery.ports import StoreUnavailable
@@ -138,7 +138,7 @@ class Suppressions:
         """Yield suppressions in order of shop and pseudonym; `limit` 0 is all of them."""
         query: Document = {"reason": {"$exists": True} if reason is None else reason.value}
         if shop is not None:
-            query["_id"] = {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
+            query["_id"] = of_shop(shop)
         try:
             async for document in self._kept.find(query).sort("_id").limit(limit):
                 yield _read(document)
