@@ -123,6 +123,7 @@ def health() -> None:
 
 
 def _run(settings: Settings) -> None:
+    gc.freeze()  # what was imported stays: no collection need go through it again
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
         runner.run(_until_signalled(settings))
 

@@ -9,6 +9,9 @@ import structlog
 EVERY = 2.0
 """How often the folder is looked at, in seconds. A look costs one stat for each file in it."""
 
+AT_FIRST = 1.0
+"""Seconds until anything is made ready: all else that a daemon does at its start comes first."""
+
 BETWEEN = 0.05
 """Seconds between two steps of making ready: each holds everything else up for some milliseconds."""
 
@@ -29,6 +32,7 @@ class Refreshing(Protocol):
 
 async def reload(templates: Refreshing) -> None:
     """Make them ready in small steps, then look for changes for ever; tell of those that are refused."""
+    await asyncio.sleep(AT_FIRST)
     for _ in templates.prepare():
         await asyncio.sleep(BETWEEN)
     while True:

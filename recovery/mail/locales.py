@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from jinja2.runtime import Context
 
@@ -96,4 +95,6 @@ def money(context: Context, value: Decimal) -> str:
 @jinja2.pass_context
 def date(context: Context, at: datetime, length: Length = "long") -> str:
     """Write the day of a time in the locale and the time zone of the checkout: the filter `date`."""
+    from babel.dates import format_date  # slow to load, and a daemon can start without it
+
     return format_date(at.astimezone(_zone(context["time_zone"])), length, locale=_known(context["locale"]))

@@ -32,6 +32,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateNotFound
+
 from recovery.checkout import CheckoutState, web_address
 from recovery.mail import samples
 from recovery.mail.files import DEFAULTS as DEFAULTS
@@ -67,13 +69,17 @@ class Templates:
         self._steps: tuple[Step, ...] = ()
 
     def check(self, steps: Iterable[Step]) -> None:
-        """Fill the mails of these steps with a sample; raise `TemplateError` for the first fault.
+        """Raise `TemplateError` for the first fault in the mails of these steps, filled with a sample.
 
-        In every language, where the shop has templates of its own; those of the package are known to be sound, so that
-        one will do. What is read anew later is checked with the same steps.
+        In every language, where the shop has templates of its own. Those of the package are known to be sound: then
+        only their subjects are filled, and they must be there. What is read anew later is checked with the same steps.
         """
         self._steps = tuple(steps)
-        for _ in self._edition.checks(self._steps, ["en"] if self.folder is None else self._edition.locales):
+        if self.folder is None:
+            for step in self._steps:
+                self._edition.check_subject(step)
+            return
+        for _ in self._edition.checks(self._steps, self._edition.locales):
             pass
 
     def prepare(self) -> Iterator[None]:
@@ -132,6 +138,16 @@ class Edition:
             for locale in locales:
                 self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
                 yield
+
+    def check_subject(self, step: Step) -> None:
+        """Look for the templates of this step and fill its subject with a sample; raise `TemplateError` for a fault."""
+        sample = samples.of(step.name, "en")
+        names = _names(step, sample, self._time_zone, samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+        chain = self._chain(names["locale"])
+        for name in (f"{step.template}.txt.j2", f"{step.template}.html.j2"):
+            if self._sources.find(name, chain) is None:
+                raise told(TemplateNotFound(name), name)
+        _subject(self.sandbox(step.template, chain), step.subject).fill(names)
 
     def render(
         self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
