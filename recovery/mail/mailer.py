@@ -57,8 +57,9 @@ class SmtpMailer:
         await self._pool.aclose()
 
     async def _deliver(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
+        transaction.ends_at = asyncio.get_running_loop().time() + self._relay.timeout_seconds
         try:
-            async with asyncio.timeout(self._relay.timeout_seconds):
+            async with asyncio.timeout_at(transaction.ends_at):
                 return await self._hand_over(transaction, deadline)
         except TimeoutError:
             return transaction.lost(f"the relay did not answer within {self._relay.timeout_seconds:g} s")
@@ -106,7 +107,7 @@ async def check_relay(relay: Relay) -> str:
 
 
 class _Transaction:
-    """One message on its way, and how far it has come.
+    """One message on its way, and how far it has come. Its content is not said later than at `ends_at`, a loop time.
 
     aiosmtplib's own `data()` is not used: by what it raises one cannot tell a loss before the dot from one after it.
     Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses, and which wait for an answer each.
@@ -115,6 +116,7 @@ class _Transaction:
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
         self.phase = Phase.CONNECT
+        self.ends_at = 0.0
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
@@ -126,7 +128,12 @@ class _Transaction:
         self.phase = Phase.MAIL
         try:
             await connection.reset()
-            reply = await self._converse(connection)
+            refusal = await self._announce(connection)
+            # Where a process stood still, the timer may not be the first to wake, and an order may have come meanwhile.
+            if refusal is None and asyncio.get_running_loop().time() > self.ends_at:
+                connection.drop()
+                return OutcomeKind.UNSENT, "too much time passed before the content could be handed over"
+            reply = refusal or await self._say_content(connection)
         except OSError as error:
             connection.drop()
             return self.lost(str(error))
@@ -142,15 +149,6 @@ class _Transaction:
         if self.phase is Phase.DOT:
             return OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}"
         return OutcomeKind.CONNECTION, why
-
-    async def _converse(self, connection: Connection) -> Reply:
-        """Return the reply that ended it: the first that did not ask to go on, or the one after the dot."""
-        conversation = connection.conversation
-        if refusal := await self._announce(connection):
-            return refusal
-        conversation.say(as_data(self._envelope.content))
-        self.phase = Phase.DOT
-        return await conversation.hear()
 
     async def _announce(self, connection: Connection) -> Reply | None:
         """Say whom it is from and to; return None if the relay waits for the content, else its first refusal.
@@ -180,6 +178,12 @@ class _Transaction:
                     await _hear_out(conversation, len(commands) - number - 1)
                 return reply
         return None
+
+    async def _say_content(self, connection: Connection) -> Reply:
+        """Say it, and return the reply after the dot."""
+        connection.conversation.say(as_data(self._envelope.content))
+        self.phase = Phase.DOT
+        return await connection.conversation.hear()
 
     def _options(self, connection: Connection) -> list[bytes]:
         content = self._envelope.content

@@ -111,8 +111,17 @@ class World:
     async def kill(self, daemon: Daemon) -> None:
         """Kill a daemon with signal 9; take note of what it had in hand."""
         await daemon.kill()
-        claimed = self.database[CHECKOUTS].find({"claim.token": {"$exists": True}}, {"claim.token": 1})
-        self.claims |= {(each["_id"], each["claim"]["token"]) async for each in claimed}
+        self.claims |= await self.in_hand()
+
+    async def in_hand(self, name: str = "") -> set[tuple[str, str]]:
+        """Return what is claimed and not yet recorded, by daemons of this name or any: the ids, and the tokens."""
+        claimed = self.database[CHECKOUTS].find({"claim.owner": {"$regex": f"^{name}"}}, {"claim.token": 1})
+        return {(each["_id"], each["claim"]["token"]) async for each in claimed}
+
+    async def taken_unrecorded(self, name: str) -> set[str]:
+        """Return the checkouts whose mail the relay has from daemons of this name that they have not yet recorded."""
+        taken = {mail.key.checkout for mail in self.relay.accepted(self.ledger.entries, self.delays)}
+        return taken & {id_ for id_, _ in await self.in_hand(name)}
 
     async def report(self, name: str, *, touched_at: float | None = None, **changes: object) -> None:
         """Report a checkout, again and again until it is acknowledged."""

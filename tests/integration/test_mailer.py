@@ -14,6 +14,7 @@ from aiosmtpd import smtp as aiosmtpd
 from recovery.checkout import CheckoutState, Status
 from recovery.delivery import OutcomeKind
 from recovery.mail.compose import Envelope, RenderError
+from recovery.mail.conversation import Conversation
 from recovery.mail.mailer import RelayUnreachable, SmtpMailer, check_relay
 from recovery.mail.pool import Relay
 from recovery.per_shop import PerShop
@@ -417,6 +418,23 @@ async def test_a_connection_that_stands_too_late_serves_the_next_message(world):
     assert not any(command.startswith("MAIL") for command in world.relay.commands)
     assert (await world.send()).kind is OutcomeKind.SENT
     assert world.relay.connections == 1
+
+
+async def test_a_process_that_stood_still_hands_over_no_content(world, leap, monkeypatch):
+    """Not even where it stood still after the relay had asked for it, and the timer has not struck yet."""
+    received = Conversation.data_received
+
+    def stand_still(self, data):
+        received(self, data)
+        if b"354" in data:
+            leap(61)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Conversation, "data_received", stand_still)
+        outcome = await world.send()
+    assert outcome.kind is OutcomeKind.UNSENT
+    assert world.relay.mails == []
+    assert (await world.send()).kind is OutcomeKind.SENT
 
 
 @pytest.mark.parametrize("phase", ["BANNER", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
