@@ -46,9 +46,9 @@ def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def run(asked: argparse.Namespace, report: Report) -> bool:
-    """Take the figures that were asked for; return whether all could be taken."""
-    whole = True
+async def run(asked: argparse.Namespace, report: Report) -> list[str]:
+    """Take the figures that were asked for; return the names of those that could not be taken."""
+    fallen = []
     with mongod(ttl_seconds=60) as uri:
         async with relay() as port, AsyncMongoClient(uri, tz_aware=True, appname="bench") as client:
             for name in asked.only or [name for name in BENCHMARKS if name.startswith("peers-") == asked.peers]:
@@ -62,13 +62,13 @@ async def run(asked: argparse.Namespace, report: Report) -> bool:
                         figures = await BENCHMARKS[name].measure(bench)
                     except Exception:  # noqa: BLE001  one that falls must not hide the others
                         out.print(traceback.format_exc(), markup=False)
-                        whole = False
+                        fallen.append(name)
                         continue
                     finally:
                         report.seconds[name] = time.perf_counter() - began
                 report.figures[BENCHMARKS[name].told] = figures
                 out.print(table(BENCHMARKS[name].told, figures))
-    return whole
+    return fallen
 
 
 def main() -> int:
@@ -82,7 +82,7 @@ def main() -> int:
         return 0
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     report = Report(describe(), seed)
-    whole = uvloop.run(run(asked, report))
+    fallen = uvloop.run(run(asked, report))
     told = f"{' --peers' if asked.peers else ''}{f' --pending {asked.pending}' if asked.pending else ''}"
     command = f"python -m benchmarks{told} --seed {seed}"
     if asked.json:
@@ -92,10 +92,10 @@ def main() -> int:
     missed = [figure.name for figures in report.figures.values() for figure in figures if figure.reached is False]
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
     out.print(f"took {sum(report.seconds.values()):.0f} s: {took}")
-    out.print(
-        f"not reached: {', '.join(missed)}" if missed else "every figure was reached", f"again: {command}", sep="; "
-    )
-    return 0 if whole and not any("FAILED" in name for name in missed) else 1
+    verdicts = [f"not taken: {', '.join(fallen)}"] if fallen else []
+    verdicts += [f"not reached: {', '.join(missed)}"] if missed else []
+    out.print(*verdicts or ["every figure was reached"], f"again: {command}", sep="; ")
+    return 0 if not fallen and not any("FAILED" in name for name in missed) else 1
 
 
 if __name__ == "__main__":

@@ -154,7 +154,8 @@ class Engine:
             try:
                 # While a probe is under way only its end can free anything.
                 timeout = pause.total_seconds() + 0.001 if pause else None
-                await asyncio.wait_for(self._freed.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._freed.wait()
             except TimeoutError:
                 continue
 

@@ -67,6 +67,7 @@ class Expirer:
             if until <= now:
                 return
             try:
-                await asyncio.wait_for(self._woken.wait(), (until - now).total_seconds())
+                async with asyncio.timeout((until - now).total_seconds()):
+                    await self._woken.wait()
             except TimeoutError:
                 return

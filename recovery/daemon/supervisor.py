@@ -7,6 +7,10 @@ from typing import Any, Self
 
 import structlog
 
+AGAIN_AFTER = 0.5
+"""Seconds until a task is cancelled once more that goes on. `asyncio.wait_for`, which the driver uses for every write,
+may swallow a cancellation before Python 3.12."""
+
 log = structlog.get_logger()
 
 
@@ -39,7 +43,9 @@ class Supervisor:
         for task in reversed(self._tasks):
             if names and task.get_name() not in names:
                 continue
-            task.cancel()
+            while not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=AGAIN_AFTER)
             await self._end(task)
 
     async def finish(self, name: str) -> None:

@@ -63,7 +63,8 @@ class Sweep:
         while True:
             try:
                 interval = self._interval.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311  spreads the daemons
-                await asyncio.wait_for(self._engine.behind.wait(), interval)
+                async with asyncio.timeout(interval):
+                    await self._engine.behind.wait()
             except TimeoutError:
                 await self._insist(self.audit)
             else:

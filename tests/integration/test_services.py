@@ -7,6 +7,7 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 
 from recovery.checkout import MessageState
+from recovery.daemon import supervisor
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import EXPIRER, Share, owner
@@ -377,3 +378,27 @@ async def test_the_first_root_task_to_fall_stops_the_rest():
     with pytest.raises(RuntimeError, match="a fault of ours"):
         await supervise()
     assert stopped == ["two", "one"]
+
+
+async def test_a_task_that_does_not_hear_is_told_once_more_to_stop(monkeypatch):
+    """The driver may swallow a cancellation: that must keep no container from ending."""
+    monkeypatch.setattr(supervisor, "AGAIN_AFTER", 0)
+    told, over = 0, asyncio.Event()
+
+    async def hard_of_hearing():
+        nonlocal told
+        while told < 3 and not over.is_set():
+            try:
+                await over.wait()
+            except asyncio.CancelledError:
+                told += 1
+
+    root = Supervisor()
+    root.start("one", hard_of_hearing())
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(5):
+            await root.stop()
+    finally:
+        over.set()
+    assert told == 3
