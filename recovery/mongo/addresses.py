@@ -71,7 +71,11 @@ def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None
     """Return what finds the other checkouts of these addresses that matter, if any do: a few, and mostly none."""
     matters: list[Document] = []
     if ask.written_since is not None:
-        matters += [{"written_at": {"$gt": ask.written_since}}, {"next_at": {"$lte": ask.imminent_until}}]
+        matters += [
+            {"written_at": {"$gt": ask.written_since}},
+            {"next_at": {"$lte": ask.imminent_until}},
+            {"claim.token": {"$exists": True}},  # by one who decided later, so that its lease ends later than ours
+        ]
     if ask.orders:
         matters.append({"status": Status.ORDERED})
     if not matters:

@@ -11,6 +11,7 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.scenarios import (  # noqa: F401  entered by being imported
     SCENARIOS,
     Scenario,
+    addresses,
     clocks,
     crashes,
     documents,

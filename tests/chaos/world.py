@@ -123,17 +123,24 @@ class World:
         taken = {mail.key.checkout for mail in self.relay.accepted(self.ledger.entries, self.delays)}
         return taken & {id_ for id_, _ in await self.in_hand(name)}
 
-    async def report(self, name: str, *, touched_at: float | None = None, **changes: object) -> None:
-        """Report a checkout, again and again until it is acknowledged."""
+    async def report(
+        self, name: str, *, touched_at: float | None = None, email: str | None = None, **changes: object
+    ) -> None:
+        """Report a checkout, of an address of its own unless told which, again and again until it is acknowledged."""
         at = _to_the_millisecond(time.time() if touched_at is None else touched_at)
-        email = {"email": f"{name}@example.com"}
-        word = report(name, customer=email, touched_at=datetime.fromtimestamp(at, UTC), **changes)
+        customer = {"email": email or f"{name}@example.com"}
+        word = report(name, customer=customer, touched_at=datetime.fromtimestamp(at, UTC), **changes)
         await self.insist(lambda: self.recovery.checkout(word))
         self.ledger.reported(word.id, at)
 
-    async def report_all(self, names: Iterable[str], touched_at: Callable[[], float] = time.time) -> None:
+    async def report_all(
+        self,
+        names: Iterable[str],
+        touched_at: Callable[[], float] = time.time,
+        email: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         """Report checkouts, some at a time."""
-        await in_parallel(self.report(name, touched_at=touched_at()) for name in names)
+        await in_parallel(self.report(name, touched_at=touched_at(), email=email(name)) for name in names)
 
     async def order(self, name: str) -> None:
         """Report an order until it is acknowledged."""

@@ -74,6 +74,13 @@ async def test_a_checkout_that_is_claimed_or_due_soon_is_a_rival(house):
     assert (await house.standing()).others == [Other(claimed=True, imminent=True)]
 
 
+async def test_a_claim_whose_lease_ends_later_than_ours_would_is_seen(house):
+    """Another daemon may have decided later and claimed sooner."""
+    claim = Claim(token="t", owner="o", until=NOON + minutes(2)).model_dump()
+    await house.put("2", next_at=NOON + minutes(2), claim=claim)
+    assert (await house.standing()).others == [Other(claimed=True)]
+
+
 async def test_what_was_ordered_under_another_checkout_is_told_with_its_lines(house):
     """The order's time and its items, which is what decides whether a line was bought."""
     await house.put("2", status="ordered", ordered_at=NOON)
