@@ -43,7 +43,8 @@ class SmtpMailer:
             await self._pool.take_slot(hand_over_within)
             try:
                 envelope = self._composers.of(checkout.id).compose(checkout, step, self._clock.now())
-                kind, reply = await self._deliver(_Transaction(envelope), deadline)
+                ends_at = asyncio.get_running_loop().time() + self._relay.timeout_seconds
+                kind, reply = await self._deliver(_Transaction(envelope, ends_at), deadline)
             finally:
                 self._pool.give_slot_back()
         except NoneFree as error:
@@ -57,7 +58,6 @@ class SmtpMailer:
         await self._pool.aclose()
 
     async def _deliver(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
-        transaction.ends_at = asyncio.get_running_loop().time() + self._relay.timeout_seconds
         try:
             async with asyncio.timeout_at(transaction.ends_at):
                 return await self._hand_over(transaction, deadline)
@@ -113,10 +113,10 @@ class _Transaction:
     Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses, and which wait for an answer each.
     """
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, envelope: Envelope, ends_at: float) -> None:
         self._envelope = envelope
+        self.ends_at = ends_at
         self.phase = Phase.CONNECT
-        self.ends_at = 0.0
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""

@@ -26,7 +26,7 @@ A name that is not among these is an error, not an empty string. `style.css` is 
 template when it is loaded.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -79,12 +79,12 @@ class Templates:
             for step in self._steps:
                 self._edition.check_subject(step)
             return
-        for _ in self._edition.checks(self._steps, self._edition.locales):
+        for _ in self._edition.checks(self._steps):
             pass
 
     def prepare(self) -> Iterator[None]:
         """Compile what is not compiled yet, one mail in one language at a time: else its first customer would wait."""
-        yield from self._edition.checks(self._steps, self._edition.locales)
+        yield from self._edition.checks(self._steps)
 
     def render(
         self,
@@ -108,7 +108,7 @@ class Templates:
                 return None
             self._stamp = now
             edition = Edition(Files(self.folder), self._time_zone)
-            for _ in edition.checks(self._steps, edition.locales):
+            for _ in edition.checks(self._steps):
                 pass
         except TemplateError as fault:
             return fault
@@ -127,15 +127,10 @@ class Edition:
         self._words: dict[Chain, Words] = {}
         self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
 
-    @property
-    def locales(self) -> list[str]:
-        """The locales in which mails differ."""
-        return ["en", *self._files.locales]
-
-    def checks(self, steps: Iterable[Step], locales: Sequence[str]) -> Iterator[None]:
-        """Fill the mails of these steps with a sample, one at a time; raise `TemplateError` for the first fault."""
+    def checks(self, steps: Iterable[Step]) -> Iterator[None]:
+        """Fill these mails with a sample, one in one language at a time; raise `TemplateError` for the first fault."""
         for step in steps:
-            for locale in locales:
+            for locale in ("en", *self._files.locales):
                 self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
                 yield
 

@@ -7,11 +7,9 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 
 from recovery.checkout import MessageState
-from recovery.daemon import supervisor
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import EXPIRER, Share, owner
-from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.sweep import Sweep
 from recovery.engine import Engine
 from recovery.mongo import collections, server
@@ -353,52 +351,3 @@ async def test_a_lost_collection_is_made_again(database, name):
 async def test_a_fit_server_is_found_fit(database):
     """A replica set of one is all that is needed."""
     assert await server.fault(database) is None
-
-
-async def test_the_first_root_task_to_fall_stops_the_rest():
-    """What one task raises ends the wait, the others are stopped in reverse order, and it is raised."""
-    stopped = []
-
-    async def lasting(name):
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.append(name)
-
-    async def falling():
-        raise RuntimeError("a fault of ours")
-
-    async def supervise():
-        async with Supervisor() as root:
-            root.start("one", lasting("one"))
-            root.start("two", lasting("two"))
-            root.start("three", falling())
-            await root.wait(asyncio.Event())
-
-    with pytest.raises(RuntimeError, match="a fault of ours"):
-        await supervise()
-    assert stopped == ["two", "one"]
-
-
-async def test_a_task_that_does_not_hear_is_told_once_more_to_stop(monkeypatch):
-    """The driver may swallow a cancellation: that must keep no container from ending."""
-    monkeypatch.setattr(supervisor, "AGAIN_AFTER", 0)
-    told, over = 0, asyncio.Event()
-
-    async def hard_of_hearing():
-        nonlocal told
-        while told < 3 and not over.is_set():
-            try:
-                await over.wait()
-            except asyncio.CancelledError:
-                told += 1
-
-    root = Supervisor()
-    root.start("one", hard_of_hearing())
-    await asyncio.sleep(0)
-    try:
-        async with asyncio.timeout(5):
-            await root.stop()
-    finally:
-        over.set()
-    assert told == 3
