@@ -136,9 +136,9 @@ async def _work(
             observer=telemetry,
             schedules=schedules,
             owner=share.daemon,
-            limits=limits_of(settings, relay),
+            limits=limits_of(settings),
         )
-        engine.on_alarm = expirer.wake_for
+        engine.alarms.on_set = expirer.wake_for
         sweep = Sweep(
             checkouts,
             shadows,
@@ -175,7 +175,7 @@ async def _work(
     )
     async with Supervisor() as root:
         for lane in lanes.all:
-            root.start(f"engine {lane.relay}", lane.engine.run())
+            root.start(f"engine {lane.relay}", lane.engine.sender.run())
         await heartbeat.beat()
         root.start("heartbeat", heartbeat.run())
         for stream, feed in feeds.items():
@@ -212,10 +212,12 @@ async def _work(
             on_ready(Ready(None))
         await root.wait(stop)
         log.info("stopping", in_flight=lanes.in_flight)
+        for lane in lanes.all:
+            lane.engine.sender.begin_stop()
         closing.set()
         sweeps = (f"sweep {lane.relay}" for lane in lanes.all)
         await root.stop("expirer", *sweeps, *(f"watcher {stream}" for stream in feeds))
-        await asyncio.gather(*(lane.engine.stop(daemon.stop_grace.total_seconds()) for lane in lanes.all))
+        await asyncio.gather(*(lane.engine.sender.stop(daemon.stop_grace.total_seconds()) for lane in lanes.all))
         await root.finish("http")
         await heartbeat.leave()
 

@@ -268,6 +268,8 @@ class Message(_Kept):
 
     `retry_at` is when a refused message may be tried again; `replayed_at` is when somebody asked for a dead one once
     more, which makes it due then. `deferred_to` is when it becomes due because its address had another mail before.
+    `ambiguous` counts how often its content went out and nobody knows what became of it. `handed_over` says, while it
+    is being sent, whether the content went out; None where that is not kept.
     """
 
     state: MessageState = MessageState.WAITING
@@ -280,6 +282,13 @@ class Message(_Kept):
     reason: str | None = None
     message_id: str | None = None
     reply: str | None = None
+    ambiguous: Annotated[int, Field(ge=0)] = 0
+    handed_over: bool | None = None
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether its sender died, and the relay may have it."""
+        return self.state is MessageState.SENDING and self.handed_over is not False
 
 
 class KeptConsent(_Kept):

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from recovery.client import Recovery, connect
-from recovery.engine import Limits
 from recovery.http.feedback import Feedback
 from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
@@ -18,8 +17,8 @@ from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
 from recovery.per_shop import PerShop
 from recovery.ports import Clock
-from recovery.schedule import OnAmbiguous
 from recovery.sealing import Pseudonyms, Seals
+from recovery.sender import Limits
 from recovery.settings import Settings
 
 T = TypeVar("T")
@@ -112,6 +111,7 @@ def relay_of(settings: Settings) -> Relay:
         messages_per_connection=smtp.messages_per_connection,
         idle_seconds=smtp.idle.total_seconds(),
         timeout_seconds=smtp.timeout.total_seconds(),
+        dot_timeout_seconds=smtp.dot_timeout.total_seconds(),
     )
 
 
@@ -146,12 +146,9 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
     )
 
 
-def limits_of(settings: Settings, relay: Relay) -> Limits:
-    """Return what bounds the work in hand for one relay."""
-    in_flight = settings.daemon.in_flight
-    if any(each.schedule.on_ambiguous is OnAmbiguous.SKIP for each in settings.each()):
-        in_flight = min(in_flight, 2 * relay.connections)
-    return Limits(in_flight, settings.daemon.hand_over_within.total_seconds())
+def limits_of(settings: Settings) -> Limits:
+    """Return what bounds the work in hand for each relay."""
+    return Limits(settings.daemon.in_flight, settings.daemon.hand_over_within.total_seconds())
 
 
 def secrets_of(values: Iterable[SecretStr]) -> list[str]:

@@ -118,6 +118,18 @@ class Checkouts(Protocol):
         """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
         ...
 
+    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+        """Return the ids of the checkouts that these claims still hold, and of which nothing was reported since."""
+        ...
+
+    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+        """Keep that the content of these messages goes out now; return the ids of those that `held` would."""
+        ...
+
+    async def renew(self, claims: Sequence[Claiming]) -> None:
+        """Move the ends of these leases to their `until`, where the claims still hold."""
+        ...
+
     async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
         """Record how sends ended; return each checkout's `next_at` as it is kept afterwards."""
         ...
@@ -150,14 +162,42 @@ class Addresses(Protocol):
         ...
 
 
+class Permission(Protocol):
+    """Whether a claimed message may still be handed over. Whoever hands it over asks last, and says when it is done."""
+
+    async def refused(self) -> str | None:
+        """Return why the content must not be handed over now, or None where it may be, at once."""
+        ...
+
+    def used(self) -> None:
+        """Tell that the content goes out now: from here on, only the relay knows what becomes of it."""
+        ...
+
+
+class _Allowed:
+    """The permission for what nobody can call off."""
+
+    async def refused(self) -> str | None:
+        return None
+
+    def used(self) -> None:
+        pass
+
+
+ALLOWED: Permission = _Allowed()
+"""For a test to oneself: nobody can call it off."""
+
+
 class Mailer(Protocol):
     """The way out."""
 
-    async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+    async def send(
+        self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
+    ) -> Outcome:
         """Render and send one message; every fault is an outcome, never an exception.
 
-        A message that no connection was free for within `hand_over_within` seconds is not sent: the facts it was
-        claimed on would be stale.
+        A message that no connection was free for within `hand_over_within` seconds is not sent. Nor is one that
+        `permission` is refused for, which is asked immediately before the content is handed over.
         """
         ...
 
@@ -183,6 +223,10 @@ class Observer(Protocol):
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
         """Tell how one attempt ended, and how long after its due time."""
+        ...
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Tell of an error that nobody expected, and what it kept from being done."""
         ...
 
     def relay(self, fault: str | None) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from recovery.checkout import Cause, CheckoutState, Message, MessageState, Past, Status
 from recovery.delivery import Outcome, OutcomeKind, settle
 from recovery.ports import Claiming, Completion, DeadLetter, Plan
-from recovery.schedule import CONFIRMATION, NOT_BEGUN, Decision, Rest, Schedule, Send, Wait, decide
+from recovery.schedule import CONFIRMATION, NOT_BEGUN, Decision, OnAmbiguous, Rest, Schedule, Send, Wait, decide
 
 REPLY_KEPT = 500
 """Characters of a relay's reply."""
@@ -46,23 +46,30 @@ def letters_of(plan: Plan, now: datetime) -> list[DeadLetter]:
     ]
 
 
-def claimed(checkout: CheckoutState, send: Send, token: str, owner: str, until: datetime) -> Claiming:
-    """Return the claim of a message, with this attempt counted, until its lease ends."""
+def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str, owner: str, now: datetime) -> Claiming:
+    """Return the claim of a message, with this attempt counted, until its lease ends.
+
+    Where a second doubt could not be borne, it is kept whether the content went out: for who would rather skip than
+    write twice, and for what may have been taken before.
+    """
     message = checkout.messages.get(send.step.name, NOT_BEGUN)
+    ambiguous = message.ambiguous + message.may_be_taken
     begun = Message(
         state=MessageState.SENDING,
         attempts=message.attempts + 1,
         replayed_at=message.replayed_at,
         deferred_to=message.deferred_to,
+        ambiguous=ambiguous,
+        handed_over=False if ambiguous or schedule.on_ambiguous is OnAmbiguous.SKIP else None,
     )
-    return Claiming(checkout, send.step, begun, token, owner, until)
+    return Claiming(checkout, send.step, begun, token, owner, now + schedule.lease)
 
 
 def completed(
     claiming: Claiming, due_at: datetime, outcome: Outcome, schedule: Schedule, now: datetime, jitter: float
 ) -> Completion:
     """Return the record of an ended send, with what follows from it. `jitter` as `settle` has it."""
-    settlement = settle(outcome, claiming.message.attempts, schedule, now, jitter)
+    settlement = settle(outcome, claiming.message, schedule, now, jitter)
     reply = outcome.reply[:REPLY_KEPT]
     was_made = outcome.kind not in (OutcomeKind.SKIPPED, OutcomeKind.DEFERRED)
     message = Message(
@@ -76,13 +83,16 @@ def completed(
         reason=settlement.cause if was_made else reply,
         message_id=outcome.message_id,
         reply=reply if was_made else None,
+        ambiguous=settlement.ambiguous,
     )
     name = claiming.step.name
     after = claiming.seen.model_copy(update={"claim": None, "messages": {**claiming.seen.messages, name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
     tried = outcome.kind if not was_made or outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
     past = Past(at=now, decision=f"{tried} {name}", reason=reply)
-    return Completion(claiming, message, status, next_at, purge_at, (past,))
+    # What goes back for want of a connection, say, goes round, and would push what is worth knowing out of the history.
+    history = () if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (past,)
+    return Completion(claiming, message, status, next_at, purge_at, history)
 
 
 def letter_of(completion: Completion, outcome: Outcome, now: datetime) -> DeadLetter | None:

@@ -15,6 +15,8 @@ CONFIRMATION = "confirmation"
 """The name of the message that confirms an order. No step may take it."""
 
 LONGEST_USEFULNESS = timedelta(hours=12)
+MOST_AMBIGUOUS = 1
+"""How often a message may have been taken without our knowing, and is still tried again."""
 NOT_BEGUN = Message()
 """How a message stands of which nothing is known yet."""
 
@@ -176,8 +178,10 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
 
 def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
     """Return why a message that was begun must not be begun again, if it must not."""
-    if message.state is MessageState.SENDING and schedule.on_ambiguous is OnAmbiguous.SKIP:
+    if message.may_be_taken and schedule.on_ambiguous is OnAmbiguous.SKIP:
         return "its sender died, and the relay may have taken it", Cause.LOST
+    if message.ambiguous + message.may_be_taken > MOST_AMBIGUOUS:
+        return "twice it was not known whether the relay had taken it", Cause.LOST
     if message.attempts >= schedule.max_attempts:
         return f"all {message.attempts} attempts are used up", Cause.ATTEMPTS
     return None

@@ -80,7 +80,7 @@ def withheld(
     `jitter` is a number in [0, 1) that parts two checkouts of one address that step back for each other.
     """
     if not standing.known:
-        return Outcome(OutcomeKind.UNSENT, "the database does not say whether this address may be written to")
+        return Outcome(OutcomeKind.CALLED_OFF, "the database does not say whether this address may be written to")
     suppression = standing.suppression
     if step.name == CONFIRMATION:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None

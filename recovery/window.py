@@ -1,11 +1,9 @@
 """The window: how many messages may be in flight, found out by how many the relay takes, as TCP does."""
 
-from datetime import datetime, timedelta
-
 FIRST = 100
 LEAST = 10
-SETTLES_IN = timedelta(seconds=0.5)
-"""What was claimed under the former size is with the relay or back by then: only later does it tell anything anew."""
+SETTLES_IN = 0.5
+"""Seconds in which what was claimed under the former size is with the relay or back: only later does it tell more."""
 
 
 class Window:
@@ -16,11 +14,14 @@ class Window:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._settled_at: datetime | None = None
+        self._settled_at: float | None = None
         self.size = min(FIRST, most)
 
-    def tell(self, handed_over: int, unsent: int, in_flight: int, now: datetime) -> None:
-        """Take in how many of those that ended were handed over or not, while so many were in flight."""
+    def tell(self, handed_over: int, unsent: int, in_flight: int, now: float) -> None:
+        """Take in how many of those that ended were handed over or not, while so many were in flight.
+
+        `now` is in seconds of a monotonic clock.
+        """
         if not unsent:
             if in_flight > self.size // 2:
                 self.size = min(self.size + handed_over, self._most)

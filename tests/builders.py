@@ -10,7 +10,7 @@ from recovery.delivery import Outcome, OutcomeKind
 from recovery.http.feedback import Feedback
 from recovery.links import Links
 from recovery.per_shop import PerShop
-from recovery.ports import Ask, Claiming, Completion, DeadLetter, Plan, StoreUnavailable, Unreadable
+from recovery.ports import Ask, Claiming, Completion, DeadLetter, Permission, Plan, StoreUnavailable, Unreadable
 from recovery.schedule import Schedule, Step
 from recovery.sealing import Pseudonyms, Seals
 from recovery.standing import Standing, SuppressionReason
@@ -205,6 +205,32 @@ class Store:
                 won.add(claim.seen.id)
         return won
 
+    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+        self._ask()
+        return {claim.seen.id for claim in claims if self._holds(claim)}
+
+    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+        held = await self.held(claims)
+        for claim in claims:
+            if claim.seen.id in held:
+                message = self.kept[claim.seen.id].messages[claim.step.name]
+                handed_over = message.model_copy(update={"handed_over": True})
+                self._write(claim.seen.id, (), {claim.step.name: handed_over})
+        return held
+
+    async def renew(self, claims: Sequence[Claiming]) -> None:
+        self._ask()
+        for claim in claims:
+            kept = self.kept.get(claim.seen.id)
+            if kept is not None and kept.claim is not None and kept.claim.token == claim.token:
+                held = kept.claim.model_copy(update={"until": claim.until})
+                self._write(claim.seen.id, (), {}, claim=held, next_at=claim.until)
+
+    def _holds(self, claim: Claiming) -> bool:
+        kept = self.kept.get(claim.seen.id)
+        held = kept is not None and kept.claim is not None and kept.claim.token == claim.token
+        return held and kept.revision == claim.seen.revision
+
     async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
         self._ask()
         for each in completions:
@@ -273,12 +299,21 @@ class Relay:
         """How many seconds each had left to be handed over."""
         self.seen: list[CheckoutState] = []
         """The checkouts that messages were to be made of."""
+        self.slow: Any = None
+        """An async function of the checkout, awaited before the content is handed over."""
         self.before: Any = None
-        """An async function of the checkout, awaited while the message is on its way."""
+        """An async function of the checkout, awaited after that and before the relay has answered."""
 
-    async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+    async def send(
+        self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
+    ) -> Outcome:
         self.within.append(hand_over_within)
         self.seen.append(checkout)
+        if self.slow is not None:
+            await self.slow(checkout)
+        if why_not := await permission.refused():
+            return Outcome(OutcomeKind.UNSENT, why_not)
+        permission.used()
         if self.before is not None:
             await self.before(checkout)
         outcome = self.outcomes.pop(0) if self.outcomes else Outcome(OutcomeKind.SENT, "250 2.0.0 taken")
@@ -296,6 +331,7 @@ class Witness:
         self.attempts: list[tuple[str, Outcome, timedelta]] = []
         self.faults: list[str | None] = []
         self.letters: list[DeadLetter] = []
+        self.errors: list[tuple[str, Exception]] = []
 
     def looked(self, cause: str, count: int) -> None:
         self.looks.append((cause, count))
@@ -308,6 +344,9 @@ class Witness:
 
     def relay(self, fault: str | None) -> None:
         self.faults.append(fault)
+
+    def failed(self, what: str, error: Exception) -> None:
+        self.errors.append((what, error))
 
     def buried(self, letter: DeadLetter) -> None:
         self.letters.append(letter)

@@ -1,12 +1,15 @@
 """What every tier shares: one throw-away mongod for the whole run, a database for each test, a relay that records."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import hypothesis
 import pytest
+import uvloop
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -19,6 +22,17 @@ hypothesis.settings.register_profile("recovery", deadline=None)  # no test depen
 hypothesis.settings.load_profile("recovery")
 
 SHOPIFY = Path(__file__).parents[1].parent / "shared" / "data" / "shopify"
+
+
+EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """Run the tests of a module that names `LOOPS` on each of them; a fixture that sets the clock needs asyncio's."""
+    wanted = getattr(item.module, "LOOPS", ("asyncio",))
+    if "leap" in item.fixturenames:
+        wanted = ("asyncio",)
+    return {name: EVENT_LOOPS[name] for name in wanted}
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 PHASES = ("BANNER", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "DATA-BODY", "DOT", "RSET", "NOOP", "QUIT")
 """Where a fault can be placed. DATA-BODY is when the first of the content arrives, DOT when the last of it has."""
@@ -47,6 +47,7 @@ class _Fault:
     times: int | None
     recipient: str | None
     keep_open: bool = False
+    encoding: str = "utf-8"
 
     def strikes(self, phase: str, recipient: str) -> bool:
         if self.phase != phase or self.times == 0 or self.recipient not in (None, recipient):
@@ -111,13 +112,20 @@ class RecordingRelay:
             self._server = None
 
     def answer(
-        self, phase: str, reply: str, *, times: int | None = 1, recipient: str | None = None, keep_open: bool = False
+        self,
+        phase: str,
+        reply: str,
+        *,
+        times: int | None = 1,
+        recipient: str | None = None,
+        keep_open: bool = False,
+        encoding: str = "utf-8",
     ) -> None:
         """Answer with this reply ("450 4.2.0 later").
 
         421 also closes the connection, as RFC 5321 has it; with `keep_open` it only falls silent.
         """
-        self._declare(_Fault(phase, "answer", reply, times, recipient, keep_open))
+        self._declare(_Fault(phase, "answer", reply, times, recipient, keep_open, encoding))
 
     def close_at(self, phase: str, *, times: int | None = 1, recipient: str | None = None) -> None:
         """Close the connection instead of answering."""
@@ -138,6 +146,11 @@ class RecordingRelay:
             session.transport.write(line.encode() + b"\r\n")
             if close:
                 session.transport.close()
+
+    def hang_up(self) -> None:
+        """Close all open connections without a word, as relays do to idle sessions."""
+        for session in tuple(self._open):
+            session.transport.close()
 
     def stop_reading(self) -> None:
         """Read no more from any open connection, so that what is sent to it gets stuck."""
@@ -183,8 +196,7 @@ class _Session(asyncio.Protocol):
         self.silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are not instances of it
         relay = self._relay
         relay.connections += 1
         self._number = relay.connections
@@ -277,7 +289,7 @@ class _Session(asyncio.Protocol):
                 self._say(self._relay._ehlo if phase == "EHLO" else _REPLIES[phase])
             return True
         if fault.act == "answer":
-            self._say(fault.reply)
+            self._say(fault.reply, fault.encoding)
         else:
             self.silent = True
         if fault.act == "close" or fault.reply.startswith("421"):
@@ -286,8 +298,8 @@ class _Session(asyncio.Protocol):
                 self.transport.close()
         return fault.reply.startswith("2")
 
-    def _say(self, reply: str) -> None:
-        self.transport.write(reply.encode() + b"\r\n")
+    def _say(self, reply: str, encoding: str = "utf-8") -> None:
+        self.transport.write(reply.encode(encoding) + b"\r\n")
 
 
 def _address(command: str) -> str:

@@ -46,12 +46,12 @@ class Lanes:
     @property
     def in_flight(self) -> int:
         """How many messages are claimed and not yet recorded."""
-        return sum(lane.engine.in_flight for lane in self.all)
+        return sum(lane.engine.sender.in_flight for lane in self.all)
 
     @property
     def relay_fault(self) -> str | None:
         """What is wrong with the relays, or None."""
-        faults = {lane.relay: lane.engine.breaker.fault for lane in self.all if lane.engine.breaker.fault}
+        faults = {lane.relay: lane.engine.sender.breaker.fault for lane in self.all if lane.engine.sender.breaker.fault}
         if len(self.all) == 1:
             return next(iter(faults.values()), None)
         return "; ".join(f"{relay}: {fault}" for relay, fault in faults.items()) or None

@@ -101,7 +101,7 @@ class Sweep:
         looked = 0
         stuck: list[str] = []
         while True:
-            room = await self._engine.wait_for_room()
+            room = await self._engine.sender.wait_for_room()
             self._engine.behind.clear()
             before = self._clock.now() - grace
             ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._mine)

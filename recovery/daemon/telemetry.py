@@ -1,7 +1,9 @@
 """What the engine does, as metrics for Prometheus and as log lines."""
 
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -61,6 +63,12 @@ class Telemetry:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
         else:
             log.warning("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Log an error that nobody expected, by its type and place: its words may name a person."""
+        place = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f"{Path(place[0].filename).name}:{place[0].lineno}" if place else ""
+        log.error("unexpected error", doing=what, error=type(error).__name__, at=where)
 
     def relay(self, fault: str | None) -> None:
         """Log that the relay is at fault, or is no more."""

@@ -76,7 +76,7 @@ class Watcher:
 
     async def _look_in(self, lane: Lane, ids: list[str]) -> None:
         engine = lane.engine
-        if self._as_room_allows and len(ids) > (room := engine.room()):
+        if self._as_room_allows and len(ids) > (room := engine.sender.room()):
             engine.behind.set()
             ids = ids[:room]
         if ids:

@@ -61,6 +61,11 @@ class Conversation(asyncio.Protocol):
         self._awaited += replies
         self._transport.write(data)
 
+    def leave(self) -> None:
+        """Say QUIT without waiting for the answer, if there is still somebody to say it to."""
+        if self.is_open:
+            self._transport.write(command(b"QUIT"))
+
     async def hear(self) -> Reply:
         """Return the next reply. Raises `Disconnected`."""
         while not self._replies:
@@ -98,7 +103,8 @@ class Conversation(asyncio.Protocol):
         self._end(f"the connection was lost: {exc}" if exc else "the connection was lost")
 
     def _take(self, line: bytes) -> None:
-        text = line.decode("utf-8", "surrogateescape").strip(" \t\r")
+        # A relay may say anything; what it says is kept, so it must be text that every store takes.
+        text = line.decode("utf-8", "backslashreplace").strip(" \t\r")
         reply = _REPLY.fullmatch(text)
         if reply is None:
             self._end(f"the relay says what is no reply: {text}")

@@ -9,11 +9,11 @@ import aiosmtplib
 from recovery.checkout import CheckoutState
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.mail.compose import Composer, Envelope, RenderError
-from recovery.mail.conversation import Conversation, Reply, command
+from recovery.mail.conversation import Conversation, Disconnected, Reply, command
 from recovery.mail.pool import Connection, NoneFree, Pool, Relay
 from recovery.mail.replies import Phase, read_reply
 from recovery.per_shop import PerShop
-from recovery.ports import Clock
+from recovery.ports import Clock, Permission
 from recovery.schedule import Step
 
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -32,19 +32,20 @@ class SmtpMailer:
         self._clock = clock
         self._pool = Pool(relay)
 
-    async def send(self, checkout: CheckoutState, step: Step, *, hand_over_within: float) -> Outcome:
+    async def send(
+        self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
+    ) -> Outcome:
         """Render and send one message; every fault is an outcome, never an exception.
 
-        The hand-over begins with MAIL on a connection that stands. A message that has not come as far within
-        `hand_over_within` seconds is not sent; a connection opened too late for it serves the next.
+        A message that no connection is free for within `hand_over_within` seconds is not sent. `permission` is asked
+        last of all, when the relay waits for the content: what was known when the message was claimed may be stale by
+        then, however slow the relay was.
         """
-        deadline = asyncio.get_running_loop().time() + hand_over_within
         try:
             await self._pool.take_slot(hand_over_within)
             try:
                 envelope = self._composers.of(checkout.id).compose(checkout, step, self._clock.now())
-                ends_at = asyncio.get_running_loop().time() + self._relay.timeout_seconds
-                kind, reply = await self._deliver(_Transaction(envelope, ends_at), deadline)
+                kind, reply = await self._deliver(_Transaction(envelope, permission, self._relay))
             finally:
                 self._pool.give_slot_back()
         except NoneFree as error:
@@ -57,36 +58,34 @@ class SmtpMailer:
         """Say goodbye to the relay. From now on, nothing is sent."""
         await self._pool.aclose()
 
-    async def _deliver(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
+    async def _deliver(self, transaction: "_Transaction") -> tuple[OutcomeKind, str]:
         try:
-            async with asyncio.timeout_at(transaction.ends_at):
-                return await self._hand_over(transaction, deadline)
+            async with asyncio.timeout(None) as patience:
+                transaction.patience = patience
+                return await self._hand_over(transaction)
         except TimeoutError:
-            return transaction.lost(f"the relay did not answer within {self._relay.timeout_seconds:g} s")
+            return transaction.lost(f"the relay did not answer within {transaction.waits:g} s")
         except aiosmtplib.SMTPResponseException as refusal:
             return read_reply(Phase.CONNECT, refusal.code, refusal.message), _words(refusal.code, refusal.message)
         except OSError as error:
-            return OutcomeKind.CONNECTION, str(error)
+            return transaction.lost(str(error))
         except (aiosmtplib.SMTPException, ValueError) as error:
             # What we demand and the relay does not offer, or settings that cannot be put on the wire.
             return OutcomeKind.OUR_FAULT, str(error)
 
-    async def _hand_over(self, transaction: "_Transaction", deadline: float) -> tuple[OutcomeKind, str]:
+    async def _hand_over(self, transaction: "_Transaction") -> tuple[OutcomeKind, str]:
         while True:
-            transaction.phase = Phase.CONNECT
+            transaction.begin(Phase.CONNECT)
             connection = await self._pool.take()
+            kept_before = connection.messages > 0
             try:
-                if asyncio.get_running_loop().time() > deadline:
-                    result = OutcomeKind.UNSENT, "no connection was ready in time"
-                else:
-                    result = await transaction.run(connection)
+                result = await transaction.run(connection)
             except BaseException:
                 connection.drop()
                 raise
-            kept_before = connection.messages > 0
             self._pool.keep(connection)
             # Relays end kept sessions when they like, and that is no fault: only a new one tells how they are.
-            if kept_before and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.CONNECTION:
+            if kept_before and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.DROPPED:
                 continue
             return result
 
@@ -107,16 +106,27 @@ async def check_relay(relay: Relay) -> str:
 
 
 class _Transaction:
-    """One message on its way, and how far it has come. Its content is not said later than at `ends_at`, a loop time.
+    """One message on its way, and how far it has come.
 
     aiosmtplib's own `data()` is not used: by what it raises one cannot tell a loss before the dot from one after it.
     Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses, and which wait for an answer each.
     """
 
-    def __init__(self, envelope: Envelope, ends_at: float) -> None:
+    patience: asyncio.Timeout
+
+    def __init__(self, envelope: Envelope, permission: Permission, relay: Relay) -> None:
         self._envelope = envelope
-        self.ends_at = ends_at
+        self._permission = permission
+        self._relay = relay
         self.phase = Phase.CONNECT
+        self.waits = relay.timeout_seconds
+        """How long the relay may take, in seconds, for what is being waited for."""
+
+    def begin(self, phase: Phase) -> None:
+        """Begin to wait for the relay, in this phase, for as long as it may take."""
+        self.phase = phase
+        self.waits = self._relay.dot_timeout_seconds if phase is Phase.DOT else self._relay.timeout_seconds
+        self.patience.reschedule(asyncio.get_running_loop().time() + self.waits)
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
@@ -125,19 +135,23 @@ class _Transaction:
                 OutcomeKind.DEAD_ADDRESS,
                 f"the relay does not offer SMTPUTF8, which {self._envelope.recipient} needs",
             )
-        self.phase = Phase.MAIL
+        if connection.messages == 0 and (why_not := await self._refused()):
+            return OutcomeKind.CALLED_OFF, why_not  # it took long to open; the connection serves the next message
+        self.begin(Phase.MAIL)
         try:
             await connection.reset()
-            refusal = await self._announce(connection)
-            # Where a process stood still, the timer may not be the first to wake, and an order may have come meanwhile.
-            if refusal is None and asyncio.get_running_loop().time() > self.ends_at:
-                connection.drop()
-                return OutcomeKind.UNSENT, "too much time passed before the content could be handed over"
-            reply = refusal or await self._say_content(connection)
+            reply = await self._announce(connection)
+            if reply is None:
+                if why_not := await self._refused():
+                    connection.drop()
+                    return OutcomeKind.CALLED_OFF, why_not
+                reply = await self._say_content(connection)
         except OSError as error:
             connection.drop()
             return self.lost(str(error))
         kind = read_reply(self.phase, *reply)
+        if kind is OutcomeKind.CONNECTION:
+            kind = OutcomeKind.DROPPED
         if kind is not OutcomeKind.SENT:
             connection.in_transaction = True
         if reply.code == 421 or kind in _OUT_OF_STEP:
@@ -146,9 +160,18 @@ class _Transaction:
 
     def lost(self, why: str) -> tuple[OutcomeKind, str]:
         """Return what it comes to if the relay falls silent now."""
-        if self.phase is Phase.DOT:
-            return OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}"
-        return OutcomeKind.CONNECTION, why
+        match self.phase:
+            case Phase.DOT:
+                return OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}"
+            case Phase.CONNECT:
+                return OutcomeKind.CONNECTION, why
+            case _:
+                return OutcomeKind.DROPPED, why
+
+    async def _refused(self) -> str | None:
+        """Return why the content must not be handed over now, or None. The time this takes is not the relay's."""
+        self.patience.reschedule(None)
+        return await self._permission.refused()
 
     async def _announce(self, connection: Connection) -> Reply | None:
         """Say whom it is from and to; return None if the relay waits for the content, else its first refusal.
@@ -181,8 +204,12 @@ class _Transaction:
 
     async def _say_content(self, connection: Connection) -> Reply:
         """Say it, and return the reply after the dot."""
-        connection.conversation.say(as_data(self._envelope.content))
-        self.phase = Phase.DOT
+        content = as_data(self._envelope.content)
+        if not connection.conversation.is_open:
+            raise Disconnected("the connection was closed before the content")
+        self._permission.used()
+        self.begin(Phase.DOT)
+        connection.conversation.say(content)
         return await connection.conversation.hear()
 
     def _options(self, connection: Connection) -> list[bytes]:
@@ -212,7 +239,7 @@ async def _hear_out(conversation: Conversation, replies: int) -> None:
         pass  # the refusal is what counts; the pool finds out that this connection is of no more use
 
 
-_OUT_OF_STEP = (OutcomeKind.CONNECTION, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
+_OUT_OF_STEP = (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
 """After these the next message had better begin anew."""
 
 
@@ -233,7 +260,9 @@ def as_data(content: bytes) -> bytes:
 
 
 def _words(code: int, text: str) -> str:
-    return f"{code} {' '.join(text.split())}"
+    """Return a reply on one line. What aiosmtplib read of it may hold bytes that are no UTF-8."""
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return f"{code} {' '.join(readable.split())}"
 
 
 def _advice(relay: Relay, error: Exception) -> str:

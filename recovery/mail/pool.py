@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 import aiosmtplib
 
-from recovery.mail.conversation import Conversation, Disconnected, command
+from recovery.mail.conversation import Conversation, Disconnected
 
 GOODBYE = 1.0
 """Seconds that relays get to answer QUIT when the pool is closed."""
@@ -39,7 +39,9 @@ class Relay:
     idle_seconds: float = 30.0
     """A connection unused for longer is not trusted: firewalls forget it, and a relay may have said 421 meanwhile."""
     timeout_seconds: float = 30.0
-    """Bounds one send from the moment it has its place, connecting included; to be well below the lease of a claim."""
+    """Bounds connecting, and then the answers to MAIL, RCPT and DATA together."""
+    dot_timeout_seconds: float = 600.0
+    """How long the relay may take to answer after the final dot: 10 minutes by RFC 5321 section 4.5.3.2.6."""
 
     @property
     def address(self) -> str:
@@ -86,7 +88,7 @@ class Connection:
 
     def leave(self) -> None:
         """Say QUIT and close, without waiting for the answer: the message just sent must not wait for it either."""
-        self._transport.write(command(b"QUIT"))
+        self.conversation.leave()
         self._client.close()
 
     async def quit(self) -> None:
@@ -180,11 +182,13 @@ class Pool:
         return None
 
     def keep(self, connection: Connection) -> None:
-        """Take a connection back, for the next."""
+        """Take a connection back, for the next. One that is closed by now is only let go of."""
         now = asyncio.get_running_loop().time()
         connection.messages += 1
         connection.used_at = now
-        if self._closed or connection.messages >= self._relay.messages_per_connection:
+        if not connection.conversation.is_open:
+            connection.drop()
+        elif self._closed or connection.messages >= self._relay.messages_per_connection:
             connection.leave()
         else:
             self._kept.append(connection)

@@ -48,15 +48,17 @@ class MongoAddresses:
         if not documents:
             return {}
         suppressed = self._suppressions.read(set(addresses.values()), [each for each in documents if "reason" in each])
-        found: dict[Address, list[Other]] = defaultdict(list)
+        found: dict[Address, dict[str, Other]] = defaultdict(dict)
         for document in documents:
             if "address" in document:
-                found[shop_of(document["_id"]), document["address"]].append(_other(document, ask))
-        return {
-            id_: Standing(suppressed.get(address), found.get(address, ()))
-            for id_, address in addresses.items()
-            if address in suppressed or address in found
-        }
+                found[shop_of(document["_id"]), document["address"]][document["_id"]] = _other(document, ask)
+        standings = {}
+        for id_, address in addresses.items():
+            # Those that are asked about together are rivals as well: each sees all but itself.
+            rivals = [other for other_id, other in found.get(address, {}).items() if other_id != id_]
+            if rivals or address in suppressed:
+                standings[id_] = Standing(suppressed.get(address), rivals)
+        return standings
 
     @translated
     async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
@@ -82,7 +84,6 @@ def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None
         return None
     these = {
         "address": {"$in": sorted({address for _, address in addresses.values()})},
-        "_id": {"$nin": list(addresses)},
         "$or": matters,
     }
     fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * ask.orders)]

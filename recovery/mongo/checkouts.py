@@ -94,6 +94,29 @@ class MongoCheckouts:
         return {document["_id"] async for document in self._find(list(ids), mine, "_id")}
 
     @translated
+    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+        """Return the ids of the checkouts that these claims still hold, and of which nothing was reported since."""
+        found = self._find([claim.seen.id for claim in claims], None, "revision", "claim.token")
+        kept = {each["_id"]: (each["revision"], each.get("claim", {}).get("token")) async for each in found}
+        return {claim.seen.id for claim in claims if kept.get(claim.seen.id) == (claim.seen.revision, claim.token)}
+
+    @translated
+    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+        """Keep that the content of these messages goes out now; return the ids of those that `held` would."""
+        result = await self._checkouts.bulk_write([_handed_over(claim) for claim in claims], ordered=False)
+        if result.matched_count == len(claims):
+            return {claim.seen.id for claim in claims}
+        return await self.held(claims)
+
+    @translated
+    async def renew(self, claims: Sequence[Claiming]) -> None:
+        """Move the ends of these leases to their `until`, where the claims still hold."""
+        alike: dict[datetime, list[Claiming]] = {}
+        for claim in claims:
+            alike.setdefault(claim.until, []).append(claim)
+        await self._checkouts.bulk_write([_renewed(each, until) for until, each in alike.items()], ordered=False)
+
+    @translated
     async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
         """Record how sends ended; return each checkout's `next_at` as it is kept afterwards."""
         result = await self._checkouts.bulk_write([_completed(each) for each in completions], ordered=False)
@@ -168,7 +191,8 @@ def _kind(claim: Claiming) -> Hashable:
     return (
         *(seen.status, seen.revision, seen.claim and seen.claim.token, seen.next_at is None),
         *(claim.step.name, message and (message.state, message.attempts)),
-        *(claim.message.attempts, claim.message.due_at, claim.message.replayed_at),
+        *(claim.message.attempts, claim.message.due_at, claim.message.replayed_at, claim.message.deferred_to),
+        *(claim.message.ambiguous, claim.message.handed_over),
         *(claim.token, claim.owner, claim.until),
     )
 
@@ -191,6 +215,17 @@ def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
     if len(claims) == 1:
         return UpdateOne(guard, {"$set": changes})
     return UpdateMany(guard | {"_id": {"$in": [each.seen.id for each in claims]}}, {"$set": changes})
+
+
+def _handed_over(claim: Claiming) -> UpdateOne:
+    held = {"_id": claim.seen.id, "claim.token": claim.token, "revision": claim.seen.revision}
+    return UpdateOne(held, {"$set": {f"messages.{claim.step.name}.handed_over": True}})
+
+
+def _renewed(claims: Sequence[Claiming], until: datetime) -> UpdateMany:
+    these = {"_id": {"$in": [claim.seen.id for claim in claims]}}
+    tokens = {"claim.token": {"$in": list({claim.token for claim in claims})}}
+    return UpdateMany(these | tokens, {"$set": {"claim.until": until, "next_at": until}})
 
 
 def _completed(completion: Completion) -> UpdateOne:

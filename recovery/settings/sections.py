@@ -94,7 +94,14 @@ class SmtpSettings(Section):
         " the next message, and most wait for minutes before they do.",
     )
     timeout: PositiveDuration = setting(
-        "20s", "How long the relay may take for one answer. Checks of the content after the final dot take seconds."
+        "20s",
+        "How long the relay may take to be reached, and then to answer to sender and recipient. Relays that look up"
+        " either take seconds; one that takes longer is given up for that message.",
+    )
+    dot_timeout: PositiveDuration = setting(
+        "10m",
+        "How long the relay may take for its answer after the content. Whoever stops waiting sends a mail twice that"
+        " was taken: 10 minutes is what RFC 5321 section 4.5.3.2.6 asks for. Meanwhile the message stays claimed.",
     )
     local_hostname: OwnName = setting(
         "localhost",

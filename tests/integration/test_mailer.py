@@ -14,12 +14,14 @@ from aiosmtpd import smtp as aiosmtpd
 from recovery.checkout import CheckoutState, Status
 from recovery.delivery import OutcomeKind
 from recovery.mail.compose import Envelope, RenderError
-from recovery.mail.conversation import Conversation
 from recovery.mail.mailer import RelayUnreachable, SmtpMailer, check_relay
 from recovery.mail.pool import Relay
 from recovery.per_shop import PerShop
 from recovery.schedule import Step
 from tests.smtp_servers import EXTENSIONS, RecordingRelay
+
+LOOPS = ("asyncio", "uvloop")
+"""The image ships uvloop, whose transports behave differently after a close."""
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STEP = Step("first", timedelta(minutes=30), "reminder", "Hello", timedelta(hours=12))
@@ -48,6 +50,25 @@ class FixedComposer:
         return self.envelope
 
 
+class Permit:
+    """The port Permission: allows, unless it was told why not, and notes when it is used."""
+
+    def __init__(self):
+        self.why_not = None
+        self.asked = 0
+        self.uses = 0
+        self.before = None
+
+    async def refused(self):
+        self.asked += 1
+        if self.before is not None:
+            await self.before()
+        return self.why_not
+
+    def used(self):
+        self.uses += 1
+
+
 class World:
     """A mailer, its composer and its relay."""
 
@@ -55,17 +76,18 @@ class World:
         self.relay = relay
         self.mailer = mailer
         self.composer = composer
+        self.permission = Permit()
 
     async def send(self, to=None, within=5.0):
         if to:
             self.composer.envelope = replace(self.composer.envelope, recipient=to)
-        return await self.mailer.send(CHECKOUT, STEP, hand_over_within=within)
+        return await self.mailer.send(CHECKOUT, STEP, hand_over_within=within, permission=self.permission)
 
 
 @asynccontextmanager
 async def mailing(host, port, **options):
     composer = FixedComposer()
-    settings = {"timeout_seconds": 60.0, "local_hostname": "shop.test"} | options
+    settings = {"timeout_seconds": 60.0, "dot_timeout_seconds": 60.0, "local_hostname": "shop.test"} | options
     mailer = SmtpMailer(PerShop(composer), Relay(host, port, **settings), FixedClock())
     try:
         yield mailer, composer
@@ -136,13 +158,13 @@ REFUSALS = [
     ("BANNER", "554 5.7.1 you are listed", OutcomeKind.OUR_FAULT),
     ("EHLO", "421 4.3.2 closing", OutcomeKind.CONNECTION),
     ("EHLO", "501 5.5.4 what a name", OutcomeKind.OUR_FAULT),
-    ("MAIL", "421 4.7.0 too many", OutcomeKind.CONNECTION),
+    ("MAIL", "421 4.7.0 too many", OutcomeKind.DROPPED),
     ("MAIL", "451 4.3.0 not now", OutcomeKind.LATER),
     ("MAIL", "552 5.3.4 too big", OutcomeKind.DEAD_MESSAGE),
     ("MAIL", "530 5.7.0 authenticate", OutcomeKind.OUR_FAULT),
     ("MAIL", "553 5.1.8 sender domain", OutcomeKind.OUR_FAULT),
     ("MAIL", "503 5.5.1 out of turn", OutcomeKind.OUR_FAULT),
-    ("RCPT", "421 4.7.0 too many", OutcomeKind.CONNECTION),
+    ("RCPT", "421 4.7.0 too many", OutcomeKind.DROPPED),
     ("RCPT", "450 4.2.0 greylisted", OutcomeKind.LATER),
     ("RCPT", "452 4.2.2 full", OutcomeKind.LATER),
     ("RCPT", "454 4.7.0 slow down", OutcomeKind.LATER),
@@ -152,10 +174,10 @@ REFUSALS = [
     ("RCPT", "550 5.2.1 disabled", OutcomeKind.DEAD_ADDRESS),
     ("RCPT", "550 5.7.1 relaying denied", OutcomeKind.OUR_FAULT),
     ("RCPT", "501 5.5.4 syntax", OutcomeKind.OUR_FAULT),
-    ("DATA", "421 4.3.2 closing", OutcomeKind.CONNECTION),
+    ("DATA", "421 4.3.2 closing", OutcomeKind.DROPPED),
     ("DATA", "451 4.3.0 not now", OutcomeKind.LATER),
     ("DATA", "554 5.5.1 no valid recipients", OutcomeKind.DEAD_MESSAGE),
-    ("DATA", "250 what?", OutcomeKind.CONNECTION),
+    ("DATA", "250 what?", OutcomeKind.DROPPED),
     ("DOT", "421 4.3.0 filter trouble", OutcomeKind.LATER),
     ("DOT", "452 4.3.1 disk full", OutcomeKind.LATER),
     ("DOT", "552 too big", OutcomeKind.DEAD_MESSAGE),
@@ -164,7 +186,7 @@ REFUSALS = [
     ("DOT", "550 5.7.1 unsigned", OutcomeKind.OUR_FAULT),
     ("DOT", "354 what?", OutcomeKind.AMBIGUOUS),
     ("DOT", "gibberish", OutcomeKind.AMBIGUOUS),
-    ("RCPT", "gibberish", OutcomeKind.CONNECTION),
+    ("RCPT", "gibberish", OutcomeKind.DROPPED),
 ]
 
 
@@ -187,7 +209,7 @@ async def test_refusals_leave_no_trace_on_kept_connections(world):
     """A refusal met on a kept connection has the outcome it has on a new one, and so has every message around it."""
     for phase, reply, expected in REFUSALS:
         # Whether a session is ended or never begun is told apart in tests of their own.
-        if phase in ("BANNER", "EHLO") or (phase, expected) == ("MAIL", OutcomeKind.CONNECTION):
+        if phase in ("BANNER", "EHLO") or (phase, expected) == ("MAIL", OutcomeKind.DROPPED):
             continue
         assert (await world.send(to="ann@example.com")).kind is OutcomeKind.SENT
         world.relay.answer(phase, reply)
@@ -225,9 +247,9 @@ async def test_a_relay_that_refuses_to_reset_gets_a_new_connection(world):
 LOSSES = [
     ("BANNER", OutcomeKind.CONNECTION),
     ("EHLO", OutcomeKind.CONNECTION),
-    ("MAIL", OutcomeKind.CONNECTION),
-    ("RCPT", OutcomeKind.CONNECTION),
-    ("DATA", OutcomeKind.CONNECTION),
+    ("MAIL", OutcomeKind.DROPPED),
+    ("RCPT", OutcomeKind.DROPPED),
+    ("DATA", OutcomeKind.DROPPED),
     ("DATA-BODY", OutcomeKind.AMBIGUOUS),
     ("DOT", OutcomeKind.AMBIGUOUS),
 ]
@@ -272,7 +294,7 @@ async def test_a_relay_that_cannot_be_reached(world):
     world.relay.refuse_connections()
     outcome = await world.send()
     assert outcome.kind is OutcomeKind.CONNECTION
-    assert "Connect call failed" in outcome.reply
+    assert "Error connecting to" in outcome.reply
     await world.relay.listen()
     assert (await world.send()).kind is OutcomeKind.SENT
 
@@ -298,7 +320,7 @@ async def test_a_relay_that_ends_every_session_is_reported(world):
     """Where a new connection meets the same end, it is not tried for ever: the message is told to have met it."""
     await asyncio.gather(*(world.send() for _ in range(3)))
     world.relay.answer("MAIL", "421 4.3.2 closing", times=None)
-    assert (await world.send()).kind is OutcomeKind.CONNECTION
+    assert (await world.send()).kind is OutcomeKind.DROPPED
     assert world.relay.connections == 4
     world.relay.mend()
     assert (await world.send()).kind is OutcomeKind.SENT
@@ -322,6 +344,40 @@ async def test_what_the_relay_says_unasked_ends_the_connection(world):
     assert (await world.send()).kind is OutcomeKind.SENT
     assert world.relay.connections == 2
     await world.relay.until(lambda: world.relay.open == 1)
+
+
+@pytest.mark.parametrize("says", ["421 4.4.2 idle too long", None])
+async def test_a_kept_connection_that_the_relay_closed_long_ago_is_only_let_go(says):
+    """Older than `idle` and closed by the relay, it costs neither the message just sent nor the next one anything."""
+    async with a_world(idle_seconds=0.05, connections=3) as world:
+        for _ in range(3):
+            await asyncio.gather(*(world.send() for _ in range(3)))
+            if says:
+                world.relay.say(says, close=True)
+            else:
+                world.relay.hang_up()
+            await world.relay.until(lambda: world.relay.open == 0)
+            await asyncio.sleep(0.06)
+            for _ in range(2):
+                outcome = await world.send()
+                assert (outcome.kind, outcome.reply[:4]) == (OutcomeKind.SENT, "250 ")
+    assert len(world.relay.mails) == 15
+
+
+async def test_a_reply_in_bytes_that_are_not_utf_8_is_kept_as_text(world):
+    """What a foreign server quotes in Latin-1 can be encoded, and so be kept and logged."""
+    world.relay.answer("RCPT", b"450 4.2.0 Postfach des Empf\xe4ngers voll".decode("latin-1"), encoding="latin-1")
+    outcome = await world.send()
+    assert outcome.kind is OutcomeKind.LATER
+    assert outcome.reply == r"450 4.2.0 Postfach des Empf\xe4ngers voll"
+    assert outcome.reply.encode()
+
+
+async def test_a_banner_in_bytes_that_are_not_utf_8_is_kept_as_text(world):
+    """aiosmtplib reads the banner; its words are made text as well."""
+    world.relay.answer("BANNER", "554 Empfänger unerwünscht", encoding="latin-1")
+    outcome = await world.send()
+    assert outcome.reply == r"554 Empf\xe4nger unerw\xfcnscht"
 
 
 async def test_a_connection_idle_for_too_long_is_not_trusted(world, leap):
@@ -388,7 +444,7 @@ async def test_faults_use_up_no_connection(leap):
     async with a_world(connections=2) as world:
         for _ in range(6):
             world.relay.close_at("RCPT")
-            assert (await world.send()).kind is OutcomeKind.CONNECTION
+            assert (await world.send()).kind is OutcomeKind.DROPPED
             assert (await meet_silence(world, leap, "DOT")).kind is OutcomeKind.AMBIGUOUS
             world.relay.answer("RCPT", "550 5.1.1 no")
             assert (await world.send()).kind is OutcomeKind.DEAD_ADDRESS
@@ -412,29 +468,74 @@ async def test_a_message_that_waits_too_long_is_not_sent():
         assert (await world.send(to="ann@example.com")).kind is OutcomeKind.SENT
 
 
-async def test_a_connection_that_stands_too_late_serves_the_next_message(world):
-    """A message whose connection took too long to open is not sent, but the connection is kept for another."""
-    assert (await world.send(within=0.0)).kind is OutcomeKind.UNSENT
+async def test_a_connection_that_opened_too_late_serves_the_next_message(world):
+    """Who ordered while a connection was being opened is not written to, but the connection is kept for another."""
+    world.permission.why_not = "ordered meanwhile"
+    outcome = await world.send()
+    assert (outcome.kind, outcome.reply) == (OutcomeKind.CALLED_OFF, "ordered meanwhile")
     assert not any(command.startswith("MAIL") for command in world.relay.commands)
+    world.permission.why_not = None
     assert (await world.send()).kind is OutcomeKind.SENT
     assert world.relay.connections == 1
 
 
-async def test_a_process_that_stood_still_hands_over_no_content(world, leap, monkeypatch):
-    """Not even where it stood still after the relay had asked for it, and the timer has not struck yet."""
-    received = Conversation.data_received
+async def test_permission_is_asked_when_the_relay_waits_for_the_content(world):
+    """However slow the relay was before: what was reported until then counts, and no content goes out."""
+    await world.send()
+    used = world.permission.uses
 
-    def stand_still(self, data):
-        received(self, data)
-        if b"354" in data:
-            leap(61)
+    async def order_meanwhile():
+        assert world.relay.reached[-1] == "DATA", "the relay has said that it will take the message"
+        world.permission.why_not = "ordered meanwhile"
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Conversation, "data_received", stand_still)
-        outcome = await world.send()
-    assert outcome.kind is OutcomeKind.UNSENT
-    assert world.relay.mails == []
+    world.permission.before = order_meanwhile
+    assert (await world.send()).kind is OutcomeKind.CALLED_OFF
+    assert (len(world.relay.mails), world.permission.uses) == (1, used)
+    world.permission.before = world.permission.why_not = None
     assert (await world.send()).kind is OutcomeKind.SENT
+
+
+async def test_the_time_that_permission_takes_is_not_the_relay_s(world, leap):
+    """A database that is slow to answer does not count as a relay that is."""
+    await world.send()
+
+    async def slowly():
+        leap(61)
+        await asyncio.sleep(0.01)
+
+    world.permission.before = slowly
+    assert (await world.send()).kind is OutcomeKind.SENT
+
+
+async def test_the_relay_has_its_own_time_after_the_dot(leap):
+    """Longer than for its other answers: whoever stops waiting there sends twice."""
+    async with a_world(dot_timeout_seconds=600.0) as world:
+        world.relay.hang_at("DOT")
+        sending = asyncio.create_task(world.send())
+        await world.relay.until(lambda: "DOT" in world.relay.reached)
+        leap(599)
+        await asyncio.sleep(0.01)
+        assert not sending.done()
+        leap(2)
+        outcome = await sending
+    assert outcome.kind is OutcomeKind.AMBIGUOUS
+    assert "within 600 s" in outcome.reply
+
+
+async def test_a_connection_that_is_lost_while_permission_is_asked_is_not_ambiguous(world):
+    """Nothing of the content was said, so the relay cannot have it."""
+    await world.send()
+    used = world.permission.uses
+
+    async def hang_up():
+        world.permission.before = None
+        world.relay.hang_up()
+        await world.relay.until(lambda: world.relay.open == 0)
+        await asyncio.sleep(0.01)
+
+    world.permission.before = hang_up
+    assert (await world.send()).kind is OutcomeKind.DROPPED
+    assert world.permission.uses == used
 
 
 @pytest.mark.parametrize("phase", ["BANNER", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])

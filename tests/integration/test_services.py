@@ -69,7 +69,7 @@ class House:
 
     async def quiet(self):
         async with asyncio.timeout(10):
-            while self.engine.in_flight:
+            while self.engine.sender.in_flight:
                 await asyncio.sleep(0.001)
 
 
@@ -77,7 +77,7 @@ class House:
 async def house(database):
     """A house whose engine runs."""
     house = House(database)
-    running = asyncio.create_task(house.engine.run())
+    running = asyncio.create_task(house.engine.sender.run())
     yield house
     running.cancel()
 
@@ -246,7 +246,7 @@ async def test_the_expirer_deletes_what_is_due_and_knows_what_is_next(house):
 async def test_the_expirer_wakes_for_a_shadow_set_earlier_than_all_others(house):
     """A shadow just set that is due before the one it sleeps for wakes it."""
     expirer = Expirer(house.shadows, house.share, house.clock)
-    house.engine.on_alarm = expirer.wake_for
+    house.engine.alarms.on_set = expirer.wake_for
     await house.shadows.set({"a/1": NOON.replace(year=2200)})
     await expirer.expire()
     house.clock.time = NOON.replace(year=2190)

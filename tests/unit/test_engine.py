@@ -8,10 +8,11 @@ import pytest
 
 from recovery.checkout import Cause, Claim, Item, Message, MessageState, Status
 from recovery.delivery import Outcome, OutcomeKind
-from recovery.engine import Engine, Limits
+from recovery.engine import Engine
 from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
 from recovery.schedule import OnAmbiguous, StopOn
+from recovery.sender import Limits
 from recovery.standing import RIVALS_TURN, Other, Standing, Suppression, SuppressionReason
 from tests.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, report, schedule, state, step
 
@@ -42,7 +43,7 @@ class Scene:
 
     @asynccontextmanager
     async def running(self):
-        task = asyncio.create_task(self.engine.run())
+        task = asyncio.create_task(self.engine.sender.run())
         try:
             yield self
         finally:
@@ -52,7 +53,7 @@ class Scene:
         """Look, and wait until all that was sent is recorded."""
         await self.engine.look(ids or list(self.store.kept), "test")
         async with asyncio.timeout(5):
-            while self.engine._in_flight:
+            while self.engine.sender.in_flight:
                 await asyncio.sleep(0)
 
     async def look_until_quiet(self):
@@ -156,23 +157,167 @@ async def test_an_order_between_the_look_and_the_claim_wins():
     assert scene.only.status is Status.ORDERED
 
 
-async def test_the_time_to_hand_over_runs_from_before_the_claim(monkeypatch):
-    """A claim whose answer took long leaves less time, or none: an order may have come since it took hold."""
+@pytest.fixture
+def leap(monkeypatch):
+    """Lets the event loop's time leap by some seconds, so that what was known is stale."""
+    ahead = 0.0
+
+    async def leap(_=None, seconds=3.0):
+        nonlocal ahead
+        loop = asyncio.get_running_loop()
+        if not ahead:
+            time = loop.time
+            monkeypatch.setattr(loop, "time", lambda: time() + ahead)
+        ahead += seconds
+
+    return leap
+
+
+async def test_a_slow_relay_is_sent_to_once_it_is_known_that_nobody_has_ordered(leap):
+    """Where the relay takes seconds before the content, the database is asked again, and the message goes out."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
-        loop, late = asyncio.get_running_loop(), 0.0
-        time, claim = loop.time, scene.store.claim
-        monkeypatch.setattr(loop, "time", lambda: time() + late)
-
-        async def claim_slowly(claims):
-            nonlocal late
-            won = await claim(claims)
-            late = 3600.0
-            return won
-
-        scene.store.claim = claim_slowly
+        scene.relay.slow = leap
         await scene.look()
-    assert scene.relay.within[0] < -3599
+    assert scene.relay.taken == [(scene.only.id, "reminder-1")]
+    assert len(scene.addresses.asked) == 2
+
+
+async def test_an_order_while_the_relay_is_slow_calls_the_reminder_off(leap):
+    """What was reported after the claim counts until the content goes out; the attempt does not."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def order_meanwhile(checkout):
+            scene.relay.slow = None
+            scene.store.report(checkout.id, status=Status.ORDERED, ordered_at=DUE)
+            await leap()
+
+        scene.relay.slow = order_meanwhile
+        await scene.look()
+        assert scene.relay.taken == []
+        assert scene.only.messages["reminder-1"].attempts == 0
+        await scene.look_until_quiet()
+    assert scene.relay.taken == [(scene.only.id, "confirmation")]
+
+
+async def test_somebody_who_unsubscribes_while_the_relay_is_slow_is_not_reminded(leap):
+    """The suppressions are read again with the checkout."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def unsubscribe_meanwhile(checkout):
+            scene.addresses.known = {checkout.id: Standing(Suppression(SuppressionReason.UNSUBSCRIBED, DUE))}
+            await leap()
+
+        scene.relay.slow = unsubscribe_meanwhile
+        await scene.look()
+        await scene.look_until_quiet()
+    assert scene.relay.taken == []
+    assert scene.only.messages["reminder-1"].state is MessageState.SKIPPED
+
+
+async def test_a_confirmation_is_handed_over_however_slow_the_relay(leap):
+    """Nothing calls it off but the end of its lease, so nobody is asked."""
+    ordered = state(status=Status.ORDERED, ordered_at=NOON, next_at=NOON)
+    async with Scene(ordered).running() as scene:
+        scene.relay.slow = leap
+        await scene.look()
+    assert scene.relay.taken == [(scene.only.id, "confirmation")]
+    assert len(scene.addresses.asked) == 1
+
+
+async def test_a_claim_that_another_has_by_now_is_not_acted_on(leap):
+    """A sender that stood still for longer than its lease hands over nothing, not even a confirmation."""
+    ordered = state(status=Status.ORDERED, ordered_at=NOON, next_at=NOON)
+    async with Scene(ordered).running() as scene:
+
+        async def lose_the_claim(checkout):
+            scene.relay.slow = None
+            kept = scene.store.kept[checkout.id]
+            other = kept.claim.model_copy(update={"token": "another's", "owner": "other"})
+            scene.store.kept[checkout.id] = kept.model_copy(update={"claim": other})
+            await leap(seconds=100.0)
+
+        scene.relay.slow = lose_the_claim
+        await scene.look()
+    assert scene.relay.taken == []
+    assert scene.only.claim.token == "another's"
+
+
+async def test_where_the_database_is_always_too_slow_nothing_is_sent_and_it_is_told(leap):
+    """Each answer is stale when it comes: after some seconds of that an operator is told, with the figure."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.slow = leap
+        held = scene.store.held
+
+        async def slowly(claims):
+            await leap(seconds=0.8)
+            return await held(claims)
+
+        scene.store.held = slowly
+        now = 0.0
+        scene.engine.sender._monotonic = lambda: now
+        await scene.look()
+        assert scene.engine.sender.unsent_fault is None
+        now = 5.0
+        await scene.look()
+        now = 11.0
+        await scene.look()
+        assert "for 11 s: the database takes 0.8 s to say whether" in scene.engine.sender.unsent_fault
+        scene.relay.slow = None
+        await scene.look()
+        assert scene.engine.sender.unsent_fault is None
+    assert len(scene.relay.taken) == 1
+
+
+async def test_what_may_have_been_taken_says_when_its_content_goes_out():
+    """After one doubt the next sender keeps that it hands over: only one that died after that leaves a second doubt."""
+    dead = Claim(token="t", owner="dead", until=DUE)
+    begun = state(claim=dead, next_at=DUE, messages={"reminder-1": Message(state="sending", attempts=1)})
+    async with Scene(begun).running() as scene:
+        scene.clock.time = DUE + minutes(1)
+        seen = []
+
+        async def look_at_it(checkout):
+            seen.append(scene.store.kept[checkout.id].messages["reminder-1"])
+
+        scene.relay.slow = scene.relay.before = look_at_it
+        await scene.look()
+    assert [(each.ambiguous, each.handed_over) for each in seen] == [(1, False), (1, True)]
+    assert scene.only.messages["reminder-1"].state is MessageState.SENT
+
+
+async def test_of_senders_that_died_twice_in_the_midst_nobody_sends_a_third_time():
+    """Once ambiguous, a message is sent at most once more; one that was not handed over may be tried again."""
+    dead = Claim(token="t", owner="dead", until=DUE)
+    twice = {"state": "sending", "attempts": 2, "ambiguous": 1}
+    taken = state("taken", claim=dead, next_at=DUE, messages={"reminder-1": Message(**twice, handed_over=True)})
+    kept = state("kept", claim=dead, next_at=DUE, messages={"reminder-1": Message(**twice, handed_over=False)})
+    async with Scene(taken, kept).running() as scene:
+        scene.clock.time = DUE + minutes(1)
+        await scene.look_until_quiet()
+    assert scene.relay.taken == [("shop.example/kept", "reminder-1")]
+    assert [(letter.checkout, letter.cause) for letter in scene.store.letters] == [("shop.example/taken", Cause.LOST)]
+
+
+async def test_with_skip_what_a_dead_sender_had_not_handed_over_is_sent():
+    """That it went out is kept before it does, so that what never went out is not given up."""
+    plan = schedule(on_ambiguous=OnAmbiguous.SKIP)
+    dead = Claim(token="t", owner="dead", until=DUE)
+    message = Message(state="sending", attempts=1, handed_over=False)
+    async with Scene(state(claim=dead, next_at=DUE, messages={"reminder-1": message}), plan=plan).running() as scene:
+        scene.clock.time = DUE + minutes(1)
+        seen = []
+
+        async def look_at_it(checkout):
+            seen.append(scene.store.kept[checkout.id].messages["reminder-1"].handed_over)
+
+        scene.relay.before = look_at_it
+        await scene.look_until_quiet()
+    assert scene.relay.taken == [(scene.only.id, "reminder-1")]
+    assert seen == [True]
 
 
 async def test_no_more_is_claimed_than_there_is_room_for():
@@ -188,9 +333,9 @@ async def test_no_more_is_claimed_than_there_is_room_for():
         await scene.engine.look(list(scene.store.kept), "test")
         assert sum(kept.claim is not None for kept in scene.store.kept.values()) == 2
         assert scene.engine.behind.is_set()
-        assert scene.engine.room() == 0
+        assert scene.engine.sender.room() == 0
         gate.set()
-        await scene.engine.wait_for_room()
+        await scene.engine.sender.wait_for_room()
         await scene.look_until_quiet()
     assert sorted(scene.relay.taken) == [(f"shop.example/{n}", "reminder-1") for n in range(5)]
 
@@ -214,11 +359,11 @@ async def test_a_relay_that_is_down_opens_the_breaker_and_burns_no_attempt():
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.CONNECTION, "refused")] * 4
         await scene.look()
-        assert scene.engine.breaker.fault == "connection: refused"
-        assert scene.engine.room() == 0
+        assert scene.engine.sender.breaker.fault == "connection: refused"
+        assert scene.engine.sender.room() == 0
         assert all(kept.messages["reminder-1"].attempts == 0 for kept in scene.store.kept.values())
         scene.clock.time += timedelta(seconds=1)
-        assert await scene.engine.wait_for_room() == 1, "a probe"
+        assert await scene.engine.sender.wait_for_room() == 1, "a probe"
         await scene.look_until_quiet()
     assert len(scene.relay.taken) == 4
     assert scene.witness.faults == ["connection: refused", None]
@@ -285,14 +430,32 @@ async def test_a_look_during_an_outage_says_so_and_leaves_room():
             return found
 
         scene.store.load = load_then_fail
-        room = scene.engine.room()
+        room = scene.engine.sender.room()
         with pytest.raises(StoreUnavailable):
             await scene.engine.look(list(scene.store.kept), "test")
-        assert scene.engine.room() == room
+        assert scene.engine.sender.room() == room
 
 
-async def test_a_mailer_that_raises_costs_an_attempt_and_not_the_daemon():
-    """Whatever happens in a send ends as an outcome of that message."""
+async def test_no_fault_before_the_content_is_ambiguous():
+    """Whatever happens in a send ends as an outcome of that message: an attempt, and not the daemon."""
+    plan = schedule(on_ambiguous=OnAmbiguous.SKIP)
+    async with Scene(state(), plan=plan).running() as scene:
+        scene.clock.time = DUE
+
+        async def explode(_):
+            raise RuntimeError("boom")
+
+        scene.relay.slow = explode
+        await scene.look()
+    message = scene.only.messages["reminder-1"]
+    assert (message.state, message.attempts, message.ambiguous) == (MessageState.WAITING, 1, 0)
+    assert "RuntimeError: boom" in message.reply
+    assert scene.engine.sender.breaker.passed_at is None, "it tells nothing of the relay"
+    assert [what for what, _ in scene.witness.errors] == ["send"]
+
+
+async def test_a_fault_after_the_content_is_ambiguous():
+    """The relay may have it."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
 
@@ -301,8 +464,228 @@ async def test_a_mailer_that_raises_costs_an_attempt_and_not_the_daemon():
 
         scene.relay.before = explode
         await scene.look()
-    assert scene.only.messages["reminder-1"].attempts == 1
-    assert "RuntimeError: boom" in scene.only.messages["reminder-1"].reply
+    message = scene.only.messages["reminder-1"]
+    assert (message.state, message.attempts, message.ambiguous) == (MessageState.WAITING, 1, 1)
+
+
+async def test_a_claim_whose_acknowledgement_is_lost_is_given_back():
+    """Once the database is there again, what did take hold is released by its token, and no attempt is lost."""
+    plan = schedule(on_ambiguous=OnAmbiguous.SKIP)
+    async with Scene(state("1"), state("2"), plan=plan).running() as scene:
+        scene.clock.time = DUE
+        claim = scene.store.claim
+
+        async def claim_and_lose(claims):
+            scene.store.claim = claim
+            await claim(claims[:1])
+            scene.store.unavailable = 2
+            raise StoreUnavailable("connection reset by peer")
+
+        scene.store.claim = claim_and_lose
+        with pytest.raises(StoreUnavailable):
+            await scene.look()
+        await scene.look_until_quiet()
+    assert sorted(scene.relay.taken) == [("shop.example/1", "reminder-1"), ("shop.example/2", "reminder-1")]
+    assert [kept.messages["reminder-1"].attempts for kept in scene.store.kept.values()] == [1, 1]
+    assert scene.store.letters == []
+
+
+async def test_a_look_that_is_cancelled_leaves_no_claim_behind():
+    """The claim is seen to its end, and what it won is sent or given back."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        claim, asked, go_on = scene.store.claim, asyncio.Event(), asyncio.Event()
+
+        async def claim_slowly(claims):
+            won = await claim(claims)
+            asked.set()
+            await go_on.wait()
+            return won
+
+        scene.store.claim = claim_slowly
+        look = asyncio.create_task(scene.engine.look([scene.only.id], "test"))
+        await asked.wait()
+        look.cancel()
+        stopping = asyncio.create_task(scene.engine.sender.stop(grace=5))
+        await asyncio.sleep(0)
+        go_on.set()
+        await stopping
+    assert scene.only.claim is None
+    message = scene.only.messages["reminder-1"]
+    assert (message.state, message.attempts) == (MessageState.WAITING, 0)
+    assert scene.store.alarms == {scene.only.id: scene.only.next_at}, "its shadow wakes another daemon at once"
+
+
+async def test_a_stop_breaks_off_what_was_not_handed_over():
+    """A message that waits for the relay before its content goes back at once, with its attempt."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def hold(_):
+            await asyncio.Event().wait()
+
+        scene.relay.slow = hold
+        await scene.engine.look([scene.only.id], "test")
+        await asyncio.sleep(0)
+        await scene.engine.sender.stop(grace=5)
+    message = scene.only.messages["reminder-1"]
+    assert (message.state, message.attempts, scene.only.claim) == (MessageState.WAITING, 0, None)
+
+
+async def test_a_stop_records_as_ambiguous_what_the_relay_does_not_answer():
+    """A stop ends in time: what was handed over and not answered within the grace is kept as what it is."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def hold(_):
+            await asyncio.Event().wait()
+
+        scene.relay.before = hold
+        await scene.engine.look([scene.only.id], "test")
+        await asyncio.sleep(0)
+        await scene.engine.sender.stop(grace=0.05)
+    message = scene.only.messages["reminder-1"]
+    assert (message.state, message.ambiguous, scene.only.claim) == (MessageState.WAITING, 1, None)
+
+
+async def test_a_stop_records_what_ended_though_the_recorder_has_fallen():
+    """What the relay has is recorded, whatever ended the rest of the daemon."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        gate = asyncio.Event()
+
+        async def hold(_):
+            await gate.wait()
+
+        scene.relay.before = hold
+        await scene.engine.look([scene.only.id], "test")
+        await asyncio.sleep(0)
+    gate.set()
+    await scene.engine.sender.stop(grace=5)
+    assert scene.only.messages["reminder-1"].state is MessageState.SENT
+
+
+async def test_a_message_that_the_relay_hangs_up_on_is_not_tried_for_ever():
+    """While the relay takes others, it costs an attempt from the third time on, and ends dead in plain sight."""
+    plan = schedule(max_attempts=2, retry_after=minutes(1))
+    async with Scene(state("bad"), *(state(str(n)) for n in range(9)), plan=plan).running() as scene:
+        now = 0.0
+        scene.engine.sender._monotonic = lambda: now
+        attempts = []
+        for number in range(9):
+            scene.clock.time = DUE + minutes(number)
+            now += 60.0
+            scene.relay.outcomes = [Outcome(OutcomeKind.DROPPED, "the relay ended the connection")]
+            await scene.look("shop.example/bad")
+            bad = scene.store.kept["shop.example/bad"].messages["reminder-1"]
+            attempts.append(bad.attempts)
+            now += 1.0
+            scene.relay.outcomes = []
+            await scene.look(f"shop.example/{number}")
+            if bad.state is MessageState.DEAD:
+                break
+    assert attempts == [0, 0, 1, 2]
+    assert bad.reason == Cause.ATTEMPTS
+    assert scene.engine.sender.breaker.fault is None
+
+
+async def test_messages_that_were_with_dead_senders_twice_go_one_at_a_time():
+    """One of them may end its sender; the others must not share its fate again."""
+    dead = Claim(token="t", owner="dead", until=DUE)
+    lost = Message(state="sending", attempts=2, ambiguous=1, handed_over=False)
+    suspects = [state(str(n), claim=dead, next_at=DUE, messages={"reminder-1": lost}) for n in range(3)]
+    async with Scene(*suspects, state("fine")).running() as scene:
+        scene.clock.time = DUE + minutes(1)
+        together = []
+
+        async def count(_):
+            together.append(sorted(scene.engine.sender._flights))
+            await asyncio.sleep(0)
+
+        scene.relay.slow = count
+        await scene.look_until_quiet()
+    assert len(scene.relay.taken) == 4
+    assert max(sum("fine" not in id_ for id_ in ids) for ids in together) == 1
+
+
+async def test_one_record_that_cannot_be_written_is_lost_alone():
+    """Its neighbours are recorded, the engine goes on, and the error is told."""
+    async with Scene(state("1"), state("2")).running() as scene:
+        scene.clock.time = DUE
+        complete = scene.store.complete
+
+        async def choke(completions):
+            if any(each.claiming.seen.id.endswith("/1") for each in completions):
+                raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
+            return await complete(completions)
+
+        scene.store.complete = choke
+        await scene.look()
+        assert scene.engine.sender.in_flight == 0
+    assert scene.store.kept["shop.example/2"].messages["reminder-1"].state is MessageState.SENT
+    assert [type(error) for _, error in scene.witness.errors] == [UnicodeEncodeError]
+
+
+async def test_a_record_outlives_any_outage_and_no_look_comes_before_it():
+    """However long the database is away, the sent mail is recorded, and not claimed again by its own sender."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+
+        async def fail(_):
+            scene.store.unavailable = 3
+            scene.clock.time = DUE + minutes(10)  # far beyond the lease
+
+        scene.relay.before = fail
+        await scene.engine.look([scene.only.id], "test")
+        async with asyncio.timeout(5):
+            while scene.store.unavailable:
+                await asyncio.sleep(0.01)
+        scene.relay.before = None
+        await scene.look()
+    assert scene.relay.taken == [(scene.only.id, "reminder-1")]
+    assert scene.only.messages["reminder-1"].state is MessageState.SENT
+
+
+async def test_after_an_outage_lapsed_claims_are_their_owners_for_a_moment():
+    """The owner may be about to record what it sent; a few seconds later it is taken for dead."""
+    other = Claim(token="t", owner="other", until=DUE)
+    sent_by_other = state(claim=other, next_at=DUE, messages={"reminder-1": Message(state="sending", attempts=1)})
+    async with Scene(sent_by_other).running() as scene:
+        scene.clock.time = DUE + minutes(1)
+        now = 0.0
+        scene.engine._monotonic = lambda: now
+        scene.store.unavailable = 1
+        with pytest.raises(StoreUnavailable):
+            await scene.look()
+        await scene.look()
+        assert scene.only.claim == other
+        now = 3.1
+        await scene.look()
+    assert scene.relay.taken == [(scene.only.id, "reminder-1")]
+
+
+async def test_the_lease_of_a_message_that_the_relay_ponders_is_renewed(monkeypatch):
+    """As long as its sender waits for the relay's last word, nobody else may take the message."""
+    monkeypatch.setattr("recovery.sender.RENEW_EVERY", 0.01)
+    plan = schedule(lease=timedelta(seconds=0.03))
+    async with Scene(state(), plan=plan).running() as scene:
+        scene.clock.time = DUE
+        gate = asyncio.Event()
+
+        async def ponder(_):
+            await gate.wait()
+
+        scene.relay.before = ponder
+        await scene.engine.look([scene.only.id], "test")
+        scene.clock.time = DUE + minutes(5)
+        async with asyncio.timeout(5):
+            while scene.only.claim.until < DUE + minutes(5):
+                await asyncio.sleep(0.01)
+        gate.set()
+        async with asyncio.timeout(5):
+            while scene.engine.sender.in_flight:
+                await asyncio.sleep(0)
+    assert scene.only.messages["reminder-1"].state is MessageState.SENT
 
 
 async def test_stopping_finishes_what_is_with_the_relay():
@@ -316,7 +699,8 @@ async def test_stopping_finishes_what_is_with_the_relay():
 
         scene.relay.before = hold
         await scene.engine.look(["shop.example/1"], "test")
-        stopping = asyncio.create_task(scene.engine.stop(grace=5))
+        await asyncio.sleep(0)
+        stopping = asyncio.create_task(scene.engine.sender.stop(grace=5))
         await asyncio.sleep(0)
         await scene.engine.look(["shop.example/2"], "test")
         gate.set()

@@ -41,8 +41,8 @@ def test_an_order_is_confirmed_but_to_a_dead_address(reason):
 
 def test_what_cannot_be_known_is_not_sent():
     """Where the database does not say whether an address is suppressed, the message goes back and stays due."""
-    assert judged(UNKNOWN).kind is OutcomeKind.UNSENT
-    assert judged(UNKNOWN, message=CONFIRM).kind is OutcomeKind.UNSENT
+    assert judged(UNKNOWN).kind is OutcomeKind.CALLED_OFF
+    assert judged(UNKNOWN, message=CONFIRM).kind is OutcomeKind.CALLED_OFF
 
 
 def test_a_mail_about_another_checkout_defers_to_the_end_of_the_gap():

@@ -1,25 +1,24 @@
 """The window: it grows with what the relay takes and shrinks when messages find no connection in time."""
 
-from datetime import timedelta
-
 from recovery.window import FIRST, LEAST, Window
-from tests.builders import NOON
+
+NOW = 1000.0
 
 
 def test_it_grows_by_what_is_taken_while_it_is_full():
     """Each message taken makes room for one more, up to the most."""
     window = Window(1000)
-    window.tell(handed_over=80, unsent=0, in_flight=FIRST, now=NOON)
+    window.tell(handed_over=80, unsent=0, in_flight=FIRST, now=NOW)
     assert window.size == FIRST + 80
     for _ in range(20):
-        window.tell(handed_over=100, unsent=0, in_flight=window.size, now=NOON)
+        window.tell(handed_over=100, unsent=0, in_flight=window.size, now=NOW)
     assert window.size == 1000
 
 
 def test_it_does_not_grow_while_it_is_not_needed():
     """A trickle tells nothing of how much the relay could take."""
     window = Window(1000)
-    window.tell(handed_over=5, unsent=0, in_flight=5, now=NOON)
+    window.tell(handed_over=5, unsent=0, in_flight=5, now=NOW)
     assert window.size == FIRST
 
 
@@ -27,9 +26,9 @@ def test_it_halves_once_for_what_was_claimed_together():
     """Messages that find no connection in time halve it, but those of the same moment only once."""
     window = Window(1000)
     for _ in range(3):
-        window.tell(handed_over=2, unsent=8, in_flight=FIRST, now=NOON)
+        window.tell(handed_over=2, unsent=8, in_flight=FIRST, now=NOW)
     assert window.size == FIRST // 2
-    window.tell(handed_over=0, unsent=8, in_flight=FIRST, now=NOON + timedelta(seconds=1))
+    window.tell(handed_over=0, unsent=8, in_flight=FIRST, now=NOW + 1)
     assert window.size == FIRST // 4
 
 
@@ -37,7 +36,7 @@ def test_it_never_closes():
     """However slow the relay, a few messages are tried."""
     window = Window(1000)
     for second in range(20):
-        window.tell(handed_over=0, unsent=1, in_flight=1, now=NOON + timedelta(seconds=second))
+        window.tell(handed_over=0, unsent=1, in_flight=1, now=NOW + second)
     assert window.size == LEAST
 
 
@@ -45,5 +44,5 @@ def test_it_keeps_to_the_most():
     """A limit below its first size, or its least, holds."""
     assert Window(7).size == 7
     window = Window(3)
-    window.tell(handed_over=0, unsent=1, in_flight=3, now=NOON)
+    window.tell(handed_over=0, unsent=1, in_flight=3, now=NOW)
     assert window.size == 3
