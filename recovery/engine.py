@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from recovery.alarms import Alarms
-from recovery.checkout import Cause, CheckoutState, normalised, shop_of
+from recovery.checkout import CheckoutState, normalised, shop_of
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.flight import Flight, is_suspect
 from recovery.last_check import LastCheck
@@ -25,7 +25,6 @@ from recovery.ports import (
     Checkouts,
     Claiming,
     Clock,
-    DeadLetter,
     Mailer,
     Observer,
     Plan,
@@ -33,7 +32,7 @@ from recovery.ports import (
     StoreUnavailable,
     Unreadable,
 )
-from recovery.records import claimed, letters_of, planned
+from recovery.records import claimed, planned
 from recovery.schedule import CONFIRMATION, Decision, Schedule, Send, StopOn, decide
 from recovery.sender import Limits, Sender
 from recovery.standing import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, withheld
@@ -118,12 +117,24 @@ class Engine:
             try:
                 decided.append((checkout, decide(checkout, self._schedules.of(checkout.id), now)))
             except (ArithmeticError, ValueError) as exc:  # dates that were put there by hand, beyond all calendars
-                unreadable.append(Unreadable(checkout.id, f"cannot be decided on: {exc}"))
+                fault = f"cannot be decided on: {exc}"
+                unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
         if unreadable:
-            await self._bury([DeadLetter(each.id, None, Cause.INVALID, each.fault, now) for each in unreadable])
-            await self.alarms.set({each.id: None for each in unreadable})
+            await self._set_aside(unreadable, now)
         await self._plan([(checkout, d) for checkout, d in decided if not _is_clean_send(d)], now)
         await self._claim([(checkout, d) for checkout, d in decided if isinstance(d, Send) and not d.given_up])
+
+    async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
+        """Put to rest what cannot be read; what a newer version has written is its own to look at."""
+        for each in documents:
+            if each.newer:
+                self._observer.newer(each.id)
+        if ours := [each for each in documents if not each.newer]:
+            retention = max(self._schedules.of(each.id).retention for each in ours)
+            written = await self._checkouts.set_aside(ours, now, now + retention)
+            await self.alarms.set(written.next_at)
+            for letter in written.letters:
+                self._observer.buried(letter)
 
     async def _plan(self, decided: Sequence[tuple[CheckoutState, Decision]], now: datetime) -> None:
         plans: list[Plan] = []
@@ -135,9 +146,10 @@ class Engine:
             elif checkout.next_at is not None:
                 alarms[checkout.id] = checkout.next_at  # the shadow is gone, as this look may tell: put it back
         if plans:
-            if letters := [letter for plan in plans for letter in letters_of(plan, now)]:
-                await self._bury(letters)
-            alarms.update(await self._checkouts.plan(plans))
+            written = await self._checkouts.plan(plans)
+            alarms.update(written.next_at)
+            for letter in written.letters:
+                self._observer.buried(letter)
             for plan in plans:
                 for past in plan.history:
                     self._observer.decided(plan.seen.id, past)
@@ -266,11 +278,6 @@ class Engine:
     def _withheld(self, claiming: Claiming, standing: Standing) -> Outcome | None:
         schedule = self._schedules.of(claiming.seen.id)
         return withheld(claiming.seen, claiming.step, standing, schedule, self._clock.now(), self._jitter())
-
-    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        await self._checkouts.bury(letters)
-        for letter in letters:
-            self._observer.buried(letter)
 
 
 def _is_clean_send(decision: Decision) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from recovery.checkout import Cause, CheckoutState, Message, Past, Status
 from recovery.delivery import Outcome
@@ -15,12 +15,44 @@ class StoreUnavailable(Exception):
     """The database cannot be reached or refuses for now; the same call may succeed later, and may be made again."""
 
 
+class StoreRefuses(StoreUnavailable):
+    """The database refuses for a reason that is not known to pass: tried again as well, but told loudly."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A document that is not a checkout, with what is wrong with it."""
+    """A document that is not a checkout, with what is wrong with it.
+
+    `revision` and `next_at` are what it has in their places, whatever that is. One that is `newer` was written by a
+    later version of Recovery, and is left alone.
+    """
 
     id: str
     fault: str
+    revision: Any = None
+    next_at: Any = None
+    newer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be sent, or a document that could not be read (then without a step).
+
+    `address` is whom the message was to, normalised.
+    """
+
+    checkout: str
+    step: str | None
+    cause: Cause
+    error: str
+    at: datetime
+    attempts: int = 0
+    address: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The key of the letter: there is one for each checkout and step."""
+        return f"{self.checkout}#{self.step or ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +69,7 @@ class Plan:
     purge_at: datetime | None
     messages: Mapping[str, Message]
     history: tuple[Past, ...]
+    letters: tuple[DeadLetter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +101,15 @@ class Completion:
     next_at: datetime | None
     purge_at: datetime | None
     history: tuple[Past, ...]
+    letter: DeadLetter | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that could not be sent, or a document that could not be read (then without a step)."""
+class Written:
+    """What holds after a write: each checkout's `next_at` as it is kept, and the dead letters that came of it."""
 
-    checkout: str
-    step: str | None
-    cause: Cause
-    error: str
-    at: datetime
-    attempts: int = 0
-
-    @property
-    def id(self) -> str:
-        """The key of the letter: there is one for each checkout and step."""
-        return f"{self.checkout}#{self.step or ''}"
+    next_at: Mapping[str, datetime | None]
+    letters: Sequence[DeadLetter] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +128,16 @@ class Ask:
 class Checkouts(Protocol):
     """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.
 
-    `plan`, `claim` and `complete` return what then holds. All raise `StoreUnavailable`.
+    `plan`, `claim` and `complete` return what then holds; with it they keep its dead letters. A document that cannot be
+    written is set aside alone, as one that cannot be read. All raise `StoreUnavailable`.
     """
 
     async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
         """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
         ...
 
-    async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
-        """Write the plans that still hold; return each checkout's `next_at` as it is kept afterwards."""
+    async def plan(self, plans: Sequence[Plan]) -> Written:
+        """Write the plans that still hold."""
         ...
 
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
@@ -130,12 +156,12 @@ class Checkouts(Protocol):
         """Move the ends of these leases to their `until`, where the claims still hold."""
         ...
 
-    async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
-        """Record how sends ended; return each checkout's `next_at` as it is kept afterwards."""
+    async def complete(self, completions: Sequence[Completion]) -> Written:
+        """Record how sends ended."""
         ...
 
-    async def bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep dead letters, one for each checkout and step; a document that cannot be read is put to rest as well."""
+    async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
+        """Put documents to rest that cannot be read, each with a dead letter, unless they have changed since."""
         ...
 
 
@@ -223,6 +249,10 @@ class Observer(Protocol):
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
         """Tell how one attempt ended, and how long after its due time."""
+        ...
+
+    def newer(self, checkout: str) -> None:
+        """Tell of a checkout that a later version of Recovery has written, and that is left alone."""
         ...
 
     def failed(self, what: str, error: Exception) -> None:

@@ -37,15 +37,19 @@ class QuietHours:
             end += _A_WHILE
         return end
 
-    def within(self, since: datetime, until: datetime, where: ZoneInfo) -> timedelta:
-        """Return how much of the time between the two is quiet."""
-        quiet = timedelta()
-        while since < until:
+    def awake(self, since: datetime, until: datetime, where: ZoneInfo, enough: timedelta) -> timedelta:
+        """Return how much of the time between the two is not quiet; no more is counted than `enough` is exceeded.
+
+        What may be years is done with after a few nights.
+        """
+        awake = timedelta()
+        while since < until and awake <= enough:
             end = self.end_after(since, where)
-            if end is not None:
-                quiet += min(end, until) - since
-            since = end or next(moment for moment in _moments(self.begin, since, where) if moment > since)
-        return quiet
+            begin = None if end else next(moment for moment in _moments(self.begin, since, where) if moment > since)
+            if begin is not None:
+                awake += min(begin, until) - since
+            since = end or begin or until
+        return awake
 
     def _hold(self, at: datetime, where: ZoneInfo) -> bool:
         wall = at.astimezone(where).time()

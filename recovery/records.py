@@ -5,7 +5,7 @@ Pure: from what was seen, what was decided and the time to the record, for the p
 
 from datetime import datetime
 
-from recovery.checkout import Cause, CheckoutState, Message, MessageState, Past, Status
+from recovery.checkout import Cause, CheckoutState, Message, MessageState, Past, Status, normalised
 from recovery.delivery import Outcome, OutcomeKind, settle
 from recovery.ports import Claiming, Completion, DeadLetter, Plan
 from recovery.schedule import CONFIRMATION, NOT_BEGUN, Decision, OnAmbiguous, Rest, Schedule, Send, Wait, decide
@@ -34,16 +34,16 @@ def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now
         history.append(Past(at=now, decision=f"{given_up.state} {given_up.step}", reason=given_up.reason))
     if not decision.given_up and not (checkout.claim and next_at == checkout.claim.until):
         history.append(Past(at=now, decision=_in_words(decision), reason=decision.reason))
-    return Plan(checkout, status, next_at, purge_at, messages, tuple(history))
+    letters = [_letter(checkout, name, each, each.reply or each.reason or "", now) for name, each in messages.items()]
+    return Plan(checkout, status, next_at, purge_at, messages, tuple(history), tuple(filter(None, letters)))
 
 
-def letters_of(plan: Plan, now: datetime) -> list[DeadLetter]:
-    """Return the dead letters that a plan makes."""
-    return [
-        DeadLetter(plan.seen.id, step, Cause(message.reason), message.reply or message.reason, now, message.attempts)
-        for step, message in plan.messages.items()
-        if message.state is MessageState.DEAD and message.reason is not None
-    ]
+def _letter(checkout: CheckoutState, step: str, message: Message, error: str, at: datetime) -> DeadLetter | None:
+    """Return the dead letter of a message, if it is dead."""
+    if message.state is not MessageState.DEAD or message.reason is None:
+        return None
+    address = normalised(checkout.facts.customer.email) if checkout.facts.customer else None
+    return DeadLetter(checkout.id, step, Cause(message.reason), error, at, message.attempts, address)
 
 
 def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str, owner: str, now: datetime) -> Claiming:
@@ -92,16 +92,8 @@ def completed(
     past = Past(at=now, decision=f"{tried} {name}", reason=reply)
     # What goes back for want of a connection, say, goes round, and would push what is worth knowing out of the history.
     history = () if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (past,)
-    return Completion(claiming, message, status, next_at, purge_at, history)
-
-
-def letter_of(completion: Completion, outcome: Outcome, now: datetime) -> DeadLetter | None:
-    """Return the dead letter of a send that ended so, if it is one."""
-    message, claiming = completion.message, completion.claiming
-    if message.state is not MessageState.DEAD or message.reason is None:
-        return None
-    cause = Cause(message.reason)
-    return DeadLetter(claiming.seen.id, claiming.step.name, cause, outcome.reply, now, message.attempts)
+    letter = _letter(claiming.seen, name, message, outcome.reply, now)
+    return Completion(claiming, message, status, next_at, purge_at, history, letter)
 
 
 def reminded_at(completion: Completion) -> datetime | None:

@@ -230,7 +230,8 @@ def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: da
     if step is schedule.confirmation:
         return "too late to be of use" if late > step.max_lateness else None
     if late > step.max_lateness and schedule.quiet_hours is not None:
-        late -= schedule.quiet_hours.within(due_at, now, zone(checkout.facts.time_zone or schedule.time_zone))
+        where = zone(checkout.facts.time_zone or schedule.time_zone)
+        late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
     if late > step.max_lateness:
         return "too late to be of use"
     if schedule.require_consent and (checkout.consent is None or not checkout.consent.given):

@@ -14,7 +14,7 @@ from recovery.breaker import Breaker
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.flight import Ended, Flight
 from recovery.ports import Addresses, Checkouts, Clock, Mailer, Observer, StoreUnavailable
-from recovery.records import completed, letter_of
+from recovery.records import completed
 from recovery.window import Window
 
 RECORD_AGAIN_AFTER = 0.2
@@ -315,21 +315,17 @@ class Sender:
 
     async def _write(self, batch: Sequence[Ended]) -> None:
         now = self._clock.now()
-        completions, letters = [], []
-        for each in batch:
-            flight = each.flight
-            completion = completed(flight.claiming, flight.due_at, each.outcome, flight.schedule, now, self._jitter())
-            completions.append(completion)
-            if (letter := letter_of(completion, each.outcome, now)) is not None:
-                letters.append(letter)
+        completions = [
+            completed(each.flight.claiming, each.flight.due_at, each.outcome, each.flight.schedule, now, self._jitter())
+            for each in batch
+        ]
         dead = [each.flight.claiming.seen for each in batch if each.outcome.kind is OutcomeKind.DEAD_ADDRESS]
         if dead:
             await self._addresses.found_dead(dead, now)
-        if letters:
-            await self._checkouts.bury(letters)
-            for letter in letters:
-                self._observer.buried(letter)
-        await self._alarms.set(await self._checkouts.complete(completions))
+        written = await self._checkouts.complete(completions)
+        await self._alarms.set(written.next_at)
+        for letter in written.letters:
+            self._observer.buried(letter)
         for completion in completions:
             for past in completion.history:
                 self._observer.decided(completion.claiming.seen.id, past)

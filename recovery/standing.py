@@ -25,6 +25,11 @@ class SuppressionReason(StrEnum):
     ERASED = "erased"
     HARD_BOUNCE = "hard bounce"
 
+    @classmethod
+    def of(cls, kept: str) -> "SuppressionReason":
+        """Return a reason as it is kept; one that only a newer version knows counts as the shop's own wish."""
+        return next((reason for reason in cls if reason.value == kept), cls.SHOP)
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:

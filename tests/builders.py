@@ -5,12 +5,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery import Checkout, CheckoutState, Customer, Item
-from recovery.checkout import Claim, Message, Past, Status
+from recovery.checkout import Cause, Claim, Message, Past, Status
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.http.feedback import Feedback
 from recovery.links import Links
+from recovery.mongo.collections import DEAD_LETTERS
+from recovery.mongo.updates import buried
 from recovery.per_shop import PerShop
-from recovery.ports import Ask, Claiming, Completion, DeadLetter, Permission, Plan, StoreUnavailable, Unreadable
+from recovery.ports import (
+    Ask,
+    Claiming,
+    Completion,
+    DeadLetter,
+    Permission,
+    Plan,
+    StoreUnavailable,
+    Unreadable,
+    Written,
+)
 from recovery.schedule import Schedule, Step
 from recovery.sealing import Pseudonyms, Seals
 from recovery.standing import Standing, SuppressionReason
@@ -177,10 +189,12 @@ class Store:
         self._ask()
         return [self.kept[id_] for id_ in ids if id_ in self.kept], []
 
-    async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
+    async def plan(self, plans: Sequence[Plan]) -> Written:
         self._ask()
+        letters: list[DeadLetter] = []
         for plan in plans:
             if self._unchanged(plan.seen):
+                letters += plan.letters
                 waits_for_claim = plan.seen.claim and plan.next_at == plan.seen.claim.until
                 self._write(
                     plan.seen.id,
@@ -191,7 +205,8 @@ class Store:
                     purge_at=plan.purge_at,
                     claim=plan.seen.claim if waits_for_claim else None,
                 )
-        return {plan.seen.id: self.kept[plan.seen.id].next_at for plan in plans}
+        self.letters += letters
+        return Written({plan.seen.id: self.kept[plan.seen.id].next_at for plan in plans}, letters)
 
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
         self._ask()
@@ -231,23 +246,32 @@ class Store:
         held = kept is not None and kept.claim is not None and kept.claim.token == claim.token
         return held and kept.revision == claim.seen.revision
 
-    async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
+    async def complete(self, completions: Sequence[Completion]) -> Written:
         self._ask()
+        letters: list[DeadLetter] = []
         for each in completions:
             id_ = each.claiming.seen.id
-            kept = self.kept[id_]
-            if kept.claim is None or kept.claim.token != each.claiming.token:
+            kept = self.kept.get(id_)
+            if kept is None or kept.claim is None or kept.claim.token != each.claiming.token:
                 continue
+            letters += [each.letter] if each.letter is not None else []
             messages = {each.claiming.step.name: each.message}
             if kept.revision == each.claiming.seen.revision:
                 after = {"status": each.status, "next_at": each.next_at, "purge_at": each.purge_at}
             else:
                 after = {"next_at": self.clock.now()}
             self._write(id_, each.history, messages, claim=None, **after)
-        return {each.claiming.seen.id: self.kept[each.claiming.seen.id].next_at for each in completions}
-
-    async def bury(self, letters: Sequence[DeadLetter]) -> None:
         self.letters += letters
+        ids = [each.claiming.seen.id for each in completions if each.claiming.seen.id in self.kept]
+        return Written({id_: self.kept[id_].next_at for id_ in ids}, letters)
+
+    async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
+        letters = [DeadLetter(each.id, None, Cause.INVALID, each.fault, at) for each in documents]
+        self.letters += letters
+        for each in documents:
+            if each.id in self.kept:
+                self._write(each.id, (), {}, next_at=None, purge_at=purge_at, claim=None)
+        return Written({each.id: None for each in documents}, letters)
 
     async def set(self, alarms: Mapping[str, datetime | None]) -> None:
         for id_, at in alarms.items():
@@ -331,6 +355,7 @@ class Witness:
         self.attempts: list[tuple[str, Outcome, timedelta]] = []
         self.faults: list[str | None] = []
         self.letters: list[DeadLetter] = []
+        self.newer_ones: list[str] = []
         self.errors: list[tuple[str, Exception]] = []
 
     def looked(self, cause: str, count: int) -> None:
@@ -345,8 +370,16 @@ class Witness:
     def relay(self, fault: str | None) -> None:
         self.faults.append(fault)
 
+    def newer(self, checkout: str) -> None:
+        self.newer_ones.append(checkout)
+
     def failed(self, what: str, error: Exception) -> None:
         self.errors.append((what, error))
 
     def buried(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
+
+
+async def bury(database: Any, letters: Sequence[DeadLetter]) -> None:
+    """Keep dead letters, as the records of messages do that are given up."""
+    await database[DEAD_LETTERS].bulk_write([buried(letter) for letter in letters])

@@ -22,6 +22,7 @@ class Telemetry:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._told_of_newer = False
         self._looks = Counter(
             "recovery_looks_total",
             "Checkouts looked at, by cause: a healthy system knows reported, gone and start alone",
@@ -63,6 +64,14 @@ class Telemetry:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
         else:
             log.warning("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
+
+    def newer(self, checkout: str) -> None:
+        """Log once that a newer version of Recovery works on this database, too."""
+        if not self._told_of_newer:
+            self._told_of_newer = True
+            log.warning(
+                "a newer version of Recovery writes to this database: its checkouts are left alone", checkout=checkout
+            )
 
     def failed(self, what: str, error: Exception) -> None:
         """Log an error that nobody expected, by its type and place: its words may name a person."""

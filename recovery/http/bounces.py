@@ -1,6 +1,5 @@
 """The endpoint that mail systems and providers report bounces and complaints to."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -14,13 +13,13 @@ from recovery.http.feedback import Feedback
 from recovery.http.problems import Problem, answers, invalid_body
 from recovery.http.security import signature_fault
 from recovery.mail.bounces import Bounced, BounceKind, NoReport, read
+from recovery.masking import masked
 from recovery.standing import SuppressionReason
 
 EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
 
 _REASONS = {BounceKind.HARD: SuppressionReason.HARD_BOUNCE, BounceKind.COMPLAINT: SuppressionReason.COMPLAINT}
 _STRENGTH = list(BounceKind).index
-_ADDRESS = re.compile(r"\S+@\S+")
 
 _log = structlog.get_logger()
 
@@ -117,7 +116,7 @@ def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
         pseudonym=feedback.pseudonyms.of(event.email),
         shop=event.shop,
         report=event.id or (event.at.isoformat() if event.at else "without id"),
-        detail=_ADDRESS.sub("…", event.detail or "")[:200],
+        detail=masked(event.detail or "")[:200],
         at=event.at,
     )
 

@@ -12,6 +12,7 @@ from recovery.mail.compose import Composer, Envelope, RenderError
 from recovery.mail.conversation import Conversation, Disconnected, Reply, command
 from recovery.mail.pool import Connection, NoneFree, Pool, Relay
 from recovery.mail.replies import Phase, read_reply
+from recovery.masking import masked
 from recovery.per_shop import PerShop
 from recovery.ports import Clock, Permission
 from recovery.schedule import Step
@@ -52,7 +53,7 @@ class SmtpMailer:
             return Outcome(OutcomeKind.UNSENT, str(error))
         except RenderError as error:
             return Outcome(OutcomeKind.RENDER_ERROR, str(error))
-        return Outcome(kind, reply, envelope.message_id)
+        return Outcome(kind, masked(reply), envelope.message_id)
 
     async def aclose(self) -> None:
         """Say goodbye to the relay. From now on, nothing is sent."""

@@ -1,21 +1,27 @@
 """The kept checkouts: each method is one round trip for a batch, and one more where somebody else was faster."""
 
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
-from pymongo import ASCENDING, UpdateMany, UpdateOne
+from bson.errors import InvalidBSON, InvalidDocument
+from pymongo import ASCENDING, DeleteOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
-from recovery.checkout import CheckoutState, Claim, Past
+from recovery.checkout import Cause, CheckoutState
+from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
-from recovery.mongo.documents import read, written
-from recovery.mongo.errors import temporary, translated
-from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
-from recovery.records import reminded_at
+from recovery.mongo.documents import SCHEMA, read
+from recovery.mongo.errors import temporary, translated, translating
+from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 
-HISTORY_KEPT = 50
-ERRORS_KEPT = 20
+UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)
+"""What the driver raises for a document that cannot be sent at all."""
+
+UNWRITABLE_KEPT = timedelta(days=30)
+"""How long a document is kept that cannot be written: as long as its dead letter is likely to be looked at."""
+
+Update = UpdateOne | UpdateMany
 
 
 class MongoCheckouts:
@@ -30,7 +36,7 @@ class MongoCheckouts:
         """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
         states: list[CheckoutState] = []
         unreadable: list[Unreadable] = []
-        for document in await self._find(ids).to_list():
+        for document in await self._documents(ids, unreadable):
             found = read(document)
             if isinstance(found, Unreadable):
                 unreadable.append(found)
@@ -56,39 +62,49 @@ class MongoCheckouts:
     async def soon(
         self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool]
     ) -> AsyncIterator[list[str]]:
-        """Yield, up to `limit` at a time, the ids of checkouts to be looked at between these times."""
+        """Yield, up to `limit` at a time, the ids of checkouts to be looked at between these times.
+
+        Those that are claimed are left out: what they wait for is the end of a lease, which has no shadow.
+        """
         ids: list[str] = []
-        async with self._by_next_at({"$gt": after, "$lte": before}).batch_size(limit) as cursor:
-            async for document in cursor:
-                if mine(document["_id"]):
-                    ids.append(document["_id"])
-                if len(ids) == limit:
-                    yield ids
-                    ids = []
+        with translating():
+            unclaimed = self._by_next_at({"$gt": after, "$lte": before}, {"claim.token": {"$exists": False}})
+            async with unclaimed.batch_size(limit) as cursor:
+                async for document in cursor:
+                    if mine(document["_id"]):
+                        ids.append(document["_id"])
+                    if len(ids) == limit:
+                        yield ids
+                        ids = []
         if ids:
             yield ids
 
     @translated
-    async def plan(self, plans: Sequence[Plan]) -> Mapping[str, datetime | None]:
-        """Write the plans that still hold; return each checkout's `next_at` as it is kept afterwards."""
-        result = await self._checkouts.bulk_write([_planned(plan) for plan in plans], ordered=False)
-        if result.matched_count == len(plans):
-            return {plan.seen.id: plan.next_at for plan in plans}
-        return await self._next_at([plan.seen.id for plan in plans])
+    async def plan(self, plans: Sequence[Plan]) -> Written:
+        """Write the plans that still hold, with their dead letters."""
+        seen = [plan.seen for plan in plans]
+        guards = [updates.unchanged(plan.seen) for plan in plans for _ in plan.letters]
+        letters = await self._bury([letter for plan in plans for letter in plan.letters], guards)
+        matched = await self._write([updates.planned(plan) for plan in plans], seen)
+        if matched == len(plans):
+            return Written({plan.seen.id: plan.next_at for plan in plans}, letters)
+        return await self._afterwards([each.id for each in seen], letters)
 
     @translated
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
         """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
-        updates = _claimed(claims)
+        together = updates.claimed(claims)
         try:
-            result = await self._checkouts.bulk_write(updates, ordered=False)
-        except PyMongoError as exc:
-            if not temporary(exc):
-                raise
+            matched = (await self._checkouts.bulk_write(together, ordered=False)).matched_count
+        except (PyMongoError, *UNWRITABLE) as exc:
             # The driver does not repeat an update of many. What took hold does not match again, and has our token.
-            result = await self._checkouts.bulk_write(updates, ordered=False)
+            if isinstance(exc, PyMongoError) and temporary(exc):
+                matched = (await self._checkouts.bulk_write(together, ordered=False)).matched_count
+            else:  # one of many stops them all: each alone
+                alone = [update for claim in claims for update in updates.claimed([claim])]
+                matched = await self._write(alone, [claim.seen for claim in claims])
         ids = {claim.seen.id for claim in claims}
-        if result.matched_count == len(claims):
+        if matched == len(claims):
             return ids
         mine = {"claim.token": {"$in": list({claim.token for claim in claims})}}
         return {document["_id"] async for document in self._find(list(ids), mine, "_id")}
@@ -103,7 +119,7 @@ class MongoCheckouts:
     @translated
     async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
         """Keep that the content of these messages goes out now; return the ids of those that `held` would."""
-        result = await self._checkouts.bulk_write([_handed_over(claim) for claim in claims], ordered=False)
+        result = await self._checkouts.bulk_write([updates.handed_over(claim) for claim in claims], ordered=False)
         if result.matched_count == len(claims):
             return {claim.seen.id for claim in claims}
         return await self.held(claims)
@@ -114,149 +130,106 @@ class MongoCheckouts:
         alike: dict[datetime, list[Claiming]] = {}
         for claim in claims:
             alike.setdefault(claim.until, []).append(claim)
-        await self._checkouts.bulk_write([_renewed(each, until) for until, each in alike.items()], ordered=False)
+        await self._checkouts.bulk_write([updates.renewed(each, until) for until, each in alike.items()], ordered=False)
 
     @translated
-    async def complete(self, completions: Sequence[Completion]) -> Mapping[str, datetime | None]:
-        """Record how sends ended; return each checkout's `next_at` as it is kept afterwards."""
-        result = await self._checkouts.bulk_write([_completed(each) for each in completions], ordered=False)
-        if result.matched_count == len(completions):
-            return {each.claiming.seen.id: each.next_at for each in completions}
-        await self._checkouts.bulk_write([_recorded(each) for each in completions], ordered=False)
-        return await self._next_at([each.claiming.seen.id for each in completions])
+    async def complete(self, completions: Sequence[Completion]) -> Written:
+        """Record how sends ended, with their dead letters."""
+        seen = [each.claiming.seen for each in completions]
+        dead = [each for each in completions if each.letter is not None]
+        guards: list[Document] = [{"_id": each.claiming.seen.id, "claim.token": each.claiming.token} for each in dead]
+        letters = await self._bury([each.letter for each in dead if each.letter is not None], guards)
+        matched = await self._write([updates.completed(each) for each in completions], seen)
+        if matched == len(completions):
+            return Written({each.claiming.seen.id: each.next_at for each in completions}, letters)
+        await self._write([updates.recorded(each) for each in completions], seen)
+        return await self._afterwards([each.id for each in seen], letters)
 
     @translated
-    async def bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep dead letters, one for each checkout and step; a document that cannot be read is put to rest as well."""
-        await self._dead_letters.bulk_write([_buried(letter) for letter in letters], ordered=False)
-        if unreadable := [letter.checkout for letter in letters if letter.step is None]:
-            await self._checkouts.update_many(
-                {"_id": {"$in": unreadable}}, {"$set": {"next_at": None}}, bypass_document_validation=True
-            )
+    async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
+        """Put documents to rest that cannot be read, each with a dead letter, unless they have changed since."""
+        letters = [DeadLetter(each.id, None, Cause.INVALID, each.fault, at) for each in documents]
+        kept = await self._bury(letters, [updates.as_seen(each) for each in documents])
+        rest = [updates.set_aside(each, purge_at) for each in documents]
+        await self._checkouts.bulk_write(rest, ordered=False, bypass_document_validation=True)
+        return Written({letter.checkout: None for letter in kept}, kept)
 
-    def _by_next_at(self, between: Document) -> AsyncCursor[Document]:
-        """Return the ids of checkouts by their next look.
+    async def _write(self, writes: Sequence[Update], seen: Sequence[CheckoutState]) -> int:
+        """Write these, each of one checkout; return how many took hold. What cannot be written is set aside alone."""
+        try:
+            return (await self._checkouts.bulk_write(list(writes), ordered=False)).matched_count
+        except BulkWriteError as exc:
+            if temporary(exc):
+                raise
+            details = exc.details or {}
+            faults = {error["index"]: str(error.get("errmsg")) for error in details.get("writeErrors", ())}
+            matched = int(details.get("nMatched", 0))
+        except UNWRITABLE as exc:
+            if len(writes) > 1:
+                return sum([await self._write([write], [each]) for write, each in zip(writes, seen, strict=True)])
+            faults, matched = {0: f"{type(exc).__name__}: {exc}"}, 0
+        await self._unwritable([(seen[index], fault) for index, fault in faults.items()])
+        return matched
+
+    async def _unwritable(self, found: Sequence[tuple[CheckoutState, str]]) -> None:
+        """Set aside what is sound but cannot be written, as a document that has no room for more."""
+        hello = await self._checkouts.database.command("hello")
+        now: datetime = hello["localTime"].replace(tzinfo=UTC)
+        letters = [
+            DeadLetter(each.id, None, Cause.INVALID, f"cannot be written: {fault}", now) for each, fault in found
+        ]
+        await self._dead_letters.bulk_write([updates.buried(letter) for letter in letters], ordered=False)
+        rest = [updates.put_to_rest(each, now + UNWRITABLE_KEPT) for each, _ in found]
+        await self._checkouts.bulk_write(rest, ordered=False, bypass_document_validation=True)
+
+    async def _bury(self, letters: Sequence[DeadLetter], guards: Sequence[Document]) -> Sequence[DeadLetter]:
+        """Keep the letters of what is still as its guard says; return them.
+
+        A letter comes before what it tells of: a daemon that dies between the two leaves a letter too many for a
+        moment, never a message that is dead without one.
+        """
+        if not letters:
+            return ()
+        found = self._checkouts.find({"$or": list(guards)}, {"_id": 1}, batch_size=len(guards) + 1)
+        held = {document["_id"] async for document in found}
+        kept = [letter for letter in letters if letter.checkout in held]
+        if kept:
+            await self._dead_letters.bulk_write([updates.buried(letter) for letter in kept], ordered=False)
+        return kept
+
+    async def _afterwards(self, ids: Sequence[str], letters: Sequence[DeadLetter]) -> Written:
+        """Return what holds after some writes did not: letters of what is not dead after all are taken back."""
+        fields = ["next_at", *(f"messages.{letter.step}.state" for letter in letters)]
+        kept = {document["_id"]: document async for document in self._find(ids, None, *dict.fromkeys(fields))}
+        held = [letter for letter in letters if updates.is_dead(kept.get(letter.checkout), letter.step)]
+        if undone := [DeleteOne({"_id": each.id, "at": each.at}) for each in letters if each not in held]:
+            await self._dead_letters.bulk_write(undone, ordered=False)
+        return Written({id_: document.get("next_at") for id_, document in kept.items()}, held)
+
+    async def _documents(self, ids: Sequence[str], unreadable: list[Unreadable]) -> list[Document]:
+        """Return the documents of these ids; one that is no BSON at all spoils no other."""
+        try:
+            return await self._find(ids).to_list()
+        except InvalidBSON as exc:
+            if len(ids) == 1:
+                unreadable.append(Unreadable(ids[0], f"is no BSON: {exc}", *await self._guarded_by(ids[0])))
+                return []
+        return [document for id_ in ids for document in await self._documents([id_], unreadable)]
+
+    async def _guarded_by(self, id_: str) -> tuple[object, object]:
+        found = await self._find([id_], None, "revision", "next_at").to_list()
+        return (found[0].get("revision"), found[0].get("next_at")) if found else (None, None)
+
+    def _by_next_at(self, between: Document, query: Document | None = None) -> AsyncCursor[Document]:
+        """Return the ids of checkouts by their next look, but for those that a newer version has written.
 
         `$type` is what lets the server use the partial index: without it, it reads every checkout there is.
         """
-        query = {"next_at": between | {"$type": "date"}, "_id": {"$type": "string"}}
-        return self._checkouts.find(query, {"_id": 1}).sort("next_at", ASCENDING)
+        ours = {"_id": {"$type": "string"}, "schema": {"$not": {"$gt": SCHEMA}}}
+        due = {"next_at": between | {"$type": "date"}, **ours, **(query or {})}
+        return self._checkouts.find(due, {"_id": 1}).sort("next_at", ASCENDING)
 
     def _find(self, ids: Sequence[str], query: Document | None = None, *fields: str) -> AsyncCursor[Document]:
         """Find these checkouts in one round trip: the server's own first batch is 101 documents."""
         matching = {"_id": {"$in": list(ids)}} | (query or {})
-        return self._checkouts.find(matching, list(fields) or None, batch_size=len(ids) + 1)
-
-    async def _next_at(self, ids: Sequence[str]) -> Mapping[str, datetime | None]:
-        found = self._find(ids, None, "next_at")
-        return {document["_id"]: document.get("next_at") async for document in found}
-
-
-def _unchanged(seen: CheckoutState) -> Document:
-    """Match the checkout only as it was seen: nothing reported, claimed or planned since."""
-    return {
-        "_id": seen.id,
-        "status": seen.status,
-        "revision": seen.revision,
-        "next_at": seen.next_at,
-        "claim.token": seen.claim.token if seen.claim else None,
-    }
-
-
-def _history(entries: Sequence[Past]) -> Document:
-    each = [entry.model_dump() for entry in entries]
-    return {"$push": {"history": {"$each": each, "$slice": -HISTORY_KEPT}}} if each else {}
-
-
-def _planned(plan: Plan) -> UpdateOne:
-    changes: Document = {"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at}
-    changes |= {f"messages.{step}": written(message) for step, message in plan.messages.items()}
-    update: Document = {"$set": changes, **_history(plan.history)}
-    claim = plan.seen.claim
-    if claim is not None and plan.next_at != claim.until:
-        update["$unset"] = {"claim": ""}
-    return UpdateOne(_unchanged(plan.seen), update)
-
-
-def _claimed(claims: Sequence[Claiming]) -> list[UpdateOne | UpdateMany]:
-    """Return the updates that claim: one for all that are alike, which takes the server half the time or less."""
-    alike: dict[Hashable, list[Claiming]] = {}
-    for claim in claims:
-        alike.setdefault(_kind(claim), []).append(claim)
-    return [_claimed_together(each) for each in alike.values()]
-
-
-def _kind(claim: Claiming) -> Hashable:
-    seen, message = claim.seen, claim.seen.messages.get(claim.step.name)
-    return (
-        *(seen.status, seen.revision, seen.claim and seen.claim.token, seen.next_at is None),
-        *(claim.step.name, message and (message.state, message.attempts)),
-        *(claim.message.attempts, claim.message.due_at, claim.message.replayed_at, claim.message.deferred_to),
-        *(claim.message.ambiguous, claim.message.handed_over),
-        *(claim.token, claim.owner, claim.until),
-    )
-
-
-def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
-    claim = claims[0]
-    name = claim.step.name
-    message = claim.seen.messages.get(name)
-    guard = _unchanged(claim.seen) | {
-        f"messages.{name}.state": message and message.state,
-        f"messages.{name}.attempts": message and message.attempts,
-    }
-    if next_at := [each.seen.next_at for each in claims if each.seen.next_at is not None]:
-        guard["next_at"] = {"$lte": max(next_at)}  # or somebody has moved it, into the future
-    changes = {
-        f"messages.{name}": written(claim.message),
-        "claim": written(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
-        "next_at": claim.until,
-    }
-    if len(claims) == 1:
-        return UpdateOne(guard, {"$set": changes})
-    return UpdateMany(guard | {"_id": {"$in": [each.seen.id for each in claims]}}, {"$set": changes})
-
-
-def _handed_over(claim: Claiming) -> UpdateOne:
-    held = {"_id": claim.seen.id, "claim.token": claim.token, "revision": claim.seen.revision}
-    return UpdateOne(held, {"$set": {f"messages.{claim.step.name}.handed_over": True}})
-
-
-def _renewed(claims: Sequence[Claiming], until: datetime) -> UpdateMany:
-    these = {"_id": {"$in": [claim.seen.id for claim in claims]}}
-    tokens = {"claim.token": {"$in": list({claim.token for claim in claims})}}
-    return UpdateMany(these | tokens, {"$set": {"claim.until": until, "next_at": until}})
-
-
-def _completed(completion: Completion) -> UpdateOne:
-    seen = completion.claiming.seen
-    update = _result(completion)
-    update["$set"]["next_at"] = completion.next_at
-    if completion.status is not seen.status:
-        update["$set"]["status"] = completion.status
-    if completion.purge_at != seen.purge_at:
-        update["$set"]["purge_at"] = completion.purge_at
-    return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)
-
-
-def _recorded(completion: Completion) -> UpdateOne:
-    update = _result(completion) | {"$currentDate": {"next_at": True}}
-    return UpdateOne({"_id": completion.claiming.seen.id, "claim.token": completion.claiming.token}, update)
-
-
-def _result(completion: Completion) -> Document:
-    changes: Document = {f"messages.{completion.claiming.step.name}": written(completion.message)}
-    if (at := reminded_at(completion)) is not None:
-        changes["written_at"] = at
-    return {
-        "$set": changes,
-        "$unset": {"claim": ""},
-        **_history(completion.history),
-    }
-
-
-def _buried(letter: DeadLetter) -> UpdateOne:
-    kept = {"checkout": letter.checkout, "step": letter.step, "cause": letter.cause, "replayed_at": None}
-    error = {"at": letter.at, "error": letter.error, "attempts": letter.attempts}
-    update = {"$set": kept | error, "$push": {"errors": {"$each": [error], "$slice": -ERRORS_KEPT}}}
-    return UpdateOne({"_id": letter.id}, update, upsert=True)
+        return self._checkouts.find(matching, list(fields) or {"history": {"$slice": -1}}, batch_size=len(ids) + 1)

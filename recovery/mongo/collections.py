@@ -14,7 +14,6 @@ from pymongo.read_concern import ReadConcern
 from recovery.checkout import Status
 from recovery.mongo.errors import translated
 from recovery.ports import StoreUnavailable
-from recovery.standing import SuppressionReason
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
@@ -37,9 +36,18 @@ OPTIONS: dict[str, Any] = {
 """How every collection is read and written: what is acknowledged survives any crash of fewer than half the nodes."""
 
 FORGIVING = OPTIONS | {
-    "codec_options": CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+    "codec_options": CodecOptions(
+        tz_aware=True,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+        unicode_decode_error_handler="replace",
+    )
 }
-"""For batches: a date that no datetime can hold comes as a number, to be found fault with, and spoils no other."""
+"""For batches, in which one document spoils no other: a date that no datetime can hold comes as a number, to be found
+fault with, and bytes that are no text as replacement characters."""
+
+LAYOUT = 2
+"""The version of what follows: raised with every change of a validator or an index. It stands in the validators, so
+that an older version leaves alone what a newer one has made."""
 
 
 LOOKS = 10
@@ -62,6 +70,7 @@ class Collection:
     validator: Document = field(default_factory=dict)
 
 
+_TITLE = "recovery "
 _DATE = {"bsonType": "date"}
 _DATE_OR_NULL = {"bsonType": ["date", "null"]}
 
@@ -111,7 +120,7 @@ COLLECTIONS = {
             "required": ["_id"],
             "properties": {
                 "_id": {"bsonType": "string", "pattern": "^[^/]*/[0-9a-f]{32}$"},
-                "reason": {"enum": [reason.value for reason in SuppressionReason]},
+                "reason": {"bsonType": "string"},  # a newer version may know more of them
                 "at": _DATE,
                 "source": {"bsonType": "string"},
                 "soft_bounces": {"bsonType": ["int", "long"]},
@@ -155,6 +164,8 @@ async def ensure(database: Database) -> list[str]:
 async def _ensure(database: Database, done: list[str]) -> None:
     present = {info["name"]: info async for info in await database.list_collections()}
     for name, wanted in COLLECTIONS.items():
+        if _is_newer(present.get(name)):
+            continue
         if name not in present:
             await database.command({"create": name, **_validation(wanted)})
             done.append(f"created collection {name}")
@@ -179,6 +190,8 @@ async def faults(database: Database) -> list[str]:
         if name not in present:
             found.append(f"collection {name} is missing")
             continue
+        if _is_newer(present[name]):
+            continue
         if _validation_differs(present[name], wanted):
             found.append(f"the validator of {name} is missing or differs")
         found += [fault for fault, _ in await _index_faults(database, name, wanted)]
@@ -187,9 +200,15 @@ async def faults(database: Database) -> list[str]:
 
 def _validation(wanted: Collection) -> Document:
     """Return how documents are validated: new ones always, and what was forced in by hand may still be put to rest."""
-    if not wanted.validator:
-        return {}
-    return {"validator": {"$jsonSchema": wanted.validator}, "validationLevel": "moderate"}
+    schema = {"title": f"{_TITLE}{LAYOUT}"} | (wanted.validator or {"bsonType": "object"})
+    return {"validator": {"$jsonSchema": schema}, "validationLevel": "moderate"}
+
+
+def _is_newer(info: Mapping[str, Any] | None) -> bool:
+    """Return whether a later version of Recovery made this collection what it is."""
+    schema = (info or {}).get("options", {}).get("validator", {}).get("$jsonSchema", {})
+    number = str(schema.get("title", "")).removeprefix(_TITLE)
+    return number.isdigit() and int(number) > LAYOUT
 
 
 def _validation_differs(info: Mapping[str, Any], wanted: Collection) -> bool:

@@ -1,6 +1,10 @@
-"""What the driver raises, in the engine's words: temporary, or not."""
+"""What the driver raises, in the engine's words: that it passes, or that nobody knows whether it does.
 
-from collections.abc import Callable, Coroutine
+Either way it is tried again. What is known to pass is expected; what is not known is told loudly.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,7 +18,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from recovery.ports import StoreUnavailable
+from recovery.ports import StoreRefuses, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,38 +34,60 @@ TEMPORARY_CODES = {
     91,  # ShutdownInProgress
     112,  # WriteConflict
     133,  # FailedToSatisfyReadPreference
+    134,  # ReadConcernMajorityNotAvailableYet
     175,  # QueryPlanKilled
     189,  # PrimarySteppedDown
+    202,  # NetworkInterfaceExceededTimeLimit
+    211,  # KeyNotFound: of a cluster's clock, while its keys are changed
     237,  # CursorKilled
     262,  # ExceededTimeLimit
+    317,  # ConnectionPoolExpired
+    365,  # TemporarilyUnavailable
     371,  # UserWritesBlocked
+    384,  # ConnectionError
+    9001,  # SocketException
+    10058,  # LegacyNotPrimary
     10107,  # NotWritablePrimary
     11600,  # InterruptedAtShutdown
     11601,  # Interrupted
     11602,  # InterruptedDueToReplStateChange
+    13388,  # StaleConfig
     13435,  # NotPrimaryNoSecondaryOk
     13436,  # NotPrimaryOrSecondary
     14031,  # OutOfDiskSpace
 }
 
 
+LABELS = ("RetryableWriteError", "TransientTransactionError", "RetryableError", "SystemOverloadedError")
+"""Labels by which the server or the driver says that the same call may be made again."""
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Raise `StoreUnavailable` in place of what the driver raises, and `StoreRefuses` of what is not known to pass."""
+    try:
+        yield
+    except PyMongoError as exc:
+        if temporary(exc):
+            raise StoreUnavailable(str(exc)) from exc
+        raise StoreRefuses(f"{type(exc).__name__}: {exc}") from exc
+
+
 def translated(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Make `call` raise `StoreUnavailable` for what passes by itself: a lost connection, an election, a full disk."""
+    """Have `call` raise as `translating` does."""
 
     @wraps(call)
-    async def translating(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        with translating():
             return await call(*args, **kwargs)
-        except PyMongoError as exc:
-            if temporary(exc):
-                raise StoreUnavailable(str(exc)) from exc
-            raise
 
-    return translating
+    return wrapped
 
 
 def temporary(exc: PyMongoError) -> bool:
-    """Return whether the same call may succeed later."""
+    """Return whether the same call is known to be able to succeed later: labels first, then kinds, then codes."""
+    if any(exc.has_error_label(label) for label in LABELS):
+        return True
     if isinstance(exc, ConnectionFailure | ExecutionTimeout | WaitQueueTimeoutError | WriteConcernError):
         return True
     if isinstance(exc, BulkWriteError):

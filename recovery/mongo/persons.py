@@ -100,11 +100,15 @@ def _by_address(email: str, shop: str | None) -> Document:
 
 
 def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Document:
-    """Match the dead letters of these checkouts, and those of purged ones in whose errors a relay named the address."""
-    named = {"errors.error": {"$regex": re.escape(email), "$options": "i"}}
+    """Match the dead letters of these checkouts, and those of purged ones that were to this address.
+
+    Letters of older versions name it only in a relay's words: there it must stand alone, or it is somebody else's.
+    """
+    alone = rf"(?<![\w.+'-]){re.escape(email)}(?![\w-]|\.\w)"
+    named: list[Document] = [{"address": normalised(email)}, {"errors.error": {"$regex": alone, "$options": "i"}}]
     if shop:
-        named["checkout"] = of_shop(shop)
-    return {"$or": [{"checkout": {"$in": _ids(checkouts)}}, named]}
+        named = [{"checkout": of_shop(shop), **each} for each in named]
+    return {"$or": [{"checkout": {"$in": _ids(checkouts)}}, *named]}
 
 
 def _ids(documents: Sequence[Document]) -> list[str]:

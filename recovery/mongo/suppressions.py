@@ -81,7 +81,7 @@ class Suppressions:
         """Return the strongest suppression of each address that has one among these documents."""
         if not documents:
             return {}
-        found = {each["_id"]: Suppression(SuppressionReason(each["reason"]), each["at"]) for each in documents}
+        found = {each["_id"]: Suppression(SuppressionReason.of(each["reason"]), each["at"]) for each in documents}
         held = {address: [found[id_] for id_ in self._keys(*address) if id_ in found] for address in addresses}
         return {address: max(several, key=_strength) for address, several in held.items() if several}
 
@@ -175,9 +175,10 @@ def _strength(suppression: Suppression) -> int:
 
 def _suppressed(new: NewSuppression) -> list[Document]:
     reasons = list(SuppressionReason)
-    as_strong = [reason.value for reason in reasons[reasons.index(new.reason) :]]
+    weaker = [reason.value for reason in reasons[: reasons.index(new.reason)]]
     fields = {"reason": new.reason.value, "at": _time(new.at), "source": {"$literal": new.source}}
-    return _unless({"$in": ["$reason", as_strong]}, fields)
+    # A reason that this version does not know may be stronger.
+    return _unless({"$not": [{"$in": [{"$ifNull": ["$reason", None]}, [None, *weaker]]}]}, fields)
 
 
 def _soft(report: str, at: datetime | None) -> list[Document]:
@@ -203,5 +204,5 @@ def _time(at: datetime | None) -> Any:
 def _read(document: Document) -> KeptSuppression:
     shop, _, pseudonym = document["_id"].partition("/")
     return KeptSuppression(
-        shop or None, pseudonym, SuppressionReason(document["reason"]), document["at"], document.get("source", "")
+        shop or None, pseudonym, SuppressionReason.of(document["reason"]), document["at"], document.get("source", "")
     )

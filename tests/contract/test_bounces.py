@@ -202,7 +202,7 @@ async def test_an_event_is_taken(house, event, kept):
 async def test_no_address_is_kept_of_an_event(house):
     """What a server said is kept without the address that it repeats."""
     await house.report(EVENT | {"detail": f"550 5.1.1 <{ADA}>: unknown", "id": "evt_1"})
-    assert house.feedback.suppressions.kept[None, PSEUDONYM][1] == "550 5.1.1 … unknown, report evt_1"
+    assert house.feedback.suppressions.kept[None, PSEUDONYM][1] == "550 5.1.1 <…>: unknown, report evt_1"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One suite for the fake store and the real one: what the engine may rely on."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -97,7 +98,7 @@ async def test_a_plan_that_holds_is_written(store):
     past = Past(at=NOON, decision="rest", reason="because")
     skipped = Message(state=MessageState.SKIPPED, reason="late")
     plan = Plan(kept, Status.FINISHED, None, NEXT, {"reminder-1": skipped}, (past,))
-    assert await store.checkouts.plan([plan]) == {kept.id: None}
+    assert (await store.checkouts.plan([plan])).next_at == {kept.id: None}
     now = await only(store, kept)
     assert (now.status, now.next_at, now.purge_at) == (Status.FINISHED, None, NEXT)
     assert now.messages["reminder-1"].state is MessageState.SKIPPED
@@ -112,7 +113,7 @@ async def test_a_stale_plan_is_dropped(store):
     await store.put(other)
     await store.report(kept)
     plans = [Plan(each, Status.FINISHED, NEXT, None, {}, ()) for each in (kept, other)]
-    answer = await store.checkouts.plan(plans)
+    answer = (await store.checkouts.plan(plans)).next_at
     now = await only(store, kept)
     assert now.status is Status.OPEN
     assert answer == {kept.id: now.next_at, other.id: NEXT}
@@ -144,7 +145,7 @@ async def test_a_completion_is_recorded_with_what_follows(store):
     await store.put(kept)
     claim = claiming(kept)
     await store.checkouts.claim([claim])
-    assert await store.checkouts.complete([completion(claim)]) == {kept.id: NEXT}
+    assert (await store.checkouts.complete([completion(claim)])).next_at == {kept.id: NEXT}
     now = await only(store, kept)
     assert (now.claim, now.next_at, now.messages["reminder-1"]) == (None, NEXT, SENT)
     assert now.history[-1].decision == "sent reminder-1"
@@ -157,7 +158,7 @@ async def test_a_completion_after_a_report_keeps_the_message_alone(store):
     claim = claiming(kept)
     await store.checkouts.claim([claim])
     await store.report(kept)
-    answer = await store.checkouts.complete([completion(claim)])
+    answer = (await store.checkouts.complete([completion(claim)])).next_at
     now = await only(store, kept)
     assert now.messages["reminder-1"] == SENT
     assert now.claim is None
@@ -186,7 +187,7 @@ async def test_a_completion_may_be_written_twice(store):
     await store.checkouts.claim([claim])
     await store.checkouts.complete([completion(claim)])
     before = await only(store, kept)
-    assert await store.checkouts.complete([completion(claim)]) == {kept.id: NEXT}
+    assert (await store.checkouts.complete([completion(claim)])).next_at == {kept.id: NEXT}
     assert await only(store, kept) == before
 
 
@@ -207,8 +208,60 @@ async def test_shadows_are_moved_and_dropped(store):
     assert await store.alarms() == {"a/1": NOON + timedelta(days=500)}
 
 
-async def test_dead_letters_are_kept_once_for_each_message(store):
-    """Burying is safe to repeat where it counts: in the database one letter stays for a checkout and step."""
-    letter = DeadLetter("shop.example/1", "reminder-1", Cause.DEAD_ADDRESS, "550", NOON, 1)
-    await store.checkouts.bury([letter])
+DEAD = Message(state=MessageState.DEAD, attempts=1, due_at=NOON, reason=Cause.DEAD_ADDRESS)
+LETTER = DeadLetter("shop.example/1", "reminder-1", Cause.DEAD_ADDRESS, "550", NOON, 1, "ada@example.com")
+
+
+async def test_a_dead_letter_is_kept_with_what_it_tells_of(store):
+    """A plan or a record that gives up a message keeps its letter, once for each message, and says so."""
+    kept = state()
+    await store.put(kept)
+    claim = claiming(kept)
+    await store.checkouts.claim([claim])
+    dead = replace(completion(claim), message=DEAD, letter=LETTER)
+    assert (await store.checkouts.complete([dead])).letters == [LETTER]
     assert await store.letters() == [("shop.example/1", "reminder-1", "dead address")]
+
+
+async def test_no_letter_is_kept_of_what_did_not_take_hold(store):
+    """A plan on stale facts, a record whose claim is another's, and one of a checkout that was erased leave none."""
+    kept = state()
+    await store.put(kept)
+    await store.report(kept)
+    plan = Plan(kept, Status.OPEN, NEXT, None, {"reminder-1": DEAD}, (), (LETTER,))
+    assert (await store.checkouts.plan([plan])).letters in ([], ())
+    strange = replace(completion(claiming(kept, "not kept")), message=DEAD, letter=LETTER)
+    assert (await store.checkouts.complete([strange])).letters in ([], ())
+    gone = claiming(state("erased"))
+    erased = replace(completion(gone), message=DEAD, letter=replace(LETTER, checkout="shop.example/erased"))
+    assert (await store.checkouts.complete([erased])).next_at == {}
+    assert await store.letters() == []
+
+
+async def test_a_claim_says_whether_it_still_holds(store):
+    """It does until something is reported, or another has it; then nothing may be handed over by it."""
+    kept, other = state("1"), state("2")
+    for each in (kept, other):
+        await store.put(each)
+    claims = [claiming(kept), claiming(other)]
+    await store.checkouts.claim(claims)
+    assert await store.checkouts.held(claims) == {kept.id, other.id}
+    await store.report(kept)
+    assert await store.checkouts.held(claims) == {other.id}
+    assert await store.checkouts.held([claiming(other, "another's")]) == set()
+    assert await store.checkouts.hand_over(claims) == {other.id}
+    assert (await only(store, other)).messages["reminder-1"].handed_over is True
+    assert (await only(store, kept)).messages["reminder-1"].handed_over is None
+
+
+async def test_a_lease_is_renewed_where_the_claim_still_stands(store):
+    """Who waits for the relay's last word moves the end of its lease, and nobody else's."""
+    kept, other = state("1"), state("2")
+    for each in (kept, other):
+        await store.put(each)
+    await store.checkouts.claim([claiming(kept), claiming(other, "another's")])
+    later = LEASE_ENDS + minutes(1)
+    await store.checkouts.renew([replace(claiming(kept), until=later), replace(claiming(other, "x"), until=later)])
+    renewed, not_mine = await only(store, kept), await only(store, other)
+    assert (renewed.claim.until, renewed.next_at) == (later, later)
+    assert (not_mine.claim.until, not_mine.next_at) == (LEASE_ENDS, LEASE_ENDS)

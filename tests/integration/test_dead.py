@@ -9,7 +9,7 @@ from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.ports import DeadLetter
 from recovery.schedule import Rest, Send, decide
-from tests.builders import NOON, minutes, report, schedule, state
+from tests.builders import NOON, bury, minutes, report, schedule, state
 
 LATER = NOON + minutes(3 * 24 * 60)
 
@@ -19,7 +19,7 @@ async def die(database, order_id, step="reminder-1", cause=Cause.DEAD_MESSAGE):
     dead = Message(state=MessageState.DEAD, attempts=3, reason=cause)
     kept = state(order_id, messages={step: dead}, next_at=None).model_dump(by_alias=True)
     await database[CHECKOUTS].insert_one(kept | {"facts": report().facts()})
-    await MongoCheckouts(database).bury([DeadLetter(f"shop.example/{order_id}", step, cause, "554 no", NOON, 3)])
+    await bury(database, [DeadLetter(f"shop.example/{order_id}", step, cause, "554 no", NOON, 3)])
 
 
 async def load(database, order_id):
@@ -66,7 +66,7 @@ async def test_a_letter_keeps_all_its_errors(database):
     letters = DeadLetters(database)
     await letters.replay(await letters.find(Filter()), LATER)
     again = DeadLetter("shop.example/1", "reminder-1", Cause.ATTEMPTS, "450 still no", LATER, 5)
-    await MongoCheckouts(database).bury([again])
+    await bury(database, [again])
     (letter,) = await letters.find(Filter())
     assert [error["error"] for error in letter.errors] == ["554 no", "450 still no"]
     assert letter.cause == Cause.ATTEMPTS
@@ -106,7 +106,7 @@ async def test_a_document_that_was_mended_is_looked_at_again(database):
     """A letter of a document that could not be read brings it back once somebody has mended it."""
     await die(database, "1")
     unread = DeadLetter("shop.example/1", None, Cause.INVALID, "total: not a number", NOON)
-    await MongoCheckouts(database).bury([unread])
+    await bury(database, [unread])
     letters = DeadLetters(database)
     assert await letters.replay(await letters.find(Filter(cause=Cause.INVALID)), LATER) == 1
     assert (await load(database, "1")).next_at == LATER

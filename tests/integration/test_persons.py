@@ -13,7 +13,7 @@ from recovery.mongo.suppressions import Suppressions
 from recovery.ports import DeadLetter, Plan
 from recovery.sealing import Pseudonyms
 from recovery.standing import SuppressionReason
-from tests.builders import NOON, minutes, report, state
+from tests.builders import NOON, bury, minutes, report, state
 
 ADA = "ada@example.com"
 KEYS = ["a key of the suppressions"]
@@ -46,7 +46,7 @@ class House:
             ),
             DeadLetter("shop.example/3", "reminder-1", Cause.ATTEMPTS, "450 busy", NOON),
         ]
-        await checkouts.bury(letters)
+        await bury(self.database, letters)
 
     async def traces(self, word):
         """Return where a word still occurs, whatever field it is in."""

@@ -101,13 +101,39 @@ def test_the_changes_of_2026_and_2027_move_what_is_due_and_lose_nothing(name):
 
 @settings(max_examples=200)
 @given(hours, moments, st.integers(0, 5000), st.sampled_from(ZONES))
-def test_the_quiet_time_between_two_moments_is_what_one_counts_by_the_minute(hours, since, length, name):
-    """The quiet part of a span is as long as its quiet minutes, but for the one hour that a clock may leap over."""
+def test_the_time_awake_between_two_moments_is_what_one_counts_by_the_minute(hours, since, length, name):
+    """It is as long as the minutes that are not quiet, but for the one hour that a clock may leap over."""
     where = zone(name)
     since = since.replace(second=0, microsecond=0)
     until = since + timedelta(minutes=length)
     counted = sum(is_quiet(hours, since + timedelta(minutes=minute), where) for minute in range(length))
-    assert abs(hours.within(since, until, where) - timedelta(minutes=counted)) <= timedelta(minutes=61)
+    awake = hours.awake(since, until, where, enough=timedelta(days=9))
+    assert abs(awake - timedelta(minutes=length - counted)) <= timedelta(minutes=61)
+
+
+@given(hours, moments, st.integers(0, 5000), st.integers(0, 2000), st.sampled_from(ZONES))
+def test_no_more_is_counted_than_is_enough(hours, since, length, enough, name):
+    """Whether the time awake exceeds a bound does not depend on how far it is counted."""
+    where, until = zone(name), since + timedelta(minutes=length)
+    bound = timedelta(minutes=enough)
+    whole = hours.awake(since, until, where, enough=timedelta(days=9))
+    assert (hours.awake(since, until, where, enough=bound) > bound) == (whole > bound)
+
+
+def test_years_are_done_with_after_a_few_nights(monkeypatch):
+    """A checkout that was touched at the epoch does not hold up the others: the nights looked at are counted."""
+    looks = 0
+    hold = QuietHours._hold
+
+    def counted(self, at, where):
+        nonlocal looks
+        looks += 1
+        return hold(self, at, where)
+
+    monkeypatch.setattr(QuietHours, "_hold", counted)
+    since, until = datetime(1900, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    assert NIGHT.awake(since, until, zone("Europe/Berlin"), enough=timedelta(hours=12)) > timedelta(hours=12)
+    assert looks < 10
 
 
 def test_a_zone_that_is_none_is_told():
