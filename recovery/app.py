@@ -5,10 +5,12 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -16,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.lanes import Lane, Lanes
+from recovery.daemon.readiness import Readiness
 from recovery.daemon.reload import reload
 from recovery.daemon.share import Share
 from recovery.daemon.supervisor import Supervisor
@@ -121,8 +124,100 @@ async def _work(
     share = Share(f"{name}#{token_hex(4)}")  # a name may be given twice by mistake; a heartbeat may not
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
+    expirer = Expirer(MongoShadows(database), share, clock)
+    lanes = _lanes(settings, database, clock, relays, mailers, share, telemetry, expirer)
+    feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
+    heartbeat = Heartbeat(
+        Daemons(database),
+        share,
+        lanes.behind,
+        clock,
+        interval=daemon.heartbeat,
+        expiry=daemon.heartbeat_expiry,
+        ability=lambda: lanes.ability(expires=daemon.expirer, follows=not any(feed.fault for feed in feeds.values())),
+        on_outage=lanes.outage,
+    )
+    readiness = Readiness(
+        {
+            "mongodb": lambda: heartbeat.fault,
+            "relay": lambda: lanes.relay_fault,
+            "sending": lambda: lanes.unsent_fault,
+            "sweep": lambda: lanes.sweep_fault,
+            **{f"stream {name}": partial(getattr, feed, "fault") for name, feed in feeds.items()},
+        }
+    )
+    _gauges(telemetry, lanes)
+    async with Supervisor() as root:
+        for lane in lanes.all:
+            root.start(f"engine {lane.relay}", lane.engine.sender.run())
+        await heartbeat.beat()
+        root.start("heartbeat", heartbeat.run())
+        positions = Positions(database, name)
+        for stream, feed in feeds.items():
+            watcher = Watcher(
+                stream,
+                feed,
+                positions,
+                lanes,
+                share,
+                clock,
+                as_room_allows=stream == GONE.name,
+                repair=lambda: collections.ensure(database),
+            )
+            root.start(f"watcher {stream}", watcher.run())
+        for lane in lanes.all:
+            root.start(f"sweep {lane.relay}", lane.sweep.run())
+        for templates in dict.fromkeys(composer.templates for composer in composers.each()):
+            root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
+        if daemon.expirer:
+            root.start("expirer", expirer.run())
+        root.start("readiness", readiness.run())
+        closing = asyncio.Event()
+        if settings.http.enabled:
+            api = _api(settings, database, clock, readiness, registry)
+            host, port = settings.http.host, settings.http.port
+            listening = serve(api, host, port, stop=closing, on_listening=lambda port: on_ready(Ready(port)))
+            root.start("http", listening)
+        else:
+            on_ready(Ready(None))
+        await root.wait(stop)
+        await _stop(root, lanes, heartbeat, closing, feeds, daemon.stop_grace.total_seconds())
+
+
+async def _stop(
+    root: Supervisor,
+    lanes: Lanes,
+    heartbeat: Heartbeat,
+    closing: asyncio.Event,
+    feeds: Iterable[str],
+    grace: float,
+) -> None:
+    """End what was begun, within `grace` seconds. First of all nothing more is claimed."""
+    log.info("stopping", in_flight=lanes.in_flight)
+    for lane in lanes.all:
+        lane.engine.sender.begin_stop()
+    closing.set()
+    sweeps = (f"sweep {lane.relay}" for lane in lanes.all)
+    await root.stop("readiness", "expirer", *sweeps, *(f"watcher {stream}" for stream in feeds))
+    await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in lanes.all))
+    await root.stop("heartbeat")
+    await heartbeat.leave()
+    await root.finish("http")
+
+
+def _lanes(
+    settings: Settings,
+    database: Database,
+    clock: MongoClock,
+    relays: PerShop[Relay],
+    mailers: Mapping[Relay, SmtpMailer],
+    share: Share,
+    telemetry: Telemetry,
+    expirer: Expirer,
+) -> Lanes:
+    """Return a lane for each relay."""
+    daemon = settings.daemon
     checkouts, shadows = MongoCheckouts(database), MongoShadows(database)
-    expirer = Expirer(shadows, share, clock)
     addresses = MongoAddresses(database, suppressions_of(settings, database))
     schedules = per_shop(settings, Settings.to_schedule)
 
@@ -139,87 +234,48 @@ async def _work(
             limits=limits_of(settings),
         )
         engine.alarms.on_set = expirer.wake_for
+        alone = len(mailers) == 1
         sweep = Sweep(
             checkouts,
             shadows,
             engine,
-            share.mine if len(mailers) == 1 else lambda id_: share.mine(id_) and relays.of(id_) == relay,
+            share.mine if alone else lambda id_: share.mine(id_) and relays.of(id_) == relay,
             clock,
             interval=daemon.sweep_interval,
             grace=daemon.sweep_grace,
-            repair=lambda: collections.ensure(database),
+            everybodys=(lambda _: True) if alone else lambda id_: relays.of(id_) == relay,
+            everybodys_after=2 * daemon.heartbeat_expiry,
         )
         return Lane(relay.address, engine, sweep)
 
     lane_of = {relay: lane_by(relay) for relay in mailers}
-    lanes = Lanes(PerShop(lane_of[relays.default], {shop: lane_of[relay] for shop, relay in relays.by_shop.items()}))
-    heartbeat = Heartbeat(
-        Daemons(database), share, lanes.behind, clock, interval=daemon.heartbeat, expiry=daemon.heartbeat_expiry
-    )
-    positions = Positions(database, name)
-    feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
+    return Lanes(PerShop(lane_of[relays.default], {shop: lane_of[relay] for shop, relay in relays.by_shop.items()}))
 
-    async def readiness() -> Mapping[str, str | None]:
-        return {
-            "mongodb": heartbeat.fault,
-            "relay": lanes.relay_fault,
-            "sweep": lanes.sweep_fault,
-            **{f"stream {name}": feed.fault for name, feed in feeds.items()},
-        }
 
+def _gauges(telemetry: Telemetry, lanes: Lanes) -> None:
     telemetry.gauge("recovery_in_flight", "Messages claimed and not yet recorded", lambda: lanes.in_flight)
     telemetry.gauge(
         "recovery_breaker_open",
         "1 while no message is claimed, for a fault of the relay",
         lambda: lanes.relay_fault is not None,
     )
-    async with Supervisor() as root:
-        for lane in lanes.all:
-            root.start(f"engine {lane.relay}", lane.engine.sender.run())
-        await heartbeat.beat()
-        root.start("heartbeat", heartbeat.run())
-        for stream, feed in feeds.items():
-            watcher = Watcher(stream, feed, positions, lanes, share, clock, as_room_allows=stream == GONE.name)
-            root.start(f"watcher {stream}", watcher.run())
-        for lane in lanes.all:
-            root.start(f"sweep {lane.relay}", lane.sweep.run())
-        for templates in dict.fromkeys(composer.templates for composer in composers.each()):
-            root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
-        if daemon.expirer:
-            root.start("expirer", expirer.run())
-        closing = asyncio.Event()
-        if settings.http.enabled:
-            app = create_app(
-                recovery_of(settings, database.client),
-                feedback_of(settings, database, clock),
-                api_keys=secrets_of(settings.http.api_keys),
-                shopify_secrets=per_shop(settings, lambda own: secret_of(own.shopify.webhook_secret)),
-                readiness=readiness,
-                registry=registry,
-                max_body=settings.http.max_body,
-            )
-            root.start(
-                "http",
-                serve(
-                    app,
-                    settings.http.host,
-                    settings.http.port,
-                    stop=closing,
-                    on_listening=lambda port: on_ready(Ready(port)),
-                ),
-            )
-        else:
-            on_ready(Ready(None))
-        await root.wait(stop)
-        log.info("stopping", in_flight=lanes.in_flight)
-        for lane in lanes.all:
-            lane.engine.sender.begin_stop()
-        closing.set()
-        sweeps = (f"sweep {lane.relay}" for lane in lanes.all)
-        await root.stop("expirer", *sweeps, *(f"watcher {stream}" for stream in feeds))
-        await asyncio.gather(*(lane.engine.sender.stop(daemon.stop_grace.total_seconds()) for lane in lanes.all))
-        await root.finish("http")
-        await heartbeat.leave()
+
+
+def _api(
+    settings: Settings, database: Database, clock: MongoClock, readiness: Readiness, registry: CollectorRegistry
+) -> Any:
+    async def faults() -> Mapping[str, str | None]:
+        return readiness.faults()
+
+    return create_app(
+        recovery_of(settings, database.client),
+        feedback_of(settings, database, clock),
+        api_keys=secrets_of(settings.http.api_keys),
+        shopify_secrets=per_shop(settings, lambda own: secret_of(own.shopify.webhook_secret)),
+        readiness=faults,
+        registry=registry,
+        max_body=settings.http.max_body,
+    )
 
 
 class _IntoTheLog(logging.Handler):

@@ -3,9 +3,8 @@
 import asyncio
 from datetime import datetime, timedelta
 
-import structlog
-
-from recovery.daemon.share import EXPIRER, Share
+from recovery.daemon.outage import Outage
+from recovery.daemon.share import Share
 from recovery.mongo.shadows import MongoShadows
 from recovery.ports import Clock, StoreUnavailable
 
@@ -13,8 +12,6 @@ LONGEST_SLEEP = timedelta(seconds=1)
 """How long a shadow that another daemon set, due before all others, may be overlooked."""
 
 AGAIN_AFTER = 0.5
-
-log = structlog.get_logger()
 
 
 class Expirer:
@@ -26,6 +23,7 @@ class Expirer:
         self._clock = clock
         self._wake_at: datetime | None = None
         self._woken = asyncio.Event()
+        self._outage = Outage(task="expirer")
 
     def wake_for(self, at: datetime) -> None:
         """Take note of a shadow just set: it may be due before all others."""
@@ -39,8 +37,9 @@ class Expirer:
             try:
                 await self.expire()
                 await self._sleep()
+                self._outage.over()
             except StoreUnavailable as exc:
-                log.warning("the database is not available: expiring later", error=str(exc))
+                self._outage.tell(exc)
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def expire(self) -> int:
@@ -51,7 +50,7 @@ class Expirer:
         gone = 0
         self._woken.clear()
         self._wake_at = None
-        if self._share.mine(EXPIRER):
+        if self._share.expires:
             gone = await self._shadows.expire(self._clock.now())
             next_expiry = await self._shadows.next_expiry()
             if next_expiry is not None:

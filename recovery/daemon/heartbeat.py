@@ -1,12 +1,15 @@
-"""The heartbeat: tells the other daemons of this one, learns of them, and keeps the clock."""
+"""The heartbeat: tells the other daemons of this one and what it can do, learns of them, and keeps the clock."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
-from recovery.daemon.share import Share
+from recovery.daemon.outage import Outage
+from recovery.daemon.share import Ability, Share
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.daemons import Daemons
 from recovery.ports import StoreUnavailable
@@ -17,7 +20,8 @@ log = structlog.get_logger()
 class Heartbeat:
     """Beats every `interval`; a daemon not heard of for `expiry` is taken for dead, and its share is shared out.
 
-    `on_shared` is called whenever the work is shared anew.
+    `ability` says what this daemon can do now. `on_shared` is called whenever the work is shared out differently,
+    `on_outage` whenever the database does not answer.
     """
 
     def __init__(
@@ -29,33 +33,59 @@ class Heartbeat:
         *,
         interval: timedelta,
         expiry: timedelta,
+        ability: Callable[[], Ability] = Ability,
+        on_outage: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._daemons = daemons
         self._share = share
         self._on_shared = on_shared
+        self._on_outage = on_outage
         self._clock = clock
         self._interval = interval
         self._expiry = expiry
-        self.fault: str | None = None
+        self._ability = ability
+        self._before = Ability()
+        self._monotonic = monotonic
+        self._beat_at = monotonic()
+        self._error: str | None = None
+        self._outage = Outage(task="heartbeat")
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the database, as far as the heartbeat can tell; also that it does not answer at all."""
+        if self._error is not None:
+            return f"MongoDB is not available: {self._error}"
+        silent_for = self._monotonic() - self._beat_at
+        if silent_for > self._expiry.total_seconds():
+            return f"MongoDB has not answered for {silent_for:.0f} s"
+        return None
 
     async def run(self) -> None:
         """Beat for ever."""
         while True:
             try:
                 await self.beat()
-                self.fault = None
+                self._error = None
+                self._outage.over()
             except StoreUnavailable as exc:
-                self.fault = f"MongoDB is not available: {exc}"
-                log.warning("the heartbeat is not heard", error=str(exc))
+                self._error = str(exc)
+                self._on_outage()
+                self._outage.tell(exc)
             await asyncio.sleep(self._interval.total_seconds())
 
     async def beat(self) -> None:
-        """Beat once, and share the work with the daemons that are alive."""
+        """Beat once, and share the work with the daemons that are alive. Raises `StoreUnavailable`."""
         await self._clock.measure()
         now = self._clock.now()
-        await self._daemons.beat(self._share.daemon, now)
-        if self._share.among(await self._daemons.alive(now, self._expiry)):
-            log.info("the work is shared anew", daemons=len(self._share.daemons))
+        own = self._lasting(self._ability())
+        await self._daemons.beat(self._share.daemon, now, _said(own))
+        alive = await self._daemons.alive(now, self._expiry)
+        self._beat_at = self._monotonic()
+        before = self._share.daemons
+        if self._share.among({daemon: _heard(says) for daemon, says in alive.items()}, own):
+            if before != self._share.daemons:
+                log.info("the work is shared anew", daemons=len(self._share.daemons))
             self._on_shared()  # what the daemons that went had in hand is looked at now
 
     async def leave(self) -> None:
@@ -63,4 +93,24 @@ class Heartbeat:
         try:
             await self._daemons.leave(self._share.daemon)
         except StoreUnavailable as exc:
-            log.warning("left without a word", error=str(exc))
+            log.warning("could not deregister daemon", error=str(exc))
+
+    def _lasting(self, now: Ability) -> Ability:
+        """Return what was so at the last beat as well: a fault of a moment moves no shares."""
+        lasting = Ability(now.sick & self._before.sick, now.well, now.expires)
+        self._before = now
+        return lasting
+
+
+def _said(ability: Ability) -> dict[str, Any]:
+    """Return what a heartbeat says of an ability: nothing where all is well."""
+    said: dict[str, Any] = {} if ability.expires else {"expires": False}
+    if ability.sick:
+        said |= {"sick": sorted(ability.sick), "well": sorted(ability.well)}
+    return said
+
+
+def _heard(says: Mapping[str, Any]) -> Ability:
+    """Return the ability that a heartbeat says; of an older daemon, or in words that nobody knows, all is well."""
+    sick, well = (value if isinstance(value, list) else [] for value in (says.get("sick"), says.get("well")))
+    return Ability(frozenset(map(str, sick)), frozenset(map(str, well)), says.get("expires") is not False)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recovery.daemon.share import ALL_OTHERS, Ability
 from recovery.daemon.sweep import Sweep
 from recovery.engine import Engine
 from recovery.per_shop import PerShop
@@ -15,6 +16,11 @@ class Lane:
     relay: str
     engine: Engine
     sweep: Sweep
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing is sent by this relay, or None."""
+        return self.engine.sender.breaker.fault or self.engine.sender.unsent_fault
 
 
 class Lanes:
@@ -33,15 +39,23 @@ class Lanes:
             found.setdefault(self._of_shops.of(id_), []).append(id_)
         return found
 
-    async def after_loss(self) -> None:
-        """Make good what may be missing after history was lost, in each lane."""
-        for lane in self.all:
-            await lane.sweep.after_loss()
-
     def behind(self) -> None:
-        """Have all that is due looked at, in each lane."""
+        """Have all that is due looked at, in each lane, by its own sweep: nobody waits for it here."""
         for lane in self.all:
             lane.engine.behind.set()
+
+    def outage(self) -> None:
+        """Tell every engine that the database does not answer."""
+        for lane in self.all:
+            lane.engine.outage()
+
+    def ability(self, *, expires: bool, follows: bool) -> Ability:
+        """Return what this daemon can do now. One that does not follow the streams serves nobody in time."""
+        if not follows:
+            return Ability(frozenset({ALL_OTHERS}), frozenset(), expires)
+        of_shops = {ALL_OTHERS: self._of_shops.default, **self._of_shops.by_shop}
+        sick = frozenset(shop for shop, lane in of_shops.items() if lane.fault)
+        return Ability(sick, frozenset(self._of_shops.by_shop) - sick if sick else frozenset(), expires)
 
     @property
     def in_flight(self) -> int:
@@ -51,12 +65,20 @@ class Lanes:
     @property
     def relay_fault(self) -> str | None:
         """What is wrong with the relays, or None."""
-        faults = {lane.relay: lane.engine.sender.breaker.fault for lane in self.all if lane.engine.sender.breaker.fault}
-        if len(self.all) == 1:
-            return next(iter(faults.values()), None)
-        return "; ".join(f"{relay}: {fault}" for relay, fault in faults.items()) or None
+        return self._faults({lane.relay: lane.engine.sender.breaker.fault for lane in self.all})
+
+    @property
+    def unsent_fault(self) -> str | None:
+        """Why messages are claimed and not handed over, or None."""
+        return self._faults({lane.relay: lane.engine.sender.unsent_fault for lane in self.all})
 
     @property
     def sweep_fault(self) -> str | None:
         """What is wrong with the streams or the shadows, as far as the last sweeps could tell."""
         return "; ".join(dict.fromkeys(lane.sweep.fault for lane in self.all if lane.sweep.fault)) or None
+
+    def _faults(self, by_relay: dict[str, str | None]) -> str | None:
+        faults = {relay: fault for relay, fault in by_relay.items() if fault}
+        if len(self.all) == 1:
+            return next(iter(faults.values()), None)
+        return "; ".join(f"{relay}: {fault}" for relay, fault in faults.items()) or None

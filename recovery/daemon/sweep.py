@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from recovery.daemon.outage import Outage
 from recovery.engine import Engine
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.shadows import MongoShadows
@@ -21,8 +22,12 @@ log = structlog.get_logger()
 class Sweep:
     """Looks at what is past its `next_at`, of the checkouts that are `mine`.
 
-    At intervals it leaves what is younger than `grace` to the streams; whatever it then finds, they have missed. While
-    the engine is behind, it looks at all that is due, at once, until nothing is.
+    At intervals it leaves what is younger than `grace` to the streams; whatever it then finds, they have missed. What
+    is `everybodys` it looks at as well once that is later than `everybodys_after`: whose share it is does not do its
+    work. While the engine is behind, it looks at all that is due, at once, until nothing is.
+
+    It looks at all that is due at the start, too. So a position in a stream may be saved as soon as sweeps are told
+    to look: whatever the stream could not tell of is due in the database, and stays so until it has been looked at.
     """
 
     def __init__(
@@ -35,7 +40,8 @@ class Sweep:
         *,
         interval: timedelta,
         grace: timedelta,
-        repair: Callable[[], Awaitable[object]],
+        everybodys: Callable[[str], bool] | None = None,
+        everybodys_after: timedelta = timedelta(seconds=20),
     ) -> None:
         self._checkouts = checkouts
         self._shadows = shadows
@@ -44,7 +50,9 @@ class Sweep:
         self._clock = clock
         self._interval = interval
         self._grace = grace
-        self._repair = repair
+        self._everybodys = everybodys or mine
+        self._everybodys_after = max(everybodys_after, grace)
+        self._outage = Outage(task="sweep")
         self._late = 0
         self._without_shadow = 0
 
@@ -72,16 +80,13 @@ class Sweep:
 
     async def due_now(self, cause: str) -> int:
         """Look at all that is due, until nothing is; return how many."""
-        return await self._look_at_due(timedelta(0), cause)
-
-    async def after_loss(self) -> None:
-        """Make good what may be missing after history was lost: collections and indexes first, then what is due."""
-        await self._repair()
-        await self.due_now("lost")
+        return await self._look_at_due(timedelta(0), cause, self._mine)
 
     async def audit(self) -> None:
         """Look at what is late in spite of the streams, and put back the shadows missing for what is due soon."""
-        self._late = await self._look_at_due(self._grace, "sweep")
+        self._late = await self._look_at_due(self._grace, "sweep", self._mine)
+        if self._everybodys is not self._mine:
+            await self._look_at_due(self._everybodys_after, "late", self._everybodys)
         self._without_shadow = await self._put_back_shadows()
         if self.fault:
             log.warning("the sweep did the streams' work", why=self.fault)
@@ -97,27 +102,29 @@ class Sweep:
                 count += len(missing)
         return count
 
-    async def _look_at_due(self, grace: timedelta, cause: str) -> int:
+    async def _look_at_due(self, grace: timedelta, cause: str, whose: Callable[[str], bool]) -> int:
         looked = 0
         stuck: list[str] = []
         while True:
             room = await self._engine.sender.wait_for_room()
-            self._engine.behind.clear()
+            if not grace:  # who leaves something to others must not forget for them that it is due
+                self._engine.behind.clear()
             before = self._clock.now() - grace
-            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._mine)
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose)
             if not ids or ids == stuck:
                 return looked
             await self._engine.look(ids, cause)
             looked += len(ids)
             # What a look does not move, though there was room, is left to the next sweep: never a hot loop.
-            stuck = [] if self._engine.behind.is_set() else ids
+            stuck = [] if self._engine.behind.is_set() and not grace else ids
 
     async def _insist(self, sweep: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
                 await sweep()
             except StoreUnavailable as exc:
-                log.warning("the database is not available: sweeping again", error=str(exc))
+                self._outage.tell(exc)
                 await asyncio.sleep(AGAIN_AFTER)
             else:
+                self._outage.over()
                 return

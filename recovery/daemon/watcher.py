@@ -1,20 +1,22 @@
 """The watchers: each follows one stream and has the engine look at what it brings."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from datetime import timedelta
 
 import structlog
 
 from recovery.daemon.lanes import Lane, Lanes
+from recovery.daemon.outage import Outage
 from recovery.daemon.share import Share
 from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
 from recovery.ports import Clock, StoreUnavailable
 
-SAVE_EVERY = timedelta(seconds=1)
+SAVE_EVERY = 1.0
+"""Seconds."""
 AGAIN_AFTER = 0.5
 AT_ONCE = 2
 """Batches looked at together: while the database writes for one, the next is loaded and decided on."""
@@ -23,8 +25,9 @@ log = structlog.get_logger()
 
 
 class Watcher:
-    """Follows one stream. A position is saved once all up to it has been looked at, and once a second at the most.
+    """Follows one stream. A position is saved once all up to it has been looked at, and at most once a second.
 
+    Where the stream's history was lost, the collections are repaired and the rest is left to the sweeps.
     `as_room_allows` says that what this stream brings is due by its `next_at` anyway: what there is no room for is left
     to whoever looks at what is due, and not loaded for nothing.
     """
@@ -39,6 +42,8 @@ class Watcher:
         clock: Clock,
         *,
         as_room_allows: bool,
+        repair: Callable[[], Awaitable[object]],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._feed = feed
@@ -47,7 +52,10 @@ class Watcher:
         self._share = share
         self._clock = clock
         self._as_room_allows = as_room_allows
-        self._saved_at = clock.now() - SAVE_EVERY
+        self._repair = repair
+        self._monotonic = monotonic
+        self._saved_at = float("-inf")
+        self._outage = Outage(stream=name)
 
     async def run(self) -> None:
         """Follow the stream for ever."""
@@ -70,7 +78,8 @@ class Watcher:
         if batch.lost:
             tell = log.info if batch.lost == FIRST_START else log.warning
             tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
-            await self._lanes.after_loss()
+            await self._repair()
+            self._lanes.behind()  # each sweep looks at what is due in its lane; no stream waits for a relay
         mine = self._lanes.parted([id_ for id_ in batch.ids if self._share.mine(id_)])
         await asyncio.gather(*(self._look_in(lane, ids) for lane, ids in mine.items()))
 
@@ -88,13 +97,14 @@ class Watcher:
             try:
                 await call(batch)
             except StoreUnavailable as exc:
-                log.warning("the database is not available: trying again", stream=self._name, error=str(exc))
+                self._outage.tell(exc)
                 await asyncio.sleep(AGAIN_AFTER)
             else:
+                self._outage.over()
                 return
 
     async def _save(self, batch: Batch) -> None:
-        now = self._clock.now()
+        now = self._monotonic()
         if batch.lost or now - self._saved_at >= SAVE_EVERY:
-            await self._positions.save(self._name, batch.token, now)
+            await self._positions.save(self._name, batch.token, self._clock.now())
             self._saved_at = now

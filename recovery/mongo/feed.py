@@ -1,7 +1,8 @@
 """The change feed: which checkouts were reported, and whose shadows went."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ BATCH = 1000
 AWAIT_MS = 1000
 AGAIN_AFTER = 1.0
 """Seconds between attempts to open a stream that fails: never a hot loop."""
+
+STANDS_STILL_AFTER = 10.0
+"""Seconds without an answer of the server, which gives one each second, after which a stream is at fault."""
 
 FIRST_START = "no position is known: this daemon follows for the first time"
 
@@ -85,15 +89,22 @@ class Batch:
 
 
 class Feed:
-    """One change stream, followed through lost connections, elections and lost history.
+    """One change stream, followed through lost connections, elections and lost history."""
 
-    `fault` says what is wrong while the stream is not open, or is None.
-    """
-
-    def __init__(self, database: Database, stream: Stream) -> None:
+    def __init__(self, database: Database, stream: Stream, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._collection = database.get_collection(stream.collection, **OPTIONS)
         self._stream = stream
-        self.fault: str | None = "not open yet"
+        self._monotonic = monotonic
+        self._moved_at = monotonic()
+        self._closed: str | None = "not open yet"
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the stream: why it is not open, or that it stands still. Even a quiet one moves."""
+        if self._closed is not None:
+            return self._closed
+        still_for = self._monotonic() - self._moved_at
+        return f"has not moved for {still_for:.0f} s" if still_for > STANDS_STILL_AFTER else None
 
     async def follow(self, token: Token | None) -> AsyncGenerator[Batch]:
         """Yield batches for ever, from `token` on.
@@ -107,33 +118,36 @@ class Feed:
                 async with await self._collection.watch(
                     list(self._stream.pipeline), resume_after=token, max_await_time_ms=AWAIT_MS, batch_size=BATCH
                 ) as cursor:
-                    self.fault = None
+                    self._closed, self._moved_at = None, self._monotonic()
                     if lost and cursor.resume_token:
                         yield Batch((), cursor.resume_token, lost)
                         lost = None
-                    async with aclosing(_read(cursor)) as batches:
+                    async with aclosing(_read(cursor, self._moved)) as batches:
                         async for batch in batches:
                             token = batch.token
                             yield batch
                 token, lost = None, f"the collection {self._stream.collection} was dropped or renamed"
-                self.fault = lost
+                self._closed = lost
             except PyMongoError as exc:
-                self.fault = str(exc)
+                self._closed = str(exc)
                 if isinstance(exc, OperationFailure) and exc.code in REFUSED:
                     token, lost = None, f"the server refused the position: {exc}"
             await asyncio.sleep(AGAIN_AFTER)
+
+    def _moved(self) -> None:
+        self._moved_at = self._monotonic()
 
 
 Event = tuple[str | None, Token]
 
 
-async def _read(cursor: AsyncChangeStream[Document]) -> AsyncGenerator[Batch]:
+async def _read(cursor: AsyncChangeStream[Document], moved: Callable[[], None]) -> AsyncGenerator[Batch]:
     """Yield what one cursor brings until it ends: all that has come since the last batch, up to `BATCH` events.
 
     A task reads ahead by at most one batch, because asking the cursor "is there more?" would wait for it.
     """
     events: asyncio.Queue[Event | None] = asyncio.Queue(BATCH)
-    reader = asyncio.create_task(_read_ahead(cursor, events))
+    reader = asyncio.create_task(_read_ahead(cursor, events, moved))
     try:
         while True:
             taken = [await events.get()]
@@ -151,12 +165,15 @@ async def _read(cursor: AsyncChangeStream[Document]) -> AsyncGenerator[Batch]:
             await reader
 
 
-async def _read_ahead(cursor: AsyncChangeStream[Document], events: asyncio.Queue[Event | None]) -> None:
+async def _read_ahead(
+    cursor: AsyncChangeStream[Document], events: asyncio.Queue[Event | None], moved: Callable[[], None]
+) -> None:
     """Put the cursor's events into the queue, a bare token when it is quiet, and None at its end; then raise why."""
     fault = None
     try:
         while cursor.alive:
             event = await cursor.try_next()
+            moved()
             if event is not None:
                 await events.put((event.get("documentKey", {}).get("_id"), event["_id"]))
             elif cursor.resume_token is not None:

@@ -148,3 +148,26 @@ async def test_what_was_on_its_way_when_a_person_was_erased_does_not_come_back(h
     receipt = await house.recovery.erase(ADA)
     assert "shop.example/late" in receipt.checkouts
     assert await house.traces("ada") == []
+
+
+async def test_another_s_address_that_ends_or_begins_alike_is_not_theirs(database):
+    """What is disclosed and what is deleted is of whole addresses, also in letters that name them in words alone."""
+    recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
+    others = ("maria@x.example", "ria@x.example.org", "ria@x.example-shop.org", "m.ria@x.example", "o'ria@x.example")
+    letters = [
+        DeadLetter(f"shop.example/{number}", "reminder-1", Cause.DEAD_ADDRESS, f"550 <{address}>: unknown", NOON)
+        for number, address in enumerate([*others, "RIA@x.example"])
+    ]
+    await bury(database, letters)
+    theirs = f"shop.example/{len(others)}#reminder-1"
+    assert [each["_id"] for each in (await recovery.export("ria@x.example"))["dead_letters"]] == [theirs]
+    assert (await recovery.erase("ria@x.example")).dead_letters == (theirs,)
+    assert await database[DEAD_LETTERS].count_documents({}) == len(others)
+
+
+async def test_a_letter_is_found_by_whom_its_message_was_to(database):
+    """The checkout may be purged and the relay's words name nobody: the letter knows whose it is."""
+    recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
+    await bury(database, [DeadLetter("shop.example/9", "reminder-1", Cause.ATTEMPTS, "450 no", NOON, 5, ADA)])
+    assert len((await recovery.export("ADA@Example.com"))["dead_letters"]) == 1
+    assert (await recovery.erase(ADA)).dead_letters == ("shop.example/9#reminder-1",)

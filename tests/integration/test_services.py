@@ -9,77 +9,23 @@ from bson.datetime_ms import DatetimeMS
 from recovery.checkout import MessageState
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
-from recovery.daemon.share import EXPIRER, Share, owner
-from recovery.daemon.sweep import Sweep
-from recovery.engine import Engine
+from recovery.daemon.share import ABLE, EXPIRER, Ability, owner
 from recovery.mongo import collections, server
-from recovery.mongo.addresses import MongoAddresses
-from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.daemons import Daemons
-from recovery.mongo.shadows import MongoShadows
-from recovery.mongo.suppressions import Suppressions
-from recovery.per_shop import PerShop
-from recovery.sealing import Pseudonyms
-from tests.builders import NOON, Relay, SetClock, Witness, minutes, report, schedule, state
+from recovery.ports import StoreRefuses, StoreUnavailable
+from tests.builders import NOON, minutes, report, state
+from tests.house import failing, running
 
 DUE = NOON + minutes(30)
-
-
-class House:
-    """An engine on a real database, with a clock that is set and a relay that remembers."""
-
-    def __init__(self, database):
-        self.database = database
-        self.clock = SetClock()
-        self.checkouts, self.shadows = MongoCheckouts(database), MongoShadows(database)
-        self.relay, self.witness, self.share = Relay(), Witness(), Share("me")
-        self.engine = Engine(
-            checkouts=self.checkouts,
-            shadows=self.shadows,
-            addresses=MongoAddresses(database, Suppressions(database, Pseudonyms([]))),
-            mailer=self.relay,
-            clock=self.clock,
-            observer=self.witness,
-            schedules=PerShop(schedule()),
-            owner="me",
-        )
-        self.repairs = 0
-        self.sweep = Sweep(
-            self.checkouts,
-            self.shadows,
-            self.engine,
-            self.share.mine,
-            self.clock,
-            interval=timedelta(hours=1),
-            grace=timedelta(seconds=5),
-            repair=self.repair,
-        )
-
-    async def repair(self):
-        self.repairs += 1
-
-    async def put(self, *states):
-        facts = {"facts": report().facts()}
-        await self.database[CHECKOUTS].insert_many([each.model_dump(by_alias=True) | facts for each in states])
-
-    async def kept(self):
-        return [each async for each in self.database[CHECKOUTS].find()]
-
-    async def quiet(self):
-        async with asyncio.timeout(10):
-            while self.engine.sender.in_flight:
-                await asyncio.sleep(0.001)
 
 
 @pytest.fixture
 async def house(database):
     """A house whose engine runs."""
-    house = House(database)
-    running = asyncio.create_task(house.engine.sender.run())
-    yield house
-    running.cancel()
+    async with running(database) as house:
+        yield house
 
 
 async def test_a_sweep_finds_what_nobody_told_of(house):
@@ -123,7 +69,7 @@ async def test_a_sweep_leaves_others_their_share(house):
     """With two daemons alive each sweeps its own; together they sweep all."""
     await house.put(*(state(str(n), next_at=DUE) for n in range(40)))
     house.clock.time = DUE
-    house.share.among({"other"})
+    house.share.among({"other": ABLE})
     await house.sweep.due_now("start")
     await house.quiet()
     mine = {f"shop.example/{n}" for n in range(40) if house.share.mine(f"shop.example/{n}")}
@@ -199,13 +145,13 @@ async def test_what_is_due_is_found_by_its_index(house, between):
     assert stats["totalDocsExamined"] == stats["nReturned"]
 
 
-async def test_after_a_loss_the_house_is_repaired_before_it_is_swept(house):
-    """A dropped collection takes its indexes along: they come first."""
+async def test_an_audit_does_not_forget_what_has_just_come_back(house):
+    """What went back a moment ago is younger than the grace: whoever looks at what is due must still be told of it."""
     await house.put(state(next_at=DUE))
     house.clock.time = DUE
-    await house.sweep.after_loss()
-    assert house.repairs == 1
-    assert house.witness.looks == [("lost", 1)]
+    house.engine.behind.set()
+    await house.sweep.audit()
+    assert house.engine.behind.is_set()
 
 
 async def test_a_look_and_a_shadow_go_together(house):
@@ -261,10 +207,119 @@ async def test_only_the_daemon_in_office_expires(house):
     await house.shadows.set({"a/1": NOON.replace(year=2200)})
     house.clock.time = NOON.replace(year=2201)
     other = next(name for n in range(100) if owner(EXPIRER, {"me", name := f"other-{n}"}) == name)
-    house.share.among({other})
+    house.share.among({other: ABLE})
     assert await expirer.expire() == 0
-    house.share.among(set())
+    house.share.among({})
     assert await expirer.expire() == 1
+
+
+async def test_a_daemon_whose_expirer_is_off_holds_no_office(house):
+    """Otherwise nobody would expire anything, though others could."""
+    expirer = Expirer(house.shadows, house.share, house.clock)
+    await house.shadows.set({"a/1": NOON.replace(year=2200)})
+    house.clock.time = NOON.replace(year=2201)
+    other = next(name for n in range(100) if owner(EXPIRER, {"me", name := f"other-{n}"}) == name)
+    house.share.among({other: Ability(expires=False)})
+    assert await expirer.expire() == 1
+
+
+async def test_what_its_daemon_cannot_send_falls_to_one_that_can(house):
+    """A daemon that cannot reach the relay of some shops keeps its share of the others alone."""
+    ids = [f"{shop}/{n}" for shop in ("a.example", "b.example") for n in range(40)]
+    sick_for_b = Ability(sick=frozenset({"b.example"}))
+    house.share.among({"other": sick_for_b})
+    of_a, of_b = ([house.share.mine(id_) for id_ in ids if id_.startswith(shop)] for shop in "ab")
+    assert all(of_b)
+    assert not all(of_a)
+    house.share.among({"other": Ability(sick=frozenset({"*"}), well=frozenset({"a.example"}))})
+    assert [house.share.mine(id_) for id_ in ids if id_.startswith("a")] == of_a
+    house.share.among({"other": sick_for_b}, own=sick_for_b)
+    assert not all(house.share.mine(id_) for id_ in ids if id_.startswith("b")), "where nobody can, all share"
+    house.share.among({}, own=sick_for_b)
+    assert all(map(house.share.mine, ids)), "who is alone does what it can"
+
+
+async def test_what_is_very_late_is_everybody_s(house):
+    """A daemon that lives and does nothing keeps its share for no longer than twice the expiry of its heartbeat."""
+    await house.put(*(state(str(n), next_at=DUE) for n in range(40)))
+    house.sweep._everybodys = lambda _: True
+    house.share.among({"other": ABLE})
+    house.clock.time = DUE + timedelta(seconds=19)
+    await house.sweep.audit()
+    await house.quiet()
+    assert 5 < len(house.relay.taken) < 35
+    house.clock.time = DUE + timedelta(seconds=21)
+    await house.sweep.audit()
+    await house.quiet()
+    assert len(house.relay.taken) == 40
+
+
+async def test_a_heartbeat_says_what_lasts(house):
+    """A fault of one moment moves no shares; one that is there at the next beat as well does, until it is over."""
+    clock = house.clock
+    clock.measure = lambda: asyncio.sleep(0)
+    daemons = Daemons(house.database)
+    ability = Ability(sick=frozenset({"*"}))
+    beat = {"interval": timedelta(seconds=2), "expiry": timedelta(seconds=10)}
+    heart = Heartbeat(daemons, house.share, lambda: None, clock, ability=lambda: ability, **beat)
+    says = []
+    for now in (ability, ability, Ability()):
+        ability = now
+        await heart.beat()
+        says.append((await daemons.alive(clock.now(), timedelta(seconds=10)))["me"].get("sick"))
+    assert says == [None, ["*"], None]
+
+
+async def test_a_database_that_does_not_answer_at_all_is_told_of(house):
+    """A frozen server raises nothing: that the last answer was long ago is the fault."""
+    clock = house.clock
+    clock.measure = lambda: asyncio.sleep(0)
+    now = 0.0
+    beat = {"interval": timedelta(seconds=2), "expiry": timedelta(seconds=10)}
+    heart = Heartbeat(Daemons(house.database), house.share, lambda: None, clock, monotonic=lambda: now, **beat)
+    await heart.beat()
+    now = 9.0
+    assert heart.fault is None
+    now = 12.0
+    assert heart.fault == "MongoDB has not answered for 12 s"
+
+
+CODES = {"known": (134, 9001, 11600, 91, 365, 384, 202, 211, 317), "unknown": (8000, 424242)}
+
+
+@pytest.mark.parametrize("code", [*CODES["known"], *CODES["unknown"]])
+async def test_no_error_of_the_database_ends_a_sweep(house, code):
+    """What is known to pass and what nobody knows: it is tried again, and done when the database is well."""
+    await house.put(state("1", next_at=DUE))
+    house.clock.time = DUE
+    client = house.database.client
+    async with failing(client, house.database.name, ["find"], errorCode=code):
+        with pytest.raises(StoreUnavailable) as raised:
+            await house.sweep.audit()
+        assert isinstance(raised.value, StoreRefuses) == (code in CODES["unknown"])
+        with pytest.raises(StoreUnavailable):
+            [ids async for ids in house.checkouts.soon(NOON, DUE, 10, lambda _: True)]
+    await house.sweep.due_now("start")
+    await house.quiet()
+    assert len(house.relay.taken) == 1
+
+
+async def test_claims_in_flight_are_no_missing_shadows(house):
+    """A claim waits for the end of its lease without a shadow: in steady traffic nothing is wrong with that."""
+    await house.put(*(state(str(n), next_at=DUE) for n in range(3)))
+    house.clock.time = DUE
+    gate = asyncio.Event()
+
+    async def hold(_):
+        await gate.wait()
+
+    house.relay.before = hold
+    await house.engine.look([f"shop.example/{n}" for n in range(3)], "gone")
+    house.sweep._interval = timedelta(minutes=5)
+    await house.sweep.audit()
+    assert house.sweep.fault is None
+    gate.set()
+    await house.quiet()
 
 
 async def test_heartbeats_share_the_work(house):
@@ -276,7 +331,7 @@ async def test_heartbeats_share_the_work(house):
     heart = Heartbeat(daemons, house.share, house.engine.behind.set, clock, **beat)
     await heart.beat()
     assert not house.engine.behind.is_set()
-    await daemons.beat("other", clock.now())
+    await daemons.beat("other", clock.now(), {})
     await heart.beat()
     assert house.share.daemons == {"me", "other"}
     assert house.engine.behind.is_set()

@@ -1,0 +1,103 @@
+"""An older daemon beside a newer one, on a real mongod: what it does not know it leaves alone."""
+
+import asyncio
+
+import pytest
+from pymongo import ASCENDING, IndexModel
+
+from recovery.mongo import collections
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, LAYOUT, SUPPRESSIONS
+from recovery.mongo.documents import SCHEMA
+from recovery.mongo.suppressions import Suppressions
+from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
+from tests.builders import NOON, minutes, report, state
+from tests.house import running
+
+DUE = NOON + minutes(30)
+
+
+@pytest.fixture
+async def house(database):
+    """A house whose engine runs."""
+    async with running(database) as house:
+        house.clock.time = DUE
+        yield house
+
+
+async def put(house, order_id, **changes):
+    document = state(order_id, next_at=DUE).model_dump(by_alias=True) | {"facts": report().facts()}
+    await house.database[CHECKOUTS].insert_one(document | changes)
+
+
+async def sweep(house):
+    async with asyncio.timeout(20):
+        await house.sweep.due_now("start")
+    await house.quiet()
+
+
+async def test_facts_that_only_a_newer_version_knows_are_passed_over(house):
+    """One more fact, or one more thing said of a customer or a line, is no reason not to remind."""
+    facts = report().facts()
+    facts |= {"phone": "+49 30 1234", "customer": facts["customer"] | {"title": "Dr."}}
+    facts["items"] = [item | {"sku": "L-1"} for item in facts["items"]]
+    await put(house, "1", facts=facts, mood="fine")
+    await sweep(house)
+    assert house.relay.taken == [("shop.example/1", "reminder-1")]
+
+
+async def test_a_time_zone_that_this_machine_does_not_know_is_the_schedule_s(house):
+    """Another machine's tz database may be newer."""
+    await put(house, "1", facts=report().facts() | {"time_zone": "Mars/Olympus"})
+    await sweep(house)
+    assert house.relay.taken == [("shop.example/1", "reminder-1")]
+
+
+async def test_what_a_newer_version_has_written_is_left_alone(house):
+    """It is neither buried nor planned, the sweep does not spin on it, and the others are sent."""
+    for number in range(3):
+        await put(house, f"new-{number}", schema=SCHEMA + 1, messages={"reminder-1": {"state": "pondered"}})
+    await put(house, "old")
+    before = {each["_id"]: each for each in await house.kept() if "new" in each["_id"]}
+    await sweep(house)
+    await house.engine.look([f"shop.example/new-{number}" for number in range(3)], "reported")
+    assert house.relay.taken == [("shop.example/old", "reminder-1")]
+    assert {each["_id"]: each for each in await house.kept() if "new" in each["_id"]} == before
+    assert await house.database[DEAD_LETTERS].count_documents({}) == 0
+    assert len(house.witness.newer_ones) == 3
+
+
+async def test_a_reason_that_only_a_newer_version_knows_suppresses(house):
+    """Nobody is reminded in spite of it, and it is not given up for a weaker one that is known."""
+    pseudonyms = Pseudonyms([])
+    key = f"/{pseudonyms.of('ada@example.com')}"
+    await house.database[SUPPRESSIONS].insert_one({"_id": key, "reason": "on the moon", "at": NOON, "source": "x"})
+    await put(house, "1")
+    await sweep(house)
+    assert house.relay.taken == []
+    suppressions = Suppressions(house.database, pseudonyms)
+    assert not await suppressions.add("ada@example.com", SuppressionReason.SHOP, source="service")
+    assert [each.reason async for each in suppressions.each()] == [SuppressionReason.SHOP]
+    assert (await house.database[SUPPRESSIONS].find_one())["reason"] == "on the moon"
+
+
+async def test_validators_and_indexes_of_a_newer_version_are_not_turned_back(house):
+    """Two daemons of two versions do not rebuild each other's indexes in turns."""
+    database = house.database
+    newer = {"$jsonSchema": {"title": f"recovery {LAYOUT + 1}", "bsonType": "object"}}
+    await database.command({"collMod": CHECKOUTS, "validator": newer})
+    await database[CHECKOUTS].drop_index("next_at")
+    partial = {"next_at": {"$type": "date"}}
+    index = IndexModel([("lane", ASCENDING), ("next_at", ASCENDING)], name="next_at", partialFilterExpression=partial)
+    await database[CHECKOUTS].create_indexes([index])
+    assert await collections.ensure(database) == []
+    assert await collections.faults(database) == []
+    assert next(iter((await database[CHECKOUTS].index_information())["next_at"]["key"]))[0] == "lane"
+
+
+async def test_what_an_older_version_made_is_brought_up_to_date(house):
+    """Validators without a version, as the first release had them, are renewed."""
+    await house.database.command({"collMod": SUPPRESSIONS, "validator": {"$jsonSchema": {"bsonType": "object"}}})
+    assert await collections.faults(house.database) == [f"the validator of {SUPPRESSIONS} is missing or differs"]
+    assert await collections.ensure(house.database) == [f"renewed the validator of {SUPPRESSIONS}"]
+    assert await collections.faults(house.database) == []

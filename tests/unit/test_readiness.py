@@ -1,0 +1,22 @@
+"""Readiness: what an operator must fix, told once."""
+
+import structlog
+from structlog.testing import capture_logs
+
+from recovery.daemon.readiness import Readiness
+
+
+def test_a_fault_is_logged_when_it_comes_and_when_it_goes():
+    """However often it is asked, and whatever its figure is by then, each fault is one line, with its figure."""
+    faults = iter((None, "down for 1 s", "down for 2 s", None, None, "down for 1 s", "down for 1 s"))
+    readiness = Readiness({"relay": lambda: next(faults), "mongodb": lambda: None})
+    with capture_logs() as lines:
+        for _ in range(6):
+            readiness.tell()
+    assert [(line["log_level"], line["event"], line.get("why")) for line in lines] == [
+        ("error", "not ready", "down for 1 s"),
+        ("info", "ready again", None),
+        ("error", "not ready", "down for 1 s"),
+    ]
+    assert readiness.faults() == {"relay": "down for 1 s", "mongodb": None}
+    structlog.reset_defaults()
