@@ -50,8 +50,8 @@ from recovery.parts import (
     per_shop,
     recovery_of,
     relay_of,
-    secret_of,
     secrets_of,
+    shopify_shop_of,
     suppressions_of,
 )
 from recovery.per_shop import PerShop
@@ -271,7 +271,7 @@ def _api(
         recovery_of(settings, database.client),
         feedback_of(settings, database, clock),
         api_keys=secrets_of(settings.http.api_keys),
-        shopify_secrets=per_shop(settings, lambda own: secret_of(own.shopify.webhook_secret)),
+        shopify=per_shop(settings, shopify_shop_of),
         readiness=faults,
         registry=registry,
         max_body=settings.http.max_body,

@@ -218,10 +218,13 @@ class Checkout(_Report):
 class Order(_Report):
     """An order as a shop reports it: from now on nobody is reminded of that checkout.
 
-    Facts that are left out are taken from the checkout. `ordered_at` is the moment of the report if left out.
+    Facts that are left out are taken from the checkout. `ordered_at` is the moment of the report if left out. `confirm`
+    says whether a mail confirms the order, as none should before it is paid for; left out, one does. Of several reports
+    the latest that says so counts.
     """
 
     ordered_at: Instant | None = None
+    confirm: bool | None = None
 
 
 class Status(StrEnum):
@@ -326,6 +329,7 @@ class CheckoutState(_Kept):
     opened_at: StoredInstant
     touched_at: StoredInstant
     ordered_at: StoredInstant | None = None
+    confirm: bool = True
     revision: Annotated[int, Field(ge=1)]
     messages: Mapping[str, Message] = Field(default_factory=dict)  # pydantic would copy a {} each time
     claim: Claim | None = None

@@ -3,6 +3,7 @@
 `Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the second runs the first without a loop.
 """
 
+import re
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -12,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
-from recovery.checkout import Checkout, CheckoutState, Email, Order, ShopKey, checkout_id
-from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS
+from recovery.checkout import Checkout, CheckoutState, Email, Order, ShopKey, checkout_id, normalised
+from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.group_commit import GroupCommit
@@ -112,13 +113,27 @@ class Recovery:
         self._persons = Persons(self._client[database], self._pseudonyms)
         self._group = GroupCommit(self._checkouts) if is_asynchronous(self._client) else None
 
-    async def checkout(self, report: Checkout) -> None:
-        """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
-        await self._write(checkout_write(report))
+    async def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None) -> None:
+        """Keep what is known of a checkout, new or changed. Raises `Unavailable`.
 
-    async def order(self, report: Order) -> None:
-        """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`."""
-        await self._write(order_write(report))
+        `aliases` are other order ids that the same checkout may be kept under already; even an empty list has it looked
+        for by the id in its `checkout_url`, as who changes how checkouts are named needs it.
+        """
+        if aliases is not None and (known := await self._known_as(report, aliases)):
+            report = report.model_copy(update={"order_id": known[0]})
+        await self._write(checkout_write(report, aliases=aliases or ()))
+
+    async def order(self, report: Order, *, aliases: Sequence[str] | None = None, confirm_default: bool = True) -> None:
+        """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`.
+
+        `aliases` as for `checkout`: whatever it is kept under is ordered, and confirmed once. `confirm_default` is
+        whether that is to be, where no report says so.
+        """
+        known = [] if aliases is None else await self._known_as(report, aliases)
+        named = [report.model_copy(update={"order_id": order_id}) for order_id in known[:1]] or [report]
+        also = [each.model_copy(update={"confirm": False}) for each in self._as(report, known[1:])]
+        for each in (*also, *named):
+            await self._write(order_write(each, confirm_default=confirm_default, aliases=aliases or ()))
 
     async def cancel(self, shop: str, order_id: str) -> bool:
         """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`.
@@ -188,10 +203,47 @@ class Recovery:
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
 
+    async def erase_shop(self, shop: str) -> Receipt:
+        """Erase all that is kept for a shop, its own suppressions too. Calling again is safe. Raises as `export`."""
+        try:
+            return await self._persons.erase_shop(_SHOP.validate_python(shop) or "")
+        except ValidationError as exc:
+            raise ValueError("invalid shop") from exc
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+
+    async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str] = ()) -> None:
+        """Keep that a person asks a shop what is kept of them, for an operator to answer. Raises as `export`."""
+        email, _ = _addressed(email, shop)
+        try:
+            await self._persons.request_data(shop, id_, email, orders)
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+
     async def close(self) -> None:
         """Close the connection, if it was opened here."""
         if self._own:
             await settled(self._client.close())
+
+    @staticmethod
+    def _as(report: Order, order_ids: Sequence[str]) -> list[Order]:
+        return [Order(shop=report.shop, order_id=each, ordered_at=report.ordered_at) for each in order_ids]
+
+    async def _known_as(self, report: Checkout | Order, aliases: Sequence[str]) -> list[str]:
+        """Return the order ids that a checkout is kept under, its own first."""
+        names = [report.order_id, *aliases]
+        ids = [checkout_id(report.shop, name) for name in names]
+        either: list[dict[str, Any]] = [{"_id": {"$in": ids}}]
+        if report.customer is not None:
+            in_link = {"$regex": rf"/{re.escape(report.order_id)}(?:[/?#]|$)"}
+            of_person = {"address": normalised(report.customer.email), "_id": of_shop(report.shop)}
+            either.append(of_person | {"$or": [{"facts.checkout_url": in_link}, {"known_as": {"$in": names}}]})
+        try:
+            found = await settled(self._checkouts.find({"$or": either}, ["_id"]).to_list(None))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+        known = sorted(each["_id"].partition("/")[2] for each in found)
+        return sorted(known, key=lambda name: names.index(name) if name in names else len(names))
 
     async def _write(self, write: Write) -> None:
         try:
@@ -222,13 +274,13 @@ class SyncRecovery:
         self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
         self._recovery = Recovery(self._own or mongodb, database=database, suppression_keys=suppression_keys)
 
-    def checkout(self, report: Checkout) -> None:
-        """Keep what is known of a checkout, new or changed. Raises `Unavailable`."""
-        _run(self._recovery.checkout(report))
+    def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None) -> None:
+        """Keep what is known of a checkout, new or changed: see `Recovery.checkout`. Raises `Unavailable`."""
+        _run(self._recovery.checkout(report, aliases=aliases))
 
-    def order(self, report: Order) -> None:
-        """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`."""
-        _run(self._recovery.order(report))
+    def order(self, report: Order, *, aliases: Sequence[str] | None = None) -> None:
+        """Keep that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
+        _run(self._recovery.order(report, aliases=aliases))
 
     def cancel(self, shop: str, order_id: str) -> bool:
         """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`."""

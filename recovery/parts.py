@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from recovery.client import Recovery, connect
 from recovery.http.feedback import Feedback
+from recovery.http.webhooks import ShopifyShop
 from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
 from recovery.mail.dkim import BadKey, Signer, load_key
@@ -144,6 +145,11 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         expire_after=settings.links.expire_after,
         bounce_secrets=secrets_of(settings.bounces.secrets),
     )
+
+
+def shopify_shop_of(settings: Settings) -> ShopifyShop:
+    """Return what a shop has settled with Shopify."""
+    return ShopifyShop(secret_of(settings.shopify.webhook_secret), settings.shopify.confirm_orders)
 
 
 def limits_of(settings: Settings) -> Limits:

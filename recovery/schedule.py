@@ -169,7 +169,7 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
     if checkout.status is Status.CANCELLED:
         return
     if checkout.status is Status.ORDERED:
-        if schedule.confirmation is not None and checkout.facts.customer is not None:
+        if schedule.confirmation is not None and checkout.confirm and checkout.facts.customer is not None:
             yield schedule.confirmation, (checkout.ordered_at or checkout.touched_at) + schedule.confirmation.delay
         return
     for step in schedule.steps:
@@ -234,8 +234,10 @@ def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: da
         late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
     if late > step.max_lateness:
         return "too late to be of use"
-    if schedule.require_consent and (checkout.consent is None or not checkout.consent.given):
-        return "no consent is known" if checkout.consent is None else "consent was withdrawn"
+    if checkout.consent is not None and not checkout.consent.given:
+        return "the customer has said no"
+    if schedule.require_consent and checkout.consent is None:
+        return "no consent is known"
     return None
 
 
@@ -245,6 +247,8 @@ def _rest(checkout: CheckoutState, schedule: Schedule, given_up: tuple[GivenUp, 
             return Rest(Status.CANCELLED, "cancelled: no reminders", given_up)
         case Status.ORDERED if schedule.confirmation is None:
             return Rest(Status.ORDERED, "ordered: no reminders, and confirmations are turned off", given_up)
+        case Status.ORDERED if not checkout.confirm:
+            return Rest(Status.ORDERED, "ordered: no reminders, and this order is not to be confirmed", given_up)
         case Status.ORDERED if checkout.facts.customer is None:
             return Rest(Status.ORDERED, "ordered: no reminders, and no address to confirm to is known", given_up)
         case Status.ORDERED:

@@ -21,6 +21,7 @@ from recovery.cli.dead import dead
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.processes import each_of, run_together
+from recovery.cli.requests import requests
 from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import Wrong, get, load, out, written
 from recovery.embedded import NoMongod
@@ -36,6 +37,7 @@ from recovery.settings import Settings, SettingsError
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(mails)
 cli.add_typer(persons)
+cli.add_typer(requests)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
 log = structlog.get_logger()
@@ -184,11 +186,21 @@ async def _tell(findings: AsyncIterator[Finding]) -> int:
     return int(faults > 0)
 
 
+def _consent(state: CheckoutState) -> str:
+    consent = state.consent
+    if consent is None:
+        return "consent: nothing is known"
+    return (
+        f"consent: {'given' if consent.given else 'refused'} {written(consent.at)}, {consent.basis} ({consent.source})"
+    )
+
+
 def _print_checkout(state: CheckoutState) -> None:
     facts = state.facts
     out.print(f"[bold]{state.id}[/bold]  {state.status}", soft_wrap=True)
     if facts.customer is not None:
         out.print(f"{facts.customer.name or ''} <{facts.customer.email}>".strip(), markup=False)
+    out.print(_consent(state), markup=False)
     out.print(f"{len(facts.items)} items, {facts.total or '?'} {facts.currency or ''}")
     times = {"opened": state.opened_at, "touched": state.touched_at, "ordered": state.ordered_at}
     out.print("  ".join(f"{what} {written(at)}" for what, at in times.items() if at is not None))

@@ -21,12 +21,16 @@ from recovery.http.reports import Reports, described
 from recovery.http.security import dependencies, guard
 from recovery.http.unsubscribe import unsubscribe
 from recovery.http.way_back import way_back
-from recovery.http.webhooks import webhooks
+from recovery.http.webhooks import ShopifyShop, webhooks
 from recovery.per_shop import PerShop
 
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
 
+LONGEST_WEBHOOK = 8 * 1024 * 1024
+"""Bytes. A shop cannot send less: each line of an order comes with its taxes and discounts, some kilobytes of JSON."""
+
+_WEBHOOKS = ("/webhooks/shopify",)
 _KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify", "/bounces": "bounce"}
 
 
@@ -47,7 +51,7 @@ def create_app(
     feedback: Feedback,
     *,
     api_keys: Sequence[str],
-    shopify_secrets: PerShop[str | None],
+    shopify: PerShop[ShopifyShop],
     readiness: Readiness,
     registry: CollectorRegistry,
     max_body: int = LONGEST_BODY,
@@ -69,18 +73,18 @@ def create_app(
     check = guard(api_keys)
     for router in (described(), checkouts(ingestion), persons(ingestion)):
         app.include_router(router, dependencies=dependencies(check, api_keys))
-    app.include_router(webhooks(ingestion, shopify_secrets))
+    app.include_router(webhooks(ingestion, shopify))
     app.include_router(bounces(feedback, registry))
     app.include_router(unsubscribe(feedback, registry))
     app.include_router(way_back(ingestion, feedback, registry))
     app.include_router(operation(readiness, registry))
     reports = Counter(
         "recovery_reports_total",
-        "Reports over HTTP, by kind and answer: accepted, ignored, or the status of the problem",
+        "Reports over HTTP, by kind and answer: accepted, ignored, unmapped, or the status of the problem",
         ["kind", "answer"],
         registry=registry,
     )
     app.add_middleware(Reports, ingestion=ingestion, guard=check)
     app.add_middleware(ReportCount, counter=reports, kinds=_KINDS)
-    app.add_middleware(BodyLimit, limit=max_body)
+    app.add_middleware(BodyLimit, limit=max_body, of_paths=dict.fromkeys(_WEBHOOKS, LONGEST_WEBHOOK))
     return app

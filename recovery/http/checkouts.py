@@ -15,6 +15,7 @@ class CheckoutView(Facts):
 
     id: str
     status: Status
+    confirm: bool
     consent: KeptConsent | None
     opened_at: AwareDatetime
     touched_at: AwareDatetime

@@ -1,5 +1,6 @@
 """What the HTTP side needs of the ingestion API. Its real side is `recovery.client.Recovery`."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from recovery.checkout import Checkout, CheckoutState, Order
@@ -9,12 +10,12 @@ from recovery.mongo.persons import Receipt
 class Ingestion(Protocol):
     """Where reports go. Every method raises `recovery.client.Unavailable` if the database cannot be asked."""
 
-    async def checkout(self, report: Checkout) -> None:
-        """Keep what is known of a checkout."""
+    async def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None) -> None:
+        """Keep what is known of a checkout, which may be kept under an alias already."""
         ...
 
-    async def order(self, report: Order) -> None:
-        """Keep that a checkout was ordered."""
+    async def order(self, report: Order, *, aliases: Sequence[str] | None = None, confirm_default: bool = True) -> None:
+        """Keep that a checkout was ordered, whatever alias it is kept under."""
         ...
 
     async def cancel(self, shop: str, order_id: str) -> bool:
@@ -27,6 +28,14 @@ class Ingestion(Protocol):
 
     async def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:
         """Return all that is kept of a person."""
+        ...
+
+    async def erase_shop(self, shop: str) -> Receipt:
+        """Erase all that is kept for a shop; return what was found."""
+        ...
+
+    async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str] = ()) -> None:
+        """Keep that a person asks what is kept of them."""
         ...
 
     async def erase(self, email: str, *, shop: str | None = None) -> Receipt:

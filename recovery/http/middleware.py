@@ -14,11 +14,15 @@ never see the answer."""
 
 
 class BodyLimit:
-    """Ends the reading of a body that is longer than `limit` bytes, be that announced or found out on the way."""
+    """Ends the reading of a body that is longer than `limit` bytes, be that announced or found out on the way.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    `of_paths` are limits of their own, where one is larger.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, of_paths: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._of_paths = of_paths or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
@@ -26,28 +30,30 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
+        limit = max(self._limit, self._of_paths.get(scope["path"], 0))
         seen = 0
 
         async def limited() -> Message:
             nonlocal seen
             message: Message = {"type": "http.request", "more_body": True}
-            if not self._exceeded_by(announced):
+            if not _exceeds(announced, limit):
                 message = await receive()
                 seen += len(message.get("body", b""))
-                if seen <= self._limit:
+                if seen <= limit:
                     return message
-            while seen <= PATIENCE and message.get("more_body", False):
+            while seen <= max(PATIENCE, limit) and message.get("more_body", False):
                 message = await receive()
                 seen += len(message.get("body", b""))
-            raise Problem(413, f"The body is longer than {self._limit} bytes.", headers={"Connection": "close"})
+            raise Problem(413, f"The body is longer than {limit} bytes.", headers={"Connection": "close"})
 
         await self._app(scope, limited, send)
 
-    def _exceeded_by(self, announced: str) -> bool:
-        try:
-            return int(announced) > self._limit
-        except ValueError:  # not a number, or one of thousands of digits
-            return True
+
+def _exceeds(announced: str, limit: int) -> bool:
+    try:
+        return int(announced) > limit
+    except ValueError:  # not a number, or one of thousands of digits
+        return True
 
 
 class ReportCount:

@@ -1,22 +1,32 @@
 """The endpoint that Shopify calls."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
-from recovery.checkout import Checkout, Order
+from recovery.checkout import Order
 from recovery.http.ingestion import Ingestion
-from recovery.http.problems import FieldError, Problem, answers, invalid_body
+from recovery.http.problems import Problem, answers
 from recovery.per_shop import PerShop
-from recovery.shops import shopify
+from recovery.shops import Cancelled, DataRequest, Found, Ignored, Redact, Reported, Unmapped, shopify
 
 _log = structlog.get_logger()
 _PAYLOAD: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
-def webhooks(ingestion: Ingestion, secrets: PerShop[str | None]) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class ShopifyShop:
+    """What a shop has settled with Shopify. `confirm_orders` is whether its orders are confirmed here."""
+
+    secret: str | None = None
+    confirm_orders: bool = False
+
+
+def webhooks(ingestion: Ingestion, shops: PerShop[ShopifyShop]) -> APIRouter:
     """Return the endpoint for Shopify's webhooks. Their signature is the key.
 
     Without a secret, of the shop or for all, it is not there. Shopify gives five seconds, so nothing is done here but
@@ -27,48 +37,85 @@ def webhooks(ingestion: Ingestion, secrets: PerShop[str | None]) -> APIRouter:
     @router.post(
         "/webhooks/shopify",
         summary="Take a webhook of Shopify",
-        responses=answers(401, 404, 413, 422, 503),
+        responses=answers(401, 404, 413, 503),
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
         },
     )
     async def take(request: Request) -> dict[str, str]:
-        """Take `checkouts/create`, `checkouts/update` and `orders/create`; other topics are ignored.
+        """Take checkouts, orders, and what Shopify demands of those who keep personal data; other topics are ignored.
 
         `X-Shopify-Hmac-Sha256` must be the signature of the body, `X-Shopify-Topic` and `X-Shopify-Shop-Domain` tell
-        what it is. Answers with the `id` of the checkout, or with what it was `ignored` for.
+        what it is; without their `X-` they are taken as well. Answers with the `id` of the checkout, or with what it
+        was `ignored` for: whatever is signed is answered with 200, since Shopify drops subscriptions that fail.
         """
-        shopify_secret = secrets.of_shop(request.headers.get("x-shopify-shop-domain", ""))
-        if not shopify_secret:
+        headers = _shopify_headers(request.headers)
+        name, topic = headers.get("shop-domain", "").strip().lower(), headers.get("topic", "")
+        shop = shops.of_shop(name)
+        if not shop.secret:
             raise Problem(404, "No secret for Shopify's webhooks is configured.")
-        body = await request.body()
-        if not shopify.verify(shopify_secret, body, request.headers.get("x-shopify-hmac-sha256")):
+        signature = headers.get("hmac-sha256")
+        if not signature or not shopify.verify(shop.secret, await request.body(), signature):
             detail = "X-Shopify-Hmac-Sha256 is not the signature of this body by the configured secret."
             raise Problem(401, detail, headers={"WWW-Authenticate": "Shopify-Hmac-Sha256"})
-        report = _read(request, body)
-        match report:
-            case Checkout():
-                await ingestion.checkout(report)
-            case Order():
-                await ingestion.order(report)
-            case shopify.Ignored(reason):
-                _log.info("webhook ignored", shop=request.headers.get("x-shopify-shop-domain"), reason=reason)
-                request.state.answer = "ignored"
-                return {"ignored": reason}
-        return {"id": report.id}
+        if headers.get("test") == "true":
+            found: Found = Ignored("a sample, sent by the test button of Shopify's admin")
+        else:
+            found = _read(topic, name, await request.body(), confirms=shop.confirm_orders)
+        if isinstance(found, Ignored | Unmapped):
+            return _passed_over(request, found, shop=name, topic=topic)
+        return {"id": await _carry_out(found, ingestion)}
 
     return router
 
 
-def _read(request: Request, body: bytes) -> Checkout | Order | shopify.Ignored:
-    if request.headers.get("x-shopify-test") == "true":
-        return shopify.Ignored("a sample, sent by the test button of Shopify's admin")
-    topic = request.headers.get("x-shopify-topic", "")
-    shop = request.headers.get("x-shopify-shop-domain", "")
+def _shopify_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return Shopify's headers of either family, without what their names begin with."""
+    found: dict[str, str] = {}
+    for prefix in ("shopify-", "x-shopify-"):
+        found |= {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}
+    return found
+
+
+def _read(topic: str, shop: str, body: bytes, *, confirms: bool) -> Found:
     try:
-        return shopify.read(topic, shop, _PAYLOAD.validate_json(body))
-    except ValidationError as exc:
-        raise invalid_body(exc) from None
-    except shopify.Unmapped as exc:
-        _log.warning("webhook refused", shop=shop, topic=topic, field=exc.field)
-        raise Problem(422, str(exc), errors=[FieldError(field=exc.field, message=exc.message)]) from None
+        payload = _PAYLOAD.validate_json(body)
+    except ValidationError:
+        return Unmapped("body", "is no JSON object")
+    return shopify.read(topic, shop, payload, confirms=confirms)
+
+
+def _passed_over(request: Request, found: Ignored | Unmapped, *, shop: str, topic: str) -> dict[str, str]:
+    """Say why nothing follows; what ought to have been understood is counted and logged as such."""
+    if isinstance(found, Unmapped):
+        _log.warning("webhook not understood", shop=shop, topic=topic, field=found.field, reason=found.reason)
+        request.state.answer = "unmapped"
+        return {"ignored": f"{found.field}: {found.reason}"}
+    _log.info("webhook ignored", shop=shop, topic=topic, reason=found.reason)
+    request.state.answer = "ignored"
+    return {"ignored": found.reason}
+
+
+async def _carry_out(found: Reported | Cancelled | Redact | DataRequest, ingestion: Ingestion) -> str:
+    """Keep what a webhook says; return the key of what it was about."""
+    match found:
+        case Reported(Order() as order, aliases, confirm_default):
+            await ingestion.order(order, aliases=aliases, confirm_default=confirm_default)
+            return order.id
+        case Reported(checkout, aliases):
+            await ingestion.checkout(checkout, aliases=aliases)  # type: ignore[arg-type]
+            return checkout.id
+        case Cancelled(shop, order_ids):
+            for order_id in order_ids:
+                await ingestion.cancel(shop, order_id)
+            return f"{shop}/{order_ids[0]}"
+        case Redact(shop, None):
+            await ingestion.erase_shop(shop)
+            return shop
+        case Redact(shop, str(email)):
+            await ingestion.erase(email, shop=shop)
+            return shop
+        case DataRequest(shop, id_, email, orders):
+            await ingestion.request_data(shop, id_, email, orders)
+            return f"{shop}/{id_}"
+    raise AssertionError(f"nobody carries out {type(found).__name__}")

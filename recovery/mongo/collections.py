@@ -21,6 +21,7 @@ DEAD_LETTERS = "dead_letters"
 POSITIONS = "positions"
 DAEMONS = "daemons"
 SUPPRESSIONS = "suppressions"
+DATA_REQUESTS = "data_requests"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -114,6 +115,12 @@ COLLECTIONS = {
         indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),)
     ),
     DAEMONS: Collection(indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),)),
+    DATA_REQUESTS: Collection(
+        indexes=(
+            IndexModel([("asked_at", ASCENDING)], name="asked_at", expireAfterSeconds=90 * 24 * 3600),
+            IndexModel([("address", ASCENDING)], name="address"),
+        )
+    ),
     SUPPRESSIONS: Collection(
         validator={
             "bsonType": "object",

@@ -9,6 +9,7 @@ from typing import Any
 from recovery.checkout import normalised, shop_of
 from recovery.mongo.collections import (
     CHECKOUTS,
+    DATA_REQUESTS,
     DEAD_LETTERS,
     FORGIVING,
     OPTIONS,
@@ -46,8 +47,9 @@ class Persons:
     """The people of a database, whatever driver it comes from. Raises what PyMongo raises."""
 
     def __init__(self, database: Any, pseudonyms: Pseudonyms) -> None:
-        self._checkouts, self._shadows, self._dead_letters, self._suppressions = (
-            database.get_collection(name, **OPTIONS) for name in (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS)
+        self._checkouts, self._shadows, self._dead_letters, self._suppressions, self._requests = (
+            database.get_collection(name, **OPTIONS)
+            for name in (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS, DATA_REQUESTS)
         )
         self._pseudonyms = pseudonyms
 
@@ -82,7 +84,33 @@ class Persons:
             shadows += (await settled(self._shadows.delete_many(these))).deleted_count
             checkouts |= dict.fromkeys(_ids(found))
             letters |= dict.fromkeys(_ids(dead))
+        await settled(self._requests.delete_many(_by_address(email, shop)))
         return Receipt(tuple(checkouts), tuple(letters), shadows)
+
+    async def erase_shop(self, shop: str) -> Receipt:
+        """Delete all that is kept for a shop: what was on its way while the rest went is looked for again."""
+        checkouts: dict[str, None] = {}
+        letters: dict[str, None] = {}
+        shadows = 0
+        of_this = {"_id": of_shop(shop)}
+        for _ in range(LOOKS):
+            found = await self._named(self._checkouts, of_this)
+            dead = await self._named(self._dead_letters, {"checkout": of_shop(shop)})
+            checkouts |= dict.fromkeys(_ids(found))
+            letters |= dict.fromkeys(_ids(dead))
+            await settled(self._dead_letters.delete_many({"checkout": of_shop(shop)}))
+            await settled(self._checkouts.delete_many(of_this))
+            shadows += (await settled(self._shadows.delete_many(of_this))).deleted_count
+        await settled(self._suppressions.delete_many(of_this))
+        await settled(self._requests.delete_many(of_this))
+        return Receipt(tuple(checkouts), tuple(letters), shadows)
+
+    async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str]) -> None:
+        """Keep that a person asks what is kept of them; the same request twice is kept once."""
+        asked = {"shop": shop, "address": normalised(email), "orders": list(orders)}
+        new = {"$mergeObjects": ["$$ROOT", {"$literal": asked}, {"asked_at": "$$NOW", "done_at": None}]}
+        once = [{"$replaceWith": {"$cond": [{"$gt": ["$asked_at", None]}, "$$ROOT", new]}}]
+        await settled(self._requests.update_one({"_id": f"{shop}/{id_}"}, once, upsert=True))
 
     async def _whole(self, collection: Any, query: Document) -> list[Document]:
         forgiving = collection.with_options(codec_options=FORGIVING["codec_options"])

@@ -185,6 +185,11 @@ class ShopifySettings(Section):
     webhook_secret: Maybe[SecretStr] = setting(
         None, "The secret that Shopify signs its webhooks with. Empty: there is no such endpoint, since none is safe."
     )
+    confirm_orders: bool = setting(
+        False,
+        "Whether orders that Shopify tells of are confirmed by a mail of ours, where confirmations are on. Off, since"
+        " Shopify confirms them itself.",
+    )
 
 
 def _under_a_second(value: timedelta) -> timedelta:

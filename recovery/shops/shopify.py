@@ -1,32 +1,38 @@
 """What Shopify sends, read as the words of Recovery.
 
 Pure: bytes and headers in, words out. Shopify repeats what is not answered with a 2xx eight times in four hours, and
-may then drop the subscription; so what can be mended is mended (a long title is cut), and only a report that would
-make no reminder at all is refused. An order is never refused for its facts: what it says first of all is "stop".
+may then drop the subscription; so what can be put right is (a long title is cut, a line without a price left out), and
+what cannot is told as `Unmapped`, which is no refusal. An order is an order whatever its facts: what it says first of
+all is "stop".
+
+A checkout is known by its token. Since API version 2026-04 that is all that an order names it by; before, there was a
+number as well, under which older versions of Recovery kept it: that one is an alias.
 """
 
 import base64
 import hmac
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from recovery.checkout import Checkout, Customer, Facts, Instant, Order
+from recovery.checkout import Checkout, Consent, Customer, Email, Facts, Instant, Item, Order
+from recovery.shops import Cancelled, DataRequest, Found, Ignored, Redact, Reported, Unmapped
 
 Model = TypeVar("Model", bound=BaseModel)
 
 LONGEST_NAME = 300
+LONGEST_KEY = 190
 MOST_ITEMS = 200
 NO_VARIANT = "Default Title"
 """What Shopify calls the one variant of a product that has none."""
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(Instant)
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 _SOURCES = {
     "shop": "X-Shopify-Shop-Domain",
-    "order_id": "id",
+    "order_id": "token",
     "items": "line_items",
     "name": "title",
     "variant": "variant_title",
@@ -34,22 +40,13 @@ _SOURCES = {
     "checkout_url": "abandoned_checkout_url",
     "touched_at": "updated_at",
 }
+_PAID = ("paid", "authorized", "partially_refunded", "refunded")
+"""Financial states of an order that somebody has paid for, or that a bank has said yes to."""
 
+_UNCONFIRMED_SOURCES = ("pos", "shopify_draft_order")
+"""Where orders come from whose customers stand in a shop, or whom the merchant writes to."""
 
-class Unmapped(ValueError):
-    """What Shopify sent cannot be read as a report. `field` is Shopify's name for what is wrong."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """What Shopify sent is in order, and nothing follows from it."""
-
-    reason: str
+_SAYS_YES, _SAYS_NO = ("subscribed",), ("unsubscribed", "redacted", "invalid")
 
 
 def verify(secret: str, body: bytes, signature: str | None) -> bool:
@@ -58,64 +55,136 @@ def verify(secret: str, body: bytes, signature: str | None) -> bool:
     return hmac.compare_digest(expected, (signature or "").encode())
 
 
-def read(topic: str, shop: str, payload: Mapping[str, Any]) -> Checkout | Order | Ignored:
-    """Return what a webhook reports.
+def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = False) -> Found:
+    """Return what a webhook says. `topic` and `shop` are its headers; `confirms` is whether orders are confirmed here.
 
-    `topic` and `shop` are the headers X-Shopify-Topic and X-Shopify-Shop-Domain. A checkout and its order share the
-    key: a checkout's `id` is its order's `checkout_id`. An order without one (a draft, a point of sale) stands alone.
-    Raises `Unmapped`.
+    A checkout and its order share the token. An order without one (a draft, a point of sale) stands alone.
     """
     match topic:
         case "checkouts/create" | "checkouts/update" if payload.get("completed_at"):
-            return _order(shop, _key(payload, "id"), payload, ("completed_at",), _checkout_money(payload))
+            # Whether it is paid for, the order says, which may come before this or after.
+            return _order(shop, _keys(payload, "token", "id"), payload, _checkout_money(payload), confirms=None)
         case "checkouts/create" | "checkouts/update":
             return _checkout(shop, payload)
-        case "orders/create":
-            key = _key(payload, "checkout_id") if payload.get("checkout_id") else f"order-{_key(payload, 'id')}"
-            return _order(shop, key, payload, ("processed_at", "created_at"), _order_money(payload))
+        case "checkouts/delete":
+            keys = _keys(payload, "token", "id")
+            return Cancelled(shop, keys) if keys else Unmapped("token", "names no checkout")
+        case "orders/create" | "orders/paid" | "orders/cancelled":
+            keys = _keys(payload, "checkout_token", "checkout_id") or _keys(payload, "id", prefix="order-")
+            confirms = confirms and _is_to_be_confirmed(payload)
+            return _order(shop, keys, payload, _order_money(payload), confirms=confirms)
+        case "customers/redact":
+            email = _address(payload)
+            return Redact(shop, email) if email else Ignored("names nobody by an address, and no other name is kept")
+        case "shop/redact":
+            return Redact(shop)
+        case "customers/data_request":
+            return _data_request(shop, payload)
         case _:
             return Ignored("this topic says nothing of a checkout")
 
 
-def _checkout(shop: str, payload: Mapping[str, Any]) -> Checkout | Ignored:
+def _checkout(shop: str, payload: Mapping[str, Any]) -> Found:
     customer = _customer(payload)
     if customer is None:
         return Ignored("no address to write to is known yet")
     money = _checkout_money(payload)
     if not money["items"]:
         return Ignored("nothing is in it")
+    keys = _keys(payload, "token", "id")
+    if not keys:
+        return Unmapped("token", "names no checkout")
     try:
-        return Checkout.model_validate(
+        checkout = Checkout.model_validate(
             {
                 **_fact("locale", payload.get("customer_locale")),
                 **money,
                 "shop": shop,
-                "order_id": _key(payload, "id"),
+                "order_id": keys[0],
                 "customer": customer,
                 "checkout_url": payload.get("abandoned_checkout_url"),
                 "touched_at": payload.get("updated_at") or payload.get("created_at"),
+                "consent": _consent(payload),
             }
         )
     except ValidationError as exc:
-        raise _unmapped(exc) from None
+        return _unmapped(exc)
+    return Reported(checkout, keys[1:])
 
 
-def _order(shop: str, key: str, payload: Mapping[str, Any], times: Sequence[str], money: Mapping[str, Any]) -> Order:
+def _order(
+    shop: str, keys: tuple[str, ...], payload: Mapping[str, Any], money: Mapping[str, Any], *, confirms: bool | None
+) -> Found:
+    if not keys:
+        return Unmapped("id", "names no order")
     facts = _fact("items", money["items"]) | _fact("locale", payload.get("customer_locale"))
     amount = _fact("total", money["total"]) | _fact("currency", money["currency"])
     if len(amount) == 2:  # half of it would be told in the currency of the checkout
         facts |= amount
+    times = ("completed_at", "processed_at", "created_at")
     ordered_at = next(filter(None, (_time(payload.get(name)) for name in times)), None)
     try:
-        return Order(shop=shop, order_id=key, ordered_at=ordered_at, customer=_customer(payload), **facts)
+        order = Order(
+            shop=shop, order_id=keys[0], ordered_at=ordered_at, customer=_customer(payload), confirm=confirms, **facts
+        )
     except ValidationError as exc:
-        raise _unmapped(exc) from None
+        return _unmapped(exc)
+    return Reported(order, keys[1:], confirm_default=False)
+
+
+def _is_to_be_confirmed(payload: Mapping[str, Any]) -> bool:
+    """Return whether somebody waits for the confirmation of an order: it is real, paid for, and made in the shop."""
+    paid = payload.get("financial_status")
+    return (
+        payload.get("source_name") not in _UNCONFIRMED_SOURCES
+        and not payload.get("test")
+        and not payload.get("cancelled_at")
+        and (paid is None or paid in _PAID)
+    )
+
+
+def _consent(payload: Mapping[str, Any]) -> Consent | None:
+    """Return what is known of consent to marketing, with its time; None where nobody has said yes or no.
+
+    Not to have ticked a box is no refusal: whether it stops reminders is for `schedule.require_consent` to say.
+    """
+    customer = _object(payload.get("customer"))
+    told = _object(customer.get("email_marketing_consent")) or _object(payload.get("email_marketing_consent"))
+    state = told.get("state")
+    given: bool | None = None
+    if state in _SAYS_YES or state in _SAYS_NO:
+        given = state in _SAYS_YES
+    elif payload.get("buyer_accepts_marketing") is True or customer.get("accepts_marketing") is True:
+        given = True
+    if given is None:
+        return None
+    times = (told.get("consent_updated_at"), customer.get("accepts_marketing_updated_at"), payload.get("updated_at"))
+    at = next(filter(None, map(_time, (*times, payload.get("created_at")))), None)
+    level = _text(told.get("opt_in_level")) or "opt-in"
+    said = {"given": given, "basis": level.replace("_", " ") if given else "refused", "at": at, "source": "Shopify"}
+    return _accepted(Consent, said)
+
+
+def _data_request(shop: str, payload: Mapping[str, Any]) -> Found:
+    email = _address(payload)
+    if email is None:
+        return Ignored("names nobody by an address, and no other name is kept")
+    orders = payload.get("orders_requested")
+    named = tuple(str(each) for each in orders if isinstance(each, int | str)) if isinstance(orders, list) else ()
+    return DataRequest(shop, str(_object(payload.get("data_request")).get("id") or email), email, named[:MOST_ITEMS])
+
+
+def _address(payload: Mapping[str, Any]) -> str | None:
+    try:
+        return _EMAIL.validate_python(_object(payload.get("customer")).get("email"))
+    except ValidationError:
+        return None
 
 
 def _checkout_money(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return items, total and currency of a checkout: its amounts are in the customer's currency, not the shop's."""
     return {
-        "items": [_item(line, line.get("price")) for line in _lines(payload)],
+        "items": _acceptable(_item(line, line.get("price")) for line in _lines(payload)),
         "total": payload.get("total_price"),
         "currency": payload.get("presentment_currency") or payload.get("currency"),
     }
@@ -128,10 +197,10 @@ def _order_money(payload: Mapping[str, Any]) -> dict[str, Any]:
     prices = [_presented(line, "price") for line in lines]
     currency = total.get("currency_code")
     if currency and all(price.get("currency_code") == currency for price in prices):
-        items = [_item(line, price.get("amount")) for line, price in zip(lines, prices, strict=True)]
-        return {"items": items, "total": total.get("amount"), "currency": currency}
+        items = (_item(line, price.get("amount")) for line, price in zip(lines, prices, strict=True))
+        return {"items": _acceptable(items), "total": total.get("amount"), "currency": currency}
     return {
-        "items": [_item(line, line.get("price")) for line in lines],
+        "items": _acceptable(_item(line, line.get("price")) for line in lines),
         "total": payload.get("total_price"),
         "currency": payload.get("currency"),
     }
@@ -149,6 +218,11 @@ def _item(line: Mapping[str, Any], price: object) -> dict[str, Any]:
         "price": price,
         "quantity": line.get("quantity", 1),
     }
+
+
+def _acceptable(items: Iterable[Mapping[str, Any]]) -> list[Item]:
+    """Return the lines that can be shown: one without a title or a price spoils no other."""
+    return [item for item in (_accepted(Item, each) for each in items) if item is not None]
 
 
 def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -178,12 +252,11 @@ def _name(*people: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _key(payload: Mapping[str, Any], field: str) -> str:
-    """Return Shopify's number for something as our key."""
-    number = payload.get(field)
-    if isinstance(number, bool) or not isinstance(number, int | str) or not str(number).strip():
-        raise Unmapped(field, "must be a number")
-    return str(number)
+def _keys(payload: Mapping[str, Any], *fields: str, prefix: str = "") -> tuple[str, ...]:
+    """Return what Shopify calls something, the name to keep it by first, then its aliases."""
+    values = (payload.get(field) for field in fields)
+    known = [str(each).strip() for each in values if isinstance(each, int | str) and not isinstance(each, bool)]
+    return tuple(f"{prefix}{each}" for each in known if each and len(each) <= LONGEST_KEY and each.isprintable())
 
 
 def _fact(field: str, value: object) -> dict[str, Any]:

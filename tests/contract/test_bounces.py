@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from recovery.http.app import create_app
 from recovery.http.security import TOLERANCE
+from recovery.http.webhooks import ShopifyShop
 from recovery.links import Links
 from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
@@ -34,7 +35,12 @@ class House:
             return {}
 
         app = create_app(
-            None, self.feedback, api_keys=(), shopify_secrets=PerShop(None), readiness=readiness, registry=self.registry
+            None,
+            self.feedback,
+            api_keys=(),
+            shopify=PerShop(ShopifyShop()),
+            readiness=readiness,
+            registry=self.registry,
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from recovery.checkout import Message, MessageState
 from recovery.client import Damaged, Unavailable
 from recovery.http.app import create_app
+from recovery.http.webhooks import ShopifyShop
 from recovery.links import Links
 from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
@@ -37,7 +38,7 @@ class House:
             self,
             self.feedback,
             api_keys=(),
-            shopify_secrets=PerShop(None),
+            shopify=PerShop(ShopifyShop()),
             readiness=self.readiness,
             registry=self.registry,
         )

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from recovery.http.app import create_app
 from recovery.http.server import serve
+from recovery.http.webhooks import ShopifyShop
 from recovery.mongo.suppressions import Suppressions
 from recovery.per_shop import PerShop
 from recovery.settings import load_settings
@@ -54,7 +55,7 @@ class Server:
         self.links = of_memory.links.default
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
-        options = {"api_keys": (), "shopify_secrets": PerShop(None), "registry": CollectorRegistry()}
+        options = {"api_keys": (), "shopify": PerShop(ShopifyShop()), "registry": CollectorRegistry()}
         self.app = create_app(None, feedback_, readiness=None, **options)
         self.url = None
 

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
+from recovery.http.webhooks import ShopifyShop
 from recovery.per_shop import PerShop
 from tests.builders import feedback
 
@@ -144,7 +145,7 @@ def application():
         None,
         feedback(),
         api_keys=(),
-        shopify_secrets=PerShop(None),
+        shopify=PerShop(ShopifyShop()),
         readiness=nothing_wrong,
         registry=CollectorRegistry(),
     )
