@@ -142,6 +142,7 @@ async def _work(
             "mongodb": lambda: heartbeat.fault,
             "relay": lambda: lanes.relay_fault,
             "sending": lambda: lanes.unsent_fault,
+            "suppressing": lambda: lanes.brake_fault,
             "sweep": lambda: lanes.sweep_fault,
             **{f"stream {name}": partial(getattr, feed, "fault") for name, feed in feeds.items()},
         }

@@ -32,6 +32,8 @@ class OutcomeKind(StrEnum):
     """The relay could not be reached."""
     DROPPED = "dropped"
     """The relay went away, or fell silent, after it was told of the message and before its content."""
+    THROTTLED = "throttled"
+    """The relay says that we send too much or too fast: nothing is wrong with the message."""
     LATER = "later"
     """The relay asks to try this message again later."""
     DEAD_ADDRESS = "dead address"
@@ -61,7 +63,13 @@ _WITHOUT_RELAY = (
     OutcomeKind.SKIPPED,
     OutcomeKind.DEFERRED,
 )
-_RELAYS_FAULTS = (OutcomeKind.CONNECTION, OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
+_RELAYS_FAULTS = (
+    OutcomeKind.THROTTLED,
+    OutcomeKind.CONNECTION,
+    OutcomeKind.DROPPED,
+    OutcomeKind.OUR_FAULT,
+    OutcomeKind.AMBIGUOUS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ def settle(outcome: Outcome, message: Message, schedule: Schedule, now: datetime
     if kind is OutcomeKind.DEFERRED:
         return replace(waiting, attempts=attempts - 1, deferred_to=outcome.until)
     if kind in _PAUSES:
-        retry_at = outcome.until or now + _PAUSES[kind] * (1 + jitter)
+        retry_at = outcome.until or now + min(_PAUSES[kind], schedule.retry_after) * (1 + jitter)
         return replace(waiting, attempts=attempts - 1, retry_at=retry_at)
     return _tried(waiting, schedule, now, jitter)
 
@@ -137,6 +145,7 @@ _PAUSES = {
     OutcomeKind.CONNECTION: timedelta(seconds=1),
     OutcomeKind.DROPPED: timedelta(seconds=1),
     OutcomeKind.OUR_FAULT: timedelta(minutes=1),
+    OutcomeKind.THROTTLED: timedelta(minutes=5),
 }
 """The breaker stops all messages; these stop one that the relay breaks on, or refuses us, while it takes others."""
 

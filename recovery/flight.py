@@ -95,8 +95,12 @@ class Flight:
 
     def broken_off(self, why: str) -> Outcome:
         """Return what it comes to if the message is broken off here."""
-        kind = OutcomeKind.AMBIGUOUS if self.handed_over else OutcomeKind.CALLED_OFF
-        return Outcome(kind, why)
+        return Outcome(OutcomeKind.AMBIGUOUS, why) if self.handed_over else self.called_off(why)
+
+    @staticmethod
+    def called_off(why: str) -> Outcome:
+        """Return what it comes to if the message goes back."""
+        return Outcome(OutcomeKind.CALLED_OFF, why)
 
 
 def is_suspect(checkout: CheckoutState, step: str) -> bool:
@@ -107,7 +111,8 @@ def is_suspect(checkout: CheckoutState, step: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A flight that is over, and what it came to."""
+    """A flight that is over, and what it came to. `believed` says that a dead address has been thought over."""
 
     flight: Flight
     outcome: Outcome
+    believed: bool = False

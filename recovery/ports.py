@@ -183,8 +183,12 @@ class Addresses(Protocol):
         """
         ...
 
-    async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
-        """Suppress the addresses of these checkouts, since the relay says that they do not exist."""
+    async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
+        """Suppress the addresses of these checkouts, since the relay says, in these words, that they do not exist."""
+        ...
+
+    async def found_alive(self, checkouts: Sequence[CheckoutState]) -> None:
+        """Lift what `found_dead` has just suppressed: it was not the addresses."""
         ...
 
 

@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from recovery.alarms import Alarms
+from recovery.brake import BELIEVED_AFTER, Brake
 from recovery.breaker import Breaker
+from recovery.checkout import CheckoutState
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.flight import Ended, Flight
 from recovery.ports import Addresses, Checkouts, Clock, Mailer, Observer, StoreUnavailable
@@ -92,6 +94,10 @@ class Sender:
         self._recorded.set()
         self._drops: dict[str, _Drops] = {}
         self._unsent: tuple[float, float, str] | None = None
+        self.brake = Brake()
+        self._held: list[tuple[float, Ended]] = []
+        self._given_up: dict[str, CheckoutState] = {}
+        """Those suppressed since the relay last took a message, by checkout."""
 
     async def run(self) -> None:
         """Record what has been sent, and renew the leases of what has not, for ever."""
@@ -193,6 +199,7 @@ class Sender:
         """Claim nothing more, and break off what has not been handed over: it goes back, with its attempt."""
         self.stopping = True
         self._alarms.leaving = True
+        self._let_go(everything=True)
         for flight, task in self._tasks.items():
             if not flight.handed_over:
                 task.cancel()
@@ -243,7 +250,9 @@ class Sender:
     async def _record_ended(self) -> None:
         """Record what has ended by now: what ends while that is written goes into the next batch."""
         self._has_ended.clear()
-        batch, self._ended = self._ended, []
+        batch, self._ended = self._believed(self._ended), []
+        if not batch:
+            return
         try:
             await self._complete(batch)
         except asyncio.CancelledError:
@@ -287,6 +296,43 @@ class Sender:
         pause = min(2.0 ** (drops.count - 1), LONGEST_DROP_PAUSE) * (1 + self._jitter())
         return replace(outcome, until=self._clock.now() + timedelta(seconds=pause))
 
+    def _believed(self, ended: Sequence[Ended]) -> list[Ended]:
+        """Return what is to be recorded now. A dead address is held for a moment, and may turn out to be our fault."""
+        now = self._monotonic()
+        found: list[Ended] = []
+        for each in ended:
+            kind = each.outcome.kind
+            if kind is OutcomeKind.SENT:
+                self.brake.passed(each.flight.id)
+                self._given_up.clear()
+            if kind is not OutcomeKind.DEAD_ADDRESS or each.believed:
+                found.append(each)
+            elif self.brake.dead(each.flight.id, each.outcome.reply, now):
+                found += [_ours(other) for other in (*self._held_in(self.brake.row), each)]
+            elif self.stopping:
+                found.append(replace(each, outcome=each.flight.called_off("the daemon is stopping")))
+            else:
+                self._held.append((now + BELIEVED_AFTER, each))
+        return found
+
+    def _held_in(self, row: frozenset[str]) -> list[Ended]:
+        """Return what is held of these checkouts, and hold it no longer."""
+        taken = [ended for _, ended in self._held if ended.flight.id in row]
+        self._held = [(until, ended) for until, ended in self._held if ended.flight.id not in row]
+        return taken
+
+    def _let_go(self, *, everything: bool) -> None:
+        """Have dead addresses recorded that nothing has spoken against in time; or give back all, at a stop."""
+        now = self._monotonic()
+        due = [ended for until, ended in self._held if everything or until <= now]
+        self._held = [(until, ended) for until, ended in self._held if not everything and until > now]
+        for ended in due:
+            if everything:
+                self.end(ended.flight, ended.flight.called_off("the daemon is stopping"))
+            else:
+                self._ended.append(replace(ended, believed=True))
+                self._has_ended.set()
+
     def _take_note(self, judged: Sequence[Ended], handed_over: int, now: float) -> None:
         if handed_over:
             self._unsent = None
@@ -319,9 +365,14 @@ class Sender:
             completed(each.flight.claiming, each.flight.due_at, each.outcome, each.flight.schedule, now, self._jitter())
             for each in batch
         ]
-        dead = [each.flight.claiming.seen for each in batch if each.outcome.kind is OutcomeKind.DEAD_ADDRESS]
+        if self.brake.fault is not None and self._given_up:
+            # Believed one by one before it was known to be our fault: as the brake says now, they are not dead.
+            await self._addresses.found_alive(list(self._given_up.values()))
+            self._given_up.clear()
+        dead = [(each.flight.claiming.seen, each.outcome.reply) for each in batch if _is_dead(each)]
         if dead:
             await self._addresses.found_dead(dead, now)
+            self._given_up |= {checkout.id: checkout for checkout, _ in dead if checkout.id in self.brake.row}
         written = await self._checkouts.complete(completions)
         await self._alarms.set(written.next_at)
         for letter in written.letters:
@@ -334,6 +385,7 @@ class Sender:
         """Renew the leases of what takes long, while the relay has the word: the lease follows the work."""
         while True:
             await asyncio.sleep(RENEW_EVERY)
+            self._let_go(everything=False)
             now = asyncio.get_running_loop().time()
             old = [each for each in self._tasks if now - each.leased_at > each.lease / 3]
             if not old:
@@ -350,6 +402,15 @@ class Sender:
     def _free(self, count: int) -> None:
         self._in_flight -= count
         self._freed.set()
+
+
+def _is_dead(ended: Ended) -> bool:
+    return ended.outcome.kind is OutcomeKind.DEAD_ADDRESS
+
+
+def _ours(ended: Ended) -> Ended:
+    """Return a dead address as what it is when the brake does not believe it."""
+    return replace(ended, outcome=replace(ended.outcome, kind=OutcomeKind.OUR_FAULT))
 
 
 def _is_unsent(ended: Ended) -> bool:

@@ -308,8 +308,11 @@ class AddressBook:
             self.known = self.later.pop(0)
         return answer
 
-    async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
-        self.dead += [each.facts.customer.email for each in checkouts if each.facts.customer]
+    async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
+        self.dead += [each.facts.customer.email for each, _ in found if each.facts.customer]
+
+    async def found_alive(self, checkouts: Sequence[CheckoutState]) -> None:
+        self.dead = [email for email in self.dead if email not in {each.facts.customer.email for each in checkouts}]
 
 
 class Relay:

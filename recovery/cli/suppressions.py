@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from recovery.cli.address_lists import COLUMNS, Incoming, Refused, is_shop, row, valid_address
 from recovery.cli.terminal import Wrong, house, out, written
-from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions
+from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
 from recovery.parts import pseudonyms_of
 from recovery.standing import SuppressionReason
 
@@ -29,10 +30,15 @@ MOST_TOLD = 20
 
 _progress = Console(stderr=True)
 
+TIMES = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
+
 Emails = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Addresses.", show_default=False)]
 ForShop = Annotated[str | None, typer.Option("--shop", help="For this shop alone; otherwise for all shops.")]
 OfShop = Annotated[str | None, typer.Option("--shop", help="Only those of this shop.")]
 For = Annotated[SuppressionReason, typer.Option("--reason", help="Why. A hard bounce is always for all shops.")]
+ByReply = Annotated[
+    str | None, typer.Option("--reply", metavar="TEXT", help="Only those with this in their source: a relay's words.")
+]
 ByReason = Annotated[SuppressionReason | None, typer.Option("--reason", help="Only those for this reason.")]
 
 
@@ -72,20 +78,55 @@ def remove(emails: Emails, shop: ForShop = None) -> None:
 def list_(
     shop: OfShop = None,
     reason: ByReason = None,
-    limit: Annotated[int, typer.Option(help="At the most so many.", min=1)] = 100,
+    reply: ByReply = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
+    offset: Annotated[int, typer.Option(help="Leave out so many of the newest.", min=0)] = 0,
 ) -> None:
-    """List who is suppressed, by pseudonym: the addresses themselves are not kept."""
+    """List who is suppressed, the newest first, by pseudonym: the addresses themselves are not kept."""
 
     async def listed() -> list[KeptSuppression]:
         async with house() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
-            return [kept async for kept in suppressions.each(shop=shop, reason=reason, limit=limit)]
+            found = suppressions.each(Which(shop, reason, reply), newest_first=True, limit=limit, skip=offset)
+            return [kept async for kept in found]
 
     found = asyncio.run(listed())
     table = Table("shop", "pseudonym", "reason", "since (UTC)", "source")
     for kept in found:
         table.add_row(kept.shop or "all", kept.pseudonym, kept.reason, written(kept.at), kept.source)
     out.print(table if found else "Nobody is suppressed.")
+
+
+@suppress.command()
+def lift(
+    since: Annotated[datetime | None, typer.Option(formats=TIMES, help="Only those kept from then on, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=TIMES, help="Only those kept before then, UTC.")] = None,
+    reply: ByReply = None,
+    reason: ByReason = None,
+    shop: OfShop = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Lift many at once, as after a relay called living addresses dead: by time, by its words, by reason."""
+    if not (since or until or reply):
+        raise Wrong("Say which: by --since, --until or --reply. `recovery suppress list` shows what there is.")
+    which = Which(shop, reason, reply, _utc(since), _utc(until))
+
+    async def lifted(*, dry: bool) -> int:
+        async with house() as (settings, database, _):
+            return await Suppressions(database, pseudonyms_of(settings)).lift(which, dry_run=dry)
+
+    count = asyncio.run(lifted(dry=True))
+    if dry_run or not count:
+        out.print(f"{count} suppressions match.")
+        return
+    if not yes:
+        typer.confirm(f"Lift {count} suppressions, so that these people are written to again?", abort=True)
+    out.print(f"Lifted {asyncio.run(lifted(dry=False))}.")
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None else None
 
 
 @suppress.command(name="export")
@@ -103,7 +144,7 @@ def export_(
                 rows = csv.writer(file)
                 rows.writerow(COLUMNS)
                 exported = 0
-                async for kept in suppressions.each(shop=shop, reason=reason):
+                async for kept in suppressions.each(Which(shop, reason)):
                     rows.writerow(row(kept))
                     exported += 1
                     count.update(count.task_ids[0], completed=exported)

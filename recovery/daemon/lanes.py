@@ -73,6 +73,11 @@ class Lanes:
         return self._faults({lane.relay: lane.engine.sender.unsent_fault for lane in self.all})
 
     @property
+    def brake_fault(self) -> str | None:
+        """Why addresses that are called dead are not suppressed, or None."""
+        return self._faults({lane.relay: lane.engine.sender.brake.fault for lane in self.all})
+
+    @property
     def sweep_fault(self) -> str | None:
         """What is wrong with the streams or the shadows, as far as the last sweeps could tell."""
         return "; ".join(dict.fromkeys(lane.sweep.fault for lane in self.all if lane.sweep.fault)) or None

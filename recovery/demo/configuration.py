@@ -40,7 +40,7 @@ def settings_for(*, uri: str, database: str, smtp_port: int, webhook_secret: str
         "mail": {"sender": f"Nightlight Lamps <hello@{DOMAIN}>", "message_id_domain": DOMAIN},
         "schedule": {"steps": _steps(), "min_gap": "1s", "min_gap_per_address": "0s"},
         "http": {"host": "127.0.0.1", "port": 0},
-        "shopify": {"webhook_secret": webhook_secret},
+        "shopify": {"webhook_secret": webhook_secret, "confirm_orders": True},
         "daemon": {"name": "demo"},
         "log": {"level": "warning", "format": "text"},
     }

@@ -32,7 +32,7 @@ class Play:
         self._story = story
         self._stage = stage
         self._on_scene = on_scene
-        self._events: dict[int, list[Event]] = {visit.number: [] for visit in story.checkouts}
+        self._events: dict[int, list[Event]] = {visit.token: [] for visit in story.checkouts}
         self._delays = {step.name: step.delay for step in stage.schedule.steps}
         self.steps = [*self._delays, CONFIRMATION]
         self._messages = {
@@ -49,7 +49,7 @@ class Play:
         for visit, scene in self._story.scenes():
             await asyncio.sleep(begun + scene.at - asyncio.get_running_loop().time())
             self._on_scene(visit, scene)
-            self._events[visit.number].append(await self._tell(visit, scene))
+            self._events[visit.token].append(await self._tell(visit, scene))
         await asyncio.sleep((self._last_chance() - self._stage.clock.now()).total_seconds() + QUIET)
         cases, inbox = self._cases(), self._stage.inbox
         with suppress(TimeoutError):  # the report says what is missing
@@ -68,7 +68,7 @@ class Play:
                 visit.customer,
                 visit.email,
                 visit.summary,
-                self._events[visit.number],
+                self._events[visit.token],
                 {step: message_id(self._story.id(visit), step, DOMAIN) for step in self.steps},
             )
             for visit in self._story.checkouts
@@ -91,7 +91,7 @@ class Play:
                 return Event(Kind.CANCELLED, told_at, told_at)
 
     def _path(self, visit: Visit) -> str:
-        return f"/checkouts/{self._story.shop}/{visit.number}"
+        return f"/checkouts/{self._story.shop}/{visit.token}"
 
     def _signed(self, topic: str, body: bytes) -> Mapping[str, str]:
         digest = hmac.digest(self._stage.webhook_secret.encode(), body, "sha256")

@@ -38,13 +38,13 @@ class Scene(BaseModel):
 
 
 class Visit(BaseModel):
-    """One checkout of the afternoon. `email` is no other's; `number` is Shopify's; `summary` follows the name."""
+    """One checkout of the afternoon. `email` is no other's; `token` is Shopify's; `summary` follows the name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     customer: str
     email: str
-    number: int
+    token: str
     summary: str
     scenes: tuple[Scene, ...]
 
@@ -59,7 +59,7 @@ class Story(BaseModel):
 
     def id(self, visit: Visit) -> str:
         """Return the key of a checkout."""
-        return checkout_id(self.shop, str(visit.number))
+        return checkout_id(self.shop, visit.token)
 
     def scenes(self) -> Iterator[tuple[Visit, Scene]]:
         """Yield all scenes as they follow each other."""

@@ -18,6 +18,9 @@ from recovery.standing import SuppressionReason
 
 EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
 
+DOMAINS = 50
+"""Domains that reports of blocked mail are counted by."""
+
 _REASONS = {BounceKind.HARD: SuppressionReason.HARD_BOUNCE, BounceKind.COMPLAINT: SuppressionReason.COMPLAINT}
 _STRENGTH = list(BounceKind).index
 
@@ -47,6 +50,7 @@ class Taken(BaseModel):
     hard: int = 0
     soft: int = 0
     complaint: int = 0
+    blocked: int = 0
 
 
 class _Finding(BaseModel):
@@ -58,12 +62,17 @@ class _Finding(BaseModel):
     report: str
     detail: str
     at: Instant | None
+    domain: str = ""
+    words: str = ""
 
 
 def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
     """Return the endpoint for bounces. Their signature is the key; without a secret it is not there."""
     router = APIRouter(tags=["bounces"])
     counter = Counter("recovery_bounces_total", "Reports of mail systems on addresses", ["kind"], registry=registry)
+    to = "Reports that our mail is blocked, by the domain it was to"
+    blocked = Counter("recovery_blocked_total", to, ["domain"], registry=registry)
+    domains = _Domains()
 
     @router.post(
         "/bounces",
@@ -75,8 +84,9 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         """Take a delivery report or complaint as it came by mail (`message/rfc822`), or an event in JSON.
 
         An address that does not exist is written to no more, and one that complained is not reminded any more; what may
-        pass is only counted. `Recovery-Signature` is `t=<unix seconds>,v1=<HMAC-SHA256>`: of the time, a full stop and
-        the body, in hexadecimal digits.
+        pass is only counted. That our mail is blocked is logged as a warning, and suppresses nobody.
+        `Recovery-Signature` is `t=<unix seconds>,v1=<HMAC-SHA256>`: of the time, a full stop and the body, in
+        hexadecimal digits.
         """
         if not feedback.bounce_secrets:
             raise Problem(404, "No secret for bounces is configured.")
@@ -88,7 +98,11 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         for finding in _findings(request, body, feedback):
             await _keep(finding, feedback)
             counter.labels(finding.kind.value).inc()
-            _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=finding.report)
+            if finding.kind is BounceKind.BLOCKED:
+                blocked.labels(domains.label(finding.domain)).inc()
+                _log.warning("our mail is blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
+            else:
+                _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=finding.report)
             taken = taken.model_copy(update={finding.kind.value: getattr(taken, finding.kind.value) + 1})
         return taken
 
@@ -132,7 +146,14 @@ def _finding(bounced: Bounced, feedback: Feedback) -> _Finding:
     if pseudonym is None:
         raise NoReport("This report is about no message of ours: it has neither our return path nor our link in it.")
     return _Finding(
-        kind=bounced.kind, pseudonym=pseudonym, shop=shop, report=bounced.report, detail=bounced.detail, at=bounced.at
+        kind=bounced.kind,
+        pseudonym=pseudonym,
+        shop=shop,
+        report=bounced.report,
+        detail=bounced.detail,
+        at=bounced.at,
+        domain=(bounced.email or "").rpartition("@")[2].lower()[:253],
+        words=masked(bounced.words)[:200],
     )
 
 
@@ -142,8 +163,24 @@ def _weakest(findings: Sequence[_Finding]) -> Sequence[_Finding]:
     return list({finding.pseudonym: finding for finding in strongest_first}.values())
 
 
+class _Domains:
+    """The domains that have a label of their own: the first that come, for anybody may write a report."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def label(self, domain: str) -> str:
+        """Return the label of a domain."""
+        if domain in self._known or (domain and len(self._known) < DOMAINS):
+            self._known.add(domain)
+            return domain
+        return "others"
+
+
 async def _keep(finding: _Finding, feedback: Feedback) -> None:
     reason = _REASONS.get(finding.kind)
+    if finding.kind is BounceKind.BLOCKED:
+        return  # it is not about the address
     if reason is None:
         await feedback.suppressions.bounced(finding.pseudonym, finding.report, finding.at)
         return

@@ -31,8 +31,9 @@ class NoReport(Exception):
 
 
 class BounceKind(StrEnum):
-    """What a report says of an address, the weakest first."""
+    """What a report says of an address, the weakest first. `BLOCKED` says that it is not about the address but us."""
 
+    BLOCKED = "blocked"
     SOFT = "soft"
     HARD = "hard"
     COMPLAINT = "complaint"
@@ -45,6 +46,7 @@ class Bounced:
     `email` is the address as the report names it, which may be one that mail was forwarded to. `headers` are those of
     the report, its fields, and those of the message that it is about, joined: our return path and our unsubscribe link
     are there, if anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint.
+    `words` are those of the server that refused.
     """
 
     kind: BounceKind
@@ -53,6 +55,7 @@ class Bounced:
     report: str
     detail: str
     at: datetime | None
+    words: str = ""
 
 
 def read(raw: bytes) -> list[Bounced]:
@@ -77,38 +80,48 @@ def _read(message: Message, raw: bytes) -> Iterator[Bounced]:
     found = list(_delivery(report) if kind == DELIVERY else _feedback(report))
     headers = "\n".join(_headers(message, *_blocks(report), *map(_original, _messages(parts))))
     id_ = _text(message, "Message-ID") or sha256(raw).hexdigest()
-    for bounce_kind, email, detail in found:
-        yield Bounced(bounce_kind, email, headers, id_[:200], detail, _date(message))
+    for bounce_kind, email, detail, words in found:
+        yield Bounced(bounce_kind, email, headers, id_[:200], detail, _date(message), words)
 
 
-def _delivery(report: Message) -> Iterator[tuple[BounceKind, str | None, str]]:
+_Said = tuple[BounceKind, str | None, str, str]
+"""A kind, an address, a status code or type of complaint, and the words."""
+
+
+def _delivery(report: Message) -> Iterator[_Said]:
     recipients = [fields for fields in _blocks(report) if "Final-Recipient" in fields or "Action" in fields]
     if not recipients:
         raise NoReport("This delivery report names no recipient.")
     actions = [_text(fields, "Action").lower() for fields in recipients]
     for action, fields in zip(actions, recipients, strict=True):
-        status = _status(fields)
-        kind = _judged(action, status)
+        status, words = _status(fields), _text(fields, "Diagnostic-Code").partition(";")[2].strip()
+        kind = _judged(action, status, words)
         if kind is BounceKind.HARD and not DELIVERED.isdisjoint(actions):
             kind = BounceKind.SOFT  # the address stands for several, of which some are alive
         if kind is not None:
-            yield kind, _address(fields, "Original-Recipient") or _address(fields, "Final-Recipient"), status
+            yield kind, _address(fields, "Original-Recipient") or _address(fields, "Final-Recipient"), status, words
 
 
-def _judged(action: str, status: str) -> BounceKind | None:
-    """Return what an action and a status mean for the address, as the relay's own answers are judged."""
+def _judged(action: str, status: str, words: str) -> BounceKind | None:
+    """Return what a report means for the address, as the relay's own answers are judged.
+
+    Servers put the code of a dead address over a blocklist, and words that know better under any code: where they
+    contradict each other, the weaker counts.
+    """
     if action in DELIVERED:
         return None
     if action == "delayed" or not status.startswith("5"):
         return BounceKind.SOFT
     # At what phase it was said is not known. After the dot, only an enhanced code can tell of a dead address.
-    match read_reply(Phase.DOT, 550, status):
-        case OutcomeKind.DEAD_ADDRESS:
-            return BounceKind.HARD
-        case OutcomeKind.OUR_FAULT:
-            return None
-        case _:
-            return BounceKind.SOFT
+    own = _STATUS.search(words)
+    codes = {status, own[0] if own is not None and not own[0].endswith(".0.0") else status}
+    return min(
+        (_KINDS.get(read_reply(Phase.DOT, 550, f"{code} {words}"), BounceKind.SOFT) for code in codes), key=_rank
+    )
+
+
+_KINDS = {OutcomeKind.DEAD_ADDRESS: BounceKind.HARD, OutcomeKind.OUR_FAULT: BounceKind.BLOCKED}
+_rank = list(BounceKind).index
 
 
 def _status(fields: Message) -> str:
@@ -118,13 +131,13 @@ def _status(fields: Message) -> str:
     return next((code for code in found if not code.endswith(".0.0")), found[0] if found else "")
 
 
-def _feedback(report: Message) -> Iterator[tuple[BounceKind, str | None, str]]:
+def _feedback(report: Message) -> Iterator[_Said]:
     fields = next(_messages(report.get_payload()), report)
     kind = _text(fields, "Feedback-Type").lower()
     if not kind:
         raise NoReport("This complaint does not say what it is about.")
     if kind in COMPLAINTS:
-        yield BounceKind.COMPLAINT, _address(fields, "Original-Rcpt-To"), kind
+        yield BounceKind.COMPLAINT, _address(fields, "Original-Rcpt-To"), kind, ""
 
 
 def _blocks(report: Message) -> Iterator[Message]:

@@ -133,8 +133,8 @@ class _Transaction:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
         if self._envelope.needs_utf8 and not connection.offers("smtputf8"):
             return (
-                OutcomeKind.DEAD_ADDRESS,
-                f"the relay does not offer SMTPUTF8, which {self._envelope.recipient} needs",
+                OutcomeKind.DEAD_MESSAGE,
+                "the relay does not offer SMTPUTF8 (RFC 6531), which this address needs",
             )
         if connection.messages == 0 and (why_not := await self._refused()):
             return OutcomeKind.CALLED_OFF, why_not  # it took long to open; the connection serves the next message

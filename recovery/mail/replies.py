@@ -1,21 +1,25 @@
-"""What a relay's answer means: replies of RFC 5321 and enhanced codes of RFC 3463, as a table.
+"""What a relay's answer means: replies of RFC 5321, enhanced codes of RFC 3463, and words, as a table.
 
 Reading a reply yields its signs, the most telling first; the first sign that the table knows for that phase decides:
 
-| sign                     | from                                                                                  |
-|--------------------------|---------------------------------------------------------------------------------------|
-| `421`                    | the basic code 421 alone: whatever else it says, the relay is closing the connection  |
-| `5.1.1`, then `5.1.x`    | an enhanced code, if its class is that of the basic code (RFC 2034 demands it)        |
-| `550-policy`, `550-bare` | a basic code without an enhanced one, whose text does or does not speak of policy     |
-| `550`, then `5xx`        | the basic code, and its class                                                         |
-| `odd`                    | a code that is no answer to what was said: the conversation is out of step            |
+| sign                          | from                                                                             |
+|-------------------------------|----------------------------------------------------------------------------------|
+| `busy`, `full`, `account`, `rate` | words of `recovery.mail.wording`, which no code outweighs                    |
+| `421`                         | the basic code 421: whatever else it says, the relay is closing the connection    |
+| `5.1.1/blocked`, then `5.1.x/blocked` | an enhanced code together with a word that makes it mean less              |
+| `5.1.1`, then `5.1.x`         | an enhanced code, if its class is that of the basic code (RFC 2034 demands it)     |
+| `bare/nobody` and others      | a word, where there is no enhanced code, or one that says nothing                 |
+| `550-bare`                    | a basic code without an enhanced one                                              |
+| `550`, then `5xx`             | the basic code, and its class                                                     |
+| `odd`                         | a code that is no answer to what was said: the conversation is out of step        |
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 
 from recovery.delivery import OutcomeKind
+from recovery.mail.wording import Wording, wordings
 
 
 class Phase(StrEnum):
@@ -37,24 +41,32 @@ _SINCE_RCPT = (Phase.RCPT, Phase.DATA, Phase.DOT)
 
 MEANINGS: tuple[tuple[OutcomeKind, tuple[Phase, ...], str], ...] = (
     (OutcomeKind.SENT, (Phase.DOT,), "2xx"),
+    # Words that no code outweighs. Said of the recipient, they pass; said of us, they would meet every message.
+    (OutcomeKind.LATER, _IN_MESSAGE, "4-busy 5-busy 4-full 5-full"),
+    (OutcomeKind.THROTTLED, _IN_MESSAGE, "4-rate 5-rate"),
+    (OutcomeKind.OUR_FAULT, _IN_MESSAGE, "421-account 5-account"),
     # While connecting, a refusal cannot be about a message, so none may pay for it with an attempt.
     (OutcomeKind.CONNECTION, (Phase.CONNECT,), "4xx"),
     # A 421 after the dot is one 4xx among others: it was this content that the relay could not bear, and were its
     # attempts not counted, a message that upsets a filter would come round for ever.
     (OutcomeKind.CONNECTION, _BEFORE_DOT, "421 odd"),
-    (OutcomeKind.LATER, _IN_MESSAGE, "450 451 452 454 4.2.2 4.7.x 4xx"),
-    # Not at MAIL, where an address can only be the sender's.
+    (OutcomeKind.LATER, _IN_MESSAGE, "450 451 452 454 4.2.2 4.7.x 4xx 5.2.2"),
+    # To suppress an address takes that nothing else speaks against it: a blocklist under the code of a dead address is
+    # about us. Not at MAIL, where an address can only be the sender's.
+    (OutcomeKind.OUR_FAULT, _SINCE_RCPT, "5.1.x/blocked 5.2.x/blocked 5.7.x"),
     (OutcomeKind.DEAD_ADDRESS, _SINCE_RCPT, "5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1"),
     # Older servers know no enhanced codes, and say a plain 550 to an unknown user, 551 and 553 to a mailbox that is not
-    # theirs or misspelt (RFC 5321 section 4.2.3), 556 to a domain without mail (RFC 7504). A plain 550 may also be
-    # policy, told to everyone; to suppress every customer for that could not be undone, so the text gets a say. A reply
-    # with any other enhanced code has told its reason, and that is not a dead address. Only at RCPT: after the dot, a
-    # plain 550 is most often about the content.
+    # theirs or misspelt (RFC 5321 section 4.2.3), 556 to a domain without mail (RFC 7504); others put one that says
+    # nothing before words that do. Only at RCPT: after the dot, a plain 550 is most often about the content.
+    (OutcomeKind.DEAD_MESSAGE, (Phase.RCPT,), "bare/rule"),
+    (OutcomeKind.OUR_FAULT, (Phase.RCPT,), "bare/blocked"),
+    (OutcomeKind.DEAD_ADDRESS, (Phase.RCPT,), "bare/nobody 5.4.1/refused"),
+    (OutcomeKind.OUR_FAULT, (Phase.RCPT,), "bare/policy"),
     (OutcomeKind.DEAD_ADDRESS, (Phase.RCPT,), "550-bare 551-bare 553-bare 556"),
-    (OutcomeKind.OUR_FAULT, (Phase.RCPT,), "550-policy 551-policy 553-policy 554-policy"),
     (OutcomeKind.DEAD_MESSAGE, _IN_MESSAGE, "552 5.3.4 5.6.x"),
     # 5.1.7 and 5.1.8 are the sender's address (RFC 3463); the basic codes are protocol, encryption and authentication.
-    (OutcomeKind.OUR_FAULT, tuple(Phase), "5.1.7 5.1.8 5.7.x 500 501 502 503 504 530 534 535 538 555"),
+    (OutcomeKind.OUR_FAULT, tuple(Phase), "5.1.7 5.1.8 500 501 502 503 504 530 534 535 538 555"),
+    (OutcomeKind.OUR_FAULT, (Phase.CONNECT, Phase.MAIL), "5.7.x"),
     # What is left of 5xx must not be tried again as it is (RFC 5321 section 4.2.1). Before RCPT it would meet every
     # message. From then on the message dies in plain sight: to suppress an address takes a clear word, and to stop all
     # mail for one message would be worse.
@@ -69,11 +81,20 @@ _TABLE = {(phase, sign): kind for kind, phases, signs in MEANINGS for phase in p
 # At the start of the text; or, as qmail has it, at the end of it: "(#5.7.1)".
 _ENHANCED = re.compile(r"(?:^|\(#)([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")
 
-# "User unknown in relay recipient table" is no policy, nor is "permanent failure".
-_POLICY = re.compile(
-    r"relaying|relay (?:access|not)|rcpthosts|polic|prohibited|not permitted|denied|blocked|block ?list|black ?list"
-    r"|listed (?:at|by|in|on)|spam|reputation|authenti",
-    re.IGNORECASE,
+_SAYS_NOTHING = ((0, 0), (1, 0), (5, 0), (2, 0), (4, 0))
+"""Subject and detail of enhanced codes that leave it to the words: 5.0.0, 5.1.0, 5.5.0 ("other or undefined")."""
+
+_OUTWEIGHING = (
+    (Wording.RECIPIENT_BUSY, "busy"),
+    (Wording.RECIPIENT_FULL, "full"),
+    (Wording.ACCOUNT, "account"),
+    (Wording.RATE, "rate"),
+)
+_OF_BARE = (
+    (Wording.RULE, "rule"),
+    (Wording.BLOCKED, "blocked"),
+    (Wording.NOBODY, "nobody"),
+    (Wording.POLICY, "policy"),
 )
 
 
@@ -87,17 +108,39 @@ def read_reply(phase: Phase, code: int, text: str) -> OutcomeKind:
 
 
 def _signs(code: int, text: str) -> Iterator[str]:
+    said = wordings(text) if code >= 400 else frozenset()
+    enhanced = _enhanced(code, text)
+    yield from _outweighing(code, enhanced, said)
     if code == 421:
         yield "421"
-    elif enhanced := _enhanced(code, text):
-        subject, detail = enhanced
-        yield f"{code // 100}.{subject}.{detail}"
-        yield f"{code // 100}.{subject}.x"
-    else:
-        yield f"{code}-policy" if _POLICY.search(text) else f"{code}-bare"
+    elif enhanced is not None:
+        yield from _of_enhanced(code // 100, enhanced, said)
+    if code != 421 and (enhanced is None or enhanced in _SAYS_NOTHING):
+        yield from (f"bare/{sign}" for wording, sign in _OF_BARE if wording in said and code >= 500)
+    if enhanced is None:
+        yield f"{code}-bare"
     yield str(code)
     yield f"{code // 100}xx"
     yield "odd"
+
+
+def _outweighing(code: int, enhanced: tuple[int, int] | None, said: Collection[Wording]) -> Iterator[str]:
+    """Yield what the words say that no code outweighs. Only a code of the mailbox says whose account or quota it is."""
+    of_recipient = {(1, 1): Wording.ACCOUNT, (2, 1): Wording.ACCOUNT, (2, 2): Wording.RATE}
+    for wording, sign in _OUTWEIGHING:
+        if wording in said and (enhanced is None or of_recipient.get(enhanced) is not wording):
+            yield f"{code}-{sign}"
+            yield f"{code // 100}-{sign}"
+
+
+def _of_enhanced(class_: int, enhanced: tuple[int, int], said: Collection[Wording]) -> Iterator[str]:
+    subject, detail = enhanced
+    if Wording.BLOCKED in said and Wording.RULE not in said:
+        yield f"{class_}.{subject}.x/blocked"
+    if enhanced == (4, 1) and Wording.POLICY in said:
+        yield f"{class_}.{subject}.{detail}/refused"  # Microsoft's answer for a recipient that does not exist
+    yield f"{class_}.{subject}.{detail}"
+    yield f"{class_}.{subject}.x"
 
 
 def _enhanced(code: int, text: str) -> tuple[int, int] | None:

@@ -61,12 +61,17 @@ class MongoAddresses:
         return standings
 
     @translated
-    async def found_dead(self, checkouts: Sequence[CheckoutState], at: datetime) -> None:
-        """Suppress the addresses of these checkouts, since the relay says that they do not exist."""
+    async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
+        """Suppress the addresses of these checkouts, since the relay says, in these words, that they do not exist."""
+        await self._suppressions.bury(
+            [(each.facts.customer.email, reply) for each, reply in found if each.facts.customer is not None], at
+        )
+
+    async def found_alive(self, checkouts: Sequence[CheckoutState]) -> None:
+        """Lift what `found_dead` has just suppressed: it was not the addresses."""
         for checkout in checkouts:
             if checkout.facts.customer is not None:
-                email = checkout.facts.customer.email
-                await self._suppressions.add(email, SuppressionReason.HARD_BOUNCE, at=at, source="the relay")
+                await self._suppressions.remove(checkout.facts.customer.email, reason=SuppressionReason.HARD_BOUNCE)
 
 
 def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None:

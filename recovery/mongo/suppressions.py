@@ -4,18 +4,17 @@ A key is `"<shop>/<pseudonym>"`, or `"/<pseudonym>"` for all shops. An address m
 one for each key of the pseudonyms. A document without a reason only counts soft bounces, and suppresses nothing.
 """
 
+import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import UpdateOne
-from pymongo.errors import PyMongoError
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
-from recovery.mongo.errors import temporary, translated
+from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write
-from recovery.ports import StoreUnavailable
 from recovery.sealing import Pseudonyms
 from recovery.standing import Suppression, SuppressionReason
 
@@ -24,6 +23,12 @@ REPORTS_KEPT = 20
 
 FIELDS = {"reason": 1, "at": 1}
 """What is needed to know of a suppression."""
+
+RELAY = "the relay"
+"""The source of what the relay said, before its words."""
+
+SOURCE_KEPT = 200
+"""Characters of a relay's reply that are kept with a suppression."""
 
 _KEPT = "$$ROOT"
 
@@ -37,6 +42,29 @@ class KeptSuppression:
     reason: SuppressionReason
     at: datetime
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which suppressions: all that match everything that is given. `source` is a part of it, in any case of letters."""
+
+    shop: str | None = None
+    reason: SuppressionReason | None = None
+    source: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def query(self) -> Document:
+        """Return it in MongoDB's words."""
+        query: Document = {"reason": {"$exists": True} if self.reason is None else self.reason.value}
+        if self.shop is not None:
+            query["_id"] = of_shop(self.shop)
+        if self.source is not None:
+            query["source"] = {"$regex": re.escape(self.source), "$options": "i"}
+        between = {"$gte": self.since, "$lt": self.until}
+        if given := {operator: at for operator, at in between.items() if at is not None}:
+            query["at"] = given
+        return query
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +145,28 @@ class Suppressions:
         result = await self._kept.bulk_write([UpdateOne(*suppress_write(each)) for each in suppressions], ordered=False)
         return result.upserted_count + result.modified_count
 
+    async def bury(self, found: Sequence[tuple[str, str]], at: datetime) -> None:
+        """Suppress addresses that the relay calls dead, each with its words, in one round trip."""
+        await self.keep(
+            [
+                NewSuppression(
+                    None,
+                    self._pseudonyms.of(email),
+                    SuppressionReason.HARD_BOUNCE,
+                    f"{RELAY}: {reply[:SOURCE_KEPT]}",
+                    at,
+                )
+                for email, reply in found
+            ]
+        )
+
+    @translated
+    async def lift(self, which: Which, *, dry_run: bool = False) -> int:
+        """Lift all suppressions that match; return how many there are. With `dry_run` they stay."""
+        if dry_run:
+            return int(await self._kept.count_documents(which.query()))
+        return int((await self._kept.delete_many(which.query())).deleted_count)
+
     @translated
     async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
         """Lift the suppression for this shop or, without one, that for all; return whether there was one.
@@ -133,19 +183,15 @@ class Suppressions:
         return counted.upserted_id is not None or counted.modified_count > 0
 
     async def each(
-        self, *, shop: str | None = None, reason: SuppressionReason | None = None, limit: int = 0
+        self, which: Which | None = None, *, newest_first: bool = False, limit: int = 0, skip: int = 0
     ) -> AsyncIterator[KeptSuppression]:
-        """Yield suppressions in order of shop and pseudonym; `limit` 0 is all of them."""
-        query: Document = {"reason": {"$exists": True} if reason is None else reason.value}
-        if shop is not None:
-            query["_id"] = of_shop(shop)
-        try:
-            async for document in self._kept.find(query).sort("_id").limit(limit):
+        """Yield suppressions in order of shop and pseudonym, or the newest first; `limit` 0 is all of them."""
+        order: list[tuple[str, int]] = (
+            [("at", DESCENDING), ("_id", ASCENDING)] if newest_first else [("_id", ASCENDING)]
+        )
+        with translating():
+            async for document in self._kept.find((which or Which()).query()).sort(order).skip(skip).limit(limit):
                 yield _read(document)
-        except PyMongoError as exc:
-            if temporary(exc):
-                raise StoreUnavailable(str(exc)) from exc
-            raise
 
     def _keys(self, shop: str, email: str) -> list[str]:
         return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.all(email) for scope in (shop, "")]

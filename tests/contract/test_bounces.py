@@ -6,6 +6,7 @@ import json
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from recovery.http.app import create_app
 from recovery.http.security import TOLERANCE
@@ -122,7 +123,7 @@ Hello
 async def test_a_bounce_is_told_by_its_return_path(house):
     """A bounce to our return path is of whom the mail was to, wherever it was forwarded; it holds for all shops."""
     answer = await house.report(delivery(to=house.feedback.links.default.return_path(SHOP, ADA).upper()))
-    assert (answer.status_code, answer.json()) == (200, {"hard": 1, "soft": 0, "complaint": 0})
+    assert (answer.status_code, answer.json()) == (200, {"hard": 1, "soft": 0, "complaint": 0, "blocked": 0})
     assert house.feedback.suppressions.kept == {(None, PSEUDONYM): (HARD, "5.1.1, report <1@mx>")}
     assert house.registry.get_sample_value("recovery_bounces_total", {"kind": "hard"}) == 1
 
@@ -181,11 +182,14 @@ async def test_a_soft_bounce_is_counted_once(house):
     assert house.kept == {}
 
 
-async def test_a_report_that_says_nothing_is_taken(house):
-    """A report of what is nobody's fault is taken, and changes nothing."""
-    answer = await house.report(delivery("5.7.1", to=house.feedback.links.default.return_path(SHOP, ADA)))
-    assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0}
+async def test_that_we_are_blocked_is_said_aloud(house):
+    """Such a report suppresses nobody: it is logged with the domain, counted, and told in the answer."""
+    with capture_logs() as lines:
+        answer = await house.report(delivery("5.7.1", to=house.feedback.links.default.return_path(SHOP, ADA)))
+    assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0, "blocked": 1}
     assert house.kept == {}
+    (line,) = (each for each in lines if each["event"] == "our mail is blocked")
+    assert (line["log_level"], line["domain"]) == ("warning", "other.example")
 
 
 @pytest.mark.parametrize(

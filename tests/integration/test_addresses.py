@@ -109,7 +109,7 @@ async def test_those_that_are_asked_about_together_are_rivals_too(house):
 
 async def test_an_address_that_the_relay_found_dead_is_suppressed_everywhere(house):
     """The next checkout of that address, at whatever shop, is not written about."""
-    await house.addresses.found_dead([state()], NOON)
+    await house.addresses.found_dead([(state(), "550 5.1.1 unknown")], NOON)
     standing = await house.standing(ask=SUPPRESSIONS_ALONE)
     assert standing.suppression.dead
 

@@ -8,7 +8,7 @@ from pymongo.errors import WriteError
 from pymongo.monitoring import CommandListener
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
-from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions
+from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
 from recovery.sealing import Pseudonyms
 from recovery.standing import Suppression, SuppressionReason
 
@@ -31,8 +31,8 @@ async def held(suppressions, *addresses):
     return {address: found.reason for address, found in (await suppressions.of(addresses)).items()}
 
 
-async def everything(suppressions, **which):
-    return [kept async for kept in suppressions.each(**which)]
+async def everything(suppressions, limit=0, **which):
+    return [kept async for kept in suppressions.each(Which(**which), limit=limit)]
 
 
 async def test_an_unsubscription_is_for_one_shop(suppressions):

@@ -1,8 +1,11 @@
 """Reports of mail systems: what each of the large ones writes, and that nothing else is taken for one."""
 
+import csv
+import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ ADA = "ada@example.com"
 RETURN_PATH = "bounces+mfrggzdfmztwq2lk@bounce.shop.example"
 LINK = "https://mail.shop.example/u/c2VhbGVk"
 HARD, SOFT, COMPLAINT = BounceKind.HARD, BounceKind.SOFT, BounceKind.COMPLAINT
+BLOCKED = BounceKind.BLOCKED
 
 ORIGINAL = f"""\
 Return-Path: <{RETURN_PATH}>
@@ -255,8 +259,13 @@ def test_reports_are_read(raw, kind, detail, report):
         (recipient(status="4.1.1"), SOFT),
         (recipient(action="delayed", status="5.1.1"), SOFT),
         (recipient(action="FAILED", status=""), SOFT),
-        (recipient(status="5.7.1"), None),
-        (recipient(status="5.1.8"), None),
+        (recipient(status="5.7.1"), BLOCKED),
+        (recipient(status="5.1.8"), BLOCKED),
+        (recipient(status="5.1.1", diagnostic="smtp; 550 5.7.1 IP address blacklisted by recipient"), BLOCKED),
+        (recipient(status="5.1.1", diagnostic="smtp; 553 listed by spamhaus"), BLOCKED),
+        (recipient(status="5.1.1", diagnostic="smtp; 550 too many sessions"), SOFT),
+        (recipient(status="5.2.1", diagnostic="smtp; 550 5.2.1 receiving mail at a rate that prevents more"), SOFT),
+        (recipient(status="5.1.1", diagnostic="smtp; 550 5.1.1 User unknown"), HARD),
         (recipient(action="delivered", status="2.0.0"), None),
         (recipient(action="relayed", status="2.0.0"), None),
         (recipient(action="expanded", status="2.0.0"), None),
@@ -353,3 +362,26 @@ def test_damage_is_told_and_never_raised(data):
     end = data.draw(st.integers(start, min(len(raw), start + 200)))
     with suppress(NoReport):
         read(raw[:start] + data.draw(st.binary(max_size=30)) + raw[end:])
+
+
+CORPUS = Path(__file__).parents[2].parent / "shared" / "data" / "bounces"
+ARGUED = re.compile(r"no such user|user unknown|disabled|inactive", re.IGNORECASE)
+"""Words that the collection counts as something else, and that say what they say."""
+
+
+def test_real_bounces_call_nobody_dead_who_is_not():
+    """Of bounces of some sixty mail systems, none that is not about a dead address suppresses anybody."""
+    if not CORPUS.exists():
+        assert not os.environ.get("CI"), "the collected bounces are missing"
+        pytest.skip("the collected bounces are not here")
+    with (CORPUS / "expected.tsv").open(newline="") as file:
+        expected = {row["file"]: row for row in csv.DictReader(file, delimiter="\t")}
+    wrong = []
+    for name, row in expected.items():
+        try:
+            found = read((CORPUS / name).read_bytes())
+        except NoReport:
+            continue
+        if row["kind"] != "hard" and any(each.kind is HARD and not ARGUED.search(each.words) for each in found):
+            wrong.append((name, row["kind"], row.get("reason"), [(each.detail, each.words[:80]) for each in found]))
+    assert wrong == []

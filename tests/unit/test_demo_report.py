@@ -224,7 +224,8 @@ def test_every_file_of_the_afternoon_is_read_as_it_is_told():
     for visit, scene in story.scenes():
         if scene.topic is None:
             continue
-        report = shopify.read(scene.topic, story.shop, json.loads(scene.body(START.isoformat())))
+        found = shopify.read(scene.topic, story.shop, json.loads(scene.body(START.isoformat())))
+        report = found.report
         assert report.id == story.id(visit)
         assert report.customer.email == visit.email
         assert START in (getattr(report, "touched_at", None), getattr(report, "ordered_at", None))

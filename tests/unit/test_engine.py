@@ -19,6 +19,13 @@ from tests.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, m
 DUE = NOON + minutes(30)
 
 
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch):
+    """What waits for a moment waits for a short one."""
+    monkeypatch.setattr("recovery.sender.RENEW_EVERY", 0.01)
+    monkeypatch.setattr("recovery.sender.BELIEVED_AFTER", 0.02)
+
+
 class Scene:
     """An engine among fakes."""
 
@@ -54,7 +61,7 @@ class Scene:
         await self.engine.look(ids or list(self.store.kept), "test")
         async with asyncio.timeout(5):
             while self.engine.sender.in_flight:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
 
     async def look_until_quiet(self):
         while due := self.store.due():
@@ -664,9 +671,8 @@ async def test_after_an_outage_lapsed_claims_are_their_owners_for_a_moment():
     assert scene.relay.taken == [(scene.only.id, "reminder-1")]
 
 
-async def test_the_lease_of_a_message_that_the_relay_ponders_is_renewed(monkeypatch):
+async def test_the_lease_of_a_message_that_the_relay_ponders_is_renewed():
     """As long as its sender waits for the relay's last word, nobody else may take the message."""
-    monkeypatch.setattr("recovery.sender.RENEW_EVERY", 0.01)
     plan = schedule(lease=timedelta(seconds=0.03))
     async with Scene(state(), plan=plan).running() as scene:
         scene.clock.time = DUE
@@ -820,6 +826,59 @@ async def test_an_address_that_the_relay_calls_dead_is_suppressed():
         scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, "550 5.1.1 no such user")]
         await scene.look()
     assert scene.addresses.dead == ["ada@example.com"]
+
+
+QUOTA = "550 Domain shop.example has exceeded the max emails per fortnight ({}/200)"
+
+
+def of_several(count):
+    """Return checkouts of as many addresses."""
+    customer = report().customer
+    each = [customer.model_copy(update={"email": f"p{number}@example.com"}) for number in range(count)]
+    return [state(str(number), facts=report(customer=one).facts()) for number, one in enumerate(each)]
+
+
+async def test_a_relay_that_calls_everybody_dead_kills_nobody():
+    """Five in a row in the same words, whatever number is in them: nobody is suppressed, and all wait."""
+    async with Scene(*of_several(8)).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, QUOTA.format(200 + n)) for n in range(8)]
+        await scene.look()
+        assert scene.addresses.dead == []
+        assert scene.store.letters == []
+        assert all(kept.messages["reminder-1"].attempts == 0 for kept in scene.store.kept.values())
+        assert "in a row were called dead in the same words" in scene.engine.sender.brake.fault
+        assert scene.engine.sender.breaker.fault is not None
+        scene.clock.time = DUE + minutes(10)
+        scene.engine.sender._monotonic = lambda: 10**9
+        await scene.look_until_quiet()
+    assert len(scene.relay.taken) == 8
+    assert scene.engine.sender.brake.fault is None
+
+
+async def test_those_that_were_believed_before_the_brake_knew_better_are_given_back():
+    """One each minute is believed, until the fifth shows that it was not them."""
+    async with Scene(*of_several(5)).running() as scene:
+        scene.clock.time = DUE
+        dead = []
+        for number in range(5):
+            scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, QUOTA.format(number))]
+            await scene.look(f"shop.example/{number}")
+            dead.append(len(scene.addresses.dead))
+    assert dead == [1, 2, 3, 4, 0]
+    assert len(scene.store.letters) == 4, "their messages can be replayed"
+
+
+async def test_dead_addresses_among_living_ones_are_believed():
+    """A few that are dead, in the same words, between those that the relay takes, are what they seem."""
+    async with Scene(*of_several(40)).running() as scene:
+        scene.clock.time = DUE
+        for number in range(40):
+            if number % 13 == 5:
+                scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, "550 5.1.1 no such user")]
+            await scene.look(f"shop.example/{number}")
+    assert sorted(scene.addresses.dead) == ["p18@example.com", "p31@example.com", "p5@example.com"]
+    assert scene.engine.sender.brake.fault is None
 
 
 async def test_each_shop_has_its_schedule():

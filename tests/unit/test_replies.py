@@ -1,5 +1,9 @@
 """What a reply means: the table, row by row, and what holds for every reply."""
 
+import csv
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +26,7 @@ def split(reply: str) -> tuple[int, str]:
     ("phases", "replies", "expected"),
     [
         ([Phase.DOT], ["250 2.0.0 queued as 4F1", "250", "250 2.7.1 odd but taken"], OutcomeKind.SENT),
-        (BEFORE_DOT, ["421 4.3.2 closing", "421 4.7.0 too many", "421 5.1.1 what?"], OutcomeKind.CONNECTION),
+        (BEFORE_DOT, ["421 4.3.2 closing", "421 4.7.0 not now", "421 5.1.1 what?"], OutcomeKind.CONNECTION),
         ([Phase.DOT], ["421 4.3.0 filter trouble"], OutcomeKind.LATER),
         ([Phase.CONNECT], ["454 4.7.0 try later", "450 greylisted", "400"], OutcomeKind.CONNECTION),
         (
@@ -47,7 +51,7 @@ def split(reply: str) -> tuple[int, str]:
         ),
         (
             IN_MESSAGE,
-            ["552 too big", "552 5.3.4 too big", "552 5.2.2 full", "554 5.6.0 malformed", "550 5.6.1 not here"],
+            ["552 too big", "552 5.3.4 too big", "554 5.6.0 malformed", "550 5.6.1 not here"],
             OutcomeKind.DEAD_MESSAGE,
         ),
         (
@@ -95,7 +99,7 @@ def split(reply: str) -> tuple[int, str]:
         ),
         (
             [Phase.RCPT],
-            ["550 5.2.2 full", "550 5.4.1 access", "550 5.0.0 no", "550 5.1.0 no", "554 no", "599 what?"],
+            ["550 5.4.1 access", "550 5.0.0 no", "550 5.1.0 no", "554 no", "599 what?"],
             OutcomeKind.DEAD_MESSAGE,
         ),
         (
@@ -117,6 +121,171 @@ def test_each_row_of_the_table(phases, replies, expected):
     for phase in phases:
         for reply in replies:
             assert read_reply(phase, *split(reply)) is expected, f"{reply!r} at {phase}"
+
+
+RCPT, DOT, MAIL = Phase.RCPT, Phase.DOT, Phase.MAIL
+SAID = [
+    # dead addresses that must stay dead
+    (
+        RCPT,
+        550,
+        "5.1.1 The email account that you tried to reach does not exist. Please try double-checking the "
+        "recipient's email address for typos or unnecessary spaces. For more information, go to "
+        "https://support.google.com/mail/?p=NoSuchUser",
+        "dead address",
+    ),
+    (
+        RCPT,
+        550,
+        "5.1.1 <x@y.example>: Recipient address rejected: User unknown in relay recipient table",
+        "dead address",
+    ),
+    (
+        RCPT,
+        550,
+        "5.1.1 <spam-limit@y.example>: Recipient address rejected: User unknown in local recipient table",
+        "dead address",
+    ),
+    (
+        RCPT,
+        550,
+        "5.2.1 The email account that you tried to reach is disabled. https://support.google.com/mail/?p=DisabledUser",
+        "dead address",
+    ),
+    (RCPT, 550, "5.2.1 mailbox disabled, not accepting messages", "dead address"),
+    (
+        RCPT,
+        550,
+        "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient x@y not found by SMTP address lookup",
+        "dead address",
+    ),
+    (RCPT, 550, "No such user here", "dead address"),
+    (RCPT, 550, "No Such User Here", "dead address"),
+    (RCPT, 550, "Unrouteable address", "dead address"),
+    (RCPT, 550, "5.5.1 User unknown", "dead message|dead address"),
+    (RCPT, 550, "mailbox not found", "dead address"),
+    (RCPT, 551, "User not local; please try <x@y>", "dead address"),
+    (RCPT, 553, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "our fault"),
+    (RCPT, 550, "#5.1.0 Address rejected.", "dead address"),
+    (RCPT, 550, "Benutzer existiert nicht", "dead address"),
+    (RCPT, 550, "5.1.1 Empfänger unbekannt", "dead address"),
+    (RCPT, 554, "5.7.1 <x@y>: Relay access denied", "our fault"),
+    (RCPT, 550, "User account is inactive or expired", "dead address"),
+    (
+        RCPT,
+        554,
+        "30 Sorry, your message to x@yahoo.com cannot be delivered. This mailbox is disabled (554.30).",
+        "dead address",
+    ),
+    (RCPT, 550, "5.1.1 Recipient not found", "dead address"),
+    (RCPT, 550, "5.0.0 User unknown", "dead address"),
+    (RCPT, 550, "Account has been deleted", "dead address"),
+    (RCPT, 550, "5.1.1 <a@b> is not a valid mailbox", "dead address"),
+    (RCPT, 550, "5.1.2 Bad destination mailbox address: host unknown", "dead address"),
+    # quotas etc
+    (RCPT, 550, "You have exceeded the number of messages allowed per hour", "throttled"),
+    (RCPT, 554, "Your account has reached its daily sending quota", "throttled|our fault"),
+    (RCPT, 550, "5.7.1 Daily sending quota exceeded", "throttled"),
+    (RCPT, 452, "4.5.3 Your message has too many recipients", "throttled"),
+    (DOT, 550, "5.7.1 Message sending rate exceeded for this account", "throttled"),
+    (DOT, 554, "5.7.1 The message rate limit for tenant has been exceeded", "throttled"),
+    (RCPT, 450, "4.7.1 Error: too much mail from 10.0.0.1", "throttled"),
+    (MAIL, 451, "4.7.1 Sender is sending too much mail; slow down", "throttled"),
+    (RCPT, 550, "SMTP limits: hourly limit 300 reached", "throttled"),
+    (DOT, 552, "5.2.3 Message exceeds maximum fixed size", "dead message"),
+    (MAIL, 552, "5.3.4 Message size exceeds fixed limit", "dead message"),
+    (DOT, 552, "5.3.4 Your message exceeded Google's message size limits.", "dead message"),
+    (DOT, 554, "5.4.6 Too many hops", "dead message"),
+    (RCPT, 550, "5.2.2 mailbox full", "later"),
+    (RCPT, 550, "Mailbox quota exceeded for user", "later"),
+    (RCPT, 552, "5.2.2 Over quota", "later"),
+    (RCPT, 550, "5.2.1 User is receiving mail too quickly", "later"),
+    (
+        RCPT,
+        450,
+        "4.2.0 <x@y>: Recipient address rejected: Greylisted, see http://postgrey.schweikert.ch/help/y.html",
+        "later",
+    ),
+    (RCPT, 451, "4.7.1 Greylisting in action, please come back in 00:05:00", "later"),
+    (RCPT, 450, "4.7.1 Recipient address rejected: Try again in 5 minutes", "later"),
+    (RCPT, 554, "5.7.1 Service unavailable; Client host [1.2.3.4] blocked using b.barracudacentral.org", "our fault"),
+    (RCPT, 550, "5.1.1 rejected: your IP is listed in zen.spamhaus.org", "our fault"),
+    (
+        RCPT,
+        550,
+        "SC-001 (COL004-MC1F1) Unfortunately, messages from 1.2.3.4 weren't sent. Please contact your "
+        "Internet service provider since part of their network is on our block list",
+        "our fault",
+    ),
+    (DOT, 550, "5.7.1 Email rejected per SPF policy", "our fault"),
+    (DOT, 554, "Message rejected under suspicion of SPAM", "dead message|our fault"),
+    (DOT, 550, "5.6.0 malformed", "dead message"),
+    (RCPT, 550, "Sender verify failed", "our fault"),
+    (RCPT, 550, "5.7.1 Your account is suspended", "our fault"),
+    (RCPT, 535, "5.7.8 Authentication failed", "our fault"),
+    (DOT, 554, "5.7.1 Sending has been disabled for this account", "our fault"),
+    (RCPT, 550, "Your domain is not allowed to send mail through this server", "our fault"),
+    (
+        RCPT,
+        550,
+        "5.1.1 The user you are trying to contact has been temporarily disabled due to too many messages",
+        "later|throttled",
+    ),
+    (RCPT, 421, "4.7.0 Too many errors", "throttled|connection"),
+    (RCPT, 550, "Message count limit reached for today", "throttled"),
+    (RCPT, 451, "4.3.0 Mail server temporarily rejected message", "later"),
+    (RCPT, 450, "4.2.2 mailbox over quota", "later"),
+    (RCPT, 550, "5.7.0 Local Policy Violation", "our fault"),
+    (RCPT, 550, "relay not permitted", "our fault"),
+    (RCPT, 554, "5.7.1 Recipient address rejected: Access denied", "our fault"),
+    (DOT, 571, "Delivery not authorized, message refused", "dead message"),
+    (RCPT, 550, "5.4.310 DNS domain example does not exist", "dead message"),
+    (
+        RCPT,
+        554,
+        "5.1.1 <x@y>: Recipient address rejected: undeliverable address: host mx said: 550 5.1.1 User unknown",
+        "dead address",
+    ),
+    (RCPT, 550, "x@y... The recipient's mailbox has been suspended", "dead address|our fault"),
+    (DOT, 550, "5.4.5 Daily sending quota exceeded", "throttled"),
+    (RCPT, 550, "Monthly credit limit reached", "throttled|our fault"),
+    (RCPT, 550, "Insufficient credits. Please upgrade your plan", "our fault"),
+    (DOT, 554, "5.2.252 SendAsDenied; not allowed to send as", "our fault"),
+    (RCPT, 550, "5.7.60 SMTP; Client does not have permissions to send as this sender", "our fault"),
+    (RCPT, 550, "Sender address rejected: Domain not found", "our fault|dead message"),
+    (RCPT, 550, "5.1.8 <a@b>: Sender address rejected: Domain not found", "our fault"),
+    (RCPT, 553, "5.7.1 <a@b>: Sender address rejected: not owned by user", "our fault"),
+    (
+        RCPT,
+        550,
+        "The mail server could not deliver mail. The account or domain may not exist, they may be "
+        "blacklisted, or missing the proper dns entries.",
+        "our fault",
+    ),
+]
+"""What relays and mailbox providers say, in their own words or near them, and what it may be taken for."""
+
+
+@pytest.mark.parametrize(("phase", "code", "text", "meanings"), SAID)
+def test_words_say_whom_a_refusal_is_about(phase, code, text, meanings):
+    """Our rate, account and reputation kill nobody; a dead mailbox stays one, in whatever words."""
+    assert read_reply(phase, code, text) in meanings.split("|")
+
+
+REPLIES = Path(__file__).parents[2].parent / "shared" / "data" / "replies.tsv"
+PHASES = {"mail": MAIL, "rcpt": RCPT, "content": DOT, "connect": Phase.CONNECT}
+
+
+def test_what_providers_say_is_understood():
+    """The refusals of providers that were collected mean what whoever collected them says."""
+    if not REPLIES.exists():
+        assert not os.environ.get("CI"), "the collected replies are missing"
+        pytest.skip("the collected replies are not here")
+    with REPLIES.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == 49
+    heard = [(row, read_reply(PHASES[row["phase"]], int(row["code"]), row["text"])) for row in rows]
+    assert [(row["who"], row["text"], kind) for row, kind in heard if kind != row["meaning"]] == []
 
 
 def test_no_sign_occurs_twice_for_one_phase():
@@ -152,7 +321,8 @@ def test_every_reply_means_something_and_only_the_dot_can_send(phase, code, text
 @given(phases, st.integers(400, 499), texts)
 def test_what_is_transient_kills_nothing(phase, code, text):
     """No 4xx reply, whatever enhanced code stands beside it, ends a message or suppresses an address."""
-    assert read_reply(phase, code, text) in (OutcomeKind.LATER, OutcomeKind.CONNECTION)
+    kind = read_reply(phase, code, text)
+    assert kind in (OutcomeKind.LATER, OutcomeKind.CONNECTION, OutcomeKind.THROTTLED)
 
 
 @settings(max_examples=100)
