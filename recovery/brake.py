@@ -46,6 +46,8 @@ class Brake:
     def passed(self, id_: str) -> None:
         """Take in that the relay took a message: whatever it says of others is about them."""
         self._row.clear()
+        if (id_, True) in self._answers:  # it was not dead, after all
+            self._answers.remove((id_, True))
         self._answers.append((id_, False))
         if not self._too_many():
             self.fault = None

@@ -40,6 +40,13 @@ from recovery.standing import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, wi
 LOOKED_BESIDE_CLAIM = 0.05
 """Seconds that a claim may take for what was asked beside it to count as asked after it."""
 
+FIRST_PART, LARGEST_PART, SMALLEST_PART = 100, 500, 16
+ITEMS_TOGETHER = 4000
+"""Lines of checkouts that are looked at together: with texts of a kilobyte each they take some 16 MB."""
+
+PARTS_IN_HAND = 3
+"""Parts of looks that are in memory at a time."""
+
 OWNERS_TURN = 3.0
 """Seconds after an outage in which a lapsed claim is left to its owner, who may be about to record what it sent."""
 
@@ -72,6 +79,8 @@ class Engine:
         self._jitter = jitter
         self._monotonic = monotonic
         self._outage_at: float | None = None
+        self._part = FIRST_PART
+        self._in_hand = asyncio.Semaphore(PARTS_IN_HAND)
         self._last_check = LastCheck(checkouts, self._withheld_now)
         self.alarms = Alarms(shadows, clock)
         self.sender = Sender(
@@ -97,9 +106,13 @@ class Engine:
         Returns once all that is decided is written; the sends go on. `cause` says who asked. Raises
         `StoreUnavailable`.
         """
-        await self.sender.recorded()
+        waiting = list(ids)
         try:
-            await self._look(ids, cause)
+            while waiting:
+                async with self._in_hand:
+                    await self.sender.recorded()
+                    part, waiting = waiting[: self._part], waiting[self._part :]
+                    self._part = _next_part(await self._look(part, cause))
         except StoreUnavailable:
             self.outage()
             raise
@@ -108,8 +121,8 @@ class Engine:
         """Take note that the database does not answer, as whoever asks it may find."""
         self._outage_at = self._monotonic()
 
-    async def _look(self, ids: Collection[str], cause: str) -> None:
-        checkouts, unreadable = await self._checkouts.load(list(ids))
+    async def _look(self, ids: Sequence[str], cause: str) -> Sequence[CheckoutState]:
+        checkouts, unreadable = await self._checkouts.load(ids)
         self._observer.looked(cause, len(ids))
         now = self._clock.now()
         decided: list[tuple[CheckoutState, Decision]] = []
@@ -123,6 +136,7 @@ class Engine:
             await self._set_aside(unreadable, now)
         await self._plan([(checkout, d) for checkout, d in decided if not _is_clean_send(d)], now)
         await self._claim([(checkout, d) for checkout, d in decided if isinstance(d, Send) and not d.given_up])
+        return checkouts
 
     async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
         """Put to rest what cannot be read; what a newer version has written is its own to look at."""
@@ -278,6 +292,14 @@ class Engine:
     def _withheld(self, claiming: Claiming, standing: Standing) -> Outcome | None:
         schedule = self._schedules.of(claiming.seen.id)
         return withheld(claiming.seen, claiming.step, standing, schedule, self._clock.now(), self._jitter())
+
+
+def _next_part(checkouts: Sequence[CheckoutState]) -> int:
+    """Return how many checkouts to look at together next, by how large the last ones were."""
+    if not checkouts:
+        return LARGEST_PART
+    items = sum(len(checkout.facts.items) for checkout in checkouts) / len(checkouts)
+    return max(SMALLEST_PART, min(LARGEST_PART, int(ITEMS_TOGETHER / max(items, 1))))
 
 
 def _is_clean_send(decision: Decision) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery import Checkout, CheckoutState, Customer, Item
-from recovery.checkout import Cause, Claim, Message, Past, Status
+from recovery.checkout import Cause, Claim, Message, MessageState, Past, Status
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.http.feedback import Feedback
 from recovery.links import Links
@@ -23,7 +23,7 @@ from recovery.ports import (
     Unreadable,
     Written,
 )
-from recovery.schedule import Schedule, Step
+from recovery.schedule import NOT_BEGUN, Schedule, Step
 from recovery.sealing import Pseudonyms, Seals
 from recovery.standing import Standing, SuppressionReason
 
@@ -241,6 +241,16 @@ class Store:
                 held = kept.claim.model_copy(update={"until": claim.until})
                 self._write(claim.seen.id, (), {}, claim=held, next_at=claim.until)
 
+    @staticmethod
+    def _is_claimed_by(kept: CheckoutState, claim: Claiming) -> bool:
+        return kept.claim is not None and kept.claim.token == claim.token
+
+    @staticmethod
+    def _has_lapsed(kept: CheckoutState, claim: Claiming) -> bool:
+        message = kept.messages.get(claim.step.name, NOT_BEGUN)
+        begun = (MessageState.SENDING, claim.message.attempts)
+        return kept.claim is None and (message.state, message.attempts) == begun
+
     def _holds(self, claim: Claiming) -> bool:
         kept = self.kept.get(claim.seen.id)
         held = kept is not None and kept.claim is not None and kept.claim.token == claim.token
@@ -252,11 +262,11 @@ class Store:
         for each in completions:
             id_ = each.claiming.seen.id
             kept = self.kept.get(id_)
-            if kept is None or kept.claim is None or kept.claim.token != each.claiming.token:
+            if kept is None or not (self._is_claimed_by(kept, each.claiming) or self._has_lapsed(kept, each.claiming)):
                 continue
             letters += [each.letter] if each.letter is not None else []
             messages = {each.claiming.step.name: each.message}
-            if kept.revision == each.claiming.seen.revision:
+            if kept.revision == each.claiming.seen.revision and kept.claim is not None:
                 after = {"status": each.status, "next_at": each.next_at, "purge_at": each.purge_at}
             else:
                 after = {"next_at": self.clock.now()}

@@ -37,6 +37,8 @@ class Mail:
     content: bytes
     at: float
     connection: int
+    handed_at: float = 0.0
+    """When its content began to arrive (Unix, seconds)."""
 
 
 @dataclass(slots=True)
@@ -79,12 +81,22 @@ class RecordingRelay:
         """How many connections were accepted so far."""
         self.most_open = 0
         """The most connections that were ever open at a time."""
-        self._ehlo = "\r\n".join(["250-relay.test", *(f"250-{name}" for name in extensions), "250 HELP"])
+        self.slow: dict[str, float] = {}
+        """Seconds that each answer takes, by phase, as by a relay that looks something up: others wait behind it."""
+        self.idle: float | None = None
+        """Seconds after which a session in which nothing is said is closed."""
+        self.idle_says: str | None = None
+        """What is said to a session that is closed for being idle."""
+        self.offer(extensions)
         self.lenient = lenient
         self._faults: list[_Fault] = []
         self._open: set[_Session] = set()
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Event()
+
+    def offer(self, extensions: tuple[str, ...]) -> None:
+        """Offer these extensions to who connects from now on."""
+        self._ehlo = "\r\n".join(["250-relay.test", *(f"250-{name}" for name in extensions), "250 HELP"])
 
     async def __aenter__(self) -> "RecordingRelay":
         await self.listen()
@@ -193,6 +205,10 @@ class _Session(asyncio.Protocol):
         self._sender: str | None = None
         self._recipient = ""
         self._taken = False
+        self._held = self._waited = False
+        self._idle: asyncio.TimerHandle | None = None
+        self._content_at = 0.0
+        self.last: Mail | None = None
         self.silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -202,21 +218,61 @@ class _Session(asyncio.Protocol):
         self._number = relay.connections
         relay._open.add(self)
         relay.most_open = max(relay.most_open, len(relay._open))
-        self._reach("BANNER")
+        self._is_alive()
+        if not self._hold("BANNER", lambda: self._reach("BANNER")):
+            self._reach("BANNER")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
         self._relay._open.discard(self)
         self._relay._changed.set()
 
     def data_received(self, data: bytes) -> None:
         self._relay.packets += 1
         self._buffer += data
-        while not self.silent and self._buffer and (self._content() if self._in_content else self._command()):
-            pass
+        self._is_alive()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while not (self.silent or self._held) and self._buffer:
+            if not (self._content() if self._in_content else self._command()):
+                break
+
+    def _is_alive(self) -> None:
+        """Begin to wait for the next word, where a session must not be idle for too long."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._relay.idle is not None:
+            self._idle = asyncio.get_running_loop().call_later(self._relay.idle, self._too_idle)
+
+    def _too_idle(self) -> None:
+        if self._relay.idle_says is not None:
+            self._say(self._relay.idle_says)
+        self.silent = True
+        self.transport.close()
+
+    def _hold(self, phase: str, then: Callable[[], object]) -> bool:
+        """Wait before a phase is answered, if it is slow; whatever was said after it waits, too."""
+        seconds = self._relay.slow.get(phase, 0.0)
+        if not seconds or self._waited:
+            self._waited = False
+            return False
+        self._held = True
+
+        def go_on() -> None:
+            self._held = False
+            self._waited = phase != "BANNER"
+            if not self.transport.is_closing():
+                then()
+                self._go_on()
+
+        asyncio.get_running_loop().call_later(seconds, go_on)
+        return True
 
     def _command(self) -> bool:
         line, end, rest = self._buffer.partition(b"\r\n")
-        if not end:
+        if not end or self._hold(line[:4].decode("ascii", "replace").upper(), lambda: None):
             return False
         self._buffer = rest
         text = line.decode("utf-8", "replace")
@@ -253,6 +309,7 @@ class _Session(asyncio.Protocol):
     def _content(self) -> bool:
         if not self._content_begun:
             self._content_begun = True
+            self._content_at = time.time()
             if not self._reach("DATA-BODY"):
                 return True
         if self._buffer.startswith(b".\r\n"):
@@ -267,10 +324,15 @@ class _Session(asyncio.Protocol):
         self._in_content = False
         if not self._taken:
             self._say("554 5.5.1 no valid recipients")
-        elif self._reach("DOT"):
+        else:
             relay = self._relay
-            relay.mails.append(Mail(self._sender or "", self._recipient, content, time.time(), self._number))
-            relay._changed.set()
+            before = self.last
+            self.last = Mail(self._sender or "", self._recipient, content, time.time(), self._number, self._content_at)
+            if self._reach("DOT"):
+                relay.mails.append(self.last)
+                relay._changed.set()
+            else:
+                self.last = before
         self._forget()
         return True
 

@@ -32,7 +32,7 @@ class Play:
         self._story = story
         self._stage = stage
         self._on_scene = on_scene
-        self._events: dict[int, list[Event]] = {visit.token: [] for visit in story.checkouts}
+        self._events: dict[str, list[Event]] = {visit.token: [] for visit in story.checkouts}
         self._delays = {step.name: step.delay for step in stage.schedule.steps}
         self.steps = [*self._delays, CONFIRMATION]
         self._messages = {

@@ -109,7 +109,12 @@ def completed(completion: Completion) -> UpdateOne:
 def recorded(completion: Completion) -> UpdateOne:
     """Return the record of a send, whatever was reported meanwhile: the checkout is to be looked at again at once."""
     update = _result(completion) | {"$currentDate": {"next_at": True}}
-    return UpdateOne({"_id": completion.claiming.seen.id, "claim.token": completion.claiming.token}, update)
+    claiming = completion.claiming
+    message = f"messages.{claiming.step.name}"
+    # A lapsed claim may have been taken off by a look that had nothing to send: then nobody else has begun it again.
+    lapsed = {f"{message}.state": MessageState.SENDING, f"{message}.attempts": claiming.message.attempts}
+    either = [{"claim.token": claiming.token}, {"claim.token": {"$exists": False}, **lapsed}]
+    return UpdateOne({"_id": claiming.seen.id, "$or": either}, update)
 
 
 def _result(completion: Completion) -> Document:

@@ -114,6 +114,10 @@ class Cluster:
         async with AsyncMongoClient("127.0.0.1", port, directConnection=True) as node:
             await node.admin.command("configureFailPoint", "stopReplProducer", mode=mode)
 
+    def process(self, port: int) -> int:
+        """Return the process id of a node."""
+        return self._processes[port].pid
+
     def stop(self) -> None:
         """End all nodes at once: nothing of them is kept."""
         for process in self._processes.values():

@@ -2,21 +2,32 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable
 
 from recovery.mail.compose import message_id
 from tests.chaos.checker import Accepted
 from tests.chaos.ledger import Key
-from tests.smtp_servers import RecordingRelay, _Session
+from tests.smtp_servers import Mail, RecordingRelay, _Session
 
 DOMAIN = "shop.example"
 _MESSAGE_ID = re.compile(rb"^Message-ID: (<[^>]+>)\r$", re.MULTILINE | re.IGNORECASE)
 
+UNHEARD = 0.5
+"""Seconds in which an answer may not have been heard yet when its line is cut."""
+
 
 class Relay(RecordingRelay):
-    """A recording relay that answers after the dot only when `pause` seconds have passed."""
+    """A recording relay that answers after the dot only when `pause` seconds have passed, or those of a recipient."""
 
     pause = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ponders: dict[str, float] = {}
+        """Seconds that the answer after the dot takes, by recipient."""
+        self.unheard: list[Mail] = []
+        """What was taken, and the line cut before its answer was certainly heard."""
 
     async def listen(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -29,28 +40,44 @@ class Relay(RecordingRelay):
         """Refuse connections, and cut those that stand."""
         self.refuse_connections()
         for session in tuple(self._open):
+            last = session.last
+            if last is not None and time.time() - last.at < UNHEARD + self.pause:
+                self.unheard.append(last)
             session.transport.abort()
         await asyncio.sleep(0)
 
     def accepted(self, checkouts: Iterable[str], steps: Iterable[str]) -> list[Accepted]:
         """Return what was taken, by checkout and step; what nobody can have meant is of the checkout `?`."""
+        names = self._names(checkouts, steps)
+        return [Accepted(_key(names, mail), mail.at, mail.handed_at) for mail in self.mails]
+
+    def cut(self, checkouts: Iterable[str], steps: Iterable[str]) -> set[Key]:
+        """Return what was taken, and the line cut before its answer was certainly heard."""
+        names = self._names(checkouts, steps)
+        return {_key(names, mail) for mail in self.unheard}
+
+    @staticmethod
+    def _names(checkouts: Iterable[str], steps: Iterable[str]) -> dict[str, Key]:
         steps = list(steps)
-        known = {message_id(id_, step, DOMAIN): Key(id_, step) for id_ in checkouts for step in steps}
-        found = []
-        for mail in self.mails:
-            match = _MESSAGE_ID.search(mail.content)
-            name = match[1].decode() if match else "none"
-            found.append(Accepted(known.get(name, Key("?", name)), mail.at))
-        return found
+        return {message_id(id_, step, DOMAIN): Key(id_, step) for id_ in checkouts for step in steps}
+
+
+def _key(names: dict[str, Key], mail: Mail) -> Key:
+    match = _MESSAGE_ID.search(mail.content)
+    name = match[1].decode() if match else "none"
+    return names.get(name, Key("?", name))
 
 
 class _Unhurried(_Session):
-    def _say(self, reply: str) -> None:
-        pause = self._relay.pause if isinstance(self._relay, Relay) else 0
-        if pause and "accepted as" in reply:
+    def _say(self, reply: str, encoding: str = "utf-8") -> None:
+        relay = self._relay
+        pause = 0.0
+        if isinstance(relay, Relay) and "accepted as" in reply:
+            pause = relay.ponders.get(self.last.recipient if self.last else "", relay.pause)
+        if pause:
             asyncio.get_running_loop().call_later(pause, self._say_late, reply)
         else:
-            super()._say(reply)
+            super()._say(reply, encoding)
 
     def _say_late(self, reply: str) -> None:
         if not self.transport.is_closing():

@@ -16,11 +16,14 @@ from tests.chaos.scenarios import (  # noqa: F401  entered by being imported
     crashes,
     documents,
     elections,
+    life,
+    manners,
     orders,
     relays,
     soak,
     storage,
     streams,
+    welcome,
 )
 from tests.chaos.world import World, world
 

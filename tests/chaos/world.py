@@ -17,7 +17,7 @@ from recovery.client import Unavailable
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, OPTIONS
 from tests.builders import report
-from tests.chaos.checker import Evidence, Promise, Row, judge
+from tests.chaos.checker import Accepted, Evidence, Promise, Row, judge
 from tests.chaos.cluster import Cluster
 from tests.chaos.daemons import Daemon, started
 from tests.chaos.ledger import CONFIRMATION, Key, Ledger
@@ -27,10 +27,15 @@ SHOP = "shop.example"
 CALLERS = 32
 """How many calls are made at a time."""
 
+READY_WITHIN = 15
+"""Seconds that readiness has to become what it must be, once all is done."""
+
+ON_ITS_WAY = 1.0
+"""Seconds that content may still take to the relay when its sender is gone already."""
+
 LEASE = 4.0
 HEARTBEAT_EXPIRY = 2.0
 SWEEP = 1.0
-IN_FLIGHT = 20
 
 
 class World:
@@ -51,11 +56,19 @@ class World:
         self.settings: dict[str, str] = {}
         self.healed_at: float | None = None
         self.claims: set[tuple[str, str]] = set()
-        """What was claimed and not yet recorded when a daemon was killed: these may be doubled."""
+        """What was claimed and not yet recorded when a daemon was killed, by checkout and token."""
+        self.accidents: list[tuple[Key, float]] = []
+        """What was being sent and not yet recorded when its sender was killed or stood still, and when that was."""
+        self.erased: set[str] = set()
+        self.daemons: list[Daemon] = []
+        """Those that run."""
+        self.swept = 0.0
         self.postponed: set[Key] = set()
         self.observed: list[str] = []
         self.notes: list[str] = []
         self.minutes = 10.0
+        self.restless: dict[str, object] = {"next_at": {"$type": "date"}}
+        """What is not at rest yet."""
 
     def size(self, long: int, short: int) -> int:
         """Return a number by the form that is asked for."""
@@ -93,7 +106,6 @@ class World:
             "RECOVERY_DAEMON__HEARTBEAT_EXPIRY": f"{HEARTBEAT_EXPIRY:g}s",
             "RECOVERY_DAEMON__SWEEP_INTERVAL": f"{SWEEP:g}s",
             "RECOVERY_DAEMON__SWEEP_GRACE": f"{SWEEP:g}s",
-            "RECOVERY_DAEMON__IN_FLIGHT": str(IN_FLIGHT),
             **self.settings,
         }
 
@@ -101,17 +113,28 @@ class World:
     async def daemon(self, *, python_path: str = "", **settings: str) -> AsyncIterator[Daemon]:
         """Run a daemon. One that ends without being told to is a broken promise."""
         async with started(self.environment() | settings, python_path=python_path) as daemon:
+            self.daemons.append(daemon)
             try:
                 yield daemon
             finally:
+                self.daemons.remove(daemon)
                 ended = daemon.process.returncode is not None and not daemon.stopped
                 last = [entry["event"] for entry in daemon.log[-3:]]
                 self.expect(not ended, f"a daemon ended by itself, saying {last}")
 
     async def kill(self, daemon: Daemon) -> None:
         """Kill a daemon with signal 9; take note of what it had in hand."""
+        at = time.time()
         await daemon.kill()
-        self.claims |= await self.in_hand()
+        await self.accident(at)
+
+    async def accident(self, at: float, name: str = "") -> None:
+        """Take note of what daemons of this name, or any, had claimed and not recorded when they were gone."""
+        claimed = self.database[CHECKOUTS].find({"claim.owner": {"$regex": f"^{name}"}}, {"claim": 1, "messages": 1})
+        async for each in claimed:
+            self.claims.add((each["_id"], each["claim"]["token"]))
+            sending = [step for step, message in each["messages"].items() if message["state"] == "sending"]
+            self.accidents += [(Key(each["_id"], step), at) for step in sending]
 
     async def in_hand(self, name: str = "") -> set[tuple[str, str]]:
         """Return what is claimed and not yet recorded, by daemons of this name or any: the ids, and the tokens."""
@@ -154,6 +177,28 @@ class World:
         await self.insist(lambda: self.recovery.cancel(SHOP, name))
         self.ledger.cancelled(f"{SHOP}/{name}", time.time())
 
+    async def suppress(self, name: str, email: str | None = None) -> None:
+        """Have the shop suppress the address of a checkout until that is acknowledged."""
+        address = email or f"{name}@example.com"
+        await self.insist(lambda: self.recovery.suppress(address, shop=SHOP))
+        self.ledger.cancelled(f"{SHOP}/{name}", time.time())
+
+    async def erase(self, name: str) -> None:
+        """Erase whom a checkout belongs to until that is acknowledged."""
+        await self.insist(lambda: self.recovery.erase(f"{name}@example.com", shop=SHOP))
+        self.ledger.cancelled(f"{SHOP}/{name}", time.time())
+        self.erased.add(f"{SHOP}/{name}")
+
+    async def withdraw(self, name: str) -> None:
+        """Report that a customer says no, until that is acknowledged."""
+        consent = {"given": False, "basis": "asked", "at": datetime.now(UTC), "source": "chaos"}
+        await self.report(name, touched_at=self.ledger.entries[f"{SHOP}/{name}"].touched_at, consent=consent)
+        self.ledger.cancelled(f"{SHOP}/{name}", time.time())
+
+    def postpone(self, name: str, step: str) -> None:
+        """Take note that a message must wait for longer than the scenario takes."""
+        self.postponed.add(Key(f"{SHOP}/{name}", step))
+
     async def insist(self, call: Callable[[], object]) -> int:
         """Call until it is acknowledged, as a caller does that is told `Unavailable`; return how often it was not."""
         refused = 0
@@ -171,10 +216,47 @@ class World:
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             with suppress(PyMongoError):
-                if await self.database[CHECKOUTS].find_one({"next_at": {"$type": "date"}}) is None:
+                if await self.database[CHECKOUTS].find_one(self.restless) is None:
+                    await self.look_back()
                     return
             await asyncio.sleep(0.1)
-        self.observed.append(f"not everything came to rest within {within:g} s")
+        left = self.database[CHECKOUTS].find(self.restless, {"status": 1, "messages": 1, "claim": 1}).limit(2)
+        self.observed.append(f"not everything came to rest within {within:g} s: {[each async for each in left]}")
+
+    async def look_back(self) -> None:
+        """Take note of what the daemons that run have to say when all is done: readiness 200, and what sweeps did."""
+        for daemon in [each for each in self.daemons if not each.stopped]:
+            status, checks = 0, {}
+            for _ in range(READY_WITHIN * 5):
+                status, checks = await daemon.ready()
+                if status == 200:
+                    break
+                await asyncio.sleep(0.2)
+            faults = {name: fault for name, fault in checks.items() if fault}
+            self.expect(status == 200, f"when all is done, readiness says {status} {faults}")
+            self.swept += await daemon.metric("recovery_looks_total", cause="sweep")
+
+    async def left_over(self) -> list[str]:
+        """Return what is not in order at the end, a sentence each."""
+        found = []
+        checkouts = {each["_id"]: each async for each in self.database[CHECKOUTS].find({}, {"history": 0, "facts": 0})}
+        ours = {id_: each for id_, each in checkouts.items() if id_ in self.ledger.entries}
+        shadows = {each["_id"] async for each in self.database["shadows"].find({}, {"_id": 1})}
+        if claimed := [id_ for id_, each in ours.items() if each.get("claim")]:
+            found.append(f"{len(claimed)} claims are left: {claimed[:3]}")
+        if orphans := [id_ for id_ in shadows if not (checkouts.get(id_) or {}).get("next_at")]:
+            found.append(f"{len(orphans)} shadows are of nothing that waits: {orphans[:3]}")
+        if bare := [id_ for id_, each in ours.items() if each.get("next_at") and id_ not in shadows]:
+            found.append(f"{len(bare)} checkouts wait without a shadow: {bare[:3]}")
+        if open_ := [id_ for id_, each in ours.items() if each["status"] == "open" and not each.get("next_at")]:
+            found.append(f"{len(open_)} checkouts are open and wait for nothing: {open_[:3]}")
+        dead = {f"{key.checkout}#{key.step}" for key, (state, _) in (await self.ends()).items() if state == "dead"}
+        letters = {each["_id"] async for each in self.database["dead_letters"].find({"step": {"$type": "string"}})}
+        if odd := dead ^ letters:
+            found.append(f"{len(odd)} dead messages and letters do not match: {sorted(odd)[:3]}")
+        if kept := self.erased & set(checkouts):
+            found.append(f"{len(kept)} erased checkouts are kept: {sorted(kept)[:3]}")
+        return found
 
     async def taken(self, count: int, within: float = 60) -> None:
         """Wait until the relay has taken so many mails; do not insist."""
@@ -205,9 +287,15 @@ class World:
 
     async def row(self, scenario: str, promise: Promise) -> Row:
         """Return the row of this world."""
+        self.observed += await self.left_over()
+        steps = [*self.delays, CONFIRMATION]
+        accepted = self.relay.accepted(self.ledger.entries, steps)
         evidence = Evidence(
             ledger=self.ledger,
-            accepted=self.relay.accepted(self.ledger.entries, [*self.delays, CONFIRMATION]),
+            accepted=accepted,
+            excused=self.excused(accepted) | self.relay.cut(self.ledger.entries, steps),
+            erased=self.erased,
+            swept=self.swept,
             ends=await self.ends(),
             delays=self.delays,
             confirms=self.confirms,
@@ -217,6 +305,13 @@ class World:
             notes=self.notes,
         )
         return judge(scenario, evidence, promise)
+
+    def excused(self, accepted: Iterable[Accepted]) -> set[Key]:
+        """Return which messages an accident excuses: those that the relay had when it happened, and was not heard."""
+        taken: dict[Key, float] = {}
+        for mail in accepted:
+            taken[mail.key] = min(mail.at, taken.get(mail.key, mail.at))
+        return {key for key, at in self.accidents if key in taken and taken[key] <= at + ON_ITS_WAY}
 
 
 @asynccontextmanager

@@ -265,3 +265,29 @@ async def test_a_lease_is_renewed_where_the_claim_still_stands(store):
     renewed, not_mine = await only(store, kept), await only(store, other)
     assert (renewed.claim.until, renewed.next_at) == (later, later)
     assert (not_mine.claim.until, not_mine.next_at) == (LEASE_ENDS, LEASE_ENDS)
+
+
+async def test_a_record_outlives_a_claim_that_a_look_has_taken_off(store):
+    """An order, a lapsed lease and a look that had nothing to send: what the relay has is recorded all the same."""
+    kept = state()
+    await store.put(kept)
+    claim = claiming(kept)
+    await store.checkouts.claim([claim])
+    seen = await only(store, kept)
+    await store.checkouts.plan([Plan(seen, Status.ORDERED, None, NEXT, {}, ())])
+    await store.checkouts.complete([completion(claim)])
+    assert (await only(store, kept)).messages["reminder-1"].state is MessageState.SENT
+
+
+async def test_a_record_comes_too_late_where_the_message_was_begun_again(store):
+    """Another sender's attempt is not overwritten by the record of one before it."""
+    kept = state()
+    await store.put(kept)
+    first = claiming(kept)
+    await store.checkouts.claim([first])
+    seen = await only(store, kept)
+    again = replace(claiming(seen, "again"), message=BEGUN.model_copy(update={"attempts": 2}))
+    await store.checkouts.claim([again])
+    await store.checkouts.complete([completion(first)])
+    assert (await only(store, kept)).claim.token == "again"
+    assert (await only(store, kept)).messages["reminder-1"].state is MessageState.SENDING

@@ -7,8 +7,9 @@ from contextlib import suppress
 from tests.chaos.checker import Promise
 from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
-from tests.chaos.world import HEARTBEAT_EXPIRY, IN_FLIGHT, LEASE, SWEEP, World
+from tests.chaos.world import HEARTBEAT_EXPIRY, LEASE, SWEEP, World
 
+IN_FLIGHT = 20
 SLACK = 6.0
 """Seconds that a slow machine may add to a bound, the start of a daemon included."""
 
@@ -20,6 +21,7 @@ def _names(count: int) -> list[str]:
 async def _burst_with_kills(world: World) -> None:
     """Have everything due at once, and kill the daemon again and again while it sends."""
     count, kills = world.size(2000, 150), world.size(20, 3)
+    world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = str(IN_FLIGHT)  # or all would be claimed at the first kill
     world.relay.pause = 0.03  # or hardly anything would be in flight at a kill
     touched_at = time.time()
     await world.report_all(_names(count), lambda: touched_at)
@@ -41,7 +43,7 @@ async def _burst_with_kills(world: World) -> None:
 async def kill_resend(world: World) -> Promise:
     """Each kill may double what was in flight, and loses nothing."""
     await _burst_with_kills(world)
-    return Promise(doubled=len(world.claims), recover_within=LEASE + SWEEP + SLACK)
+    return Promise(recover_within=LEASE + SWEEP + SLACK)
 
 
 @scenario("kill-skip", "daemon killed -9 at random instants of a burst, skip")
@@ -52,7 +54,7 @@ async def kill_skip(world: World) -> Promise:
     letters = await world.database["dead_letters"].count_documents({"cause": "lost after the dot"})
     dead = sum(state == "dead" for state, _ in (await world.ends()).values())
     world.expect(letters == dead, f"there are {letters} dead letters for {dead} dead messages")
-    return Promise(doubled=0, dead=len(world.claims), recover_within=LEASE + SWEEP + SLACK)
+    return Promise(dead=len(world.claims), recover_within=LEASE + SWEEP + SLACK)
 
 
 def _shares(daemon: Daemon) -> list[int]:
@@ -79,7 +81,7 @@ async def two_daemons(world: World) -> Promise:
                         await asyncio.sleep(0.05)
             world.expect(_shares(survivor)[-2:] == [1, 2], f"the survivor shared among {_shares(survivor)}")
             await world.settle()
-    return Promise(doubled=len(world.claims), recover_within=max(LEASE, HEARTBEAT_EXPIRY) + SWEEP + SLACK)
+    return Promise(recover_within=max(LEASE, HEARTBEAT_EXPIRY) + SWEEP + SLACK)
 
 
 @scenario("stalled", "daemons stopped for longer than a lease in the midst of a burst, then let go on")
@@ -96,6 +98,7 @@ async def stalled(world: World) -> Promise:
         for round_ in range(world.size(3, 1)):
             await world.taken((round_ + 1) * count // 10, 20)
             one.pause()
+            await world.accident(time.time(), "one")
             unrecorded += len(await world.taken_unrecorded("one"))
             if round_ == 0:
                 await asyncio.gather(*(world.order(name) for name in ordered))
@@ -103,10 +106,8 @@ async def stalled(world: World) -> Promise:
             one.go_on()
         world.healed()
         await world.settle()
-    # What the relay has and the daemon had no time to record is an accident like a kill. Between MAIL and the dot
-    # nobody can look once more: as many as there are connections may be caught there.
     world.notes.append(f"{unrecorded} with the relay and not recorded when it stopped")
-    return Promise(doubled=unrecorded + 10 * world.size(3, 1), recover_within=LEASE + SWEEP + SLACK)
+    return Promise(recover_within=LEASE + SWEEP + SLACK)
 
 
 @scenario("stalled-claim", "a daemon stopped in the midst of its claims, orders meanwhile, then let go on")

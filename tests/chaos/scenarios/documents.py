@@ -43,7 +43,7 @@ async def poison(world: World) -> Promise:
     ends = await world.ends()
     alive = [name for name in bad if ends[Key(f"shop.example/{name}", "reminder-1")][0] != "dead"]
     world.expect(not alive, f"{alive} are not dead")
-    return Promise(dead=poisoned)
+    return Promise(dead=poisoned, on_time=True)
 
 
 async def _put_in_by_hand(world: World) -> None:

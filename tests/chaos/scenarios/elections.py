@@ -19,8 +19,6 @@ async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
     least = world.size(2000, 150)
     burst = during == "burst"
     world.delays = {"reminder-1": world.size(4, 3)}
-    # A record that could not be written within its lease would be a double that no sender's death explains.
-    world.settings |= {"RECOVERY_SCHEDULE__LEASE": "30s"}
     touched_at = time.time()
     gone = asyncio.Event()
     # Calls must be under way when the primary goes, so they do not end before it does.
@@ -41,7 +39,7 @@ async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
         await world.settle(90)
     if port is not None:
         world.cluster.start(port)
-    return Promise(doubled=0, recover_within=30 + SWEEP + LEASE + ELECTED_WITHIN)
+    return Promise(recover_within=30 + SWEEP + LEASE + ELECTED_WITHIN)
 
 
 async def _take_away_primary(cluster: Cluster, *, killed: bool) -> int | None:

@@ -31,7 +31,7 @@ async def relay_down(world: World) -> Promise:
     # A message whose answer the cut swallowed is not known to be refused: that attempt counts.
     cut = 10
     world.expect(burnt <= cut, f"{burnt} attempts were counted, where {cut} connections were cut")
-    return Promise(doubled=cut, recover_within=2 * seconds + 10)
+    return Promise(recover_within=2 * seconds + 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ async def relay_lost_skip(world: World) -> Promise:
         await world.settle(30 + LEASE)
     dead = {reason for state, reason in (await world.ends()).values() if state == "dead"}
     world.expect(dead == {"lost after the dot"}, f"they are dead of {dead}")
-    return Promise(doubled=0, dead=count)
+    return Promise(dead=count)
 
 
 async def _attempts(world: World) -> dict[Key, int]:

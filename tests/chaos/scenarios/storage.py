@@ -16,7 +16,6 @@ SLACK = 8.0
 async def _refusing(world: World, refusing: object, *, says: str) -> Promise:
     """Refuse writes while some are due and others are reported."""
     count, seconds = world.size(500, 60), world.size(10, 3)
-    world.settings |= {"RECOVERY_SCHEDULE__LEASE": "30s"}
     async with world.daemon():
         await world.report_all([f"before{number}" for number in range(count)])
         await world.taken(count // 10)

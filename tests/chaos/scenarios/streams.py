@@ -112,7 +112,7 @@ async def token_refused(world: World) -> Promise:
         garbage = await positions.count_documents({"token._data": "00"})
         world.expect(garbage == 0, f"{garbage} refused positions are still kept")
         await world.kill(daemon)
-    return Promise(doubled=len(world.claims), recover_within=10 + SLACK)
+    return Promise(recover_within=10 + SLACK)
 
 
 @scenario("shadows-dropped", "collection shadows dropped")
