@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos unit lint check bench bench-peers lock settings pictures clean
+.PHONY: help demo test test-asyncio chaos mutants unit lint check bench bench-peers lock settings pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -18,6 +18,9 @@ test-asyncio: $(READY)  ## run all tests with daemons on asyncio's own event loo
 
 chaos: $(READY)  ## provoke every fault we can, and show that nothing is lost (CHAOS=--list names them)
 	@$(BIN)/python -m tests.chaos $(CHAOS)
+
+mutants: $(READY)  ## break a copy line by line, and see a row of the chaos run turn red (MUTANTS=--list names them)
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 unit: $(READY)  ## run the tests that need no I/O
 	$(BIN)/pytest -n 0 tests/unit

@@ -123,6 +123,8 @@ class Engine:
 
     async def _look(self, ids: Sequence[str], cause: str) -> Sequence[CheckoutState]:
         checkouts, unreadable = await self._checkouts.load(ids)
+        asked = {id_: number for number, id_ in enumerate(ids)}
+        checkouts.sort(key=lambda checkout: asked[checkout.id])  # whoever asked knows which come first
         self._observer.looked(cause, len(ids))
         now = self._clock.now()
         decided: list[tuple[CheckoutState, Decision]] = []
@@ -247,6 +249,7 @@ class Engine:
                     fresh_for=self._limits.hand_over_within,
                     last_check=self._last_check,
                     stopping=lambda: self.sender.stopping,
+                    clock=self._clock,
                 )
             )
         if len(flights) < len(due):

@@ -8,8 +8,8 @@ from datetime import datetime
 from recovery.checkout import CheckoutState, MessageState
 from recovery.delivery import Outcome, OutcomeKind
 from recovery.last_check import LastCheck
-from recovery.ports import Claiming
-from recovery.schedule import CONFIRMATION, NOT_BEGUN, Schedule
+from recovery.ports import Claiming, Clock
+from recovery.schedule import CONFIRMATION, NOT_BEGUN, Schedule, Send, decide
 
 ASKED_AT_MOST = 5
 """How often the database is asked before a message goes back, where each answer is stale when it comes."""
@@ -36,6 +36,7 @@ class Flight:
         fresh_for: float,
         last_check: LastCheck,
         stopping: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self.claiming = claiming
         self.due_at = due_at
@@ -49,6 +50,7 @@ class Flight:
         self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.name != CONFIRMATION else self.lease / 2
         self._last_check = last_check
         self._stopping = stopping
+        self._clock = clock
         self._must_ask = claiming.message.handed_over is not None
 
     @property
@@ -84,6 +86,8 @@ class Flight:
             answer = await self._last_check.ask(self.claiming)
             if answer.why_not is not None:
                 return answer.why_not
+            if not isinstance(decide(self.claiming.seen, self.schedule, self._clock.now()), Send):
+                return "it is not to be sent at this hour any more"
             self._known_at, self._must_ask = answer.known_at, False
         self.starved = True
         took = (loop.time() - asked_at) / ASKED_AT_MOST

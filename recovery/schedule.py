@@ -157,6 +157,9 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
         due_at, send_at, reason = _when(checkout, schedule, step, message, due_at)
         if send_at > now:
             return Wait(send_at, reason, tuple(given_up))
+        if quiet_until := _quiet_until(checkout, schedule, step, now):
+            reason = f"{step.name} is late, and may be sent when the quiet hours are over"
+            return Wait(quiet_until, reason, tuple(given_up))
         if useless := _useless(checkout, schedule, step, due_at, now):
             given_up.append(GivenUp(step.name, due_at, useless))
             continue
@@ -214,6 +217,13 @@ def _when(
         if end := schedule.quiet_hours.end_after(send_at, where):
             send_at, reason = end, f"{step.name} may be sent then: the quiet hours in {where.key} are over"
     return due_at, max(due_at, send_at), reason
+
+
+def _quiet_until(checkout: CheckoutState, schedule: Schedule, step: Step, now: datetime) -> datetime | None:
+    """Return when the quiet hours end that it is now, for a reminder: what is late is not sent in them either."""
+    if schedule.quiet_hours is None or step is schedule.confirmation:
+        return None
+    return schedule.quiet_hours.end_after(now, zone(checkout.facts.time_zone or schedule.time_zone))
 
 
 def _written_at(checkout: CheckoutState) -> datetime | None:

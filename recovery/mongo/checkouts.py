@@ -8,7 +8,7 @@ from pymongo import ASCENDING, DeleteOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
-from recovery.checkout import Cause, CheckoutState
+from recovery.checkout import Cause, CheckoutState, Status
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.documents import SCHEMA, read
@@ -48,16 +48,18 @@ class MongoCheckouts:
     async def due(self, before: datetime, limit: int, mine: Callable[[str], bool]) -> list[str]:
         """Return up to `limit` ids of checkouts that ought to have been looked at before that time, longest due first.
 
-        `mine` says which of them the caller cares for.
+        Those that were ordered come before all others: somebody waits for the confirmation. `mine` says which of them
+        the caller cares for.
         """
-        found: list[str] = []
-        async with self._by_next_at({"$lte": before}).batch_size(limit) as cursor:
-            async for document in cursor:
-                if mine(document["_id"]):
-                    found.append(document["_id"])
-                if len(found) >= limit:
-                    break
-        return found
+        found: dict[str, None] = {}
+        for query in ({"status": Status.ORDERED.value}, None):
+            async with self._by_next_at({"$lte": before}, query).batch_size(limit) as cursor:
+                async for document in cursor:
+                    if len(found) >= limit:
+                        break
+                    if mine(document["_id"]):
+                        found[document["_id"]] = None
+        return list(found)
 
     async def soon(
         self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool]

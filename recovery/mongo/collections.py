@@ -81,6 +81,12 @@ COLLECTIONS = {
             IndexModel(
                 [("next_at", ASCENDING)], name="next_at", partialFilterExpression={"next_at": {"$type": "date"}}
             ),
+            # Few are ordered and still to be looked at: their confirmations are found past any backlog.
+            IndexModel(
+                [("next_at", ASCENDING)],
+                name="confirmations",
+                partialFilterExpression={"status": Status.ORDERED.value, "next_at": {"$type": "date"}},
+            ),
             IndexModel([("purge_at", ASCENDING)], name="purge_at", expireAfterSeconds=0),
             IndexModel([("address", ASCENDING)], name="address"),
         ),

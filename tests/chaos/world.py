@@ -216,7 +216,7 @@ class World:
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             with suppress(PyMongoError):
-                if await self.database[CHECKOUTS].find_one(self.restless) is None:
+                if await self.database[CHECKOUTS].find_one(self.restless, {"_id": 1}) is None:
                     await self.look_back()
                     return
             await asyncio.sleep(0.1)

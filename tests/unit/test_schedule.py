@@ -342,3 +342,16 @@ def test_quiet_hours_lose_no_reminder_anywhere(touched, begin, length, name, lat
                 assert given_up == ()
                 break
     assert len(sent_at) == 3
+
+
+def test_what_is_late_is_not_sent_in_quiet_hours_either():
+    """Due a minute before they begin and not sent by then, it waits for the morning; a confirmation does not."""
+    plan = schedule(quiet_hours=QuietHours(time(12, 31), time(20)))
+    due = NOON + minutes(30)
+    assert isinstance(decide(state(), plan, due), Send)
+    waits = decide(state(), plan, due + minutes(2))
+    assert isinstance(waits, Wait)
+    assert waits.until == NOON + timedelta(hours=8)
+    assert isinstance(decide(state(), plan, waits.until), Send), "and is not late by that"
+    ordered = state(status="ordered", ordered_at=due, touched_at=due)
+    assert isinstance(decide(ordered, plan, due + minutes(2)), Send)

@@ -1,13 +1,14 @@
 """Ordinary bad days: deploys in a burst, sick daemons, two relays, two versions, frozen and slow databases."""
 
 import asyncio
-import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -143,7 +144,7 @@ async def deaf_daemon(world: World) -> Promise:
     world.delays = {"reminder-1": 2.0}
     deaf_uri = f"{world.uri}{'&' if '?' in world.uri else '?'}appName=deaf"
     async with world.daemon() as well, world.daemon(RECOVERY_MONGODB__URI=deaf_uri) as deaf:
-        slow = {"blockConnection": True, "blockTimeMS": 600_000, "appName": "deaf"}
+        slow = {"blockConnection": True, "blockTimeMS": 20_000, "appName": "deaf"}
         async with world.failing(["getMore"], **slow):
             await world.report_all(_names(count))
             await world.taken(count, 25)
@@ -169,7 +170,10 @@ def _accepted(world: World) -> list:
 async def _with_another_relay(world: World, stack: AsyncExitStack) -> Relay:
     """Give another shop a relay of its own."""
     other = await stack.enter_async_context(Relay())
-    world.settings["RECOVERY_SHOPS"] = json.dumps({OTHER_SHOP: {"smtp": {"port": other.port}}})
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="recovery-chaos-"))
+    config = Path(folder) / "recovery.toml"
+    config.write_text(f'[shops."{OTHER_SHOP}".smtp]\nport = {other.port}\n')
+    world.settings["RECOVERY_CONFIG"] = str(config)
     return other
 
 

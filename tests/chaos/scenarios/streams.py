@@ -115,6 +115,25 @@ async def token_refused(world: World) -> Promise:
     return Promise(recover_within=10 + SLACK)
 
 
+@scenario("position-kept", "killed between hearing of reports and looking at them")
+async def position_kept(world: World) -> Promise:
+    """Under its old name it goes on in the streams where it had looked, not where it had heard."""
+    count = world.size(200, 40)
+    world.settings |= {"RECOVERY_DAEMON__SWEEP_INTERVAL": "10m", "RECOVERY_DAEMON__NAME": "one"}
+    async with world.daemon() as daemon:
+        await world.report("first")
+        await world.taken(1)
+        slow = {"blockConnection": True, "blockTimeMS": 4000, "appName": "recovery"}
+        async with world.failing(["find"], collection="checkouts", **slow):
+            await world.report_all([f"c{number}" for number in range(count)])
+            await asyncio.sleep(1.5)
+            await world.kill(daemon)
+    world.healed()
+    async with world.daemon():
+        await world.settle()
+    return Promise(recover_within=10 + SLACK)
+
+
 @scenario("shadows-dropped", "collection shadows dropped")
 async def shadows_dropped(world: World) -> Promise:
     """Alarms that are gone, with their collection and index, are made good."""

@@ -12,8 +12,8 @@ from tests.chaos.checker import Promise
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import SHOP, World, in_parallel
 
-LINKS = {"RECOVERY_LINKS__KEYS": "a key that is long enough", "RECOVERY_LINKS__BASE_URL": "http://127.0.0.1"}
-_LINK = re.compile(rb"^List-Unsubscribe: <http://127.0.0.1(/[^>]+)>", re.MULTILINE)
+LINKS = {"RECOVERY_LINKS__KEYS": "a key that is long enough", "RECOVERY_LINKS__BASE_URL": "https://mail.shop.example"}
+_LINK = re.compile(rb"^List-Unsubscribe: <https://mail\.shop\.example(/[^>]+)>", re.MULTILINE)
 
 
 async def _stopped_in_a_burst(world: World, stop: Callable[[str], Awaitable[None]], **settings: str) -> Promise:
@@ -91,10 +91,8 @@ def _click(link: str) -> None:
 async def quiet_hours(world: World) -> Promise:
     """From that minute on nobody is reminded; those who were not wait for the morning."""
     now = datetime.now(UTC)
-    begin = (now + timedelta(seconds=20 if now.second > 50 else 8)).replace(second=0, microsecond=0)
-    begin += timedelta(minutes=1) if begin < now + timedelta(seconds=5) else timedelta()
-    if (begin - now).total_seconds() > 15:  # a minute is long: let the burst be due when it is nearly over
-        await asyncio.sleep((begin - now).total_seconds() - 12)
+    begin = (now + timedelta(seconds=75)).replace(second=0, microsecond=0)
+    await asyncio.sleep(max(0.0, (begin - now).total_seconds() - 12))  # a minute is long
     world.settings["RECOVERY_SCHEDULE__QUIET_HOURS"] = f"{begin:%H:%M}-{begin + timedelta(hours=6):%H:%M}"
     world.relay.pause = 0.4
     world.settings["RECOVERY_SMTP__CONNECTIONS"] = "5"
@@ -102,6 +100,7 @@ async def quiet_hours(world: World) -> Promise:
     names = [f"c{number}" for number in range(world.size(300, 150))]
     async with world.daemon():
         touched_at = begin.timestamp() - 3.0 - 3.0
+        await asyncio.sleep(touched_at - time.time())
         await world.report_all(names, lambda: touched_at)
         await asyncio.sleep(begin.timestamp() + 4.0 - time.time())
         world.restless = {"next_at": {"$type": "date", "$lte": datetime.now(UTC)}}

@@ -1,0 +1,161 @@
+"""The mutants: what is broken, by which edits, and which rows must see it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A text in a file below `recovery/` that occurs once, and what takes its place."""
+
+    file: str
+    old: str
+    new: str
+
+    def applied(self, text: str) -> str:
+        """Return a text with this edit. Raises `ValueError` where it does not fit any more."""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file} has {text.count(self.old)} times, not once: {self.old!r}")
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One way to break the project. It must be seen by one of `rows`, tried in that order."""
+
+    name: str
+    told: str
+    rows: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+    def check(self, root: Path) -> None:
+        """Raise `ValueError`, naming the mutant, where an edit does not fit any more."""
+        for edit in self.edits:
+            try:
+                edit.applied((root / edit.file).read_text())
+            except (OSError, ValueError) as exc:
+                raise ValueError(f"the mutant {self.name} has to be renewed: {exc}") from exc
+
+
+MUTANTS = (
+    Mutant("no-token-guard", "a record is written whoever has the claim", ("stalled",),
+           (Edit("mongo/updates.py", 'return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)',
+                 'return UpdateOne({"_id": seen.id, "revision": seen.revision}, update)'),)),
+    Mutant("no-last-check", "nobody asks again before the content", ("slow-rcpt", "slow-data"),
+           (Edit("flight.py", "if not self._must_ask and loop.time() <= self._known_at + self._fresh_for:", "if not self._must_ask:"),)),
+    Mutant("claim-without-revision", "a claim is not guarded by the revision, the status and the next look", ("order-race-slow-database", "slow-rcpt"),
+           (Edit("mongo/updates.py", '"status": seen.status,\n        "revision": seen.revision,\n        "next_at": seen.next_at,', '"status": {"$exists": True},'),)),
+    Mutant("claim-without-token", "a claim is not guarded by the claim that was seen", ("stalled", "two-daemons", "one-address"),
+           (Edit("mongo/updates.py", '"claim.token": seen.claim.token if seen.claim else None,', ""),)),
+    Mutant("doubles-at-random", "three of a hundred mails are sent twice", ("steady", "two-daemons"),
+           (Edit("mail/mailer.py", "                reply = await self._say_content(connection)\n",
+                 "                reply = await self._say_content(connection)\n"
+                 "                if hash(self._envelope.message_id) % 33 == 0 and await self._announce(connection) is None:\n"
+                 "                    reply = await self._say_content(connection)\n"),)),
+    Mutant("no-shadows", "no shadows are ever set", ("steady", "clock-ahead"),
+           (Edit("alarms.py", "await self._shadows.set(later)", "pass"),)),
+    Mutant("no-reports", "the stream of reports is ignored", ("steady", "clock-ahead"),
+           (Edit("daemon/watcher.py", "mine = self._lanes.parted([id_ for id_ in batch.ids if self._share.mine(id_)])",
+                 "mine = self._lanes.parted([id_ for id_ in batch.ids if self._share.mine(id_) and self._name != 'reported'])"),)),
+    Mutant("suppressions-ignored", "suppressions are ignored", ("suppressed",),
+           (Edit("standing.py", "if suppression is not None:\n        return _suppressed(suppression)", "if suppression is not None and suppression.dead:\n        return _suppressed(suppression)"),)),
+    Mutant("breaker-never-holds", "the breaker never holds back", ("relay-down",),
+           (Edit("breaker.py", "        if self._until is None:\n            return free\n        return 1 if now >= self._until and in_flight == 0 else 0", "        return free"),
+            Edit("breaker.py", "return None if self._until is None else max(self._until - now, 0.0)", "return None"))),
+    Mutant("plans-unguarded", "plans are written whatever was reported since", ("order-race", "order-race-slow-database"),
+           (Edit("mongo/updates.py", "return UpdateOne(unchanged(plan.seen), update)", 'return UpdateOne({"_id": plan.seen.id}, update)'),)),
+    Mutant("position-before-the-look", "the position is saved before the look, and nothing sweeps at the start", ("position-kept",),
+           (Edit("daemon/watcher.py", "                    under_way.append((batch,", "                    await self._insist(self._save, batch)\n                    under_way.append((batch,"),
+            Edit("daemon/sweep.py", '        await self._insist(lambda: self.due_now("start"))\n', ""),)),
+    Mutant("no-second-look", "no second look at an address after the claim", ("one-address",),
+           (Edit("engine.py", "        if not contested:\n            return standings", "        if contested or not contested:\n            return standings"),)),
+    Mutant("wall-clock-ahead", "the clock reads this machine's wall clock", ("clock-ahead",),
+           (Edit("mongo/clock.py", "now = at + timedelta(seconds=self._monotonic() - seconds)", "now = datetime.now(UTC)"),)),
+    Mutant("no-least-gap", "no least gap between two reminders", ("three-days-down",),
+           (Edit("schedule.py", "send_at = max(send_at, written_at + schedule.min_gap)", "pass"),)),
+    Mutant("never-too-late", "nothing is ever too late", ("three-days-down",),
+           (Edit("schedule.py", '    if late > step.max_lateness:\n        return "too late to be of use"\n    if checkout.consent', "    if checkout.consent"),)),
+    Mutant("lease-is-no-alarm", "the end of a lease is not the next look", ("kill-resend",),
+           (Edit("mongo/updates.py", '"next_at": claim.until,\n    }', '"next_at": None,\n    }'),)),
+    Mutant("skip-is-resend", "`skip` is taken for `resend`", ("kill-skip", "relay-lost-skip"),
+           (Edit("schedule.py", "if message.may_be_taken and schedule.on_ambiguous is OnAmbiguous.SKIP:", "if False:"),)),
+    Mutant("skip-gives-up-all", "`skip` gives up what was never handed over", ("kill-skip", "deploys-skip"),
+           (Edit("checkout.py", "self.state is MessageState.SENDING and self.handed_over is not False", "self.state is MessageState.SENDING"),)),
+    Mutant("hearts-beat-for-ever", "heartbeats never expire, and nothing is everybody's", ("two-daemons",),
+           (Edit("mongo/daemons.py", '{"beat_at": {"$gt": now - expiry}}', "{}"),
+            Edit("daemon/sweep.py", "if self._everybodys is not self._mine:", "if False:"))),
+    Mutant("orders-unheeded", "`decide()` does not heed the order", ("order-race",),
+           (Edit("schedule.py", "    if checkout.status is Status.ORDERED:\n        if schedule.confirmation", "    if False:\n        if schedule.confirmation"),)),
+    Mutant("unreadable-raises", "a document that cannot be read raises", ("poison",),
+           (Edit("mongo/documents.py", "    except ValidationError as exc:\n", "    except ZeroDivisionError as exc:  # type: ignore[misc]\n"),)),
+    Mutant("one-node-will-do", "reports are acknowledged by one node alone", ("primary-killed-ingestion",),
+           (Edit("mongo/collections.py", 'WriteConcern("majority", wtimeout=ACKNOWLEDGED_WITHIN_MS, j=True)', "WriteConcern(1)"),)),
+    Mutant("outages-end-records", "a record is given up after one outage", ("outage-beyond-lease", "disk-full"),
+           (Edit("sender.py", "                self._recorded.clear()\n                await asyncio.sleep(RECORD_AGAIN_AFTER)\n", "                break\n"),)),
+    Mutant("faults-burn-attempts", "faults of the relay burn attempts", ("relay-down", "quota-words"),
+           (Edit("delivery.py", "return replace(waiting, attempts=attempts - 1, retry_at=retry_at)", "return replace(waiting, retry_at=retry_at)"),)),
+    Mutant("later-is-never", "\"later\" is taken for \"never\"", ("relay-answers",),
+           (Edit("delivery.py", "    return _tried(waiting, schedule, now, jitter)\n\n\ndef _ambiguous", "    return replace(waiting, state=MessageState.DEAD, cause=Cause.ATTEMPTS)\n\n\ndef _ambiguous"),)),
+    Mutant("errors-end-daemons", "no error of the database is known to pass, nor tried again", ("disk-full", "read-only"),
+           (Edit("mongo/errors.py", "        if temporary(exc):\n            raise StoreUnavailable(str(exc)) from exc\n        raise StoreRefuses", "        raise ValueError"),)),
+    Mutant("nothing-is-late", "the sweep does not look at what is late", ("no-expiry",),
+           (Edit("daemon/sweep.py", 'self._late = await self._look_at_due(self._grace, "sweep", self._mine)', "self._late = 0"),
+            Edit("daemon/sweep.py", "if self._everybodys is not self._mine:", "if False:"))),
+    Mutant("no-pause", "streams that fail are opened again at once", ("history-lost-open",),
+           (Edit("mongo/feed.py", "            await asyncio.sleep(AGAIN_AFTER)\n\n    def _moved", "            await asyncio.sleep(0)\n\n    def _moved"),)),
+    Mutant("loss-is-nothing", "nothing is swept after a loss", ("history-lost-read", "token-refused"),
+           (Edit("daemon/watcher.py", "self._lanes.behind()  # each", "pass  # each"),)),
+    Mutant("dead-token", "a refused position is sent again", ("token-refused",),
+           (Edit("mongo/feed.py", "token, lost = None, f\"the server refused the position: {exc}\"", "pass"),)),
+    Mutant("no-repair", "collections are not repaired", ("shadows-dropped",),
+           (Edit("daemon/watcher.py", "            await self._repair()\n", ""),)),
+    Mutant("upkeep-speaks", "what goes wrong with a kept connection is the message's fault", ("idle-relay-skip", "idle-relay-resend"),
+           (Edit("mail/conversation.py", "        if self.is_open:\n            self._transport.write(command(b\"QUIT\"))", "        self._transport.write(command(b\"QUIT\"))"),
+            Edit("mail/pool.py", "        if not connection.conversation.is_open:\n            connection.drop()\n        elif self._closed", "        if self._closed"),
+            Edit("mail/pool.py", "            if connection.used_at < trusted_since:\n                connection.leave()\n            elif", "            if"))),
+    Mutant("replies-undecoded", "replies keep bytes that are no text, and one record takes its batch along", ("latin1-reply",),
+           (Edit("mail/conversation.py", '"backslashreplace"', '"surrogateescape"'),
+            Edit("mongo/checkouts.py", "UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)", "UNWRITABLE = (ZeroDivisionError,)"),
+            Edit("sender.py", "except Exception as exc:  # noqa: BLE001  one that", "except ZeroDivisionError as exc:  # noqa: BLE001  one that"))),
+    Mutant("impatient-after-the-dot", "after the dot the relay has no more time than before", ("slow-after-dot",),
+           (Edit("mail/mailer.py", "self.waits = self._relay.dot_timeout_seconds if phase is Phase.DOT else self._relay.timeout_seconds", "self.waits = self._relay.timeout_seconds"),)),
+    Mutant("leases-not-renewed", "leases are not renewed while the relay has the word", ("slow-after-dot",),
+           (Edit("sender.py", "if now - each.leased_at > each.lease / 3", "if False"),)),
+    Mutant("doubt-without-end", "an ambiguous message is tried again and again", ("never-after-dot",),
+           (Edit("schedule.py", "MOST_AMBIGUOUS = 1", "MOST_AMBIGUOUS = 100"),)),
+    Mutant("rivals-unseen", "members of one batch do not see each other", ("batch-rivals",),
+           (Edit("mongo/addresses.py", "if other_id != id_]", "if other_id not in addresses]"),)),
+    Mutant("stop-abandons", "a stop abandons what is being claimed, and gives nothing back", ("deploys-skip", "deploys-resend"),
+           (Edit("sender.py", "        self.begin_stop()\n        loop", "        self._tasks.clear()\n        self._in_flight = 0\n        loop"),
+            Edit("app.py", "        lane.engine.sender.begin_stop()\n", "        pass\n"))),
+    Mutant("lost-claims-kept", "claims whose acknowledgement is lost are not given back, `skip` gives them up", ("lost-acknowledgements",),
+           (Edit("engine.py", "                self.sender.end(flight, Outcome(OutcomeKind.CALLED_OFF, why))\n            raise", "                pass\n            self.sender.give_up(flights)\n            raise"),
+            Edit("checkout.py", "self.state is MessageState.SENDING and self.handed_over is not False", "self.state is MessageState.SENDING"))),
+    Mutant("sick-keeps-its-share", "a daemon that cannot send keeps its share", ("sick-daemon",),
+           (Edit("daemon/share.py", "return shop in self.well or not (shop in self.sick or ALL_OTHERS in self.sick)", "return True"),
+            Edit("daemon/sweep.py", "if self._everybodys is not self._mine:", "if False:"))),
+    Mutant("streams-wait-for-relays", "a stream waits for the relay of one shop after a loss", ("two-lanes",),
+           (Edit("daemon/watcher.py", "self._lanes.behind()  # each", "[await lane.sweep.due_now(\"lost\") for lane in self._lanes.all]  # each"),)),
+    Mutant("newer-is-poison", "what a newer version has written is poison", ("version-skew",),
+           (Edit("mongo/documents.py", "if isinstance(schema, int) and schema > SCHEMA:", "if False:"),
+            Edit("mongo/checkouts.py", ', "schema": {"$not": {"$gt": SCHEMA}}}', "}"))),
+    Mutant("no-room-no-neighbours", "a document without room takes its batch along", ("poison-bytes",),
+           (Edit("mongo/checkouts.py", "            if temporary(exc):\n                raise\n            details", "            if exc:\n                raise\n            details"),)),
+    Mutant("stale-means-unsent", "what is stale is not asked about again", ("slow-acknowledgements",),
+           (Edit("flight.py", "            answer = await self._last_check.ask(self.claiming)\n", "            return \"too late\"\n            answer = await self._last_check.ask(self.claiming)\n"),)),
+    Mutant("words-unheard", "words of quotas are not heard, and nothing brakes", ("quota-words",),
+           (Edit("mail/replies.py", "said = wordings(text) if code >= 400 else frozenset()", "said = frozenset()"),
+            Edit("brake.py", "return self.fault is not None", "return False"))),
+    Mutant("no-brake", "nothing brakes suppressions", ("strange-words",),
+           (Edit("brake.py", "return self.fault is not None", "return False"),)),
+    Mutant("smtputf8-kills", "an address that our relay cannot write is called dead", ("no-smtputf8",),
+           (Edit("mail/mailer.py", "                OutcomeKind.DEAD_MESSAGE,\n                \"the relay does not offer", "                OutcomeKind.DEAD_ADDRESS,\n                \"the relay does not offer"),)),
+    Mutant("one-bad-message", "a message that the relay hangs up on is tried for ever", ("bad-recipient",),
+           (Edit("sender.py", "if drops.count > FREE_DROPS and before", "if False and before"),)),
+    Mutant("no-is-unheard", "a refusal of consent is not heeded where none is required", ("consent-withdrawn",),
+           (Edit("schedule.py", "if checkout.consent is not None and not checkout.consent.given:", "if False:"),)),
+    Mutant("quiet-is-loud", "quiet hours are not heeded", ("quiet-hours",),
+           (Edit("schedule.py", "if end := schedule.quiet_hours.end_after(send_at, where):", "if False:"),)),
+    Mutant("erased-is-kept", "an erasure leaves the checkout", ("erased",),
+           (Edit("mongo/persons.py", "            await settled(self._checkouts.delete_many(these))\n", ""),)),
+)  # fmt: skip
