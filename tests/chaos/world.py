@@ -95,6 +95,7 @@ class World:
             "RECOVERY_SMTP__PORT": str(self.relay.port),
             "RECOVERY_SMTP__CONNECTIONS": "10",
             "RECOVERY_SMTP__TIMEOUT": f"{LEASE / 2:g}s",
+            "RECOVERY_SMTP__DOT_TIMEOUT": f"{LEASE / 2:g}s",
             "RECOVERY_HTTP__PORT": "0",
             "RECOVERY_SCHEDULE__STEPS": json.dumps(steps),
             "RECOVERY_SCHEDULE__MIN_GAP": "1s",
@@ -122,11 +123,11 @@ class World:
                 last = [entry["event"] for entry in daemon.log[-3:]]
                 self.expect(not ended, f"a daemon ended by itself, saying {last}")
 
-    async def kill(self, daemon: Daemon) -> None:
+    async def kill(self, daemon: Daemon, name: str = "") -> None:
         """Kill a daemon with signal 9; take note of what it had in hand."""
         at = time.time()
         await daemon.kill()
-        await self.accident(at)
+        await self.accident(at, name)
 
     async def accident(self, at: float, name: str = "") -> None:
         """Take note of what daemons of this name, or any, had claimed and not recorded when they were gone."""
@@ -199,6 +200,16 @@ class World:
         """Take note that a message must wait for longer than the scenario takes."""
         self.postponed.add(Key(f"{SHOP}/{name}", step))
 
+    async def _shadows(self, checkouts: Mapping[str, Mapping[str, object]]) -> set[str]:
+        """Return the checkouts that have a shadow. One too many does no harm, and goes when its time comes: wait for it."""
+        shadows: set[str] = set()
+        for _ in range(READY_WITHIN * 2):
+            shadows = {each["_id"] async for each in self.database["shadows"].find({}, {"_id": 1})}
+            if all((checkouts.get(id_) or {}).get("next_at") for id_ in shadows):
+                break
+            await asyncio.sleep(0.5)
+        return shadows
+
     async def insist(self, call: Callable[[], object]) -> int:
         """Call until it is acknowledged, as a caller does that is told `Unavailable`; return how often it was not."""
         refused = 0
@@ -241,7 +252,7 @@ class World:
         found = []
         checkouts = {each["_id"]: each async for each in self.database[CHECKOUTS].find({}, {"history": 0, "facts": 0})}
         ours = {id_: each for id_, each in checkouts.items() if id_ in self.ledger.entries}
-        shadows = {each["_id"] async for each in self.database["shadows"].find({}, {"_id": 1})}
+        shadows = await self._shadows(checkouts)
         if claimed := [id_ for id_, each in ours.items() if each.get("claim")]:
             found.append(f"{len(claimed)} claims are left: {claimed[:3]}")
         if orphans := [id_ for id_ in shadows if not (checkouts.get(id_) or {}).get("next_at")]:

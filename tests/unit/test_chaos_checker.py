@@ -60,13 +60,64 @@ def test_only_what_is_given_up_with_a_reason_is_not_lost(kept, end, promise, los
     assert (row.lost, len(row.broken)) == (lost, broken)
 
 
-def test_a_doubled_mail_is_red_beyond_what_was_in_flight(kept):
-    """A second acceptance of one message is a double; the promise says how many there may be."""
+def test_a_doubled_mail_is_red_unless_an_accident_excuses_it(kept):
+    """Which message it was counts, not how many: one that was with the relay when its sender was killed, and once."""
     evidence = replace(kept, accepted=[*kept.accepted, Accepted(A, 112.0)])
-    assert judge("double", evidence, Promise(doubled=1)).broken == ()
-    row = judge("double", evidence, Promise())
+    assert judge("double", replace(evidence, excused={A}), Promise()).broken == ()
+    row = judge("double", replace(evidence, excused={B}), Promise())
     assert row.doubled == 1
-    assert "1 were doubled" in row.broken[0]
+    assert row.broken == ("1 were doubled without an accident that excuses it: shop.example/a#reminder-1",)
+
+
+def test_a_third_mail_is_red_whatever_happened(kept):
+    """Once more is all that an accident excuses."""
+    evidence = replace(kept, accepted=[*kept.accepted, Accepted(A, 112.0), Accepted(A, 113.0)], excused={A})
+    assert judge("triple", evidence, Promise()).broken == ("1 were taken more than twice: shop.example/a#reminder-1",)
+
+
+def test_lateness_is_judged_where_nothing_is_at_fault(kept):
+    """A reminder that took longer than a second is red there, and told elsewhere."""
+    late = replace(kept, accepted=[Accepted(A, 111.5), *kept.accepted[1:]])
+    assert judge("late", late, Promise()).broken == ()
+    (broken,) = judge("late", late, Promise(on_time=True)).broken
+    assert "99th percentile" in broken
+    assert "1.50 s" in broken
+
+
+def test_what_only_a_sweep_found_is_red_where_nothing_is_at_fault(kept):
+    """Without shadows or streams everything is found by the sweep, and in time: that must not pass."""
+    on_time = replace(kept, accepted=[*kept.accepted[:2], Accepted(CONFIRMED, 110.3)])
+    assert judge("swept", on_time, Promise(on_time=True)).broken == ()
+    (broken,) = judge("swept", replace(on_time, swept=3.0), Promise(on_time=True)).broken
+    assert "3 checkouts were found by a sweep" in broken
+
+
+def test_a_mail_without_a_record_is_red(kept):
+    """The relay has it, and the database does not know: but for what was given up as lost, or erased."""
+    ends = kept.ends | {A: ("sending", "")}
+    (broken,) = judge("unrecorded", replace(kept, ends=ends), Promise()).broken
+    assert "1 were taken and not recorded: shop.example/a#reminder-1" in broken
+    assert judge("erased", replace(kept, ends=ends, erased={A.checkout}), Promise()).broken == ()
+    lost = kept.ends | {A: ("dead", "lost after the dot")}
+    assert judge("lost", replace(kept, ends=lost), Promise()).broken == ()
+
+
+def test_a_record_without_a_mail_is_red(kept):
+    """What is recorded as sent must have been taken."""
+    strange = Key("shop.example/a", "reminder-2")
+    (broken,) = judge("unsent", replace(kept, ends=kept.ends | {strange: ("sent", "")}), Promise()).broken
+    assert "recorded as sent, and the relay has no mail: shop.example/a#reminder-2" in broken
+
+
+def test_a_reminder_counts_as_handed_over_when_its_content_begins_to_come(kept):
+    """How long the relay then thinks is not the sender's."""
+    early = Accepted(B, at=119.0, handed_at=111.0)
+    assert (
+        judge("thinking", replace(kept, accepted=[kept.accepted[0], early, kept.accepted[2]]), Promise()).broken == ()
+    )
+    late = Accepted(B, at=119.0, handed_at=111.2)
+    (broken,) = judge("late", replace(kept, accepted=[kept.accepted[0], late, kept.accepted[2]]), Promise()).broken
+    assert "shop.example/b#reminder-1" in broken
 
 
 @pytest.mark.parametrize(("at", "count"), [(111.09, 0), (111.11, 1)])
@@ -110,5 +161,9 @@ def test_what_a_scenario_found_broken_is_red(kept):
 
 def test_what_is_postponed_is_neither_due_nor_lost(kept):
     """A message that must wait is not counted."""
-    row = judge("wait", replace(kept, accepted=kept.accepted[1:], postponed={A}), Promise())
+    row = judge(
+        "wait",
+        replace(kept, accepted=kept.accepted[1:], ends={B: ("sent", ""), CONFIRMED: ("sent", "")}, postponed={A}),
+        Promise(),
+    )
     assert (row.due, row.lost, row.broken) == (1, 0, ())

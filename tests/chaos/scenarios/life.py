@@ -167,7 +167,7 @@ def _accepted(world: World) -> list:
     return world.relay.accepted(world.ledger.entries, world.delays)
 
 
-async def _with_another_relay(world: World, stack: AsyncExitStack) -> Relay:
+async def with_another_relay(world: World, stack: AsyncExitStack) -> Relay:
     """Give another shop a relay of its own."""
     other = await stack.enter_async_context(Relay())
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="recovery-chaos-"))
@@ -177,7 +177,7 @@ async def _with_another_relay(world: World, stack: AsyncExitStack) -> Relay:
     return other
 
 
-async def _report_other(world: World, name: str, *, touched_at: float) -> None:
+async def report_other(world: World, name: str, *, touched_at: float) -> None:
     """Report a checkout of the other shop; the ledger is told of it as well."""
     at = int(touched_at * 1000) / 1000
     customer = {"email": f"{name}@example.com"}
@@ -193,10 +193,10 @@ async def two_lanes(world: World) -> Promise:
     world.delays = {"reminder-1": 1.0}
     world.confirms = True
     async with AsyncExitStack() as stack:
-        other = await _with_another_relay(world, stack)
+        other = await with_another_relay(world, stack)
         await other.fail()
         for number in range(count):
-            await _report_other(world, f"o{number}", touched_at=time.time() - 10)
+            await report_other(world, f"o{number}", touched_at=time.time() - 10)
         async with world.daemon() as daemon:
             for number in range(count):
                 await world.report(f"c{number}")

@@ -116,7 +116,7 @@ async def slow_data(world: World) -> Promise:
 async def slow_after_dot(world: World) -> Promise:
     """The relay has the time that the standard gives it; the lease is renewed meanwhile, and nobody is mailed twice."""
     world.relay.pause = 6.0
-    world.settings["RECOVERY_SMTP__TIMEOUT"] = "2s"
+    world.settings["RECOVERY_SMTP__DOT_TIMEOUT"] = "10m"
     async with world.daemon(RECOVERY_DAEMON__NAME="one"), world.daemon(RECOVERY_DAEMON__NAME="other"):
         await _at_once(world, _names(world.size(30, 12)))
         await world.settle(60)

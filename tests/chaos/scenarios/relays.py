@@ -96,6 +96,9 @@ async def relay_lost_skip(world: World) -> Promise:
         world.relay.hang_at("DOT", recipient=f"c{number}@example.com")
     async with world.daemon():
         await world.report_all([f"c{number}" for number in range(3 * count)])
+        await world.taken(2 * count, 30)
+        await asyncio.sleep(LEASE)
+        await world.report("after")  # so that the relay is known to be well again
         await world.settle(30 + LEASE)
     dead = {reason for state, reason in (await world.ends()).values() if state == "dead"}
     world.expect(dead == {"lost after the dot"}, f"they are dead of {dead}")
