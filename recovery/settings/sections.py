@@ -230,15 +230,15 @@ class DaemonSettings(Section):
     in_flight: int = setting(
         500,
         "How many messages are claimed and not yet recorded at the most; fewer while the relay is slow. What is due"
-        ' beyond stays in the database, so that memory is bounded. With on_ambiguous = "skip" never more than twice'
-        " smtp.connections, because a daemon that dies gives up all it has claimed.",
+        " beyond stays in the database, so that memory is bounded.",
         ge=1,
         le=10_000,
     )
     hand_over_within: Annotated[PositiveDuration, AfterValidator(_under_a_second)] = setting(
         "500ms",
-        "How long a claimed message may wait for a connection before it goes back. Under 1s: it keeps the promise that"
-        " nobody is reminded later than one second after the order.",
+        "How long a claimed message may wait for a connection before it goes back, and how old what is known of it may"
+        " be when its content goes out; else the database is asked again. Under 1s: it keeps the promise that nobody is"
+        " reminded later than one second after the order.",
     )
     stop_grace: PositiveDuration = setting(
         "8s",

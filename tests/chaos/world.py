@@ -201,7 +201,7 @@ class World:
         self.postponed.add(Key(f"{SHOP}/{name}", step))
 
     async def _shadows(self, checkouts: Mapping[str, Mapping[str, object]]) -> set[str]:
-        """Return the checkouts that have a shadow. One too many does no harm, and goes when its time comes: wait for it."""
+        """Return the checkouts that have a shadow. One too many does no harm, and goes when its time comes."""
         shadows: set[str] = set()
         for _ in range(READY_WITHIN * 2):
             shadows = {each["_id"] async for each in self.database["shadows"].find({}, {"_id": 1})}
