@@ -47,6 +47,9 @@ ITEMS_TOGETHER = 4000
 PARTS_IN_HAND = 3
 """Parts of looks that are in memory at a time."""
 
+LOOKED_AGAIN_AFTER = 0.5
+"""Seconds until what had to wait for something other than room is looked at again."""
+
 OWNERS_TURN = 3.0
 """Seconds after an outage in which a lapsed claim is left to its owner, who may be about to record what it sent."""
 
@@ -225,14 +228,17 @@ class Engine:
         flights: list[Flight] = []
         addresses: set[tuple[str, str]] = set()
         suspect = self.sender.has_suspect
+        waiting = 0
         for checkout, decision in due:
             if len(flights) == room or not isinstance(decision, Send):
                 break
             schedule = self._schedules.of(checkout.id)
             if self.sender.has(checkout.id) or self._is_owners_turn(checkout):
+                waiting += 1
                 continue
             if is_suspect(checkout, decision.step.name):
                 if suspect:
+                    waiting += 1
                     continue
                 suspect = True
             if schedule.min_gap_per_address and decision.step is not schedule.confirmation and checkout.facts.customer:
@@ -252,7 +258,9 @@ class Engine:
                     clock=self._clock,
                 )
             )
-        if len(flights) < len(due):
+        if waiting:  # not for room, but for others: to look again at once would be in vain
+            asyncio.get_running_loop().call_later(LOOKED_AGAIN_AFTER, self.behind.set)
+        if len(flights) + waiting < len(due):
             self.behind.set()
         return flights
 

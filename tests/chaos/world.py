@@ -59,6 +59,8 @@ class World:
         """What was claimed and not yet recorded when a daemon was killed, by checkout and token."""
         self.accidents: list[tuple[Key, float]] = []
         """What was being sent and not yet recorded when its sender was killed or stood still, and when that was."""
+        self.excuses = True
+        """Whether an accident excuses a double: with `skip`, nothing does."""
         self.erased: set[str] = set()
         self.daemons: list[Daemon] = []
         """Those that run."""
@@ -322,6 +324,8 @@ class World:
         taken: dict[Key, float] = {}
         for mail in accepted:
             taken[mail.key] = min(mail.at, taken.get(mail.key, mail.at))
+        if not self.excuses:
+            return set()
         return {key for key, at in self.accidents if key in taken and taken[key] <= at + ON_ITS_WAY}
 
 

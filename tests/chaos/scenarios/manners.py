@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tests.chaos.checker import Promise
 from tests.chaos.ledger import Key
 from tests.chaos.scenarios import scenario
-from tests.chaos.world import SHOP, World
+from tests.chaos.world import LEASE, SHOP, World
 from tests.smtp_servers import EXTENSIONS
 
 SLOW = 3.0
@@ -115,7 +115,7 @@ async def slow_data(world: World) -> Promise:
 @scenario("slow-after-dot", "relay slow after the dot, for all and beyond the lease")
 async def slow_after_dot(world: World) -> Promise:
     """The relay has the time that the standard gives it; the lease is renewed meanwhile, and nobody is mailed twice."""
-    world.relay.pause = 6.0
+    world.relay.pause = 2.5 * LEASE
     world.settings["RECOVERY_SMTP__DOT_TIMEOUT"] = "10m"
     async with world.daemon(RECOVERY_DAEMON__NAME="one"), world.daemon(RECOVERY_DAEMON__NAME="other"):
         await _at_once(world, _names(world.size(30, 12)))

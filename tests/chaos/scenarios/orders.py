@@ -51,6 +51,23 @@ async def order_race_slow_relay(world: World) -> Promise:
     return Promise()
 
 
+@scenario("order-race-slow-plan", "orders while the daemon's plan for their checkout is still being written")
+async def order_race_slow_plan(world: World) -> Promise:
+    """A plan that is decided on before the order, and written after it, does not open the checkout again."""
+    world.settings |= {"RECOVERY_SCHEDULE__LEASE": "10s", "RECOVERY_DAEMON__HEARTBEAT_EXPIRY": "20s"}
+    world.delays = {"reminder-1": 3.0}
+    names = [f"c{number}" for number in range(world.size(300, 60))]
+    slow = world.failing(["update"], blockConnection=True, blockTimeMS=800, appName="recovery")
+    async with world.daemon():
+        async with slow:
+            await world.report_all(names)
+            await asyncio.sleep(0.2)
+            await in_parallel(world.order(name) for name in names)
+            await asyncio.sleep(1.5)
+        await world.settle()
+    return Promise()
+
+
 @scenario("order-race-slow-database", "the same, with a database that takes 1.5 s for each of the daemon's writes")
 async def order_race_slow_database(world: World) -> Promise:
     """A claim that is decided on before the order, and written after it, does not take hold."""

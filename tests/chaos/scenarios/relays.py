@@ -23,6 +23,9 @@ async def relay_down(world: World) -> Promise:
         await asyncio.sleep(seconds)
         status, checks = await daemon.ready()
         world.expect(status == 503 and bool(checks["relay"]), f"readiness says {status} {checks['relay']}")
+        tried = await daemon.metric("recovery_attempts_total", outcome="connection", step="reminder-1")
+        most = count + PROBES
+        world.expect(tried <= most, f"{tried:.0f} connections were tried in {seconds} s, where at most {most} may be")
         await world.relay.listen()
         world.healed()
         await world.settle(100)
@@ -32,6 +35,10 @@ async def relay_down(world: World) -> Promise:
     cut = 10
     world.expect(burnt <= cut, f"{burnt} attempts were counted, where {cut} connections were cut")
     return Promise(recover_within=2 * seconds + 10)
+
+
+PROBES = 20
+"""Connections that may be tried of a relay that is down, beside one for each message that was claimed before that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from recovery.mongo import collections
 from tests.chaos.checker import Promise
 from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
-from tests.chaos.world import SWEEP, World
+from tests.chaos.world import HEARTBEAT_EXPIRY, LEASE, SWEEP, World
 
 SLACK = 6.0
 STREAMS = 2
@@ -100,6 +100,7 @@ async def token_refused(world: World) -> Promise:
     world.expect(await positions.count_documents({}) == STREAMS, "the daemon saved no positions")
     await positions.update_many({}, {"$set": {"token": {"_data": "00"}}})
     await world.report_all([f"during{number}" for number in range(count)])
+    await asyncio.sleep(LEASE)  # no regular sweep will find what the dead one had claimed
     world.healed()
     async with world.daemon() as daemon:
         began = time.monotonic()
@@ -128,6 +129,9 @@ async def position_kept(world: World) -> Promise:
             await world.report_all([f"c{number}" for number in range(count)])
             await asyncio.sleep(1.5)
             await world.kill(daemon)
+    await asyncio.sleep(
+        HEARTBEAT_EXPIRY + 1
+    )  # or it would be shared with the dead one, and that be made good by a sweep
     world.healed()
     async with world.daemon():
         await world.settle()

@@ -19,7 +19,7 @@ _LINK = re.compile(rb"^List-Unsubscribe: <https://mail\.shop\.example(/[^>]+)>",
 async def _stopped_in_a_burst(world: World, stop: Callable[[str], Awaitable[None]], **settings: str) -> Promise:
     """Have everything due at once at a slow relay, and stop half of it while that is sent."""
     count = world.size(400, 100)
-    world.relay.pause = 0.1
+    world.relay.pause = 0.4  # so that the burst outlasts the second that a call may take to be heeded
     world.settings |= settings
     names = [f"c{number}" for number in range(count)]
     touched_at = time.time()
