@@ -40,6 +40,7 @@ from recovery.mongo.collections import Database
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
+from recovery.mongo.queues import Shops
 from recovery.mongo.shadows import MongoShadows
 from recovery.parts import (
     CannotStart,
@@ -235,16 +236,18 @@ def _lanes(
             limits=limits_of(settings),
         )
         engine.alarms.on_set = expirer.wake_for
-        alone = len(mailers) == 1
+        own = frozenset(shop for shop, theirs in relays.by_shop.items() if theirs == relay)
+        others = frozenset(relays.by_shop) - own
         sweep = Sweep(
             checkouts,
             shadows,
             engine,
-            share.mine if alone else lambda id_: share.mine(id_) and relays.of(id_) == relay,
+            share.mine if len(mailers) == 1 else lambda id_: share.mine(id_) and relays.of(id_) == relay,
             clock,
             interval=daemon.sweep_interval,
             grace=daemon.sweep_grace,
-            everybodys=(lambda _: True) if alone else lambda id_: relays.of(id_) == relay,
+            everybodys=lambda id_: relays.of(id_) == relay,
+            shops=Shops(but=others) if relay == relays.default else Shops(only=own),
             everybodys_after=2 * daemon.heartbeat_expiry,
         )
         return Lane(relay.address, engine, sweep)

@@ -10,6 +10,7 @@ import structlog
 from recovery.daemon.outage import Outage
 from recovery.engine import Engine
 from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.queues import ALL, Shops
 from recovery.mongo.shadows import MongoShadows
 from recovery.ports import Clock, StoreUnavailable
 
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Sweep:
-    """Looks at what is past its `next_at`, of the checkouts that are `mine`.
+    """Looks at what is past its `next_at`, of the checkouts of these `shops` that are `mine`.
 
     At intervals it leaves what is younger than `grace` to the streams; whatever it then finds, they have missed. What
     is `everybodys` it looks at as well once that is later than `everybodys_after`: whose share it is does not do its
@@ -42,6 +43,7 @@ class Sweep:
         grace: timedelta,
         everybodys: Callable[[str], bool] | None = None,
         everybodys_after: timedelta = timedelta(seconds=20),
+        shops: Shops = ALL,
     ) -> None:
         self._checkouts = checkouts
         self._shadows = shadows
@@ -51,6 +53,7 @@ class Sweep:
         self._interval = interval
         self._grace = grace
         self._everybodys = everybodys or mine
+        self._shops = shops
         self._everybodys_after = max(everybodys_after, grace)
         self._outage = Outage(task="sweep")
         self._late = 0
@@ -95,7 +98,9 @@ class Sweep:
         """Look at what is due before the next sweep and has no shadow: a look sets it. Return how many."""
         count = 0
         now = self._clock.now()
-        soon = self._checkouts.soon(now + self._grace, now + 2 * self._interval, LOOKED_AT_ONCE, self._mine)
+        soon = self._checkouts.soon(
+            now + self._grace, now + 2 * self._interval, LOOKED_AT_ONCE, self._mine, self._shops
+        )
         async for ids in soon:
             if missing := await self._shadows.missing(ids):
                 await self._engine.look(missing, "no shadow")
@@ -110,7 +115,7 @@ class Sweep:
             if not grace:  # who leaves something to others must not forget for them that it is due
                 self._engine.behind.clear()
             before = self._clock.now() - grace
-            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose)
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose, self._shops)
             if not ids or ids == stuck:
                 return looked
             await self._engine.look(ids, cause)

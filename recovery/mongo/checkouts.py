@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bson.errors import InvalidBSON, InvalidDocument
-from pymongo import ASCENDING, DeleteOne, UpdateMany, UpdateOne
+from pymongo import DeleteOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
-from recovery.checkout import Cause, CheckoutState, Status
+from recovery.checkout import Cause, CheckoutState
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
-from recovery.mongo.documents import SCHEMA, read
+from recovery.mongo.documents import read
 from recovery.mongo.errors import temporary, translated, translating
+from recovery.mongo.queues import ALL, Queues, Shops
 from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 
 UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)
@@ -30,6 +31,7 @@ class MongoCheckouts:
     def __init__(self, database: Database) -> None:
         self._checkouts = database.get_collection(CHECKOUTS, **FORGIVING)
         self._dead_letters = database.get_collection(DEAD_LETTERS, **OPTIONS)
+        self._queues = Queues(self._checkouts)
 
     @translated
     async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
@@ -45,41 +47,24 @@ class MongoCheckouts:
         return states, unreadable
 
     @translated
-    async def due(self, before: datetime, limit: int, mine: Callable[[str], bool]) -> list[str]:
-        """Return up to `limit` ids of checkouts that ought to have been looked at before that time, longest due first.
+    async def due(self, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops = ALL) -> list[str]:
+        """Return up to `limit` ids of checkouts that ought to have been looked at before that time.
 
-        Those that were ordered come before all others: somebody waits for the confirmation. `mine` says which of them
-        the caller cares for.
+        Those that were ordered come before all others, for somebody waits for the confirmation; then the shops have
+        their turns, each with what is longest due. `mine` says which of them the caller cares for.
         """
-        found: dict[str, None] = {}
-        for query in ({"status": Status.ORDERED.value}, None):
-            async with self._by_next_at({"$lte": before}, query).batch_size(limit) as cursor:
-                async for document in cursor:
-                    if len(found) >= limit:
-                        break
-                    if mine(document["_id"]):
-                        found[document["_id"]] = None
-        return list(found)
+        return await self._queues.due(before, limit, mine, shops)
 
     async def soon(
-        self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool]
+        self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops = ALL
     ) -> AsyncIterator[list[str]]:
         """Yield, up to `limit` at a time, the ids of checkouts to be looked at between these times.
 
         Those that are claimed are left out: what they wait for is the end of a lease, which has no shadow.
         """
-        ids: list[str] = []
         with translating():
-            unclaimed = self._by_next_at({"$gt": after, "$lte": before}, {"claim.token": {"$exists": False}})
-            async with unclaimed.batch_size(limit) as cursor:
-                async for document in cursor:
-                    if mine(document["_id"]):
-                        ids.append(document["_id"])
-                    if len(ids) == limit:
-                        yield ids
-                        ids = []
-        if ids:
-            yield ids
+            async for ids in self._queues.soon(after, before, limit, mine, shops):
+                yield ids
 
     @translated
     async def plan(self, plans: Sequence[Plan]) -> Written:
@@ -221,15 +206,6 @@ class MongoCheckouts:
     async def _guarded_by(self, id_: str) -> tuple[object, object]:
         found = await self._find([id_], None, "revision", "next_at").to_list()
         return (found[0].get("revision"), found[0].get("next_at")) if found else (None, None)
-
-    def _by_next_at(self, between: Document, query: Document | None = None) -> AsyncCursor[Document]:
-        """Return the ids of checkouts by their next look, but for those that a newer version has written.
-
-        `$type` is what lets the server use the partial index: without it, it reads every checkout there is.
-        """
-        ours = {"_id": {"$type": "string"}, "schema": {"$not": {"$gt": SCHEMA}}}
-        due = {"next_at": between | {"$type": "date"}, **ours, **(query or {})}
-        return self._checkouts.find(due, {"_id": 1}).sort("next_at", ASCENDING)
 
     def _find(self, ids: Sequence[str], query: Document | None = None, *fields: str) -> AsyncCursor[Document]:
         """Find these checkouts in one round trip: the server's own first batch is 101 documents."""

@@ -68,6 +68,8 @@ class Collection:
     """What one collection must be like. `validator` is a JSON schema of what the daemon relies on."""
 
     indexes: tuple[IndexModel, ...] = ()
+    obsolete: tuple[str, ...] = ()
+    """Names of indexes that older versions made, and that nobody needs once the others are there."""
     validator: Document = field(default_factory=dict)
 
 
@@ -79,7 +81,9 @@ COLLECTIONS = {
     CHECKOUTS: Collection(
         indexes=(
             IndexModel(
-                [("next_at", ASCENDING)], name="next_at", partialFilterExpression={"next_at": {"$type": "date"}}
+                [("shop", ASCENDING), ("next_at", ASCENDING)],
+                name="queues",
+                partialFilterExpression={"next_at": {"$type": "date"}},
             ),
             # Few are ordered and still to be looked at: their confirmations are found past any backlog.
             IndexModel(
@@ -90,6 +94,7 @@ COLLECTIONS = {
             IndexModel([("purge_at", ASCENDING)], name="purge_at", expireAfterSeconds=0),
             IndexModel([("address", ASCENDING)], name="address"),
         ),
+        obsolete=("next_at",),
         validator={
             "bsonType": "object",
             "required": ["_id", "status", "revision", "opened_at", "touched_at"],
@@ -190,6 +195,10 @@ async def _ensure(database: Database, done: list[str]) -> None:
                 await database[name].drop_index(index.document["name"])
             await database[name].create_indexes([index])
             done.append(f"made index {name}.{index.document['name']}")
+        for index_name in wanted.obsolete:
+            if index_name in await database[name].index_information():
+                await database[name].drop_index(index_name)
+                done.append(f"dropped index {name}.{index_name}")
 
 
 async def faults(database: Database) -> list[str]:

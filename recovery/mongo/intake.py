@@ -20,6 +20,7 @@ KEPT = "$$ROOT"
 FACTS = "$$reported"
 AT = "$$at"
 ADDRESS = "$$address"
+SHOP = "$$shop"
 CONFIRM = "$$confirm"
 CONFIRM_DEFAULT = "$$confirm_default"
 CONSENT = "$$consent"
@@ -33,9 +34,14 @@ def _merged(**fields: Any) -> dict[str, Any]:
 
 
 def _checked_out(changes_nothing: dict[str, Any]) -> dict[str, Any]:
-    filled_in = _merged(facts={"$mergeObjects": [FACTS, "$facts"]}, address=ADDRESS)
+    filled_in = _merged(facts={"$mergeObjects": [FACTS, "$facts"]}, address=ADDRESS, shop=SHOP)
     newest = _merged(
-        facts=FACTS, address=ADDRESS, status=Status.OPEN, opened_at={"$ifNull": ["$opened_at", AT]}, touched_at=AT
+        facts=FACTS,
+        address=ADDRESS,
+        shop=SHOP,
+        status=Status.OPEN,
+        opened_at={"$ifNull": ["$opened_at", AT]},
+        touched_at=AT,
     )
     return {
         "$switch": {
@@ -61,6 +67,7 @@ def _ordered() -> dict[str, Any]:
     ordered = _merged(
         facts=facts,
         address={"$ifNull": [ADDRESS, "$address"]},
+        shop=SHOP,
         status=Status.ORDERED,
         opened_at={"$ifNull": ["$opened_at", ordered_at]},
         touched_at={"$ifNull": ["$touched_at", ordered_at]},
@@ -136,6 +143,7 @@ def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any
     bound = {
         "reported": {"$literal": report.facts()},
         "address": {"$literal": address},
+        "shop": {"$literal": report.shop},
         "at": NOW if at is None else {"$min": [at, NOW]},
         **others,
     }

@@ -135,16 +135,6 @@ async def test_a_damaged_shadow_does_not_stop_the_expirer(house):
     assert await expirer.expire() == 1
 
 
-@pytest.mark.parametrize("between", [{"$lte": NOON}, {"$gt": NOON, "$lte": DUE}])
-async def test_what_is_due_is_found_by_its_index(house, between):
-    """The server reads what is due and not one checkout more, however many are pending."""
-    await house.put(*(state(str(n), next_at=NOON + minutes(n)) for n in range(100)))
-    plan = await house.checkouts._by_next_at(between).explain()
-    stats = plan["executionStats"]
-    assert stats["totalKeysExamined"] <= stats["nReturned"] + 1
-    assert stats["totalDocsExamined"] == stats["nReturned"]
-
-
 async def test_an_audit_does_not_forget_what_has_just_come_back(house):
     """What went back a moment ago is younger than the grace: whoever looks at what is due must still be told of it."""
     await house.put(state(next_at=DUE))

@@ -124,10 +124,12 @@ async def position_kept(world: World) -> Promise:
     async with world.daemon() as daemon:
         await world.report("first")
         await world.taken(1)
-        slow = {"blockConnection": True, "blockTimeMS": 4000, "appName": "recovery"}
+        slow = {"blockConnection": True, "blockTimeMS": 8000, "appName": "recovery"}
         async with world.failing(["find"], collection="checkouts", **slow):
-            await world.report_all([f"c{number}" for number in range(count)])
-            await asyncio.sleep(1.5)
+            # A position is saved once a second at most, so they are heard of in two parts.
+            for part in ("early", "late"):
+                await world.report_all([f"{part}{number}" for number in range(count)])
+                await asyncio.sleep(1.5)
             await world.kill(daemon)
     await asyncio.sleep(
         HEARTBEAT_EXPIRY + 1

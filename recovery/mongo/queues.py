@@ -1,0 +1,137 @@
+"""What is due, and in which order: confirmations first, then the shops in turn.
+
+Each shop is a queue of its own in the index, so that what one has due costs no other a look: a hot shop does not hold
+up the others, and the shops of a relay that is down cost those of another nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, zip_longest
+from typing import Any
+
+from pymongo import ASCENDING
+
+from recovery.checkout import Status
+from recovery.mongo.collections import Document
+from recovery.mongo.documents import SCHEMA
+
+SHOPS_KNOWN_FOR = 5.0
+"""Seconds that is remembered which shops have anything waiting."""
+
+SHOPS_AT_ONCE = 32
+"""Shops that are asked for at a time."""
+
+LEAST_OF_A_SHOP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shops:
+    """Some shops: those of `only`, or all but those of `but`. One that no document names is everybody's to look at."""
+
+    only: frozenset[str] | None = None
+    but: frozenset[str] = field(default_factory=frozenset)
+
+    def have(self, shop: str | None) -> bool:
+        """Return whether a shop is among them."""
+        return shop is None or (shop not in self.but if self.only is None else shop in self.only)
+
+
+ALL = Shops()
+
+
+class Queues:
+    """The checkouts that wait to be looked at, by shop. Raises what PyMongo raises."""
+
+    def __init__(self, checkouts: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._checkouts = checkouts
+        self._monotonic = monotonic
+        self._known: list[str | None] = []
+        self._known_until = float("-inf")
+        self._turn = 0
+
+    async def due(self, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops) -> list[str]:
+        """Return up to `limit` ids that ought to have been looked at before that time."""
+        until = {"$lte": before}
+        confirmations = await self._ids({**_waiting(until), "status": Status.ORDERED.value}, limit, mine, shops)
+        wanted = [shop for shop in await self._shops() if shops.have(shop)]
+        if len(wanted) > 1:
+            self._turn = (self._turn + SHOPS_AT_ONCE) % len(wanted)
+            wanted = wanted[self._turn :] + wanted[: self._turn]
+        each = max(limit // max(len(wanted), 1), LEAST_OF_A_SHOP) if len(wanted) > 1 else limit
+        found = list(confirmations)
+        for start in range(0, len(wanted), SHOPS_AT_ONCE):
+            asked = wanted[start : start + SHOPS_AT_ONCE]
+            queues = await asyncio.gather(
+                *(self._ids(_waiting(until) | {"shop": shop}, each, mine, ALL) for shop in asked)
+            )
+            in_turn = (id_ for id_ in chain.from_iterable(zip_longest(*queues)) if id_ is not None)
+            found = list(dict.fromkeys([*found, *in_turn]))
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def soon(
+        self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops
+    ) -> AsyncIterator[list[str]]:
+        """Yield, up to `limit` at a time, ids to be looked at between these times that nobody has claimed."""
+        wanted = [shop for shop in await self._shops() if shops.have(shop)]
+        ids: list[str] = []
+        for start in range(0, len(wanted), SHOPS_AT_ONCE):
+            asked = {"shop": {"$in": wanted[start : start + SHOPS_AT_ONCE]}, "claim.token": {"$exists": False}}
+            query = _waiting({"$gt": after, "$lte": before}) | asked
+            async with self._checkouts.find(query, {"_id": 1}).batch_size(limit) as cursor:
+                async for document in cursor:
+                    if mine(document["_id"]):
+                        ids.append(document["_id"])
+                    if len(ids) == limit:
+                        yield ids
+                        ids = []
+        if ids:
+            yield ids
+
+    async def _ids(self, query: Document, limit: int, mine: Callable[[str], bool], shops: Shops) -> list[str]:
+        found: list[str] = []
+        cursor = self._checkouts.find(query, {"_id": 1, "shop": 1}).sort("next_at", ASCENDING).batch_size(limit)
+        async with cursor:
+            async for document in cursor:
+                if mine(document["_id"]) and shops.have(document.get("shop")):
+                    found.append(document["_id"])
+                if len(found) >= limit:
+                    break
+        return found
+
+    async def _shops(self) -> Sequence[str | None]:
+        """Return the shops that have anything waiting: by leaps through the index, one for each."""
+        began = self._monotonic()
+        if began < self._known_until:
+            return self._known
+        self._known = [shop async for shop in self._leap()]
+        now = self._monotonic()
+        self._known_until = now + max(SHOPS_KNOWN_FOR, 20 * (now - began))
+        return self._known
+
+    async def _leap(self) -> AsyncIterator[str | None]:
+        dated = {"next_at": {"$type": "date"}}
+        # Written by an older version, or by another hand.
+        if await self._checkouts.find_one({"shop": None, **dated}, {"_id": 1}) is not None:
+            yield None
+        last = ""
+        while True:
+            query = {"shop": {"$gt": last}, **dated}
+            found = await self._checkouts.find_one(query, {"_id": 0, "shop": 1}, sort=[("shop", ASCENDING)])
+            if found is None:
+                return
+            last = found["shop"]
+            yield last
+
+
+def _waiting(between: Document) -> Document:
+    """Match what waits between these times, but for what a newer version has written.
+
+    `$type` is what lets the server use the partial index: without it, it reads every checkout there is.
+    """
+    ours = {"_id": {"$type": "string"}, "schema": {"$not": {"$gt": SCHEMA}}}
+    return {"next_at": between | {"$type": "date"}, **ours}
