@@ -47,8 +47,8 @@ ITEMS_TOGETHER = 4000
 PARTS_IN_HAND = 3
 """Parts of looks that are in memory at a time."""
 
-LOOKED_AGAIN_AFTER = 0.5
-"""Seconds until what had to wait for something other than room is looked at again."""
+LOOKED_AGAIN_AFTER = timedelta(seconds=0.5)
+"""How long it is until what had to wait for something other than room is looked at again."""
 
 OWNERS_TURN = 3.0
 """Seconds after an outage in which a lapsed claim is left to its owner, who may be about to record what it sent."""
@@ -175,7 +175,10 @@ class Engine:
         await self.alarms.set(alarms)
 
     async def _claim(self, due: Sequence[tuple[CheckoutState, Decision]]) -> None:
-        flights = self._chosen(due)
+        flights, waiting = self._chosen(due)
+        if waiting:  # not for room, but for others: to look again at once would be in vain
+            at = self._clock.now() + LOOKED_AGAIN_AFTER
+            await self.alarms.set(dict.fromkeys(waiting, at))
         if not flights:
             return
         # A claim that is asked for may take hold, so it is seen to its end, though this look be cancelled.
@@ -221,24 +224,28 @@ class Engine:
             return None
         return {**standings, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
-    def _chosen(self, due: Sequence[tuple[CheckoutState, Decision]]) -> list[Flight]:
-        """Return what to claim: as much as there is room for, and one reminder for each address."""
+    def _chosen(self, due: Sequence[tuple[CheckoutState, Decision]]) -> tuple[list[Flight], list[str]]:
+        """Return what to claim: as much as there is room for, and one reminder for each address; and what must wait.
+
+        That is a message that is in flight, one that its owner may be about to record, and one that may end its sender
+        while another such is on its way.
+        """
         room = min(self.sender.room(), len(due))
         token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
         flights: list[Flight] = []
         addresses: set[tuple[str, str]] = set()
         suspect = self.sender.has_suspect
-        waiting = 0
+        waiting: list[str] = []
         for checkout, decision in due:
             if len(flights) == room or not isinstance(decision, Send):
                 break
             schedule = self._schedules.of(checkout.id)
             if self.sender.has(checkout.id) or self._is_owners_turn(checkout):
-                waiting += 1
+                waiting.append(checkout.id)
                 continue
             if is_suspect(checkout, decision.step.name):
                 if suspect:
-                    waiting += 1
+                    waiting.append(checkout.id)
                     continue
                 suspect = True
             if schedule.min_gap_per_address and decision.step is not schedule.confirmation and checkout.facts.customer:
@@ -258,11 +265,9 @@ class Engine:
                     clock=self._clock,
                 )
             )
-        if waiting:  # not for room, but for others: to look again at once would be in vain
-            asyncio.get_running_loop().call_later(LOOKED_AGAIN_AFTER, self.behind.set)
-        if len(flights) + waiting < len(due):
+        if len(flights) + len(waiting) < len(due):
             self.behind.set()
-        return flights
+        return flights, waiting
 
     def _is_owners_turn(self, checkout: CheckoutState) -> bool:
         """Return whether a lapsed claim is left alone: after an outage its owner is about to record what it sent."""
