@@ -176,13 +176,13 @@ class Engine:
 
     async def _claim(self, due: Sequence[tuple[CheckoutState, Decision]]) -> None:
         flights, waiting = self._chosen(due)
+        if flights:
+            # What is chosen is reserved before anything else happens, or another look would choose it as well. A claim
+            # that is asked for may take hold, so it is seen to its end, though this look be cancelled.
+            await asyncio.shield(self.sender.reserve(flights, self._claim_and_send(flights)))
         if waiting:  # not for room, but for others: to look again at once would be in vain
             at = self._clock.now() + LOOKED_AGAIN_AFTER
             await self.alarms.set(dict.fromkeys(waiting, at))
-        if not flights:
-            return
-        # A claim that is asked for may take hold, so it is seen to its end, though this look be cancelled.
-        await asyncio.shield(self.sender.reserve(flights, self._claim_and_send(flights)))
 
     async def _claim_and_send(self, flights: Sequence[Flight]) -> None:
         flying = {flight.id: flight for flight in flights}

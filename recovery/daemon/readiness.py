@@ -8,6 +8,9 @@ import structlog
 CHECK_EVERY = 1.0
 """Seconds."""
 
+STARTED_WITHIN = 5.0
+"""Seconds in which streams are opened for the first time: nobody need fix that they are not open yet."""
+
 log = structlog.get_logger()
 
 
@@ -24,6 +27,7 @@ class Readiness:
 
     async def run(self) -> None:
         """Log for ever what becomes wrong, and what is well again."""
+        await asyncio.sleep(STARTED_WITHIN)
         while True:
             self.tell()
             await asyncio.sleep(CHECK_EVERY)

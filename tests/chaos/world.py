@@ -122,7 +122,7 @@ class World:
             finally:
                 self.daemons.remove(daemon)
                 ended = daemon.process.returncode is not None and not daemon.stopped
-                last = [entry["event"] for entry in daemon.log[-3:]]
+                last = [str(entry)[:300] for entry in daemon.log[-5:]]
                 self.expect(not ended, f"a daemon ended by itself, saying {last}")
 
     async def kill(self, daemon: Daemon, name: str = "") -> None:
@@ -238,7 +238,7 @@ class World:
 
     async def look_back(self) -> None:
         """Take note of what the daemons that run have to say when all is done: readiness 200, and what sweeps did."""
-        for daemon in [each for each in self.daemons if not each.stopped]:
+        for daemon in [each for each in self.daemons if not each.stopped and each.process.returncode is None]:
             status, checks = 0, {}
             for _ in range(READY_WITHIN * 5):
                 status, checks = await daemon.ready()

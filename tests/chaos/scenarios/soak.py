@@ -11,7 +11,7 @@ from tests.chaos.daemons import Daemon
 from tests.chaos.relay import Relay
 from tests.chaos.scenarios import scenario
 from tests.chaos.scenarios.life import report_other, with_another_relay
-from tests.chaos.world import LEASE, World
+from tests.chaos.world import LEASE, SHOP, World
 
 GROWTH = 1.25
 """How much more memory a daemon may hold in the second half than in the first: the allocator's, not the work's."""
@@ -151,9 +151,12 @@ async def _call(world: World, until: float) -> None:
             await report_other(world, f"o{number}", touched_at=time.time())
         if number > 40 and world.rng.random() < 0.3:
             earlier = number - world.rng.randrange(1, 40)
-            if earlier % 5:
-                calls = (world.order, world.order, world.order, world.cancel, world.suppress, world.erase)
-                await partial(world.rng.choice(calls), f"c{earlier}")()
+            calls = [world.order, world.order, world.order, world.cancel, world.suppress]
+            entry = world.ledger.entries.get(f"{SHOP}/c{earlier}")
+            if entry is not None and f"{SHOP}/c{earlier}" not in world.erased:
+                # Whoever has ordered may be erased before or after the confirmation: that decides nothing.
+                calls += [world.erase] if entry.stopped_at is None else []
+                await world.rng.choice(calls)(f"c{earlier}")
         await asyncio.sleep(world.rng.uniform(0.01, 0.09))
 
 
