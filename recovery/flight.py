@@ -74,6 +74,12 @@ class Flight:
         self.claiming = replace(self.claiming, until=until)
         return self.claiming
 
+    def granted(self) -> bool:
+        """Return whether what is known is fresh enough for the content to go out at once."""
+        if self._must_ask or self._stopping():
+            return False
+        return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for
+
     async def refused(self) -> str | None:
         """Return why the content must not be handed over now, or None where it may be, at once."""
         loop = asyncio.get_running_loop()
@@ -81,7 +87,7 @@ class Flight:
         for _ in range(ASKED_AT_MOST):
             if self._stopping():
                 return "the daemon is stopping"
-            if not self._must_ask and loop.time() <= self._known_at + self._fresh_for:
+            if self.granted():
                 return None
             answer = await self._last_check.ask(self.claiming)
             if answer.why_not is not None:

@@ -195,6 +195,10 @@ class Addresses(Protocol):
 class Permission(Protocol):
     """Whether a claimed message may still be handed over. Whoever hands it over asks last, and says when it is done."""
 
+    def granted(self) -> bool:
+        """Return whether the content may be handed over at once, without asking anybody."""
+        ...
+
     async def refused(self) -> str | None:
         """Return why the content must not be handed over now, or None where it may be, at once."""
         ...
@@ -206,6 +210,9 @@ class Permission(Protocol):
 
 class _Allowed:
     """The permission for what nobody can call off."""
+
+    def granted(self) -> bool:
+        return True
 
     async def refused(self) -> str | None:
         return None

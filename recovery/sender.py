@@ -264,7 +264,7 @@ class Sender:
     async def _complete(self, batch: Sequence[Ended]) -> None:
         now = self._monotonic()
         fault = self.breaker.fault
-        judged = [Ended(each.flight, self._judged(each, now)) for each in batch]
+        judged = [self._judged(each, now) for each in batch]
         unsent = sum(each.outcome.kind is OutcomeKind.UNSENT for each in judged)
         handed_over = sum(each.outcome.kind.tells_of_relay for each in judged)
         self.window.tell(handed_over, unsent, self._in_flight, now)
@@ -276,8 +276,8 @@ class Sender:
             self._observer.attempted(each.flight.claiming.step.name, each.outcome, lateness)
         await self._record(judged)
 
-    def _judged(self, ended: Ended, now: float) -> Outcome:
-        """Tell the breaker of an outcome; return what it means for the message.
+    def _judged(self, ended: Ended, now: float) -> Ended:
+        """Tell the breaker of an outcome; return the end with what it means for the message.
 
         A message that the relay hangs up on again and again, while it takes others, is itself at fault.
         """
@@ -286,15 +286,16 @@ class Sender:
         self.breaker.tell(id_, outcome, now)
         if outcome.kind is not OutcomeKind.DROPPED:
             self._drops.pop(id_, None)
-            return outcome
+            return ended
         before = self._drops.get(id_)
         if before is None and len(self._drops) >= DROPS_REMEMBERED:
             self._drops.clear()
         drops = self._drops[id_] = _Drops(before.count + 1 if before else 1, now)
         if drops.count > FREE_DROPS and before and passed_at is not None and passed_at > before.at:
-            return replace(outcome, kind=OutcomeKind.LATER)
+            return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
         pause = min(2.0 ** (drops.count - 1), LONGEST_DROP_PAUSE) * (1 + self._jitter())
-        return replace(outcome, until=self._clock.now() + timedelta(seconds=pause))
+        until = self._clock.now() + timedelta(seconds=pause)
+        return replace(ended, outcome=replace(outcome, until=until))
 
     def _believed(self, ended: Sequence[Ended]) -> list[Ended]:
         """Return what is to be recorded now. A dead address is held for a moment, and may turn out to be our fault."""

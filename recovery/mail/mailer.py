@@ -76,8 +76,11 @@ class SmtpMailer:
 
     async def _hand_over(self, transaction: "_Transaction") -> tuple[OutcomeKind, str]:
         while True:
-            transaction.begin(Phase.CONNECT)
-            connection = await self._pool.take()
+            transaction.phase = Phase.CONNECT
+            connection = self._pool.take_kept()
+            if connection is None:
+                transaction.begin(Phase.CONNECT)
+                connection = await self._pool.open()
             kept_before = connection.messages > 0
             try:
                 result = await transaction.run(connection)
@@ -171,6 +174,8 @@ class _Transaction:
 
     async def _refused(self) -> str | None:
         """Return why the content must not be handed over now, or None. The time this takes is not the relay's."""
+        if self._permission.granted():
+            return None
         self.patience.reschedule(None)
         return await self._permission.refused()
 

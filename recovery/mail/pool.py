@@ -129,18 +129,30 @@ class Pool:
         """Let the next have the place."""
         self._slots.release()
 
-    async def take(self) -> Connection:
-        """Take a connection, a kept one or a new one, for the holder of a slot.
+    def take_kept(self) -> Connection | None:
+        """Take a kept connection for the holder of a slot, if there is one: else open one.
 
         Give it back with `keep()`; drop it after any exception, a cancellation too: after a broken-off command its
-        answers are off by one. Raises what aiosmtplib and the system raise if it cannot be opened.
+        answers are off by one. Raises `NoneFree` once the pool is closed.
         """
         if self._closed:
             raise NoneFree("the pool is closed")
-        return self._take() or await self.open()
+        trusted_since = asyncio.get_running_loop().time() - self._relay.idle_seconds
+        while self._kept:
+            connection = self._kept.pop()
+            if connection.used_at < trusted_since:
+                connection.leave()
+            elif connection.conversation.is_open:
+                return connection
+            else:
+                connection.drop()
+        return None
 
     async def open(self) -> Connection:
-        """Open a connection outside of the pool: connected, encrypted, greeted and logged in as the relay demands."""
+        """Open a connection: connected, encrypted, greeted and logged in as the relay demands.
+
+        Raises what aiosmtplib and the system raise if that cannot be done.
+        """
         relay = self._relay
         encrypted = relay.tls != "none"
         client = aiosmtplib.SMTP(
@@ -168,18 +180,6 @@ class Pool:
         self._closed = True
         kept, self._kept = self._kept, deque()
         await asyncio.gather(*(connection.quit() for connection in kept))
-
-    def _take(self) -> Connection | None:
-        trusted_since = asyncio.get_running_loop().time() - self._relay.idle_seconds
-        while self._kept:
-            connection = self._kept.pop()
-            if connection.used_at < trusted_since:
-                connection.leave()
-            elif connection.conversation.is_open:
-                return connection
-            else:
-                connection.drop()
-        return None
 
     def keep(self, connection: Connection) -> None:
         """Take a connection back, for the next. One that is closed by now is only let go of."""

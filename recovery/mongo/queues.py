@@ -55,29 +55,48 @@ class Queues:
     async def due(self, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops) -> list[str]:
         """Return up to `limit` ids that ought to have been looked at before that time."""
         until = {"$lte": before}
-        confirmations = await self._ids({**_waiting(until), "status": Status.ORDERED.value}, limit, mine, shops)
-        wanted = [shop for shop in await self._shops() if shops.have(shop)]
-        if len(wanted) > 1:
-            self._turn = (self._turn + SHOPS_AT_ONCE) % len(wanted)
-            wanted = wanted[self._turn :] + wanted[: self._turn]
-        each = max(limit // max(len(wanted), 1), LEAST_OF_A_SHOP) if len(wanted) > 1 else limit
-        found = list(confirmations)
-        for start in range(0, len(wanted), SHOPS_AT_ONCE):
-            asked = wanted[start : start + SHOPS_AT_ONCE]
+        found = await self._ids({**_waiting(until), "status": Status.ORDERED.value}, limit, mine, shops)
+        if len(found) < limit:
+            known, is_old = await self._shops()
+            found = await self._in_turn(found, until, limit, mine, [shop for shop in known if shops.have(shop)])
+            if len(found) < limit and is_old:  # others may have something due by now
+                self._known_until = float("-inf")
+                known, _ = await self._shops()
+                found = await self._in_turn(found, until, limit, mine, [shop for shop in known if shops.have(shop)])
+        return found[:limit]
+
+    async def _in_turn(
+        self,
+        found: Sequence[str],
+        until: Document,
+        limit: int,
+        mine: Callable[[str], bool],
+        shops: Sequence[str | None],
+    ) -> list[str]:
+        """Return what was found, and after that what these shops have due, one of each in turn."""
+        each = limit
+        if len(shops) > 1:
+            each = max(limit // len(shops), LEAST_OF_A_SHOP)
+            self._turn = (self._turn + SHOPS_AT_ONCE) % len(shops)
+            shops = [*shops[self._turn :], *shops[: self._turn]]
+        ids = list(found)
+        for start in range(0, len(shops), SHOPS_AT_ONCE):
+            asked = shops[start : start + SHOPS_AT_ONCE]
             queues = await asyncio.gather(
                 *(self._ids(_waiting(until) | {"shop": shop}, each, mine, ALL) for shop in asked)
             )
             in_turn = (id_ for id_ in chain.from_iterable(zip_longest(*queues)) if id_ is not None)
-            found = list(dict.fromkeys([*found, *in_turn]))
-            if len(found) >= limit:
+            ids = list(dict.fromkeys([*ids, *in_turn]))
+            if len(ids) >= limit:
                 break
-        return found[:limit]
+        return ids
 
     async def soon(
         self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops
     ) -> AsyncIterator[list[str]]:
         """Yield, up to `limit` at a time, ids to be looked at between these times that nobody has claimed."""
-        wanted = [shop for shop in await self._shops() if shops.have(shop)]
+        known, _ = await self._shops()
+        wanted = [shop for shop in known if shops.have(shop)]
         ids: list[str] = []
         for start in range(0, len(wanted), SHOPS_AT_ONCE):
             asked = {"shop": {"$in": wanted[start : start + SHOPS_AT_ONCE]}, "claim.token": {"$exists": False}}
@@ -103,15 +122,15 @@ class Queues:
                     break
         return found
 
-    async def _shops(self) -> Sequence[str | None]:
-        """Return the shops that have anything waiting: by leaps through the index, one for each."""
+    async def _shops(self) -> tuple[Sequence[str | None], bool]:
+        """Return the shops that have anything waiting, by a leap in the index for each; and whether that is old."""
         began = self._monotonic()
         if began < self._known_until:
-            return self._known
+            return self._known, True
         self._known = [shop async for shop in self._leap()]
         now = self._monotonic()
         self._known_until = now + max(SHOPS_KNOWN_FOR, 20 * (now - began))
-        return self._known
+        return self._known, False
 
     async def _leap(self) -> AsyncIterator[str | None]:
         dated = {"next_at": {"$type": "date"}}

@@ -140,7 +140,8 @@ async def test_an_event_is_reported_from_python(server):
 def test_the_settings_of_the_guide_hold(monkeypatch, tmp_path):
     """The settings that the guide shows load."""
     monkeypatch.chdir(tmp_path)
-    for line in BLOCKS[0][1].splitlines():
+    settings = next(text for _, text in BLOCKS if text.startswith("RECOVERY_"))
+    for line in settings.splitlines():
         name, _, value = line.partition("=")
         if name.endswith("_FILE"):
             (tmp_path / Path(value).name).write_text("a key of some length\n")

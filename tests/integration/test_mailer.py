@@ -59,6 +59,9 @@ class Permit:
         self.uses = 0
         self.before = None
 
+    def granted(self):
+        return False
+
     async def refused(self):
         self.asked += 1
         if self.before is not None:

@@ -72,6 +72,15 @@ async def test_every_shop_has_a_turn_some_time(queue):
     assert len(seen) == 80
 
 
+async def test_a_shop_that_is_new_is_found_at_once(queue):
+    """Though it is remembered which shops have something due: nothing due means that nothing is."""
+    assert await queue.due() == []
+    await queue.put("new", 2)
+    assert await queue.due() == ["new/0", "new/1"]
+    await queue.put("newer", 1, first=5)
+    assert set(await queue.due()) == {"new/0", "new/1", "newer/5"}
+
+
 async def test_what_an_older_version_kept_is_found_as_well(queue):
     """Without a shop of its own it is in a queue of its own, for every lane to look at."""
     await queue.put("old", 2, named=False)
