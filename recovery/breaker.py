@@ -43,6 +43,14 @@ class Breaker:
             self._until = now + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
+    def let_in(self) -> None:
+        """Take note that the relay lets us in again: the fault is over, unless the next message finds it once more.
+
+        Only a message can tell whether the relay takes any, so one goes first.
+        """
+        self.fault, self._in_a_row = None, FAULTS_IN_A_ROW - 1
+        self._dropped.clear()
+
     def room(self, free: int, in_flight: int, now: float) -> int:
         """Return how many of the `free` places may be used: all, none, or one for a probe."""
         if self._until is None:

@@ -238,6 +238,10 @@ class Mailer(Protocol):
         """
         ...
 
+    async def greet(self) -> Outcome | None:
+        """Return why the relay does not let us in, or None if it does. No message is sent."""
+        ...
+
 
 class Clock(Protocol):
     """The database's time."""

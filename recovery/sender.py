@@ -23,6 +23,9 @@ RECORD_AGAIN_AFTER = 0.2
 RENEW_EVERY = 1.0
 """Seconds between looks for leases to renew."""
 
+ASK_RELAY_EVERY = 1.0
+"""Seconds between looks whether there is a relay to be asked."""
+
 LONGEST_DROP_PAUSE = 60.0
 FREE_DROPS = 2
 """How often the relay may hang up on a message without costing an attempt, though it takes others."""
@@ -101,7 +104,7 @@ class Sender:
 
     async def run(self) -> None:
         """Record what has been sent, and renew the leases of what has not, for ever."""
-        renewing = asyncio.create_task(self._renew())
+        upkeep = [asyncio.create_task(self._renew()), asyncio.create_task(self._ask_relay())]
         self._recording = True
         try:
             while True:
@@ -109,7 +112,8 @@ class Sender:
                 await self._record_ended()
         finally:
             self._recording = False
-            renewing.cancel()
+            for task in upkeep:
+                task.cancel()
 
     @property
     def in_flight(self) -> int:
@@ -399,6 +403,22 @@ class Sender:
                     each.leased_at = float("-inf")  # again with the next round
             except Exception as exc:  # noqa: BLE001  a lease that is not renewed does less harm than no leases
                 self._observer.failed("renew leases", exc)
+
+    async def _ask_relay(self) -> None:
+        """Ask the relay whether it lets us in again, where the breaker is open and no message comes that would tell.
+
+        Other daemons do the work of one whose relay is at fault, so that it might never be tried again.
+        """
+        while True:
+            await asyncio.sleep(ASK_RELAY_EVERY)
+            if self.breaker.fault is None or self.room() == 0:
+                continue
+            outcome = await self._mailer.greet()
+            if outcome is not None:
+                self.breaker.tell("", outcome, self._monotonic())
+            else:
+                self.breaker.let_in()
+                self._observer.relay(None)
 
     def _free(self, count: int) -> None:
         self._in_flight -= count

@@ -340,6 +340,8 @@ class Relay:
         """An async function of the checkout, awaited before the content is handed over."""
         self.before: Any = None
         """An async function of the checkout, awaited after that and before the relay has answered."""
+        self.closed: Outcome | None = None
+        """Why it lets nobody in."""
 
     async def send(
         self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
@@ -357,6 +359,9 @@ class Relay:
         if outcome.kind is OutcomeKind.SENT:
             self.taken.append((checkout.id, step.name))
         return outcome
+
+    async def greet(self) -> Outcome | None:
+        return self.closed
 
 
 class Witness:

@@ -17,6 +17,9 @@ from recovery.per_shop import PerShop
 from recovery.ports import Clock, Permission
 from recovery.schedule import Step
 
+READ_WITHIN = 0.5
+"""Seconds after the time for an answer is over in which one that is here already is read."""
+
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
@@ -55,6 +58,15 @@ class SmtpMailer:
             return Outcome(OutcomeKind.RENDER_ERROR, str(error))
         return Outcome(kind, masked(reply), envelope.message_id)
 
+    async def greet(self) -> Outcome | None:
+        """Return why the relay does not let us in, or None if it does."""
+        try:
+            await _greet(self._pool, self._relay)
+        except (OSError, aiosmtplib.SMTPException, ValueError) as error:
+            kind, reply = _not_let_in(error, self._relay)
+            return Outcome(kind, masked(reply))
+        return None
+
     async def aclose(self) -> None:
         """Say goodbye to the relay. From now on, nothing is sent."""
         await self._pool.aclose()
@@ -65,14 +77,13 @@ class SmtpMailer:
                 transaction.patience = patience
                 return await self._hand_over(transaction)
         except TimeoutError:
-            return transaction.lost(f"the relay did not answer within {transaction.waits:g} s")
-        except aiosmtplib.SMTPResponseException as refusal:
-            return read_reply(Phase.CONNECT, refusal.code, refusal.message), _words(refusal.code, refusal.message)
+            return transaction.lost(_silent(self._relay.timeout_seconds))
+        except aiosmtplib.SMTPResponseException as error:
+            return _not_let_in(error, self._relay)
         except OSError as error:
             return transaction.lost(str(error))
         except (aiosmtplib.SMTPException, ValueError) as error:
-            # What we demand and the relay does not offer, or settings that cannot be put on the wire.
-            return OutcomeKind.OUR_FAULT, str(error)
+            return _not_let_in(error, self._relay)
 
     async def _hand_over(self, transaction: "_Transaction") -> tuple[OutcomeKind, str]:
         while True:
@@ -98,15 +109,33 @@ async def check_relay(relay: Relay) -> str:
     """Return how the relay greets us, once it has let us in. Raises `RelayUnreachable`."""
     pool = Pool(relay)
     try:
-        async with asyncio.timeout(relay.timeout_seconds):
-            connection = await pool.open()
-            try:
-                await connection.conversation.ask(b"NOOP")
-            finally:
-                await connection.quit()
+        return await _greet(pool, relay)
     except (OSError, aiosmtplib.SMTPException, ValueError) as error:
         raise RelayUnreachable(_advice(relay, error)) from error
+
+
+async def _greet(pool: Pool, relay: Relay) -> str:
+    """Return how the relay greets us, once it has let us in. Raises what aiosmtplib and the system raise."""
+    async with asyncio.timeout(relay.timeout_seconds):
+        connection = await pool.open()
+        try:
+            await connection.conversation.ask(b"NOOP")
+        finally:
+            await connection.quit()
     return connection.greeting
+
+
+def _not_let_in(error: Exception, relay: Relay) -> tuple[OutcomeKind, str]:
+    """Return what it comes to that no connection could be opened, and why not."""
+    match error:
+        case aiosmtplib.SMTPResponseException():
+            return read_reply(Phase.CONNECT, error.code, error.message), _words(error.code, error.message)
+        case TimeoutError():
+            return OutcomeKind.CONNECTION, _silent(relay.timeout_seconds)
+        case OSError():
+            return OutcomeKind.CONNECTION, str(error)
+        case _:  # what we demand and the relay does not offer, or settings that cannot be put on the wire
+            return OutcomeKind.OUR_FAULT, str(error)
 
 
 class _Transaction:
@@ -123,14 +152,11 @@ class _Transaction:
         self._permission = permission
         self._relay = relay
         self.phase = Phase.CONNECT
-        self.waits = relay.timeout_seconds
-        """How long the relay may take, in seconds, for what is being waited for."""
 
     def begin(self, phase: Phase) -> None:
         """Begin to wait for the relay, in this phase, for as long as it may take."""
         self.phase = phase
-        self.waits = self._relay.dot_timeout_seconds if phase is Phase.DOT else self._relay.timeout_seconds
-        self.patience.reschedule(asyncio.get_running_loop().time() + self.waits)
+        self.patience.reschedule(asyncio.get_running_loop().time() + self._relay.timeout_seconds)
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
@@ -209,14 +235,24 @@ class _Transaction:
         return None
 
     async def _say_content(self, connection: Connection) -> Reply:
-        """Say it, and return the reply after the dot."""
+        """Say it, and return the reply after the dot, which may take longer than any other."""
         content = as_data(self._envelope.content)
         if not connection.conversation.is_open:
             raise Disconnected("the connection was closed before the content")
         self._permission.used()
-        self.begin(Phase.DOT)
+        self.phase = Phase.DOT
+        self.patience.reschedule(None)
         connection.conversation.say(content)
-        return await connection.conversation.hear()
+        try:
+            async with asyncio.timeout(self._relay.dot_timeout_seconds):
+                return await connection.conversation.hear()
+        except TimeoutError:
+            pass
+        try:  # where this process stood still, the answer may be here and not yet read
+            async with asyncio.timeout(READ_WITHIN):
+                return await connection.conversation.hear()
+        except TimeoutError:
+            raise TimeoutError(_silent(self._relay.dot_timeout_seconds)) from None
 
     def _options(self, connection: Connection) -> list[bytes]:
         content = self._envelope.content
@@ -263,6 +299,10 @@ def as_data(content: bytes) -> bytes:
     if b"\n." in content:
         content = content.replace(b"\n.", b"\n..")
     return content + b".\r\n"
+
+
+def _silent(seconds: float) -> str:
+    return f"the relay did not answer within {seconds:g} s"
 
 
 def _words(code: int, text: str) -> str:

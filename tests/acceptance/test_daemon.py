@@ -214,7 +214,7 @@ async def test_what_shopify_sends_comes_out_as_a_mail(world):
         (mail,) = await world.relay.wait_for(1, 20)
         assert await post(daemon, "orders/create", order) == 200
         async with asyncio.timeout(20):
-            while (await world.recovery.get("apple.myshopify.com", "450789469")).status != "ordered":
+            while (await world.recovery.get("apple.myshopify.com", checkout["token"])).status != "ordered":
                 await asyncio.sleep(0.05)
     message = message_from_bytes(mail.content, policy=policy.default)
     assert message["To"].addresses[0].addr_spec == "bob.norman@hostmail.com"

@@ -215,10 +215,20 @@ def _unrecorded(first: Mapping[Key, float], evidence: Evidence) -> list[str]:
         found.append(f"{len(without_mail)} are recorded as sent, and the relay has no mail: {_named(without_mail)}")
     known = [key for key in first if key.checkout in evidence.ledger.entries and key.checkout not in evidence.erased]
     ends = {key: evidence.ends.get(key, ("", "")) for key in known}
-    if unrecorded := [key for key, (state, why) in ends.items() if state != "sent" and (state, why) != ("dead", LOST)]:
+    stopped = {id_ for id_, entry in evidence.ledger.entries.items() if entry.stopped_at is not None}
+    if unrecorded := [key for key, end in ends.items() if not _is_recorded(end, stopped=key.checkout in stopped)]:
         ended = {str(ends[key]) for key in unrecorded}
         found.append(f"{len(unrecorded)} were taken and not recorded: {_named(unrecorded)} {sorted(ended)[:NAMED]}")
     return found
+
+
+def _is_recorded(end: tuple[str, str], *, stopped: bool) -> bool:
+    """Return whether a message that was taken ended as such: sent or, where nobody could tell, in doubt.
+
+    One in doubt is dead after the second time; where it was stopped before that, it waits for ever.
+    """
+    state, why = end
+    return state == "sent" or (state, why) == ("dead", LOST) or (stopped and (state, why) == ("waiting", LOST))
 
 
 def _named(which: Sequence[object]) -> str:

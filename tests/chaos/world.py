@@ -17,7 +17,7 @@ from recovery.client import Unavailable
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, OPTIONS
 from tests.builders import report
-from tests.chaos.checker import Accepted, Evidence, Promise, Row, judge
+from tests.chaos.checker import LOST, Accepted, Evidence, Promise, Row, judge
 from tests.chaos.cluster import Cluster
 from tests.chaos.daemons import Daemon, started
 from tests.chaos.ledger import CONFIRMATION, Key, Ledger
@@ -295,7 +295,10 @@ class World:
         found = {}
         async for document in self.database[CHECKOUTS].find({"messages": {"$type": "object"}}, {"messages": 1}):
             for step, message in document["messages"].items():
-                found[Key(document["_id"], step)] = (message.get("state", ""), message.get("reason") or "")
+                state, why = message.get("state", ""), message.get("reason") or ""
+                if state == "waiting" and message.get("ambiguous"):
+                    why = LOST
+                found[Key(document["_id"], step)] = (state, why)
         return found
 
     async def row(self, scenario: str, promise: Promise) -> Row:

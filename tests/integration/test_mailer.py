@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -523,6 +524,25 @@ async def test_the_relay_has_its_own_time_after_the_dot(leap):
         outcome = await sending
     assert outcome.kind is OutcomeKind.AMBIGUOUS
     assert "within 600 s" in outcome.reply
+
+
+async def test_an_answer_that_came_while_the_process_stood_still_is_heard():
+    """A container that was frozen wakes to its timers and to the answer: what the relay has taken is known."""
+    async with a_world(dot_timeout_seconds=0.2) as world:
+        await world.send()
+        world.permission.used = lambda: asyncio.get_running_loop().call_soon(time.sleep, 0.4)
+        assert (await world.send()).kind is OutcomeKind.SENT
+
+
+async def test_a_relay_says_whether_it_lets_us_in():
+    """Without a message; and what is wrong is told as it would be of one."""
+    async with a_world() as world:
+        assert await world.mailer.greet() is None
+        await world.relay.until(lambda: world.relay.open == 0)
+        world.relay.answer("EHLO", "421 4.3.2 closing down")
+        assert (await world.mailer.greet()).kind is OutcomeKind.CONNECTION
+    outcome = await world.mailer.greet()
+    assert outcome.kind is OutcomeKind.CONNECTION
 
 
 async def test_a_connection_that_is_lost_while_permission_is_asked_is_not_ambiguous(world):

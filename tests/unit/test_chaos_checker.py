@@ -100,6 +100,8 @@ def test_a_mail_without_a_record_is_red(kept):
     assert judge("erased", replace(kept, ends=ends, erased={A.checkout}), Promise()).broken == ()
     lost = kept.ends | {A: ("dead", "lost after the dot")}
     assert judge("lost", replace(kept, ends=lost), Promise()).broken == ()
+    in_doubt = kept.ends | {A: ("waiting", "lost after the dot")}
+    assert "1 were taken and not recorded" in judge("goes on", replace(kept, ends=in_doubt), Promise()).broken[0]
 
 
 def test_a_record_without_a_mail_is_red(kept):

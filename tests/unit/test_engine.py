@@ -1,6 +1,7 @@
 """What the engine does with checkouts, the ports being fakes in memory."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -23,6 +24,7 @@ DUE = NOON + minutes(30)
 def in_a_hurry(monkeypatch):
     """What waits for a moment waits for a short one."""
     monkeypatch.setattr("recovery.sender.RENEW_EVERY", 0.01)
+    monkeypatch.setattr("recovery.sender.ASK_RELAY_EVERY", 0.01)
     monkeypatch.setattr("recovery.sender.BELIEVED_AFTER", 0.02)
 
 
@@ -374,6 +376,37 @@ async def test_a_relay_that_is_down_opens_the_breaker_and_burns_no_attempt():
         await scene.look_until_quiet()
     assert len(scene.relay.taken) == 4
     assert scene.witness.faults == ["connection: refused", None]
+
+
+async def test_a_relay_that_is_back_is_found_out_though_no_message_comes():
+    """Others do the work of a daemon whose relay is at fault: without a message of its own it must find out."""
+    async with Scene(*(state(str(n)) for n in range(5))).running() as scene:
+        scene.clock.time, sender = DUE, scene.engine.sender
+        scene.relay.outcomes = [Outcome(OutcomeKind.CONNECTION, "refused")] * 5
+        scene.relay.closed = Outcome(OutcomeKind.CONNECTION, "refused again")
+        await scene.look()
+        now = time.monotonic() + 2.0
+        sender._monotonic = lambda: now
+        async with asyncio.timeout(5):
+            while sender.breaker.fault != "connection: refused again":
+                await asyncio.sleep(0.001)
+        assert sender.room() == 0, "the next try has to wait"
+        scene.relay.closed = None
+        now += 10.0
+        async with asyncio.timeout(5):
+            while sender.breaker.fault is not None:
+                await asyncio.sleep(0.001)
+        assert sender.room() == 1, "only a message tells whether it takes any"
+        scene.relay.outcomes = [Outcome(OutcomeKind.CONNECTION, "refused once more")]
+        scene.clock.time += timedelta(seconds=1)
+        await scene.look()
+        assert sender.breaker.fault == "connection: refused once more"
+        now += 60.0
+        scene.clock.time += timedelta(seconds=1)
+        await scene.look()
+        assert sender.breaker.fault is None
+        assert sender.room() > 1
+    assert scene.witness.faults == ["connection: refused", None, "connection: refused once more", None]
 
 
 async def test_a_dead_message_leaves_a_dead_letter_and_the_next_step():
