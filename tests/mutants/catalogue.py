@@ -1,6 +1,6 @@
 """The mutants: what is broken, by which edits, and which rows must see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -37,7 +37,13 @@ class Mutant:
                 raise ValueError(f"the mutant {self.name} has to be renewed: {exc}") from exc
 
 
-MUTANTS = (
+def _also(of: str, *rows: str) -> list[Mutant]:
+    """Return a mutant again, for each of these rows: each of them must see it."""
+    (mutant,) = (each for each in _FIRST if each.name == of)
+    return [replace(mutant, name=f"{of}:{row}", rows=(row,)) for row in rows]
+
+
+_FIRST = (
     Mutant("no-token-guard", "a record is written whoever has the claim", ("stalled",),
            (Edit("mongo/updates.py", 'return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)',
                  'return UpdateOne({"_id": seen.id, "revision": seen.revision}, update)'),)),
@@ -166,4 +172,33 @@ MUTANTS = (
             Edit("schedule.py", "    if schedule.quiet_hours is None or step is schedule.confirmation:\n        return None", "    return None"))),
     Mutant("erased-is-kept", "an erasure leaves the checkout", ("erased",),
            (Edit("mongo/persons.py", "            await settled(self._checkouts.delete_many(these))\n", ""),)),
+    Mutant("failed-calls-acknowledged", "the driver does not retry, and a call that failed is acknowledged", ("step-down-ingestion",),
+           (Edit("client.py", "        return kind(uri, **(defaults | options))", "        return kind(uri, **(defaults | options | {\"retryWrites\": False}))"),
+            Edit("client.py", "                await settled(self._checkouts.update_one(*write))\n        except PyMongoError as exc:\n            raise _unavailable(exc) from exc", "                await settled(self._checkouts.update_one(*write))\n        except PyMongoError:\n            pass"))),
+    Mutant("nothing-is-tried-again", "the driver does not retry, and no error of the database is known to pass", ("step-down-burst",),
+           (Edit("client.py", "        return kind(uri, **(defaults | options))", "        return kind(uri, **(defaults | options | {\"retryWrites\": False, \"retryReads\": False}))"),
+            Edit("mongo/errors.py", "        if temporary(exc):\n            raise StoreUnavailable(str(exc)) from exc\n        raise StoreRefuses", "        raise ValueError"))),
+    Mutant("deafness-untold", "a stream that stands still is taken for a quiet one", ("deaf-daemon",),
+           (Edit("mongo/feed.py", "if still_for > STANDS_STILL_AFTER else None", "if False else None"),)),
+    Mutant("silence-untold", "a database that does not answer is not told of", ("frozen-database",),
+           (Edit("daemon/heartbeat.py", "if silent_for > self._expiry.total_seconds():", "if False:"),)),
+    Mutant("first-come-first-served", "confirmations wait behind what was due before them", ("hot-shop",),
+           (Edit("mongo/queues.py", "found = await self._ids({**_waiting(until), \"status\": Status.ORDERED.value}, limit, mine, shops)", "found: list[str] = []"),)),
+    Mutant("unbounded-wait", "a message waits for a connection however long, and nobody asks again before the content", ("order-race-slow-relay",),
+           (Edit("mail/mailer.py", "await self._pool.take_slot(hand_over_within)", "await self._pool.take_slot(60)"),
+            Edit("flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"))),
+    Mutant("cancelled-goes-on", "a cancellation is counted and changes nothing", ("cancelled",),
+           (Edit("mongo/intake.py", "KEPT, _merged(status=Status.CANCELLED)]", "KEPT, _merged()]"),)),
 )  # fmt: skip
+
+MUTANTS = (
+    *_FIRST,
+    *_also("wall-clock-ahead", "clock-behind"),
+    *_also("no-last-check", "slow-banner", "slow-mail", "slow-data", "stalled-claim"),
+    *_also("skip-is-resend", "relay-lost-skip"),
+    *_also("errors-end-daemons", "read-only"),
+    *_also("nothing-is-tried-again", "primary-killed-burst", "frozen-primary"),
+    *_also("suppressions-ignored", "unsubscribed"),
+    *_also("upkeep-speaks", "idle-relay-resend"),
+    *_also("stop-abandons", "deploys-resend"),
+)

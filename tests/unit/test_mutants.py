@@ -18,6 +18,11 @@ def test_a_mutant_fits_and_names_rows_that_there_are(mutant):
     assert set(mutant.rows) <= set(SCENARIOS)
 
 
+def test_every_row_has_a_mutant_that_it_must_see():
+    """A row that was never red proves nothing. The soak has what all of them have."""
+    assert {mutant.rows[0] for mutant in MUTANTS} == set(SCENARIOS) - {"soak"}
+
+
 def test_one_that_does_not_fit_is_told_by_its_name():
     """And so is what was looked for."""
     with pytest.raises(
