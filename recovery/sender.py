@@ -313,18 +313,17 @@ class Sender:
             if kind is not OutcomeKind.DEAD_ADDRESS or each.believed:
                 found.append(each)
             elif self.brake.dead(each.flight.id, each.outcome.reply, now):
-                found += [_ours(other) for other in (*self._held_in(self.brake.row), each)]
+                found += [_ours(other) for other in (*self._take_held(), each)]
             elif self.stopping:
                 found.append(replace(each, outcome=each.flight.called_off("the daemon is stopping")))
             else:
                 self._held.append((now + BELIEVED_AFTER, each))
         return found
 
-    def _held_in(self, row: frozenset[str]) -> list[Ended]:
-        """Return what is held of these checkouts, and hold it no longer."""
-        taken = [ended for _, ended in self._held if ended.flight.id in row]
-        self._held = [(until, ended) for until, ended in self._held if ended.flight.id not in row]
-        return taken
+    def _take_held(self) -> list[Ended]:
+        """Return all that is held, and hold it no longer: of several connections, answers come in any order."""
+        held, self._held = self._held, []
+        return [ended for _, ended in held]
 
     def _let_go(self, *, everything: bool) -> None:
         """Have dead addresses recorded that nothing has spoken against in time; or give back all, at a stop."""

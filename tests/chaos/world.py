@@ -13,7 +13,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from recovery import Order, Recovery
-from recovery.client import Unavailable
+from recovery.client import Unavailable, connect
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, OPTIONS
 from tests.builders import report
@@ -48,7 +48,9 @@ class World:
         self.client = client
         self.uri = uri
         self.database = client.get_database(f"chaos-{uuid4().hex[:10]}", **OPTIONS)
-        self.recovery = Recovery(client, database=self.database.name)
+        self.callers = connect(uri, appname="chaos")
+        """The client that reports are made by: as Recovery connects, and not as the faults of its daemons strike."""
+        self.recovery = Recovery(self.callers, database=self.database.name)
         self.cluster: Cluster | None = None
         self.ledger = Ledger()
         self.delays: dict[str, float] = {"reminder-1": self.size(3, 2)}
@@ -351,6 +353,7 @@ async def world(
         finally:
             with suppress(PyMongoError):
                 await client.drop_database(made.database.name)
+            await made.callers.close()
 
 
 async def in_parallel(calls: Iterable) -> None:

@@ -889,6 +889,17 @@ async def test_a_relay_that_calls_everybody_dead_kills_nobody():
     assert scene.engine.sender.brake.fault is None
 
 
+async def test_answers_of_several_connections_come_in_any_order():
+    """One that was taken just before the relay turned may be heard of after the first that were called dead."""
+    async with Scene(*of_several(9)).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, QUOTA.format(200 + n)) for n in range(8)]
+        scene.relay.outcomes.insert(3, Outcome(OutcomeKind.SENT, "250 2.0.0 taken"))
+        await scene.look()
+        assert scene.addresses.dead == []
+        assert scene.store.letters == []
+
+
 async def test_those_that_were_believed_before_the_brake_knew_better_are_given_back():
     """One each minute is believed, until the fifth shows that it was not them."""
     async with Scene(*of_several(5)).running() as scene:

@@ -20,9 +20,9 @@ async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
     burst = during == "burst"
     world.delays = {"reminder-1": world.size(4, 3)}
     touched_at = time.time()
-    gone = asyncio.Event()
-    # Calls must be under way when the primary goes, so they do not end before it does.
-    numbers = takewhile(lambda number: number < least or not (burst or gone.is_set()), count())
+    elected = asyncio.Event()
+    # Calls must be made when the primary goes, and while there is none.
+    numbers = takewhile(lambda number: number < least or not (burst or elected.is_set()), count())
     names = (f"c{number}" for number in numbers)
     async with world.daemon():
         reports = asyncio.create_task(world.report_all(names, (lambda: touched_at) if burst else time.time))
@@ -32,8 +32,8 @@ async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
         else:
             await _acknowledged(world, int(least * world.rng.uniform(0.1, 0.5)))
         port = await _take_away_primary(world.cluster, killed=killed)
-        gone.set()
         await world.cluster.primary()
+        elected.set()
         world.healed()
         await reports
         await world.settle(90)
