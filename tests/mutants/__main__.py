@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +25,9 @@ COPIED = ("recovery", "tests", "config", "pyproject.toml")
 LONGEST = 240
 """Seconds that a row may take before it counts as red: a broken daemon may hang."""
 
+SEEDS = 3
+"""How many seeds a mutant is given: to be seen may take chance, such as an election in the right moment."""
+
 _SENTENCE = re.compile(r"^  (\S.*)$", re.MULTILINE)
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 170)
@@ -31,10 +35,11 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 170)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a row said of a mutant; `said` is None where it stayed green."""
+    """What a row said of a mutant, with the seed it was played with; `said` is None where it stayed green."""
 
     mutant: Mutant
     row: str
+    seed: int
     said: str | None
 
 
@@ -77,22 +82,24 @@ async def played(row: str, mutant: Mutant | None, seed: int) -> str | None:
 
 
 async def results(mutants: Sequence[Mutant], seed: int, jobs: int) -> list[Result]:
-    """Play the rows of all mutants, some at a time: each until one of its rows is red."""
+    """Play the rows of all mutants, some at a time: each until one of its rows is red, by several seeds if need be."""
     gate, found, begun = asyncio.Semaphore(jobs), [], time.monotonic()
 
-    async def one(mutant: Mutant) -> None:
-        for row in mutant.rows:
+    async def one(mutant: Mutant) -> Result:
+        for each, row in product(range(seed, seed + SEEDS), mutant.rows):
             async with gate:
-                said = await played(row, mutant, seed)
-            if said is not None or row == mutant.rows[-1]:
-                found.append(Result(mutant, row, said))
-                mark = "[red]green[/red]" if said is None else "[green]red[/green]"
-                spent = f"[dim]({len(found)} of {len(mutants)}, {time.monotonic() - begun:.0f} s)[/dim]"
-                out.print(f"{mark} {mutant.name} by {row} {spent}")
-                out.print(f"  {said or 'nothing was seen of it'}", markup=False)
-                return
+                said = await played(row, mutant, each)
+            if said is not None:
+                break
+        return Result(mutant, row, each, said)
 
-    await asyncio.gather(*map(one, mutants))
+    for each in asyncio.as_completed(map(one, mutants)):
+        result = await each
+        found.append(result)
+        mark = "[red]green[/red]" if result.said is None else "[green]red[/green]"
+        spent = f"[dim]({len(found)} of {len(mutants)}, {time.monotonic() - begun:.0f} s)[/dim]"
+        out.print(f"{mark} {result.mutant.name} by {result.row}, seed {result.seed} {spent}")
+        out.print(f"  {result.said or 'nothing was seen of it'}", markup=False)
     return sorted(found, key=lambda result: MUTANTS.index(result.mutant))
 
 
