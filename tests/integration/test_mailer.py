@@ -534,6 +534,15 @@ async def test_an_answer_that_came_while_the_process_stood_still_is_heard():
         assert (await world.send()).kind is OutcomeKind.SENT
 
 
+async def test_the_words_of_a_refusal_name_nobody(world):
+    """They are kept and logged, and outlive the erasure of whom they are about."""
+    world.relay.answer("RCPT", "550 5.1.1 <ann@example.com>: no such user, says Ann@Example.com")
+    outcome = await world.send()
+    assert outcome.kind is OutcomeKind.DEAD_ADDRESS
+    assert "no such user" in outcome.reply
+    assert "example.com" not in outcome.reply.lower()
+
+
 async def test_a_relay_says_whether_it_lets_us_in():
     """Without a message; and what is wrong is told as it would be of one."""
     async with a_world() as world:

@@ -889,6 +889,19 @@ async def test_a_relay_that_calls_everybody_dead_kills_nobody():
     assert scene.engine.sender.brake.fault is None
 
 
+async def test_what_goes_back_unsent_leaves_no_line_of_history():
+    """It goes round, and would push what is worth knowing out of the history."""
+    async with Scene(state()).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.UNSENT, "no connection"), Outcome(OutcomeKind.CALLED_OFF, "a stop")]
+        await scene.look()
+        await scene.look()
+        assert [past.decision for past in scene.only.history] == []
+        scene.clock.time += timedelta(seconds=1)
+        await scene.look()
+    assert [past.decision for past in scene.only.history] == ["sent reminder-1"]
+
+
 async def test_answers_of_several_connections_come_in_any_order():
     """One that was taken just before the relay turned may be heard of after the first that were called dead."""
     async with Scene(*of_several(9)).running() as scene:
