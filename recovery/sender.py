@@ -412,7 +412,11 @@ class Sender:
             await asyncio.sleep(ASK_RELAY_EVERY)
             if self.breaker.fault is None or self.room() == 0:
                 continue
-            outcome = await self._mailer.greet()
+            try:
+                outcome = await self._mailer.greet()
+            except Exception as exc:  # noqa: BLE001  whatever it is, the next message will tell
+                self._observer.failed("ask the relay", exc)
+                continue
             if outcome is not None:
                 self.breaker.tell("", outcome, self._monotonic())
             else:
