@@ -109,7 +109,7 @@ async def stalled(world: World) -> Promise:
             unrecorded += len(await world.taken_unrecorded("one"))
             if round_ == 0:
                 await asyncio.gather(*(world.order(name) for name in ordered))
-            await asyncio.sleep(LEASE + SWEEP)
+            await asyncio.sleep(LEASE + SWEEP + 3)  # until the other has taken over and sent what that one had
             one.go_on()
         world.healed()
         await world.settle()

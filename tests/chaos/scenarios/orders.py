@@ -59,9 +59,11 @@ async def order_race_slow_plan(world: World) -> Promise:
     names = [f"c{number}" for number in range(world.size(300, 60))]
     slow = world.failing(["update"], blockConnection=True, blockTimeMS=800, appName="recovery")
     async with world.daemon():
+        await asyncio.sleep(1)  # until all that a start looks at is looked at
         async with slow:
-            await world.report_all(names)
-            await asyncio.sleep(0.2)
+            for part in range(3):  # as many looks as are made at a time: those at the orders come after the first plans
+                await world.report_all(names[part::3])
+                await asyncio.sleep(0.1)
             await in_parallel(world.order(name) for name in names)
             await asyncio.sleep(1.5)
         await world.settle()
