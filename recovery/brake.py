@@ -40,15 +40,18 @@ class Brake:
 
     def __init__(self) -> None:
         self._row: list[_Dead] = []
-        self._answers: deque[tuple[str, bool]] = deque(maxlen=OF_ANSWERS)
+        self._answers: deque[tuple[str, bool]] = deque()
+        self._dead: set[str] = set()
+        """Those of the answers that are dead."""
         self.fault: str | None = None
 
     def passed(self, id_: str) -> None:
         """Take in that the relay took a message: whatever it says of others is about them."""
         self._row.clear()
-        if (id_, True) in self._answers:  # it was not dead, after all
+        if id_ in self._dead:  # it was not, after all
+            self._dead.remove(id_)
             self._answers.remove((id_, True))
-        self._answers.append((id_, False))
+        self._count(id_, dead=False)
         if not self._too_many():
             self.fault = None
 
@@ -58,12 +61,12 @@ class Brake:
         self._row = [each for each in self._row if each.words == words and now - each.at <= REMEMBERED_FOR]
         if all(each.id != id_ for each in self._row):
             self._row.append(_Dead(id_, words, now))
-        if (id_, True) not in self._answers:
-            self._answers.append((id_, True))
+        if id_ not in self._dead:
+            self._count(id_, dead=True)
         if len(self._row) >= IN_A_ROW:
             self.fault = f"{len(self._row)} addresses in a row were called dead in the same words: {reply}"
         elif self._too_many():
-            self.fault = f"{self._dead} of the last {len(self._answers)} addresses were called dead, last: {reply}"
+            self.fault = f"{len(self._dead)} of the last {len(self._answers)} addresses were called dead, last: {reply}"
         return self.fault is not None
 
     @property
@@ -71,9 +74,14 @@ class Brake:
         """The checkouts whose addresses were called dead since a message was taken, in the same words."""
         return frozenset(each.id for each in self._row)
 
-    @property
-    def _dead(self) -> int:
-        return sum(dead for _, dead in self._answers)
+    def _count(self, id_: str, *, dead: bool) -> None:
+        if len(self._answers) == OF_ANSWERS:
+            oldest, was_dead = self._answers.popleft()
+            if was_dead:
+                self._dead.remove(oldest)
+        self._answers.append((id_, dead))
+        if dead:
+            self._dead.add(id_)
 
     def _too_many(self) -> bool:
-        return self._dead >= LEAST and self._dead >= PART * len(self._answers)
+        return len(self._dead) >= max(LEAST, PART * len(self._answers))

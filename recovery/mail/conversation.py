@@ -78,6 +78,10 @@ class Conversation(asyncio.Protocol):
                 self._waiter = None
         return self._replies.popleft()
 
+    def heard(self) -> Reply | None:
+        """Return the next reply if it is here."""
+        return self._replies.popleft() if self._replies else None
+
     async def ask(self, *words: bytes) -> Reply:
         """Send one command and return its reply. Raises `Disconnected`."""
         self.say(command(*words))

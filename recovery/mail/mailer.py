@@ -17,7 +17,7 @@ from recovery.per_shop import PerShop
 from recovery.ports import Clock, Permission
 from recovery.schedule import Step
 
-READ_WITHIN = 0.5
+READ_WITHIN = 0.1
 """Seconds after the time for an answer is over in which one that is here already is read."""
 
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -77,7 +77,7 @@ class SmtpMailer:
                 transaction.patience = patience
                 return await self._hand_over(transaction)
         except TimeoutError:
-            return transaction.lost(_silent(self._relay.timeout_seconds))
+            return transaction.lost(_silent(transaction.waits))
         except aiosmtplib.SMTPResponseException as error:
             return _not_let_in(error, self._relay)
         except OSError as error:
@@ -152,11 +152,14 @@ class _Transaction:
         self._permission = permission
         self._relay = relay
         self.phase = Phase.CONNECT
+        self.waits = relay.timeout_seconds
+        """How long the relay may take, in seconds, for what is being waited for."""
 
     def begin(self, phase: Phase) -> None:
         """Begin to wait for the relay, in this phase, for as long as it may take."""
         self.phase = phase
-        self.patience.reschedule(asyncio.get_running_loop().time() + self._relay.timeout_seconds)
+        self.waits = self._relay.dot_timeout_seconds if phase is Phase.DOT else self._relay.timeout_seconds
+        self.patience.reschedule(asyncio.get_running_loop().time() + self.waits)
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
         """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
@@ -240,19 +243,18 @@ class _Transaction:
         if not connection.conversation.is_open:
             raise Disconnected("the connection was closed before the content")
         self._permission.used()
-        self.phase = Phase.DOT
-        self.patience.reschedule(None)
+        self.begin(Phase.DOT)
         connection.conversation.say(content)
         try:
-            async with asyncio.timeout(self._relay.dot_timeout_seconds):
-                return await connection.conversation.hear()
-        except TimeoutError:
-            pass
-        try:  # where this process stood still, the answer may be here and not yet read
-            async with asyncio.timeout(READ_WITHIN):
-                return await connection.conversation.hear()
-        except TimeoutError:
-            raise TimeoutError(_silent(self._relay.dot_timeout_seconds)) from None
+            return await connection.conversation.hear()
+        except asyncio.CancelledError:
+            if not self.patience.expired():
+                raise
+            await asyncio.sleep(READ_WITHIN)  # where this process stood still, the answer may be here and not yet read
+            reply = connection.conversation.heard()
+            if reply is None:
+                raise
+            return reply
 
     def _options(self, connection: Connection) -> list[bytes]:
         content = self._envelope.content

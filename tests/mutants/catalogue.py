@@ -131,7 +131,7 @@ _FIRST = (
             Edit("mongo/checkouts.py", "UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)", "UNWRITABLE = (ZeroDivisionError,)"),
             Edit("sender.py", "except Exception as exc:  # noqa: BLE001  one that", "except ZeroDivisionError as exc:  # noqa: BLE001  one that"))),
     Mutant("impatient-after-the-dot", "after the dot the relay has no more time than before", ("slow-after-dot",),
-           (Edit("mail/mailer.py", "async with asyncio.timeout(self._relay.dot_timeout_seconds):", "async with asyncio.timeout(self._relay.timeout_seconds):"),)),
+           (Edit("mail/mailer.py", "self.waits = self._relay.dot_timeout_seconds if phase is Phase.DOT else self._relay.timeout_seconds", "self.waits = self._relay.timeout_seconds"),)),
     Mutant("leases-not-renewed", "leases are not renewed while the relay has the word", ("slow-after-dot",),
            (Edit("sender.py", "if now - each.leased_at > each.lease / 3", "if False"),)),
     Mutant("doubt-without-end", "an ambiguous message is tried again and again", ("never-after-dot",),
