@@ -266,7 +266,9 @@ class World:
             found.append(f"{len(claimed)} claims are left: {claimed[:3]}")
         if orphans := [id_ for id_ in shadows if not (checkouts.get(id_) or {}).get("next_at")]:
             found.append(f"{len(orphans)} shadows are of nothing that waits: {orphans[:3]}")
-        if bare := [id_ for id_, each in ours.items() if each.get("next_at") and id_ not in shadows]:
+        # What is due needs no shadow: a daemon that stops leaves it to the next one's start.
+        now = datetime.now(UTC)
+        if bare := [id_ for id_, each in ours.items() if id_ not in shadows and (each.get("next_at") or now) > now]:
             found.append(f"{len(bare)} checkouts wait without a shadow: {bare[:3]}")
         if open_ := [id_ for id_, each in ours.items() if each["status"] == "open" and not each.get("next_at")]:
             found.append(f"{len(open_)} checkouts are open and wait for nothing: {open_[:3]}")
