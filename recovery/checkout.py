@@ -163,10 +163,12 @@ class Consent(_Word):
     """Whether a customer agreed to be reminded: on what basis, when, and where that was said.
 
     `basis` and `source` are what the shop would show if it were asked: "soft opt-in" and "box at the checkout, unticked
-    by default". Of several, the latest counts; of two of the same moment, the withdrawal (`given` is false).
+    by default". Of several, the latest counts; of two of the same moment, the withdrawal (`given` is false). Where
+    `given` is null an earlier yes is taken back and nothing said in its place, as by a box that is unticked again: no
+    refusal, but no consent either.
     """
 
-    given: bool = True
+    given: bool | None = True
     basis: Name
     at: Instant
     source: Name
@@ -297,7 +299,7 @@ class Message(_Kept):
 class KeptConsent(_Kept):
     """A `Consent` as it is kept."""
 
-    given: bool
+    given: bool | None
     basis: str
     at: StoredInstant
     source: str

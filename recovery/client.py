@@ -4,21 +4,32 @@
 """
 
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from bson.errors import InvalidBSON
 from pydantic import TypeAdapter, ValidationError
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
-from recovery.checkout import Checkout, CheckoutState, Email, Order, ShopKey, checkout_id, normalised
+from recovery.checkout import (
+    Checkout,
+    CheckoutState,
+    Consent,
+    Email,
+    Order,
+    ShopKey,
+    Status,
+    checkout_id,
+    normalised,
+)
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.group_commit import GroupCommit
-from recovery.mongo.intake import Write, cancel_write, checkout_write, order_write
+from recovery.mongo.intake import Write, cancelled, checkout_write, consented, order_write
 from recovery.mongo.persons import Persons, Receipt
 from recovery.mongo.suppressions import NewSuppression, lift_query, suppress_write
 from recovery.ports import Unreadable
@@ -77,6 +88,43 @@ def _addressed(email: str, shop: str | None) -> tuple[str, str | None]:
         raise ValueError(f"this is no address, or no shop: {fault['msg']}") from None
 
 
+class _Name(NamedTuple):
+    """What a checkout is kept under, and where it stands."""
+
+    order_id: str
+    status: str
+    ordered_at: datetime | None
+
+
+class _Kept(NamedTuple):
+    """What is kept of a checkout, the name to go on with first, and of others of the same cart."""
+
+    own: list[_Name]
+    of_cart: list[_Name]
+
+
+_NAMES = ["_id", "known_as", "status", "ordered_at"]
+
+
+def _called(shop: str, names: Sequence[str]) -> dict[str, Any]:
+    """Match the checkouts of a shop that have one of these names."""
+    ids = [checkout_id(shop, name) for name in names]
+    return {"$or": [{"_id": {"$in": ids}}, {"known_as": {"$in": list(names)}, "_id": of_shop(shop)}]}
+
+
+def _all(names: Sequence[str], cart: str | None) -> list[str]:
+    return [*names, cart] if cart and names else list(names)
+
+
+def _place(name: str, names: Sequence[str]) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def _ordered_since(kept: _Name, touched_at: datetime | None) -> bool:
+    """Return whether a checkout has been ordered since another of the same cart was touched."""
+    return kept.ordered_at is not None and touched_at is not None and kept.ordered_at >= touched_at
+
+
 def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
     """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
     asked = uri.lower()
@@ -113,44 +161,86 @@ class Recovery:
         self._persons = Persons(self._client[database], self._pseudonyms)
         self._group = GroupCommit(self._checkouts) if is_asynchronous(self._client) else None
 
-    async def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None) -> None:
+    async def checkout(
+        self, report: Checkout, *, aliases: Sequence[str] | None = None, cart: str | None = None
+    ) -> None:
         """Keep what is known of a checkout, new or changed. Raises `Unavailable`.
 
-        `aliases` are other order ids that the same checkout may be kept under already; even an empty list has it looked
-        for by the id in its `checkout_url`, as who changes how checkouts are named needs it.
+        `aliases` are other order ids that the same checkout is called by, `cart` is what the shop calls the cart that
+        it was made of. Even an empty list has it looked for by all of its names, as who changes how checkouts are named
+        needs it; and a cart that has been ordered meanwhile is not opened again.
         """
-        if aliases is not None and (known := await self._known_as(report, aliases)):
-            report = report.model_copy(update={"order_id": known[0]})
-        await self._write(checkout_write(report, aliases=aliases or ()))
+        names: list[str] = []
+        if aliases is not None:
+            names = [report.order_id, *aliases]
+            kept = await self._kept(report, names, cart)
+            since = [each.order_id for each in kept.of_cart if _ordered_since(each, report.touched_at)]
+            if known := [each.order_id for each in kept.own] + since:
+                report = report.model_copy(update={"order_id": known[0]})
+        await self._write(checkout_write(report, known_as=_all(names, cart)))
 
-    async def order(self, report: Order, *, aliases: Sequence[str] | None = None, confirm_default: bool = True) -> None:
+    async def order(
+        self,
+        report: Order,
+        *,
+        aliases: Sequence[str] | None = None,
+        cart: str | None = None,
+        confirm_default: bool = True,
+    ) -> None:
         """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`.
 
-        `aliases` as for `checkout`: whatever it is kept under is ordered, and confirmed once. `confirm_default` is
-        whether that is to be, where no report says so.
+        `aliases` and `cart` as for `checkout`: whatever it is kept under is ordered, and confirmed once, and nobody is
+        reminded of another checkout of the same cart. `confirm_default` is whether it is to be confirmed, where no
+        report says so.
         """
-        known = [] if aliases is None else await self._known_as(report, aliases)
-        named = [report.model_copy(update={"order_id": order_id}) for order_id in known[:1]] or [report]
-        also = [each.model_copy(update={"confirm": False}) for each in self._as(report, known[1:])]
-        for each in (*also, *named):
-            await self._write(order_write(each, confirm_default=confirm_default, aliases=aliases or ()))
+        names: list[str] = []
+        if aliases is not None:
+            names = [report.order_id, *aliases]
+            own, of_cart = await self._kept(report, names, cart)
+            others = [*own[1:], *(each for each in of_cart if each.status in (Status.OPEN, Status.FINISHED))]
+            for each in others:
+                also = Order(shop=report.shop, order_id=each.order_id, ordered_at=report.ordered_at, confirm=False)
+                await self._write(order_write(also))
+            if own:
+                report = report.model_copy(update={"order_id": own[0].order_id})
+        await self._write(order_write(report, confirm_default=confirm_default, known_as=_all(names, cart)))
 
-    async def cancel(self, shop: str, order_id: str) -> bool:
+    async def cancel(self, shop: str, order_id: str, *, aliases: Sequence[str] = (), cart: str | None = None) -> bool:
         """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`.
 
-        A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed.
+        A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed. Where no
+        checkout has any of these names, those of the `cart` are cancelled.
         """
-        try:
-            result = await settled(self._checkouts.update_one(*cancel_write(checkout_id(shop, order_id))))
-        except PyMongoError as exc:
-            raise _unavailable(exc) from exc
-        return bool(result.matched_count)
+        matched = await self._update(_called(shop, [order_id, *aliases]), cancelled())
+        if not matched and cart:
+            matched = await self._update(_called(shop, [cart]), cancelled())
+        return bool(matched)
+
+    async def cancel_shop(self, shop: str) -> int:
+        """Never remind of any checkout of this shop that is open now; return how many. Raises `Unavailable`.
+
+        As when a shop will tell of its orders no more. What it reports from now on is taken as ever.
+        """
+        return await self._update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled())
+
+    async def consent(self, shop: str, email: str, consent: Consent) -> int:
+        """Keep a word on consent in all checkouts of a person at this shop; return how many there are.
+
+        Of several words the latest counts. Raises `Unavailable`, or `ValueError` for what is no address.
+        """
+        email, _ = _addressed(email, shop)
+        return await self._update({"address": normalised(email), "_id": of_shop(shop)}, consented(consent))
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:
-        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
+        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`.
+
+        It is found by whatever it is called: its own id, an alias, or its cart.
+        """
         id_ = checkout_id(shop, order_id)
         try:
             document = await settled(self._checkouts.find_one({"_id": id_}))
+            if document is None:
+                document = await settled(self._checkouts.find_one(_called(shop, [order_id])))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
         except InvalidBSON as exc:
@@ -225,25 +315,38 @@ class Recovery:
         if self._own:
             await settled(self._client.close())
 
-    @staticmethod
-    def _as(report: Order, order_ids: Sequence[str]) -> list[Order]:
-        return [Order(shop=report.shop, order_id=each, ordered_at=report.ordered_at) for each in order_ids]
+    async def _kept(self, report: Checkout | Order, names: Sequence[str], cart: str | None) -> "_Kept":
+        """Return what is kept of a checkout under any of its names, and of others of the same cart.
 
-    async def _known_as(self, report: Checkout | Order, aliases: Sequence[str]) -> list[str]:
-        """Return the order ids that a checkout is kept under, its own first."""
-        names = [report.order_id, *aliases]
-        ids = [checkout_id(report.shop, name) for name in names]
-        either: list[dict[str, Any]] = [{"_id": {"$in": ids}}]
+        Older versions kept no names, but a link that has one in it.
+        """
+        every = _all(names, cart)
+        either = [_called(report.shop, every)]
         if report.customer is not None:
-            in_link = {"$regex": rf"/{re.escape(report.order_id)}(?:[/?#]|$)"}
+            links = "|".join(map(re.escape, every))
             of_person = {"address": normalised(report.customer.email), "_id": of_shop(report.shop)}
-            either.append(of_person | {"$or": [{"facts.checkout_url": in_link}, {"known_as": {"$in": names}}]})
+            in_link = {"facts.checkout_url": {"$regex": rf"/(?:{links})(?:[/?#]|$)"}, "known_as": {"$exists": False}}
+            either.append(of_person | in_link)
         try:
-            found = await settled(self._checkouts.find({"$or": either}, ["_id"]).to_list(None))
+            found = await settled(self._checkouts.find({"$or": either}, _NAMES).to_list(None))
         except PyMongoError as exc:
             raise _unavailable(exc) from exc
-        known = sorted(each["_id"].partition("/")[2] for each in found)
-        return sorted(known, key=lambda name: names.index(name) if name in names else len(names))
+        own: list[_Name] = []
+        of_cart: list[_Name] = []
+        for each in found:
+            name = _Name(each["_id"].partition("/")[2], each["status"], each.get("ordered_at"))
+            called = {name.order_id, *each.get("known_as", names)}
+            (of_cart if called.isdisjoint(names) else own).append(name)
+        own.sort(key=lambda name: (_place(name.order_id, names), name.order_id))
+        return _Kept(own, of_cart)
+
+    async def _update(self, query: Mapping[str, Any], update: Any) -> int:
+        """Change all checkouts that match; return how many do."""
+        try:
+            result = await settled(self._checkouts.update_many(query, update))
+        except PyMongoError as exc:
+            raise _unavailable(exc) from exc
+        return int(result.matched_count)
 
     async def _write(self, write: Write) -> None:
         try:
@@ -274,17 +377,21 @@ class SyncRecovery:
         self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
         self._recovery = Recovery(self._own or mongodb, database=database, suppression_keys=suppression_keys)
 
-    def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None) -> None:
+    def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None, cart: str | None = None) -> None:
         """Keep what is known of a checkout, new or changed: see `Recovery.checkout`. Raises `Unavailable`."""
-        _run(self._recovery.checkout(report, aliases=aliases))
+        _run(self._recovery.checkout(report, aliases=aliases, cart=cart))
 
-    def order(self, report: Order, *, aliases: Sequence[str] | None = None) -> None:
+    def order(self, report: Order, *, aliases: Sequence[str] | None = None, cart: str | None = None) -> None:
         """Keep that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
-        _run(self._recovery.order(report, aliases=aliases))
+        _run(self._recovery.order(report, aliases=aliases, cart=cart))
 
     def cancel(self, shop: str, order_id: str) -> bool:
         """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`."""
         return _run(self._recovery.cancel(shop, order_id))
+
+    def consent(self, shop: str, email: str, consent: Consent) -> int:
+        """Keep a word on consent in all checkouts of a person at this shop: see `Recovery.consent`."""
+        return _run(self._recovery.consent(shop, email, consent))
 
     def get(self, shop: str, order_id: str) -> CheckoutState | None:
         """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""

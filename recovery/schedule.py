@@ -244,9 +244,10 @@ def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: da
         late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
     if late > step.max_lateness:
         return "too late to be of use"
-    if checkout.consent is not None and not checkout.consent.given:
+    given = None if checkout.consent is None else checkout.consent.given
+    if given is False:
         return "the customer has said no"
-    if schedule.require_consent and checkout.consent is None:
+    if schedule.require_consent and given is None:
         return "no consent is known"
     return None
 

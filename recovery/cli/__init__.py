@@ -190,9 +190,8 @@ def _consent(state: CheckoutState) -> str:
     consent = state.consent
     if consent is None:
         return "consent: nothing is known"
-    return (
-        f"consent: {'given' if consent.given else 'refused'} {written(consent.at)}, {consent.basis} ({consent.source})"
-    )
+    said = {True: "given", False: "refused", None: "taken back"}[consent.given]
+    return f"consent: {said} {written(consent.at)}, {consent.basis} ({consent.source})"
 
 
 def _print_checkout(state: CheckoutState) -> None:

@@ -3,23 +3,40 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from recovery.checkout import Checkout, CheckoutState, Order
+from recovery.checkout import Checkout, CheckoutState, Consent, Order
 from recovery.mongo.persons import Receipt
 
 
 class Ingestion(Protocol):
     """Where reports go. Every method raises `recovery.client.Unavailable` if the database cannot be asked."""
 
-    async def checkout(self, report: Checkout, *, aliases: Sequence[str] | None = None) -> None:
+    async def checkout(
+        self, report: Checkout, *, aliases: Sequence[str] | None = None, cart: str | None = None
+    ) -> None:
         """Keep what is known of a checkout, which may be kept under an alias already."""
         ...
 
-    async def order(self, report: Order, *, aliases: Sequence[str] | None = None, confirm_default: bool = True) -> None:
+    async def order(
+        self,
+        report: Order,
+        *,
+        aliases: Sequence[str] | None = None,
+        cart: str | None = None,
+        confirm_default: bool = True,
+    ) -> None:
         """Keep that a checkout was ordered, whatever alias it is kept under."""
         ...
 
-    async def cancel(self, shop: str, order_id: str) -> bool:
+    async def cancel(self, shop: str, order_id: str, *, aliases: Sequence[str] = (), cart: str | None = None) -> bool:
         """Never remind of this checkout again; return whether there is such a checkout."""
+        ...
+
+    async def cancel_shop(self, shop: str) -> int:
+        """Never remind of any checkout of this shop that is open now; return how many there were."""
+        ...
+
+    async def consent(self, shop: str, email: str, consent: Consent) -> int:
+        """Keep a word on consent in all checkouts of a person at this shop; return how many there are."""
         ...
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:

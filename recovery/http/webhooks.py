@@ -1,5 +1,7 @@
 """The endpoint that Shopify calls."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +14,22 @@ from recovery.checkout import Order
 from recovery.http.ingestion import Ingestion
 from recovery.http.problems import Problem, answers
 from recovery.per_shop import PerShop
-from recovery.shops import Cancelled, DataRequest, Found, Ignored, Redact, Reported, Unmapped, shopify
+from recovery.shops import (
+    Cancelled,
+    Consented,
+    DataRequest,
+    Found,
+    Ignored,
+    Left,
+    Redact,
+    Reported,
+    Unmapped,
+    shopify,
+)
 
 _log = structlog.get_logger()
 _PAYLOAD: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,7 @@ def webhooks(ingestion: Ingestion, shops: PerShop[ShopifyShop]) -> APIRouter:
         },
     )
     async def take(request: Request) -> dict[str, str]:
-        """Take checkouts, orders, and what Shopify demands of those who keep personal data; other topics are ignored.
+        """Take checkouts, orders, consent, and what Shopify demands of those who keep personal data, and no more.
 
         `X-Shopify-Hmac-Sha256` must be the signature of the body, `X-Shopify-Topic` and `X-Shopify-Shop-Domain` tell
         what it is; without their `X-` they are taken as well. Answers with the `id` of the checkout, or with what it
@@ -79,10 +93,20 @@ def _shopify_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _read(topic: str, shop: str, body: bytes, *, confirms: bool) -> Found:
     try:
-        payload = _PAYLOAD.validate_json(body)
+        payload = _PAYLOAD.validate_json(_whole(body))
     except ValidationError:
         return Unmapped("body", "is no JSON object")
     return shopify.read(topic, shop, payload, confirms=confirms)
+
+
+def _whole(body: bytes) -> bytes:
+    """Return JSON without halves of characters, as a text has that was cut in the middle of one; else as it is."""
+    if not _HALF.search(body):
+        return body
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
+    except (ValueError, RecursionError):
+        return body
 
 
 def _passed_over(request: Request, found: Ignored | Unmapped, *, shop: str, topic: str) -> dict[str, str]:
@@ -96,19 +120,28 @@ def _passed_over(request: Request, found: Ignored | Unmapped, *, shop: str, topi
     return {"ignored": found.reason}
 
 
-async def _carry_out(found: Reported | Cancelled | Redact | DataRequest, ingestion: Ingestion) -> str:
+async def _carry_out(
+    found: Reported | Cancelled | Left | Consented | Redact | DataRequest, ingestion: Ingestion
+) -> str:
     """Keep what a webhook says; return the key of what it was about."""
     match found:
-        case Reported(Order() as order, aliases, confirm_default):
-            await ingestion.order(order, aliases=aliases, confirm_default=confirm_default)
+        case Reported(Order() as order, aliases, cart, confirm_default):
+            await ingestion.order(order, aliases=aliases, cart=cart, confirm_default=confirm_default)
             return order.id
-        case Reported(checkout, aliases):
-            await ingestion.checkout(checkout, aliases=aliases)  # type: ignore[arg-type]
+        case Reported(checkout, aliases, cart):
+            await ingestion.checkout(checkout, aliases=aliases, cart=cart)  # type: ignore[arg-type]
             return checkout.id
-        case Cancelled(shop, order_ids):
-            for order_id in order_ids:
-                await ingestion.cancel(shop, order_id)
+        case Cancelled(shop, order_ids, cart):
+            await ingestion.cancel(shop, order_ids[0], aliases=order_ids[1:], cart=cart)
             return f"{shop}/{order_ids[0]}"
+        case Left(shop):
+            _log.warning(
+                "this shop tells of no orders any more", shop=shop, cancelled=await ingestion.cancel_shop(shop)
+            )
+            return shop
+        case Consented(shop, email, consent):
+            await ingestion.consent(shop, email, consent)
+            return shop
         case Redact(shop, None):
             await ingestion.erase_shop(shop)
             return shop

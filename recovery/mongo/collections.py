@@ -93,6 +93,9 @@ COLLECTIONS = {
             ),
             IndexModel([("purge_at", ASCENDING)], name="purge_at", expireAfterSeconds=0),
             IndexModel([("address", ASCENDING)], name="address"),
+            IndexModel(
+                [("known_as", ASCENDING)], name="known_as", partialFilterExpression={"known_as": {"$exists": True}}
+            ),
         ),
         obsolete=("next_at",),
         validator={

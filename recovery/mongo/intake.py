@@ -85,9 +85,10 @@ _ORDERED = _ordered()
 _CANCELLED = {
     "$cond": [{"$in": ["$status", [Status.CANCELLED, Status.ORDERED]]}, KEPT, _merged(status=Status.CANCELLED)]
 }
+_LATER = {"$gt": [f"{CONSENT}.at", "$consent.at"]}
 _CONSENT_COUNTS = {
     "$or": [
-        {"$gt": [f"{CONSENT}.at", "$consent.at"]},
+        _LATER,
         {
             "$and": [
                 {"$eq": [f"{CONSENT}.at", "$consent.at"]},
@@ -96,7 +97,9 @@ _CONSENT_COUNTS = {
         },
     ]
 }
+_TAKES_BACK = {"$and": [{"$eq": ["$consent.given", True]}, _LATER]}  # a no stays one
 _CONSENTED = {"$cond": [_CONSENT_COUNTS, _merged(consent=CONSENT), KEPT]}
+_TAKEN_BACK = {"$cond": [_TAKES_BACK, _merged(consent=CONSENT), KEPT]}
 
 
 class Write(NamedTuple):
@@ -107,7 +110,7 @@ class Write(NamedTuple):
     upsert: bool
 
 
-def checkout_write(report: Checkout, *, aliases: Sequence[str] = ()) -> Write:
+def checkout_write(report: Checkout, *, known_as: Sequence[str] = ()) -> Write:
     """Return the write for a checkout report.
 
     An order or a cancellation stands. On an ordered checkout, the report only fills in who ordered, where the order did
@@ -118,10 +121,10 @@ def checkout_write(report: Checkout, *, aliases: Sequence[str] = ()) -> Write:
     stages = [_given(report, report.touched_at, becomes)]
     if report.consent is not None:
         stages.append(_consented(report.consent))
-    return _write(report.id, *stages, *_known_as(aliases))
+    return _write(report.id, *stages, *_known_as(known_as))
 
 
-def order_write(report: Order, *, confirm_default: bool = True, aliases: Sequence[str] = ()) -> Write:
+def order_write(report: Order, *, confirm_default: bool = True, known_as: Sequence[str] = ()) -> Write:
     """Return the write for an order report: whatever was known, the checkout is ordered from now on.
 
     What the order says of its facts replaces what the checkout said. An order that is not known yet is kept as well, so
@@ -129,12 +132,17 @@ def order_write(report: Order, *, confirm_default: bool = True, aliases: Sequenc
     where no report has said so.
     """
     others = {"confirm": report.confirm, "confirm_default": confirm_default}
-    return _write(report.id, _given(report, report.ordered_at, _ORDERED, **others), *_known_as(aliases))
+    return _write(report.id, _given(report, report.ordered_at, _ORDERED, **others), *_known_as(known_as))
 
 
-def cancel_write(id_: str) -> Write:
-    """Return the write for a cancellation. It touches only a checkout that is known and not ordered."""
-    return _write(id_, _CANCELLED, upsert=False)
+def cancelled() -> list[dict[str, Any]]:
+    """Return the update that cancels checkouts. It leaves alone what is ordered."""
+    return [{"$replaceWith": _CANCELLED}]
+
+
+def consented(consent: Consent) -> list[dict[str, Any]]:
+    """Return the update that keeps a word on consent in checkouts, where it is later than the one that is kept."""
+    return [{"$replaceWith": _consented(consent)}]
 
 
 def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any], **others: object) -> dict[str, Any]:
@@ -152,16 +160,17 @@ def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any
 
 def _consented(consent: Consent) -> dict[str, Any]:
     said = {"given": consent.given, "basis": {"$literal": consent.basis}, "source": {"$literal": consent.source}}
-    return {"$let": {"vars": {"consent": said | {"at": {"$min": [consent.at, NOW]}}}, "in": _CONSENTED}}
+    becomes = _TAKEN_BACK if consent.given is None else _CONSENTED
+    return {"$let": {"vars": {"consent": said | {"at": {"$min": [consent.at, NOW]}}}, "in": becomes}}
 
 
-def _known_as(aliases: Sequence[str]) -> list[dict[str, Any]]:
-    """Keep other ids that a checkout is called by. They are no facts, so that nobody looks for that alone."""
-    if not aliases:
+def _known_as(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Keep all that a checkout is called. They are no facts, so that nobody looks for that alone."""
+    if not names:
         return []
-    known = {"$setUnion": [{"$ifNull": ["$known_as", []]}, {"$literal": list(aliases)}]}
+    known = {"$setUnion": [{"$ifNull": ["$known_as", []]}, {"$literal": list(names)}]}
     return [{"$mergeObjects": [KEPT, {"known_as": known}]}]
 
 
-def _write(id_: str, *documents: dict[str, Any], upsert: bool = True) -> Write:
-    return Write({"_id": id_}, [{"$replaceWith": document} for document in documents], upsert)
+def _write(id_: str, *documents: dict[str, Any]) -> Write:
+    return Write({"_id": id_}, [{"$replaceWith": document} for document in documents], upsert=True)

@@ -2,28 +2,47 @@
 
 from dataclasses import dataclass
 
-from recovery.checkout import Checkout, Order
+from recovery.checkout import Checkout, Consent, Order
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
     """A checkout or an order. `aliases` are other ids that the same checkout may be kept under.
 
-    Older versions may have kept it under one that is not told any more: then its `checkout_url` has the id in it.
-    `confirm_default` is whether an order is to be confirmed where no report says so.
+    Older versions may have kept it under one that is not told any more: then its `checkout_url` has an id in it.
+    `cart` is the cart that it was made of, of which there may be other checkouts. `confirm_default` is whether an order
+    is to be confirmed where no report says so.
     """
 
     report: Checkout | Order
     aliases: tuple[str, ...] = ()
+    cart: str | None = None
     confirm_default: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A checkout that nobody is to be reminded of any more, by all ids that it may be kept under."""
+    """A checkout that nobody is to be reminded of any more, by all ids that it may be kept under, and its cart."""
 
     shop: str
     order_ids: tuple[str, ...]
+    cart: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A shop that tells of its orders no more: nobody is to be reminded of what is open there."""
+
+    shop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """What a person says of being written to by a shop, whatever they have left there."""
+
+    shop: str
+    email: str
+    consent: Consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +78,4 @@ class Unmapped:
     reason: str
 
 
-Found = Reported | Cancelled | Redact | DataRequest | Ignored | Unmapped
+Found = Reported | Cancelled | Left | Consented | Redact | DataRequest | Ignored | Unmapped

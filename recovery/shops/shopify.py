@@ -6,19 +6,20 @@ what cannot is told as `Unmapped`, which is no refusal. An order is an order wha
 all is "stop".
 
 A checkout is known by its token. Since API version 2026-04 that is all that an order names it by; before, there was a
-number as well, under which older versions of Recovery kept it: that one is an alias.
+number as well, under which older versions of Recovery kept it: that one is an alias. Links to a checkout, in its
+address and in its reminders, name neither but its cart, of which there may be other checkouts.
 """
 
 import base64
 import hmac
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from recovery.checkout import Checkout, Consent, Customer, Email, Facts, Instant, Item, Order
-from recovery.shops import Cancelled, DataRequest, Found, Ignored, Redact, Reported, Unmapped
+from recovery.checkout import Checkout, Consent, Customer, Email, Facts, Instant, Item, Order, ShopKey
+from recovery.shops import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,6 +31,7 @@ NO_VARIANT = "Default Title"
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(Instant)
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+_SHOP: TypeAdapter[str] = TypeAdapter(ShopKey)
 _SOURCES = {
     "shop": "X-Shopify-Shop-Domain",
     "order_id": "token",
@@ -43,10 +45,17 @@ _SOURCES = {
 _PAID = ("paid", "authorized", "partially_refunded", "refunded")
 """Financial states of an order that somebody has paid for, or that a bank has said yes to."""
 
-_UNCONFIRMED_SOURCES = ("pos", "shopify_draft_order")
-"""Where orders come from whose customers stand in a shop, or whom the merchant writes to."""
+_UNCONFIRMED_SOURCES = ("pos", "iphone", "android", "129785", "shopify_draft_order")
+"""Where orders come from whose customers stand in a shop (by the apps of its till), or whom the merchant writes to."""
 
 _SAYS_YES, _SAYS_NO = ("subscribed",), ("unsubscribed", "redacted", "invalid")
+_UNDECIDED = ("not_subscribed", "pending")
+
+_ABOUT_SHOPS = ("app/uninstalled", "customers/redact", "shop/redact", "customers/data_request")
+"""Topics whose bodies name the shop."""
+
+_ITS_ARRIVAL = datetime(9999, 1, 1, tzinfo=UTC)
+"""The time of what does not tell one: times that are ahead become those of the database's clock."""
 
 
 def verify(secret: str, body: bytes, signature: str | None) -> bool:
@@ -60,6 +69,12 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
 
     A checkout and its order share the token. An order without one (a draft, a point of sale) stands alone.
     """
+    named = _text(payload.get("shop_domain"), payload.get("myshopify_domain")) if topic in _ABOUT_SHOPS else None
+    shop = shop or (named or "").lower()
+    if not _is_shop(shop):
+        return Unmapped("X-Shopify-Shop-Domain", "names no shop")
+    if named and named.lower() != shop:
+        return Unmapped("shop_domain", "is not the shop that X-Shopify-Shop-Domain names, which is not signed")
     match topic:
         case "checkouts/create" | "checkouts/update" if payload.get("completed_at"):
             # Whether it is paid for, the order says, which may come before this or after.
@@ -67,12 +82,23 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
         case "checkouts/create" | "checkouts/update":
             return _checkout(shop, payload)
         case "checkouts/delete":
-            keys = _keys(payload, "token", "id")
-            return Cancelled(shop, keys) if keys else Unmapped("token", "names no checkout")
+            keys = _keys(payload, "token", "id") or _keys(payload, "cart_token")
+            return Cancelled(shop, keys, _cart(payload)) if keys else Unmapped("token", "names no checkout")
         case "orders/create" | "orders/paid" | "orders/cancelled":
             keys = _keys(payload, "checkout_token", "checkout_id") or _keys(payload, "id", prefix="order-")
             confirms = confirms and _is_to_be_confirmed(payload)
             return _order(shop, keys, payload, _order_money(payload), confirms=confirms)
+        case _:
+            return _of_people(topic, shop, payload)
+
+
+def _of_people(topic: str, shop: str, payload: Mapping[str, Any]) -> Found:
+    """Read what is said of a customer or of the shop, whatever was left there."""
+    match topic:
+        case "customers_email_marketing_consent/update" | "customers/update":
+            return _consented(shop, payload)
+        case "app/uninstalled":
+            return Left(shop)
         case "customers/redact":
             email = _address(payload)
             return Redact(shop, email) if email else Ignored("names nobody by an address, and no other name is kept")
@@ -109,7 +135,7 @@ def _checkout(shop: str, payload: Mapping[str, Any]) -> Found:
         )
     except ValidationError as exc:
         return _unmapped(exc)
-    return Reported(checkout, keys[1:])
+    return Reported(checkout, keys[1:], _cart(payload))
 
 
 def _order(
@@ -129,14 +155,15 @@ def _order(
         )
     except ValidationError as exc:
         return _unmapped(exc)
-    return Reported(order, keys[1:], confirm_default=False)
+    return Reported(order, keys[1:], _cart(payload), confirm_default=False)
 
 
 def _is_to_be_confirmed(payload: Mapping[str, Any]) -> bool:
-    """Return whether somebody waits for the confirmation of an order: it is real, paid for, and made in the shop."""
+    """Return whether somebody waits for the confirmation of an order: it is real, paid for, and was checked out."""
     paid = payload.get("financial_status")
     return (
-        payload.get("source_name") not in _UNCONFIRMED_SOURCES
+        bool(_keys(payload, "checkout_token", "checkout_id"))
+        and payload.get("source_name") not in _UNCONFIRMED_SOURCES
         and not payload.get("test")
         and not payload.get("cancelled_at")
         and (paid is None or paid in _PAID)
@@ -144,25 +171,42 @@ def _is_to_be_confirmed(payload: Mapping[str, Any]) -> bool:
 
 
 def _consent(payload: Mapping[str, Any]) -> Consent | None:
-    """Return what is known of consent to marketing, with its time; None where nobody has said yes or no.
+    """Return what is known of consent to marketing, with its time; None where nothing is said of it.
 
-    Not to have ticked a box is no refusal: whether it stops reminders is for `schedule.require_consent` to say.
+    What the customer has said counts before the box at the checkout. Not to have ticked that is no refusal: whether it
+    stops reminders is for `schedule.require_consent` to say. But it takes back a tick of before.
     """
     customer = _object(payload.get("customer"))
     told = _object(customer.get("email_marketing_consent")) or _object(payload.get("email_marketing_consent"))
     state = told.get("state")
-    given: bool | None = None
+    box = payload.get("buyer_accepts_marketing")
+    own = (told.get("consent_updated_at"), customer.get("accepts_marketing_updated_at"))
+    times = (payload.get("updated_at"), payload.get("created_at"))
     if state in _SAYS_YES or state in _SAYS_NO:
-        given = state in _SAYS_YES
-    elif payload.get("buyer_accepts_marketing") is True or customer.get("accepts_marketing") is True:
-        given = True
-    if given is None:
-        return None
-    times = (told.get("consent_updated_at"), customer.get("accepts_marketing_updated_at"), payload.get("updated_at"))
-    at = next(filter(None, map(_time, (*times, payload.get("created_at")))), None)
-    level = _text(told.get("opt_in_level")) or "opt-in"
-    said = {"given": given, "basis": level.replace("_", " ") if given else "refused", "at": at, "source": "Shopify"}
-    return _accepted(Consent, said)
+        return _said(state in _SAYS_YES, told, *own, *times)
+    if state == "pending":  # a confirmation of the address is waited for, whatever box was ticked
+        return _said(None, told, *times)
+    if box is True:
+        return _said(True, told, *times)
+    if customer.get("accepts_marketing") is True and state is None:
+        return _said(True, told, *own, *times)
+    return _said(None, told, *times) if box is False or state in _UNDECIDED else None
+
+
+def _said(given: bool | None, told: Mapping[str, Any], *times: object) -> Consent | None:
+    level = (_text(told.get("opt_in_level")) or "opt-in").replace("_", " ")
+    at = next(filter(None, map(_time, times)), _ITS_ARRIVAL)
+    basis = {True: level, False: "refused", None: "neither yes nor no"}[given]
+    return _accepted(Consent, {"given": given, "basis": basis, "at": at, "source": "Shopify"})
+
+
+def _consented(shop: str, payload: Mapping[str, Any]) -> Found:
+    """Read a customer, or the consent of one: the first has an `email`, the second an `email_address`."""
+    email = _address({"customer": {"email": payload.get("email") or payload.get("email_address")}})
+    if email is None:
+        return Ignored("names nobody by an address, and no other name is kept")
+    consent = _consent(payload)
+    return Consented(shop, email, consent) if consent else Ignored("says nothing of consent")
 
 
 def _data_request(shop: str, payload: Mapping[str, Any]) -> Found:
@@ -257,6 +301,18 @@ def _keys(payload: Mapping[str, Any], *fields: str, prefix: str = "") -> tuple[s
     values = (payload.get(field) for field in fields)
     known = [str(each).strip() for each in values if isinstance(each, int | str) and not isinstance(each, bool)]
     return tuple(f"{prefix}{each}" for each in known if each and len(each) <= LONGEST_KEY and each.isprintable())
+
+
+def _cart(payload: Mapping[str, Any]) -> str | None:
+    return next(iter(_keys(payload, "cart_token")), None)
+
+
+def _is_shop(name: str) -> bool:
+    try:
+        _SHOP.validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 def _fact(field: str, value: object) -> dict[str, Any]:

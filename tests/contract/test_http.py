@@ -56,16 +56,17 @@ class FakeIngestion:
     def __init__(self):
         self.reports = []
         self.cancelled = []
+        self.left = []
         self.erased = []
         self.requests = []
         self.states = {}
         self.fault = None
 
-    async def checkout(self, report, *, aliases=None):
+    async def checkout(self, report, *, aliases=None, cart=None):
         """Keep a checkout."""
         self._keep(report)
 
-    async def order(self, report, *, aliases=None, confirm_default=True):
+    async def order(self, report, *, aliases=None, cart=None, confirm_default=True):
         """Keep an order."""
         self._keep(report)
 
@@ -79,11 +80,17 @@ class FakeIngestion:
         self._fail()
         self.requests.append((shop, id_, email, orders))
 
-    async def cancel(self, shop, order_id):
+    async def cancel(self, shop, order_id, *, aliases=(), cart=None):
         """Note that a checkout is cancelled."""
         self._fail()
-        self.cancelled.append((shop, order_id))
+        self.cancelled += [(shop, each) for each in (order_id, *aliases)]
         return checkout_id(shop, order_id) in self.states
+
+    async def cancel_shop(self, shop):
+        """Note that a shop has left."""
+        self._fail()
+        self.left.append(shop)
+        return 0
 
     async def get(self, shop, order_id):
         """Return what was put there."""
@@ -695,6 +702,38 @@ async def test_what_shopify_demands_for_people_is_carried_out(house):
     assert house.ingestion.requests == [("a.myshopify.com", "9999", "john@example.com", ("299938",))]
     nobody = await house.webhook({"customer": {"id": 1}}, topic="customers/redact")
     assert "names nobody" in nobody.json()["ignored"]
+
+
+@pytest.mark.parametrize("topic", ["customers/redact", "shop/redact", "customers/data_request", "app/uninstalled"])
+@pytest.mark.parametrize(
+    ("header", "signed", "shop"),
+    [
+        ("a.myshopify.com", "A.myshopify.com", "a.myshopify.com"),
+        ("", "a.myshopify.com", "a.myshopify.com"),
+        ("a.myshopify.com", "b.myshopify.com", None),
+        ("", "", None),
+        ("a/b", "", None),
+    ],
+)
+async def test_a_shop_is_erased_only_by_its_own_word(house, topic, header, signed, shop):
+    """The body is signed and the header is not: where they differ nothing is done, and that is told."""
+    body = {"shop_domain": signed, "customer": PERSON, "data_request": {"id": 9999}}
+    answer = await house.webhook(body, topic=topic, **{"X-Shopify-Shop-Domain": header})
+    assert answer.status_code == 200
+    done = [each for _, each in house.ingestion.erased] + house.ingestion.left
+    assert done + [each[0] for each in house.ingestion.requests] == ([shop] if shop else [])
+    assert (house.counted("shopify", "unmapped") or 0) == (shop is None)
+
+
+async def test_half_a_character_loses_no_order(house):
+    """A note that was cut in the middle of an emoji is no JSON by the letter, and the order is one all the same."""
+    body = rb'{"id": 8, "checkout_token": "t0k3n", "note": "thanks \ud83d", "line_items": []}'
+    assert (await house.webhook(body, topic="orders/create")).json() == {"id": "a.myshopify.com/t0k3n"}
+    whole = rb'{"id": 8, "checkout_token": "t0k4n", "customer": {"first_name": "\ud83d\ude00", "email": "a@b.example"}}'
+    await house.webhook(whole, topic="orders/create")
+    assert house.ingestion.reports[-1].customer.name == "😀"
+    deep = b'{"a": ' * 100_000 + rb'"\ud83d"' + b"}" * 100_000
+    assert "body" in (await house.webhook(deep, topic="orders/create")).json()["ignored"]
 
 
 async def test_a_deleted_checkout_is_cancelled(house):

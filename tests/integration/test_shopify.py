@@ -24,11 +24,14 @@ from tests.builders import feedback, minutes, report, schedule
 SECRET = "hush"
 SHOP = "a.myshopify.com"
 TOKEN, NUMBER = "2a1ace52255252df", 450789469
-LINK = f"https://a.example/548380009/checkouts/{TOKEN}/recover?key=6dacd6065bb80268bda857ee"
+CART = "Z2NwLXVzLWVhc3QxOjAxSEdGTjdI"
+LINK = f"https://a.example/548380009/checkouts/ac/{CART}/recover?key=6dacd6065bb80268bda857ee"
+LINK_OF_OLD = f"https://a.example/548380009/checkouts/{TOKEN}/recover?key=6dacd6065bb80268bda857ee"
 LINES = [{"title": "Nano", "price": "10.00", "quantity": 1}]
 
 LEFT = {
     "email": "bob@example.com",
+    "cart_token": CART,
     "updated_at": "2024-05-01T10:00:00-04:00",
     "abandoned_checkout_url": LINK,
     "currency": "USD",
@@ -37,6 +40,7 @@ LEFT = {
 }
 ORDERED = {
     "id": 820982911946154508,
+    "cart_token": CART,
     "email": "Bob@Example.com",
     "created_at": "2024-05-01T11:00:00-04:00",
     "currency": "USD",
@@ -51,7 +55,12 @@ CHECKOUTS_OF = {
 ORDERS_OF = {
     "2026-04": {**ORDERED, "checkout_token": TOKEN},
     "2025-10": {**ORDERED, "checkout_token": TOKEN, "checkout_id": NUMBER},
-    "2008-01": {**ORDERED, "checkout_token": None, "checkout_id": NUMBER},  # as an order in the documentation has it
+    "2008-01": {
+        **ORDERED,
+        "cart_token": None,
+        "checkout_token": None,
+        "checkout_id": NUMBER,
+    },  # as an order in the documentation has it
 }
 
 
@@ -85,10 +94,10 @@ class House:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def kept_by_an_older_version(self):
+    async def kept_by_an_older_version(self, link=LINK):
         """Keep a checkout as versions did that knew no tokens: under its number."""
         await self.recovery.checkout(
-            report(str(NUMBER), shop=SHOP, customer=Customer(email="bob@example.com"), checkout_url=LINK)
+            report(str(NUMBER), shop=SHOP, customer=Customer(email="bob@example.com"), checkout_url=link)
         )
 
     async def states(self):
@@ -113,7 +122,7 @@ def house(database):
     return House(database)
 
 
-@pytest.mark.parametrize("legacy", [False, True], ids=["new", "kept by an older version"])
+@pytest.mark.parametrize("legacy", [None, LINK, LINK_OF_OLD], ids=["new", "of an older version", "with an old link"])
 @pytest.mark.parametrize("ordered", sorted(ORDERS_OF))
 @pytest.mark.parametrize("left", [None, *sorted(CHECKOUTS_OF)])
 async def test_who_has_ordered_is_not_reminded(house, left, ordered, legacy):
@@ -121,7 +130,7 @@ async def test_who_has_ordered_is_not_reminded(house, left, ordered, legacy):
     if ordered == "2008-01" and left == "2026-04" and not legacy:
         pytest.skip("one names the number alone, the other the token alone: no version does both")
     if legacy:
-        await house.kept_by_an_older_version()
+        await house.kept_by_an_older_version(legacy)
     told = [("checkouts/update", CHECKOUTS_OF[left])] if left else []
     told += [("orders/create", ORDERS_OF[ordered])]
     for sequence in permutations(told):
@@ -133,14 +142,37 @@ async def test_who_has_ordered_is_not_reminded(house, left, ordered, legacy):
 
 @pytest.mark.parametrize("first", sorted(CHECKOUTS_OF))
 @pytest.mark.parametrize("then", sorted(CHECKOUTS_OF))
-async def test_one_checkout_is_one_checkout_whatever_it_is_called(house, first, then):
+@pytest.mark.parametrize("link", [LINK, LINK_OF_OLD])
+async def test_one_checkout_is_one_checkout_whatever_it_is_called(house, first, then, link):
     """An upgrade in mid-flight makes no second one, which would be reminded of from the beginning."""
-    await house.kept_by_an_older_version()
+    await house.kept_by_an_older_version(link)
     for version in (first, then):
         later = {**CHECKOUTS_OF[version], "updated_at": "2124-05-01T10:00:00-04:00"}
         await house.send("checkouts/update", later)
     (state,) = await house.states()
     assert state.id == f"{SHOP}/{NUMBER}"
+    await house.send("orders/create", ORDERS_OF["2026-04"])
+    (state,) = await house.states()
+    assert (state.status, await house.would_send()) == (Status.ORDERED, [])
+
+
+async def test_a_cart_that_was_ordered_is_reminded_of_by_none_of_its_checkouts(house):
+    """Of two checkouts of one cart one is ordered; the other's last words may come before that or after."""
+    other = {**CHECKOUTS_OF["2026-04"], "token": "an0ther"}
+    await house.send("checkouts/create", other)
+    await house.send("orders/create", ORDERS_OF["2026-04"])
+    await house.send("checkouts/update", {**other, "token": "a-th1rd"})
+    assert await house.would_send() == []
+    again = {**other, "token": "the-next", "updated_at": "2124-05-02T10:00:00-04:00"}
+    await house.send("checkouts/create", again)
+    assert await house.would_send() != [], "what is left after the order is another matter"
+
+
+async def test_a_checkout_of_another_cart_is_another(house):
+    """Somebody who has ordered one is still reminded of the other."""
+    await house.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], "token": "an0ther", "cart_token": "hers"})
+    await house.send("orders/create", ORDERS_OF["2026-04"])
+    assert await house.would_send() != []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +183,10 @@ async def test_one_checkout_is_one_checkout_whatever_it_is_called(house, first, 
         ({"financial_status": "voided"}, False),
         ({"source_name": "pos"}, False),
         ({"source_name": "shopify_draft_order"}, False),
+        ({"source_name": "iphone"}, False),
+        ({"source_name": "129785"}, False),
+        ({"source_name": "an app that writes orders", "checkout_token": None}, False),
+        ({"source_name": "580111"}, True),
         ({"test": True}, False),
         ({"cancelled_at": "2024-05-01T11:10:00-04:00"}, False),
     ],
@@ -234,8 +270,103 @@ async def test_a_shop_that_is_gone_is_erased(house):
     assert [state.id for state in await house.states()] == ["b.myshopify.com/1"]
 
 
-async def test_a_deleted_checkout_is_not_reminded_of(house):
-    """However it is kept."""
-    await house.kept_by_an_older_version()
-    await house.send("checkouts/delete", {"id": NUMBER, "token": TOKEN})
+@pytest.mark.parametrize("named", [{"id": NUMBER, "token": TOKEN}, {"id": NUMBER, "cart_token": CART}])
+@pytest.mark.parametrize("kept", ["by an older version", *sorted(CHECKOUTS_OF)])
+async def test_a_deleted_checkout_is_not_reminded_of(house, kept, named):
+    """However it is kept, and whatever Shopify calls it then: today it tells no token."""
+    if kept in CHECKOUTS_OF:
+        await house.send("checkouts/create", CHECKOUTS_OF[kept])
+    else:
+        await house.kept_by_an_older_version()
+    await house.send("checkouts/delete", named)
     assert await house.would_send() == []
+
+
+async def test_a_deleted_checkout_takes_none_of_the_same_cart_along(house):
+    """Where the deleted one is known by its number."""
+    await house.send("checkouts/create", CHECKOUTS_OF["2025-10"])
+    await house.send("checkouts/create", {**CHECKOUTS_OF["2025-10"], "token": "an0ther", "id": 2})
+    await house.send("checkouts/delete", {"id": NUMBER, "cart_token": CART})
+    assert {state.id: state.status for state in await house.states()} == {
+        f"{SHOP}/{TOKEN}": Status.CANCELLED,
+        f"{SHOP}/an0ther": Status.OPEN,
+    }
+
+
+@pytest.mark.parametrize("name", [TOKEN, str(NUMBER), CART])
+async def test_a_checkout_is_found_by_all_its_names(house, name):
+    """A person who looks at a link in a mail sees the cart's; who looks at an order, the checkout's."""
+    await house.send("checkouts/create", CHECKOUTS_OF["2025-10"])
+    state = await house.recovery.get(SHOP, name)
+    assert state.id == f"{SHOP}/{TOKEN}"
+    assert await house.recovery.get("b.myshopify.com", name) is None
+
+
+async def test_a_shop_that_has_removed_the_app_reminds_nobody(house):
+    """It tells of no order any more: whoever has left something there may have bought it by now."""
+    await house.send("checkouts/create", CHECKOUTS_OF["2026-04"])
+    await house.recovery.checkout(report("1", shop="b.myshopify.com"))
+    await house.send("app/uninstalled", {"id": 1, "domain": "a.example", "myshopify_domain": SHOP})
+    assert {state.id: state.status for state in await house.states()} == {
+        f"{SHOP}/{TOKEN}": Status.CANCELLED,
+        "b.myshopify.com/1": Status.OPEN,
+    }
+
+
+def consent_of(state, at="2124-05-01T10:00:00Z"):
+    return {"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": at}
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("customers_email_marketing_consent/update", {"customer_id": 7, "email_address": "Bob@example.com"}),
+        ("customers/update", {"id": 7, "email": "Bob@example.com"}),
+    ],
+)
+async def test_who_unsubscribes_at_shopify_is_not_reminded_of_what_is_open(house, topic, payload):
+    """Until they subscribe again; and nobody else is touched."""
+    await house.send("checkouts/create", CHECKOUTS_OF["2026-04"])
+    await house.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], "token": "hers", "email": "eve@example.com"})
+    await house.recovery.checkout(report("1", shop="b.myshopify.com", customer=Customer(email="bob@example.com")))
+    everybody = len(await house.would_send())
+    await house.send(topic, {**payload, "email_marketing_consent": consent_of("unsubscribed", at=None)})
+    assert len(await house.would_send()) * 3 == everybody * 2
+    await house.send(topic, {**payload, "email_marketing_consent": consent_of("subscribed")})
+    assert len(await house.would_send()) == everybody
+
+
+async def reminded_with_consent_only(house):
+    (state,) = await house.states()
+    return isinstance(decide(state, schedule(require_consent=True), state.touched_at + minutes(31)), Send)
+
+
+async def test_a_box_that_is_unticked_again_takes_the_yes_back(house):
+    """It is no refusal, where none is required; and an old report that comes again brings no yes back."""
+    ticked = {**CHECKOUTS_OF["2026-04"], "buyer_accepts_marketing": True}
+    unticked = {**ticked, "buyer_accepts_marketing": False, "updated_at": "2024-05-01T10:05:00-04:00"}
+    again = {**ticked, "updated_at": "2024-05-01T10:06:00-04:00"}
+    for payload, reminded in ((ticked, True), (unticked, False), (ticked, False), (again, True), (unticked, True)):
+        await house.send("checkouts/update", payload)
+        assert await reminded_with_consent_only(house) == reminded
+    await house.send("checkouts/update", {**unticked, "updated_at": "2024-05-01T10:07:00-04:00"})
+    assert not await reminded_with_consent_only(house)
+    assert await house.would_send() != []
+
+
+async def test_a_box_that_is_left_alone_is_no_way_back_from_a_no(house):
+    """Who has unsubscribed stays so, whatever later checkouts do not say."""
+    said = {"email_address": "bob@example.com", "email_marketing_consent": consent_of("unsubscribed", at=None)}
+    await house.send("checkouts/create", CHECKOUTS_OF["2026-04"])
+    await house.send("customers_email_marketing_consent/update", said)
+    unticked = {"buyer_accepts_marketing": False, "updated_at": "2124-05-01T10:05:00-04:00"}
+    await house.send("checkouts/update", {**CHECKOUTS_OF["2026-04"], **unticked})
+    assert await house.would_send() == []
+
+
+async def test_consent_that_waits_for_its_confirmation_is_none_yet(house):
+    """The box is ticked, and Shopify still waits for the click in the mail that asks whether it was them."""
+    pending = {"buyer_accepts_marketing": True, "customer": {"email_marketing_consent": consent_of("pending")}}
+    await house.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], **pending})
+    assert not await reminded_with_consent_only(house)
+    assert await house.would_send() != []
