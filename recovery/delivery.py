@@ -84,6 +84,11 @@ class Outcome:
     message_id: str | None = None
     until: datetime | None = None
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the relay refused the message or its address for good: not we, so that its reply has a code."""
+        return self.kind in (OutcomeKind.DEAD_ADDRESS, OutcomeKind.DEAD_MESSAGE) and self.reply[:3].isdigit()
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:

@@ -302,17 +302,17 @@ class Sender:
         return replace(ended, outcome=replace(outcome, until=until))
 
     def _believed(self, ended: Sequence[Ended]) -> list[Ended]:
-        """Return what is to be recorded now. A dead address is held for a moment, and may turn out to be our fault."""
+        """Return what is to be recorded now. What is dead is held for a moment, and may turn out to be our fault."""
         now = self._monotonic()
         found: list[Ended] = []
         for each in ended:
-            kind = each.outcome.kind
+            kind, reply = each.outcome.kind, each.outcome.reply
             if kind is OutcomeKind.SENT:
                 self.brake.passed(each.flight.id)
                 self._given_up.clear()
-            if kind is not OutcomeKind.DEAD_ADDRESS or each.believed:
+            if not each.outcome.is_refusal or each.believed:
                 found.append(each)
-            elif self.brake.dead(each.flight.id, each.outcome.reply, now):
+            elif self.brake.refused(each.flight.id, reply, now, address=kind is OutcomeKind.DEAD_ADDRESS):
                 found += [_ours(other) for other in (*self._take_held(), each)]
             elif self.stopping:
                 found.append(replace(each, outcome=each.flight.called_off("the daemon is stopping")))
@@ -326,7 +326,7 @@ class Sender:
         return [ended for _, ended in held]
 
     def _let_go(self, *, everything: bool) -> None:
-        """Have dead addresses recorded that nothing has spoken against in time; or give back all, at a stop."""
+        """Have recorded what is dead and nothing has spoken against in time; or give back all, at a stop."""
         now = self._monotonic()
         due = [ended for until, ended in self._held if everything or until <= now]
         self._held = [(until, ended) for until, ended in self._held if not everything and until > now]
@@ -433,7 +433,7 @@ def _is_dead(ended: Ended) -> bool:
 
 
 def _ours(ended: Ended) -> Ended:
-    """Return a dead address as what it is when the brake does not believe it."""
+    """Return what is dead as what it is when the brake does not believe it."""
     return replace(ended, outcome=replace(ended.outcome, kind=OutcomeKind.OUR_FAULT))
 
 

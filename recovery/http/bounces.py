@@ -8,15 +8,22 @@ from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from recovery.brake import IN_A_ROW, Row
 from recovery.checkout import Email, Instant, Key, ShopKey
 from recovery.http.feedback import Feedback
 from recovery.http.problems import Problem, answers, invalid_body
 from recovery.http.security import signature_fault
-from recovery.mail.bounces import Bounced, BounceKind, NoReport, read
+from recovery.mail.bounces import Bounced, BounceKind, NoReport, judged, read
+from recovery.mail.wording import says_nobody
 from recovery.masking import masked
 from recovery.standing import SuppressionReason
 
 EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
+
+KEPT = 200
+"""Characters of a server's words that are kept."""
+
+NO_SUCH_ADDRESS = "5.1.1"
 
 DOMAINS = 50
 """Domains that reports of blocked mail are counted by."""
@@ -73,6 +80,7 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
     to = "Reports that our mail is blocked, by the domain it was to"
     blocked = Counter("recovery_blocked_total", to, ["domain"], registry=registry)
     domains = _Domains()
+    row = Row()
 
     @router.post(
         "/bounces",
@@ -84,7 +92,8 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         """Take a delivery report or complaint as it came by mail (`message/rfc822`), or an event in JSON.
 
         An address that does not exist is written to no more, and one that complained is not reminded any more; what may
-        pass is only counted. That our mail is blocked is logged as a warning, and suppresses nobody.
+        pass is only counted. That our mail is blocked is logged as a warning, and suppresses nobody. Nor is it believed
+        that many addresses in a row do not exist, all in the same strange words.
         `Recovery-Signature` is `t=<unix seconds>,v1=<HMAC-SHA256>`: of the time, a full stop and the body, in
         hexadecimal digits.
         """
@@ -95,7 +104,9 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         if fault := signature_fault(feedback.bounce_secrets, header, body, feedback.clock.now()):
             raise Problem(401, fault, headers={"WWW-Authenticate": "Recovery-Signature"})
         taken = Taken()
-        for finding in _findings(request, body, feedback):
+        now = feedback.clock.now().timestamp()
+        for found in _findings(request, body, feedback):
+            finding = _believed(found, row, now)
             await _keep(finding, feedback)
             counter.labels(finding.kind.value).inc()
             if finding.kind is BounceKind.BLOCKED:
@@ -125,14 +136,37 @@ def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[_Fi
 
 
 def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
+    detail = masked(event.detail or "")[:KEPT]
     return _Finding(
-        kind=event.kind,
+        kind=_weaker(event.kind, detail),
         pseudonym=feedback.pseudonyms.of(event.email),
         shop=event.shop,
         report=event.id or (event.at.isoformat() if event.at else "without id"),
-        detail=masked(event.detail or "")[:200],
+        detail=detail,
         at=event.at,
+        words=detail,
     )
+
+
+def _weaker(kind: BounceKind, detail: str) -> BounceKind:
+    """Return what an event means: a provider may call hard what is not about the address, as its own words tell."""
+    if kind is not BounceKind.HARD or not detail:
+        return kind
+    return min(kind, judged(NO_SUCH_ADDRESS, detail), key=_STRENGTH)
+
+
+def _believed(finding: _Finding, row: Row, now: float) -> _Finding:
+    """Return a finding as it is to be believed: what is said of everybody is about us, if its words are not known."""
+    if finding.kind is not BounceKind.HARD or not finding.words or says_nobody(finding.words):
+        return finding
+    if not row.add(finding.pseudonym, finding.words, now):
+        return finding
+    _log.warning(
+        f"{IN_A_ROW} addresses in a row are said not to exist in the same words, so that nobody is suppressed for them"
+        " any more; if they are about something else, lift the first by `recovery suppress lift --reply`",
+        words=finding.words,
+    )
+    return finding.model_copy(update={"kind": BounceKind.SOFT})
 
 
 def _finding(bounced: Bounced, feedback: Feedback) -> _Finding:
@@ -153,7 +187,7 @@ def _finding(bounced: Bounced, feedback: Feedback) -> _Finding:
         detail=bounced.detail,
         at=bounced.at,
         domain=(bounced.email or "").rpartition("@")[2].lower()[:253],
-        words=masked(bounced.words)[:200],
+        words=masked(bounced.words)[:KEPT],
     )
 
 
@@ -184,7 +218,8 @@ async def _keep(finding: _Finding, feedback: Feedback) -> None:
     if reason is None:
         await feedback.suppressions.bounced(finding.pseudonym, finding.report, finding.at)
         return
-    source = f"{finding.detail}, report {finding.report}".removeprefix(", ")
+    said = finding.detail if finding.detail == finding.words else f"{finding.detail} {finding.words}"
+    source = f"{said.strip()}, report {finding.report}".removeprefix(", ")
     await feedback.suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
 
 

@@ -4,12 +4,13 @@ Reading a reply yields its signs, the most telling first; the first sign that th
 
 | sign                          | from                                                                             |
 |-------------------------------|----------------------------------------------------------------------------------|
+| `5-unknown`                   | a code and words that can only mean a dead address, and others that speak against it |
 | `busy`, `full`, `account`, `rate` | words of `recovery.mail.wording`, which no code outweighs                    |
+| `5-temporary`                 | words that say that it may pass, where they are not about us                      |
 | `421`                         | the basic code 421: whatever else it says, the relay is closing the connection    |
 | `5.1.1/blocked`, then `5.1.x/blocked` | an enhanced code together with a word that makes it mean less              |
 | `5.1.1`, then `5.1.x`         | an enhanced code, if its class is that of the basic code (RFC 2034 demands it)     |
 | `bare/nobody` and others      | a word, where there is no enhanced code, or one that says nothing                 |
-| `550-bare`                    | a basic code without an enhanced one                                              |
 | `550`, then `5xx`             | the basic code, and its class                                                     |
 | `odd`                         | a code that is no answer to what was said: the conversation is out of step        |
 """
@@ -42,7 +43,9 @@ _SINCE_RCPT = (Phase.RCPT, Phase.DATA, Phase.DOT)
 MEANINGS: tuple[tuple[OutcomeKind, tuple[Phase, ...], str], ...] = (
     (OutcomeKind.SENT, (Phase.DOT,), "2xx"),
     # Words that no code outweighs. Said of the recipient, they pass; said of us, they would meet every message.
-    (OutcomeKind.LATER, _IN_MESSAGE, "4-busy 5-busy 4-full 5-full"),
+    (OutcomeKind.LATER, _IN_MESSAGE, "4-busy 5-busy 4-full 5-full 5-temporary"),
+    # Whom a server does not know it does not know, whatever it says besides; but then nobody is suppressed.
+    (OutcomeKind.DEAD_MESSAGE, _SINCE_RCPT, "5-unknown"),
     (OutcomeKind.THROTTLED, _IN_MESSAGE, "4-rate 5-rate"),
     (OutcomeKind.OUR_FAULT, _IN_MESSAGE, "421-account 5-account"),
     # While connecting, a refusal cannot be about a message, so none may pay for it with an attempt.
@@ -53,16 +56,18 @@ MEANINGS: tuple[tuple[OutcomeKind, tuple[Phase, ...], str], ...] = (
     (OutcomeKind.LATER, _IN_MESSAGE, "450 451 452 454 4.2.2 4.7.x 4xx 5.2.2"),
     # To suppress an address takes that nothing else speaks against it: a blocklist under the code of a dead address is
     # about us. Not at MAIL, where an address can only be the sender's.
-    (OutcomeKind.OUR_FAULT, _SINCE_RCPT, "5.1.x/blocked 5.2.x/blocked 5.7.x"),
+    (OutcomeKind.OUR_FAULT, _SINCE_RCPT, "5.1.x/blocked 5.2.x/blocked 5.1.x/sender 5.2.x/sender 5.7.x"),
     (OutcomeKind.DEAD_ADDRESS, _SINCE_RCPT, "5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1"),
     # Older servers know no enhanced codes, and say a plain 550 to an unknown user, 551 and 553 to a mailbox that is not
     # theirs or misspelt (RFC 5321 section 4.2.3), 556 to a domain without mail (RFC 7504); others put one that says
-    # nothing before words that do. Only at RCPT: after the dot, a plain 550 is most often about the content.
+    # nothing before words that do. All but 556 are said of much else too, so that it takes words; and only at RCPT:
+    # after the dot, a plain 550 is most often about the content.
     (OutcomeKind.DEAD_MESSAGE, (Phase.RCPT,), "bare/rule"),
     (OutcomeKind.OUR_FAULT, (Phase.RCPT,), "bare/blocked"),
+    (OutcomeKind.OUR_FAULT, _SINCE_RCPT, "bare/sender"),
     (OutcomeKind.DEAD_ADDRESS, (Phase.RCPT,), "bare/nobody 5.4.1/refused"),
     (OutcomeKind.OUR_FAULT, (Phase.RCPT,), "bare/policy"),
-    (OutcomeKind.DEAD_ADDRESS, (Phase.RCPT,), "550-bare 551-bare 553-bare 556"),
+    (OutcomeKind.DEAD_ADDRESS, (Phase.RCPT,), "556"),
     (OutcomeKind.DEAD_MESSAGE, _IN_MESSAGE, "552 5.3.4 5.6.x"),
     # 5.1.7 and 5.1.8 are the sender's address (RFC 3463); the basic codes are protocol, encryption and authentication.
     (OutcomeKind.OUR_FAULT, tuple(Phase), "5.1.7 5.1.8 500 501 502 503 504 530 534 535 538 555"),
@@ -89,10 +94,16 @@ _OUTWEIGHING = (
     (Wording.RECIPIENT_FULL, "full"),
     (Wording.ACCOUNT, "account"),
     (Wording.RATE, "rate"),
+    (Wording.TEMPORARY, "temporary"),
 )
+_MAILBOX_UNKNOWN = ((1, 1), (1, 2), (1, 3), (1, 6), (1, 10))
+"""Subject and detail of enhanced codes of an address that never was one."""
+
+_SPEAKS_AGAINST = (Wording.ACCOUNT, Wording.RATE, Wording.BLOCKED, Wording.SENDER)
 _OF_BARE = (
     (Wording.RULE, "rule"),
     (Wording.BLOCKED, "blocked"),
+    (Wording.SENDER, "sender"),
     (Wording.NOBODY, "nobody"),
     (Wording.POLICY, "policy"),
 )
@@ -117,15 +128,19 @@ def _signs(code: int, text: str) -> Iterator[str]:
         yield from _of_enhanced(code // 100, enhanced, said)
     if code != 421 and (enhanced is None or enhanced in _SAYS_NOTHING):
         yield from (f"bare/{sign}" for wording, sign in _OF_BARE if wording in said and code >= 500)
-    if enhanced is None:
-        yield f"{code}-bare"
     yield str(code)
     yield f"{code // 100}xx"
     yield "odd"
 
 
-def _outweighing(code: int, enhanced: tuple[int, int] | None, said: Collection[Wording]) -> Iterator[str]:
+def _outweighing(code: int, enhanced: tuple[int, int] | None, said: frozenset[Wording]) -> Iterator[str]:
     """Yield what the words say that no code outweighs. Only a code of the mailbox says whose account or quota it is."""
+    if code >= 500 and enhanced in _MAILBOX_UNKNOWN and Wording.UNKNOWN in said:
+        if not said.isdisjoint(_SPEAKS_AGAINST):
+            yield f"{code // 100}-unknown"
+        return
+    if Wording.BLOCKED in said or Wording.SENDER in said:
+        said = said - {Wording.TEMPORARY}
     of_recipient = {(1, 1): Wording.ACCOUNT, (2, 1): Wording.ACCOUNT, (2, 2): Wording.RATE}
     for wording, sign in _OUTWEIGHING:
         if wording in said and (enhanced is None or of_recipient.get(enhanced) is not wording):
@@ -135,8 +150,8 @@ def _outweighing(code: int, enhanced: tuple[int, int] | None, said: Collection[W
 
 def _of_enhanced(class_: int, enhanced: tuple[int, int], said: Collection[Wording]) -> Iterator[str]:
     subject, detail = enhanced
-    if Wording.BLOCKED in said and Wording.RULE not in said:
-        yield f"{class_}.{subject}.x/blocked"
+    if Wording.RULE not in said:
+        yield from (f"{class_}.{subject}.x/{sign}" for wording, sign in _OF_BARE[1:3] if wording in said)
     if enhanced == (4, 1) and Wording.POLICY in said:
         yield f"{class_}.{subject}.{detail}/refused"  # Microsoft's answer for a recipient that does not exist
     yield f"{class_}.{subject}.{detail}"

@@ -209,6 +209,53 @@ async def test_an_event_is_taken(house, event, kept):
     assert house.feedback.suppressions.soft == ([(PSEUDONYM, "evt_1")] if event["kind"] == "soft" else [])
 
 
+@pytest.mark.parametrize(
+    ("detail", "kind"),
+    [
+        ("550 5.1.1 The email account that you tried to reach does not exist", "hard"),
+        ("The recipient's mailbox does not exist", "hard"),
+        ("550 5.7.1 message rejected: spamhaus", "blocked"),
+        ("550 5.1.1 rejected, listed at zen.spamhaus.org", "blocked"),
+        ("Sending account suspended", "blocked"),
+        ("550 daily quota exceeded", "soft"),
+        ("552 5.2.2 mailbox full", "soft"),
+        ("550 5.1.1 Postfach voll", "soft"),
+        ("552 5.3.4 message too big", "soft"),
+    ],
+)
+async def test_a_provider_may_call_hard_what_is_not(house, detail, kind):
+    """Whoever translates a provider's events passes its words on, and these know better."""
+    assert (await house.report(EVENT | {"kind": "hard", "detail": detail})).json()[kind] == 1
+    assert house.kept == ({(None, PSEUDONYM): HARD} if kind == "hard" else {})
+
+
+async def test_what_a_server_said_is_kept_with_the_suppression(house):
+    """So that all of them are found again by the words, should they turn out to be about us."""
+    body = delivery(to=house.feedback.links.default.return_path(SHOP, ADA))
+    said = f"Status: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 <{ADA}> lorem ipsum"
+    await house.report(body.replace(b"Status: 5.1.1", said.encode()))
+    assert house.feedback.suppressions.kept[None, PSEUDONYM][1] == "5.1.1 550 5.1.1 <…> lorem ipsum, report <1@mx>"
+
+
+@pytest.mark.parametrize(
+    ("words", "believed"),
+    [
+        ("550 5.1.1 lorem ipsum {}", 4),
+        ("550 5.1.1 <p{}@x.example>: Recipient address rejected: User unknown", 8),
+        (None, 8),
+    ],
+)
+async def test_what_is_said_of_everybody_in_strange_words_is_about_us(house, words, believed):
+    """Five in a row are too many, unless it is plain that they do not exist, or nothing is said at all."""
+    with capture_logs() as lines:
+        for number in range(8):
+            said = {"detail": words.format(number)} if words else {}
+            await house.report({"kind": "hard", "email": f"p{number}@x.example", **said})
+    assert len(house.kept) == believed
+    assert len([line for line in lines if line["log_level"] == "warning"]) == 8 - believed
+    assert len(house.feedback.suppressions.soft) == 8 - believed
+
+
 async def test_no_address_is_kept_of_an_event(house):
     """What a server said is kept without the address that it repeats."""
     await house.report(EVENT | {"detail": f"550 5.1.1 <{ADA}>: unknown", "id": "evt_1"})

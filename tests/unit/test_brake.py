@@ -11,7 +11,10 @@ def test_a_tenth_of_the_last_answers_is_too_much_in_whatever_words():
     brake = Brake()
     for number in range(3 * OF_ANSWERS):
         brake.passed(f"p{number}")
-    believed = [not brake.dead(f"d{number}", f"550 no {'abcdefghij'[number % 10]}", 1.0) for number in range(LEAST)]
+    believed = [
+        not brake.refused(f"d{number}", f"550 no {'abcdefghij'[number % 10]}", 1.0, address=True)
+        for number in range(LEAST)
+    ]
     assert believed == [True] * (LEAST - 1) + [False]
     assert brake.fault == f"{LEAST} of the last {OF_ANSWERS} addresses were called dead, last: 550 no j"
 
@@ -28,7 +31,7 @@ def test_what_is_counted_is_what_the_last_answers_say(answers):
                 kept.remove((id_, True))
             kept.append((id_, False))
         else:
-            brake.dead(id_, f"550 {chr(97 + number % 26)}", float(number))
+            brake.refused(id_, f"550 {chr(97 + number % 26)}", float(number), address=True)
             if (id_, True) not in kept:
                 kept.append((id_, True))
         kept = kept[-OF_ANSWERS:]

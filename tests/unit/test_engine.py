@@ -871,21 +871,38 @@ def of_several(count):
     return [state(str(number), facts=report(customer=one).facts()) for number, one in enumerate(each)]
 
 
-async def test_a_relay_that_calls_everybody_dead_kills_nobody():
+@pytest.mark.parametrize(
+    ("kind", "reply", "fault"),
+    [
+        (OutcomeKind.DEAD_ADDRESS, QUOTA, "addresses in a row were called dead in the same words"),
+        (OutcomeKind.DEAD_MESSAGE, "554 Versandkontingent von {}", "messages in a row were refused in the same words"),
+    ],
+)
+async def test_a_relay_that_refuses_everybody_for_good_kills_nobody(kind, reply, fault):
     """Five in a row in the same words, whatever number is in them: nobody is suppressed, and all wait."""
     async with Scene(*of_several(8)).running() as scene:
         scene.clock.time = DUE
-        scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, QUOTA.format(200 + n)) for n in range(8)]
+        scene.relay.outcomes = [Outcome(kind, reply.format(200 + n)) for n in range(8)]
         await scene.look()
         assert scene.addresses.dead == []
         assert scene.store.letters == []
         assert all(kept.messages["reminder-1"].attempts == 0 for kept in scene.store.kept.values())
-        assert "in a row were called dead in the same words" in scene.engine.sender.brake.fault
+        assert fault in scene.engine.sender.brake.fault
         assert scene.engine.sender.breaker.fault is not None
         scene.clock.time = DUE + minutes(10)
         scene.engine.sender._monotonic = lambda: 10**9
         await scene.look_until_quiet()
     assert len(scene.relay.taken) == 8
+    assert scene.engine.sender.brake.fault is None
+
+
+async def test_what_we_find_ourselves_is_no_word_of_the_relay():
+    """Customers whose addresses this relay cannot be told are given up one by one, however many they are."""
+    async with Scene(*of_several(8)).running() as scene:
+        scene.clock.time = DUE
+        scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_MESSAGE, "the relay does not offer SMTPUTF8")] * 8
+        await scene.look()
+    assert len(scene.store.letters) == 8
     assert scene.engine.sender.brake.fault is None
 
 

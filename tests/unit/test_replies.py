@@ -78,9 +78,7 @@ def split(reply: str) -> tuple[int, str]:
             [
                 "550 User unknown",
                 "550 User unknown in relay recipient table",
-                "550 permanent failure",
-                "550",
-                "551 not local",
+                "551 user not local",
                 "553 mailbox name not allowed",
                 "556 takes no mail",
             ],
@@ -99,7 +97,10 @@ def split(reply: str) -> tuple[int, str]:
         ),
         (
             [Phase.RCPT],
-            ["550 5.4.1 access", "550 5.0.0 no", "550 5.1.0 no", "554 no", "599 what?"],
+            [
+                *("550 5.4.1 access", "550 5.0.0 no", "550 5.1.0 no", "554 no", "599 what?"),
+                *("550 permanent failure", "550", "551 elsewhere", "553 ユーザーが見つかりません"),
+            ],
             OutcomeKind.DEAD_MESSAGE,
         ),
         (
@@ -262,6 +263,62 @@ SAID = [
         "blacklisted, or missing the proper dns entries.",
         "our fault",
     ),
+    # what passes, in other words and languages: it costs an attempt, and nobody is suppressed
+    (RCPT, 550, "5.1.1 Postfach voll", "later"),
+    (RCPT, 550, "5.2.1 Das Postfach des Empfängers ist voll", "later"),
+    (RCPT, 550, "5.2.1 Boîte aux lettres pleine", "later"),
+    (RCPT, 550, "5.1.1 Buzón lleno", "later"),
+    (RCPT, 550, "La casella del destinatario è piena", "later"),
+    (RCPT, 550, "The recipient has reached maximum mailbox capacity", "later"),
+    (RCPT, 552, "5.2.2 insufficient storage", "later"),
+    (RCPT, 550, "Greylisted, please try again later", "later"),
+    (RCPT, 550, "Temporary local problem - please try later", "later"),
+    (RCPT, 550, "5.1.1 Temporary local problem - please try later", "later"),
+    (RCPT, 550, "Internal error, LDAP lookup failed", "later"),
+    (RCPT, 550, "5.2.1 Mailbox temporarily disabled, try again later", "later"),
+    (RCPT, 550, "Empfänger vorübergehend nicht erreichbar", "later"),
+    (RCPT, 550, "5.1.1 Destinataire temporairement indisponible, réessayez plus tard", "later"),
+    (RCPT, 550, "Buzón no disponible temporalmente", "later"),
+    (DOT, 554, "5.3.0 Temporary failure, try again later", "later"),
+    (RCPT, 550, "5.1.1 Caixa postal cheia", "later"),
+    (RCPT, 550, "Почтовый ящик переполнен", "later"),
+    (RCPT, 550, "mailbox is full: retry timeout exceeded", "later"),
+    (RCPT, 550, "Sender address does not exist", "our fault"),
+    (RCPT, 550, "5.1.1 Sender address does not exist", "our fault"),
+    (RCPT, 550, "Sender domain does not exist", "our fault"),
+    (RCPT, 550, "Envelope sender not found", "our fault"),
+    (RCPT, 550, "Sender account disabled", "our fault"),
+    (RCPT, 550, "Outgoing mail from this account has been suspended", "our fault"),
+    (RCPT, 550, "Domain shop.example disabled for abuse", "our fault"),
+    (RCPT, 550, "Invalid HELO", "our fault"),
+    (RCPT, 550, "Reverse DNS lookup failed", "our fault"),
+    (RCPT, 550, "Ihr Konto wurde gesperrt", "our fault"),
+    (RCPT, 550, "Cuota de envío excedida", "throttled"),
+    (RCPT, 550, "Zu viele Nachrichten", "throttled"),
+    (DOT, 554, "Versandkontingent erschöpft", "dead message|throttled"),
+    (RCPT, 550, "5.1.1 Cuota de envío excedida", "throttled"),
+    (RCPT, 550, "HELO name user does not exist", "our fault"),
+    (RCPT, 550, "Absender unbekannt", "our fault"),
+    (RCPT, 550, "5.1.1 Adresse des Absenders ungültig", "our fault"),
+    (RCPT, 550, "5.7.1 temporarily rejected due to poor reputation of 1.2.3.4", "our fault"),
+    (RCPT, 451, "4.7.1 too many messages, try again later", "throttled"),
+    (RCPT, 550, "too many messages from you, try again later", "throttled"),
+    (RCPT, 550, "5.1.1 User unknown; contact your postmaster", "dead address|dead message"),
+    (RCPT, 550, "5.1.1 mailbox has been blocked due to inactivity", "dead address|dead message"),
+    (RCPT, 550, "5.1.1 unknown user billing", "dead address|dead message"),
+    (RCPT, 550, "5.1.1 User unknown at Foo Limited", "dead address"),
+    (RCPT, 550, "User unknown at Unlimited Mail", "dead address"),
+    (RCPT, 550, "5.1.1 User does not exist. Please check the address and try again", "dead address"),
+    (RCPT, 550, "5.1.1 The sender of this message should know: no such user here", "dead address|dead message"),
+    (RCPT, 550, "No such user; see our postmaster page", "dead address"),
+    (RCPT, 550, "5.1.1 no such user, rate limit applies", "dead message"),
+    (RCPT, 550, "ユーザーが見つかりません", "dead message"),
+    (RCPT, 550, "", "dead message"),
+    (RCPT, 553, "Uzivatel", "dead message"),
+    (RCPT, 550, "Requested action not taken: mailbox unavailable", "dead address"),
+    (RCPT, 551, "User not local; please try forward path", "dead address"),
+    (RCPT, 553, "mailbox name not allowed", "dead address"),
+    (RCPT, 550, "5.1.1 ユーザーが見つかりません", "dead address"),
 ]
 """What relays and mailbox providers say, in their own words or near them, and what it may be taken for."""
 
@@ -294,7 +351,7 @@ def test_no_sign_occurs_twice_for_one_phase():
     assert len(entries) == len(set(entries))
 
 
-@pytest.mark.parametrize("reply", ["550 4.7.1 which?", "550 2.7.1 which?", "550 5.7.1.9 is an address", "550 5.71 no"])
+@pytest.mark.parametrize("reply", [f"550 {what}: user unknown" for what in ("4.7.1", "2.7.1", "5.7.1.9", "5.71")])
 def test_an_enhanced_code_that_contradicts_the_basic_one_is_not_believed(reply):
     """A code of another class than the basic code, or what only looks like one, counts as no enhanced code."""
     assert read_reply(Phase.RCPT, *split(reply)) is OutcomeKind.DEAD_ADDRESS

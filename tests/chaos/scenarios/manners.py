@@ -167,7 +167,7 @@ async def quota_words(world: World) -> Promise:
 @scenario("strange-words", "relay calling everybody dead, in words that nobody foresaw")
 async def strange_words(world: World) -> Promise:
     """Five in a row are too many: the brake holds, and those that were believed are given back."""
-    await _refusing_all(world, "550 Lorem ipsum 4711 dolor sit amet", world.size(8, 5))
+    await _refusing_all(world, "550 5.1.1 Lorem ipsum 4711 dolor sit amet", world.size(8, 5))
     return Promise(recover_within=20)
 
 
