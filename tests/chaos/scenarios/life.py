@@ -346,6 +346,8 @@ async def slow_acknowledgements(world: World) -> Promise:
 async def hot_shop(world: World) -> Promise:
     """They come first, and the other shops have their turn."""
     count = world.size(3000, 600)
+    # What is in flight already goes first: of few, that must not be most of them.
+    world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = str(world.size(500, 100))
     world.relay.pause = 0.05
     world.confirms = True
     touched_at = time.time() - 10
