@@ -14,6 +14,9 @@ from recovery.sealing import Pseudonyms, Seals, base32, from_base32
 UNSUBSCRIBE, BACK = "/u/", "/r/"
 """Where the links lead, below the public address."""
 
+MOST_TRIED = 200
+"""Marks in a text that are tried to be opened: anybody may write some that are none of ours."""
+
 _RETURN_PATH = re.compile(r"\+([a-z2-7]{52})@", re.IGNORECASE)
 _UNSUBSCRIBE = re.compile(rf"{UNSUBSCRIBE}([A-Za-z0-9_-]{{24,}})")
 _AS_WRITTEN = "%!$'()*+,;:@/?=-._~"
@@ -97,12 +100,12 @@ class Links:
 
     def unsubscribe_in(self, text: str) -> tuple[str, str] | None:
         """Return shop and address of the first unsubscribe link in a text, such as a header, that was made here."""
-        opened = (self.opened_unsubscribe(token) for token in _UNSUBSCRIBE.findall(text))
+        opened = (self.opened_unsubscribe(token) for token in _UNSUBSCRIBE.findall(text)[:MOST_TRIED])
         return next((found for found in opened if found is not None), None)
 
     def return_path_in(self, text: str) -> str | None:
         """Return the pseudonym in the first return path in a text, such as a header, that was made here."""
-        for token in _RETURN_PATH.findall(text):
+        for token in _RETURN_PATH.findall(text)[:MOST_TRIED]:
             pseudonym = self._seals.open("return path", from_base32(token) or b"")
             if pseudonym is not None:
                 return pseudonym.hex()

@@ -1,6 +1,7 @@
 """The endpoint that mail systems and providers report bounces and complaints to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
@@ -127,7 +128,9 @@ def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[_Fi
             case "application/json":
                 return [_event(BounceEvent.model_validate_json(body), feedback)]
             case "message/rfc822":
-                return _weakest([_finding(bounced, feedback) for bounced in read(body)])
+                reported = read(body)
+                marks = _marks(reported[0].headers, feedback) if reported else None
+                return _weakest([_finding(bounced, marks, feedback) for bounced in reported])
     except ValidationError as exc:
         raise invalid_body(exc) from None
     except NoReport as exc:
@@ -169,14 +172,29 @@ def _believed(finding: _Finding, row: Row, now: float) -> _Finding:
     return finding.model_copy(update={"kind": BounceKind.SOFT})
 
 
-def _finding(bounced: Bounced, feedback: Feedback) -> _Finding:
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What we sealed into a message, as its report shows it: shop and address of its link, and its return path."""
+
+    shop: str | None
+    email: str | None
+    pseudonym: str | None
+
+
+def _marks(headers: str, feedback: Feedback) -> _Marks:
+    links = feedback.links.default
+    shop, email = links.unsubscribe_in(headers) or (None, None)
+    return _Marks(shop, email, links.return_path_in(headers))
+
+
+def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> _Finding:
     """Find out whose a report is: by what we sealed, which survives forwarding.
 
     Only where mails carry no such mark is the address believed that the report names: anybody may write a report.
     """
-    links, pseudonyms = feedback.links.default, feedback.pseudonyms
-    shop, email = links.unsubscribe_in(bounced.headers) or (None, None if links.marked else bounced.email)
-    pseudonym = links.return_path_in(bounced.headers) or (pseudonyms.of(email) if email else None)
+    shop, sealed, pseudonym = (marks.shop, marks.email, marks.pseudonym) if marks else (None, None, None)
+    email = sealed or (None if feedback.links.default.marked else bounced.email)
+    pseudonym = pseudonym or (feedback.pseudonyms.of(email) if email else None)
     if pseudonym is None:
         raise NoReport("This report is about no message of ours: it has neither our return path nor our link in it.")
     return _Finding(

@@ -23,7 +23,19 @@ DELIVERED = {"delivered", "relayed", "expanded"}
 """Values of `Action` that are no bounce."""
 
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
-_FOLD = re.compile(r"\s*\r?\n[ \t]+|[\r\n]+")
+_CONTENT_TYPE = re.compile(rb"^content-type:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
+
+MOST_LINES = 20_000
+MOST_PARTS = 50
+"""Python's parser compares every line with the boundary of every part around it."""
+
+MOST_RECIPIENTS = 50
+"""Our messages have one each; a list or an alias may stand behind it."""
+
+LONGEST_CONTENT_TYPE = 2000
+"""Bytes of a content type: Python's parser counts its quotation marks anew at each semicolon."""
+
+LONGEST_DATE = 100
 
 
 class NoReport(Exception):
@@ -61,8 +73,12 @@ class Bounced:
 def read(raw: bytes) -> list[Bounced]:
     """Return what a report says, by address: nothing, if it is about a delivery or a delay that is no one's fault.
 
-    Raises `NoReport`.
+    Raises `NoReport`, also for what would take long to read: anybody may write a report.
     """
+    if raw.count(b"\n") + raw.count(b"\r") > 2 * MOST_LINES or raw.lower().count(b"boundary") > MOST_PARTS:
+        raise NoReport("This message has more lines or parts than a report has.")
+    if any(len(found[0]) > LONGEST_CONTENT_TYPE for found in _CONTENT_TYPE.finditer(raw)):
+        raise NoReport("A content type in this message is longer than that of a report.")
     try:
         return list(_read(message_from_bytes(raw), raw))
     except RecursionError:
@@ -92,6 +108,8 @@ def _delivery(report: Message) -> Iterator[_Said]:
     recipients = [fields for fields in _blocks(report) if "Final-Recipient" in fields or "Action" in fields]
     if not recipients:
         raise NoReport("This delivery report names no recipient.")
+    if len(recipients) > MOST_RECIPIENTS:
+        raise NoReport("This delivery report names more recipients than a message of ours has.")
     actions = [_text(fields, "Action").lower() for fields in recipients]
     for action, fields in zip(actions, recipients, strict=True):
         status, words = _status(fields), _text(fields, "Diagnostic-Code").partition(";")[2].strip()
@@ -180,7 +198,7 @@ def _text(fields: Message, name: str) -> str:
 
 
 def _unfolded(value: object) -> str:
-    return _FOLD.sub(" ", str(value)).strip()
+    return " ".join(filter(None, (line.strip() for line in str(value).splitlines())))
 
 
 def _address(fields: Message, name: str) -> str | None:
@@ -191,7 +209,7 @@ def _address(fields: Message, name: str) -> str | None:
 
 def _date(message: Message) -> datetime | None:
     try:
-        at = parsedate_to_datetime(_text(message, "Date"))
-    except ValueError:
+        at = parsedate_to_datetime(_text(message, "Date")[:LONGEST_DATE])
+    except (ValueError, OverflowError):
         return None
     return at if at.tzinfo is not None else None

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from recovery.http.app import create_app
 from recovery.http.security import TOLERANCE
 from recovery.http.webhooks import ShopifyShop
-from recovery.links import Links
+from recovery.links import MOST_TRIED, Links
 from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
 from recovery.sealing import Pseudonyms, Seals
@@ -171,6 +171,20 @@ async def test_without_marks_an_address_is_believed(body, reason):
     house = House(links=PerShop(links()))
     await house.report(body)
     assert house.kept == {(None, PSEUDONYM): reason}
+
+
+async def test_a_report_full_of_marks_is_read_once(house, monkeypatch):
+    """Of marks that are none of ours a few are tried, however many recipients are named with them."""
+    tried = []
+    opened = Links.opened_unsubscribe
+    monkeypatch.setattr(Links, "opened_unsubscribe", lambda self, token: tried.append(token) or opened(self, token))
+    recipients = "".join(
+        f"\n\nFinal-Recipient: rfc822; p{n}@x.example\nAction: failed\nStatus: 5.1.1" for n in range(40)
+    )
+    marks = "\n".join(f"List-Unsubscribe: <https://mail.shop.example/u/{n:030}>" for n in range(2000))
+    body = delivery(original=marks).replace(b"Status: 5.1.1", b"Status: 5.1.1" + recipients.encode())
+    assert (await house.report(body)).status_code == 422
+    assert 0 < len(tried) <= MOST_TRIED
 
 
 async def test_a_soft_bounce_is_counted_once(house):
