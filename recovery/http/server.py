@@ -1,12 +1,20 @@
 """The server, as a guest in a running event loop: it neither catches signals nor ends the process."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+
+PROTOCOL: Any = "auto"
+with suppress(ImportError):  # without the extra "fast" there are the bounds of uvicorn's own parser, and no others
+    from recovery.http.connections import BoundedProtocol
+
+    PROTOCOL = BoundedProtocol
 
 GRACE = 3
 """Seconds that requests under way have to finish after the stop."""
@@ -30,10 +38,12 @@ async def serve(
     Port 0 is any free one; `on_listening` is told the real one, from when on connections are taken. Raises
     `CannotListen`.
     """
+    _raise_open_files()
     listener = _listen(host, port)
     server = _Guest(
         uvicorn.Config(
             app,
+            http=PROTOCOL,
             lifespan="off",
             ws="none",
             access_log=False,
@@ -58,6 +68,12 @@ async def serve(
 async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
     await stop.wait()
     server.should_exit = True
+
+
+def _raise_open_files() -> None:
+    """Let this process have as many open files as it may: connections share them with the relay and the database."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:

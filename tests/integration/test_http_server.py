@@ -173,3 +173,78 @@ async def test_broken_off_body_is_no_fault(caplog):
         await writer.wait_closed()
         assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def told(port, *parts, within=5.0):
+    """Send these, and return what is answered until the connection is cut off; or raise `TimeoutError`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    said = b""
+    try:
+        async with asyncio.timeout(within):
+            with contextlib.suppress(ConnectionError):
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+            with contextlib.suppress(ConnectionError):
+                while part := await reader.read(65536):
+                    said += part
+    finally:
+        writer.close()
+    return said
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_requests_beyond_what_is_read_ahead_end_their_connection():
+    """Whoever sends requests without reading the answers fills no memory."""
+    slow = Slow()
+    async with serving(slow) as (port, _, _):
+        asking = asyncio.create_task(told(port, *[GET * 1000] * 300, within=20))
+        await slow.begun.wait()
+        assert (await asking) == b"", "it is cut off while the first is not answered yet"
+        slow.go_on.set()
+
+
+async def test_requests_that_are_read_ahead_are_answered_in_order():
+    """A few may be sent at once, as proxies do."""
+    async with serving(hello) as (port, _, _):
+        last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        assert (await told(port, GET * 20 + last)).count(b"hello") == 21
+
+
+@pytest.mark.parametrize("line", [b"a: b\r\n", b"a: " + b"x" * 60_000 + b"\r\n"])
+async def test_a_head_without_end_is_cut_off(line):
+    """Of many small lines or of few long ones; one of a size that proxies let through is taken."""
+    async with serving(hello) as (port, _, _):
+        assert await told(port, GET[:-2], *[line * (1 + 60_000 // len(line))] * 300, within=20) == b""
+        head = GET[:-2] + b"a: " + b"x" * 30_000 + b"\r\nConnection: close\r\n\r\n"
+        assert b"hello" in await told(port, head)
+
+
+@pytest.mark.parametrize("said", [b"", GET[:9], b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"])
+async def test_silence_is_not_waited_for(said, monkeypatch):
+    """Nothing at all, half a head, half a body."""
+    monkeypatch.setattr("recovery.http.connections.HEAD_WITHIN", 0.1)
+    monkeypatch.setattr("recovery.http.connections.BODY_WITHIN", 0.1)
+    slow = Slow()
+    async with serving(slow) as (port, _, _):
+        assert await told(port, said) == b""
+        slow.go_on.set()
+
+
+async def test_connections_beyond_their_number_are_closed_and_the_others_served(monkeypatch):
+    """They have a part of the open files: the rest is for the relay and the database."""
+    monkeypatch.setattr("recovery.http.connections.MOST_CONNECTIONS", 3)
+    async with serving(hello) as (port, _, _):
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        assert await told(port, GET) == b""
+        held[0][1].write(GET)
+        assert b"200" in await held[0][0].readline()
+        held[1][1].close()
+        await asyncio.sleep(0.1)
+        last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        assert b"hello" in await told(port, last)
+        for _, writer in held:
+            writer.close()
