@@ -73,7 +73,8 @@ async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
 def _raise_open_files() -> None:
     """Let this process have as many open files as it may: connections share them with the relay and the database."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(ValueError, OSError):  # some systems call it boundless, and do not let it be asked for
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:

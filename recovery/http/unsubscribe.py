@@ -30,11 +30,11 @@ def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
 
     @router.post(f"{PATH}{{token}}")
     async def take(request: Request, token: str) -> Response:
-        # Whatever form the body has, it asks for nothing else; it is read so that one without end is refused.
-        body = await request.body()
         opened = links.opened_unsubscribe(token)
         if opened is None:
             return answer(request, UNKNOWN)
+        # Whatever form the body has, it asks for nothing else; it is read so that one without end is refused.
+        body = await request.body()
         shop, email = opened
         by = "one-click" if b"One-Click" in body else "link"
         if await suppressions.add(email, SuppressionReason.UNSUBSCRIBED, shop=shop, source=by):
@@ -43,10 +43,10 @@ def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
 
     @router.post(f"{PATH}{{token}}/undo")
     async def take_back(request: Request, token: str) -> Response:
-        await request.body()
         opened = links.opened_unsubscribe(token)
         if opened is None:
             return answer(request, UNKNOWN)
+        await request.body()
         shop, email = opened
         # Only what the link itself has done: a complaint or a dead address is not lifted by it.
         await suppressions.remove(email, shop=shop, reason=SuppressionReason.UNSUBSCRIBED)

@@ -39,10 +39,10 @@ def way_back(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegist
 
     @router.api_route(f"{PATH}{{token}}", methods=["GET", "HEAD", "POST"])
     async def lead(request: Request, token: str) -> Response:
-        await request.body()
         opened = links.default.opened_back(token)
         if opened is None:
             return answer(request, UNKNOWN)
+        await request.body()
         step, checkout = opened
         shop, _, order_id = checkout.partition("/")
         url = await target(shop, order_id, step)

@@ -174,6 +174,21 @@ async def test_without_the_database_people_are_told(house, suffix):
     assert int(answer.headers["retry-after"]) > 0
 
 
+@pytest.mark.parametrize("path", ["/u/x", "/u/x/undo", "/r/x"])
+async def test_of_a_link_that_is_none_of_ours_no_body_is_read(house, path):
+    """Whoever has no link cannot have anything taken in."""
+    taken = 0
+
+    async def body():
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield b" " * 1024
+
+    answer = await house.client.post(path, content=body())
+    assert (answer.status_code, taken) == (404, 0)
+
+
 async def test_a_long_body_is_refused(house):
     """A body over the limit is refused here like anywhere."""
     assert (await house.client.post(house.unsubscribe, content=b"x" * 300_000)).status_code == 413
