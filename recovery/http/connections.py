@@ -30,50 +30,63 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, unless there are too many connections: half of the files are for the others."""
         super().connection_made(transport)
-        self._in_head, self._head = True, 0
+        self._head = 0
+        self._within: float | None = HEAD_WITHIN
+        self._waits: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if len(self.connections) > (MOST_CONNECTIONS if files < 0 else min(MOST_CONNECTIONS, files // 2)):
             transport.abort()
         else:
-            self._wait(HEAD_WITHIN)
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what was read ahead: it would hang in cycles with the connection."""
         super().connection_lost(exc)
-        self._wait(None)
+        self._stop_waiting()
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, a little at a time, for as long as it is within bounds."""
+        """Take in what came, a little at a time, for as long as it is within bounds.
+
+        What comes whole, as nearly every request does, is waited for by no timer.
+        """
         for begin in range(0, len(data), _AT_A_TIME):
             if self.transport.is_closing():
                 return
             part = data[begin : begin + _AT_A_TIME]
             super().data_received(part)
-            if self._in_head:
+            if self._within == HEAD_WITHIN:
                 self._head += len(part)
             if self._head > LONGEST_HEAD or len(self.pipeline) > MOST_AHEAD:
                 self.transport.abort()
+        if self._within != self._waits and not self.transport.is_closing():
+            self._wait()
 
     def on_message_begin(self) -> None:
-        """Begin to count and to wait for a head."""
+        """Begin to count a head."""
         super().on_message_begin()
-        self._in_head, self._head = True, 0
-        self._wait(HEAD_WITHIN)
+        self._within, self._head = HEAD_WITHIN, 0
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for a body."""
-        self._in_head, self._head = False, 0
-        self._wait(BODY_WITHIN)
+        """Begin with the body."""
+        self._within, self._head = BODY_WITHIN, 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Wait for nothing more: between requests uvicorn looks after the time."""
-        self._wait(None)
+        self._within = None
+        if self._timer is not None:
+            self._stop_waiting()
         super().on_message_complete()
 
-    def _wait(self, seconds: float | None) -> None:
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._waits = self._within
+        if self._within is not None:
+            self._timer = self.loop.call_later(self._within, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+        self._timer = self._waits = None
