@@ -7,10 +7,13 @@ from itertools import count, takewhile
 from tests.chaos.checker import Promise
 from tests.chaos.cluster import Cluster
 from tests.chaos.scenarios import scenario
-from tests.chaos.world import LEASE, SWEEP, World
+from tests.chaos.world import CALLERS, LEASE, SWEEP, World
 
 ELECTED_WITHIN = 20.0
 """Seconds that an election may take on a slow machine, with the drivers' finding out about it."""
+
+MORE_ELECTIONS = 3
+"""A driver may hear of one between two calls, and none be refused: of several, some are met by a call."""
 
 
 async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
@@ -33,6 +36,10 @@ async def _while_it_goes(world: World, during: str, *, killed: bool) -> Promise:
             await _acknowledged(world, int(least * world.rng.uniform(0.1, 0.5)))
         port = await _take_away_primary(world.cluster, killed=killed)
         await world.cluster.primary()
+        for _ in range(0 if burst or killed else MORE_ELECTIONS):
+            await _acknowledged(world, len(world.ledger.entries) + CALLERS)
+            await _take_away_primary(world.cluster, killed=False)
+            await world.cluster.primary()
         elected.set()
         world.healed()
         await reports
