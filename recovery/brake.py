@@ -51,7 +51,7 @@ class Row:
         self._refused.clear()
 
     def ids(self) -> frozenset[str]:
-        """Return what was refused."""
+        """Return the ids of the row."""
         return frozenset(each.id for each in self._refused)
 
     def __len__(self) -> int:

@@ -302,7 +302,7 @@ class Sender:
         return replace(ended, outcome=replace(outcome, until=until))
 
     def _believed(self, ended: Sequence[Ended]) -> list[Ended]:
-        """Return what is to be recorded now. What is dead is held for a moment, and may turn out to be our fault."""
+        """Return what is to be recorded now. A refusal is held for a moment, and may turn out to be our fault."""
         now = self._monotonic()
         found: list[Ended] = []
         for each in ended:
@@ -326,7 +326,7 @@ class Sender:
         return [ended for _, ended in held]
 
     def _let_go(self, *, everything: bool) -> None:
-        """Have recorded what is dead and nothing has spoken against in time; or give back all, at a stop."""
+        """Have refusals recorded that nothing has spoken against in time; or give back all, at a stop."""
         now = self._monotonic()
         due = [ended for until, ended in self._held if everything or until <= now]
         self._held = [(until, ended) for until, ended in self._held if not everything and until > now]
@@ -433,7 +433,7 @@ def _is_dead(ended: Ended) -> bool:
 
 
 def _ours(ended: Ended) -> Ended:
-    """Return what is dead as what it is when the brake does not believe it."""
+    """Return a refusal as our fault, as the brake has it."""
     return replace(ended, outcome=replace(ended.outcome, kind=OutcomeKind.OUR_FAULT))
 
 

@@ -152,7 +152,7 @@ def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
 
 
 def _weaker(kind: BounceKind, detail: str) -> BounceKind:
-    """Return what an event means: a provider may call hard what is not about the address, as its own words tell."""
+    """Return the weaker of what a provider calls an event and what the words beside it mean."""
     if kind is not BounceKind.HARD or not detail:
         return kind
     return min(kind, judged(NO_SUCH_ADDRESS, detail), key=_STRENGTH)

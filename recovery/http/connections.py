@@ -30,7 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head, unless there are too many connections: half of the files are for the others."""
         super().connection_made(transport)
-        self._head = 0
+        self._in_head, self._head = True, 0
         self._within: float | None = HEAD_WITHIN
         self._waits: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -56,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             part = data[begin : begin + _AT_A_TIME]
             super().data_received(part)
-            if self._within == HEAD_WITHIN:
+            if self._in_head:
                 self._head += len(part)
             if self._head > LONGEST_HEAD or len(self.pipeline) > MOST_AHEAD:
                 self.transport.abort()
@@ -66,11 +66,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to count a head."""
         super().on_message_begin()
-        self._within, self._head = HEAD_WITHIN, 0
+        self._in_head, self._head, self._within = True, 0, HEAD_WITHIN
 
     def on_headers_complete(self) -> None:
         """Begin with the body."""
-        self._within, self._head = BODY_WITHIN, 0
+        self._in_head, self._head, self._within = False, 0, BODY_WITHIN
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -134,7 +134,7 @@ def _judged(action: str, status: str, words: str) -> BounceKind | None:
 
 
 def judged(status: str, words: str) -> BounceKind:
-    """Return what a failure for good means for the address, by a status of the class 5 and the words beside it."""
+    """Return what a permanent failure (class 5) means for the address, by its status and the words beside it."""
     # At what phase it was said is not known. After the dot, only an enhanced code can tell of a dead address.
     own = _STATUS.search(words)
     codes = {status, own[0] if own is not None and not own[0].endswith(".0.0") else status}

@@ -49,7 +49,6 @@ _UNCONFIRMED_SOURCES = ("pos", "iphone", "android", "129785", "shopify_draft_ord
 """Where orders come from whose customers stand in a shop (by the apps of its till), or whom the merchant writes to."""
 
 _SAYS_YES, _SAYS_NO = ("subscribed",), ("unsubscribed", "redacted", "invalid")
-_UNDECIDED = ("not_subscribed", "pending")
 
 _ABOUT_SHOPS = ("app/uninstalled", "customers/redact", "shop/redact", "customers/data_request")
 """Topics whose bodies name the shop."""
@@ -190,7 +189,7 @@ def _consent(payload: Mapping[str, Any]) -> Consent | None:
         return _said(True, told, *times)
     if customer.get("accepts_marketing") is True and state is None:
         return _said(True, told, *own, *times)
-    return _said(None, told, *times) if box is False or state in _UNDECIDED else None
+    return _said(None, told, *times) if box is False or state == "not_subscribed" else None
 
 
 def _said(given: bool | None, told: Mapping[str, Any], *times: object) -> Consent | None:

@@ -226,7 +226,7 @@ async def test_a_head_without_end_is_cut_off(line):
 async def test_silence_is_not_waited_for(said, monkeypatch):
     """Nothing at all, half a head, half a body."""
     monkeypatch.setattr("recovery.http.connections.HEAD_WITHIN", 0.1)
-    monkeypatch.setattr("recovery.http.connections.BODY_WITHIN", 0.2)
+    monkeypatch.setattr("recovery.http.connections.BODY_WITHIN", 0.1)
     slow = Slow()
     async with serving(slow) as (port, _, _):
         assert await told(port, said) == b""
