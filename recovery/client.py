@@ -171,8 +171,8 @@ class Recovery:
         needs it; and a cart that has been ordered meanwhile is not opened again.
         """
         names: list[str] = []
-        if aliases is not None:
-            names = [report.order_id, *aliases]
+        if aliases is not None or cart is not None:
+            names = [report.order_id, *(aliases or ())]
             kept = await self._kept(report, names, cart)
             since = [each.order_id for each in kept.of_cart if _ordered_since(each, report.touched_at)]
             if known := [each.order_id for each in kept.own] + since:
@@ -194,8 +194,8 @@ class Recovery:
         report says so.
         """
         names: list[str] = []
-        if aliases is not None:
-            names = [report.order_id, *aliases]
+        if aliases is not None or cart is not None:
+            names = [report.order_id, *(aliases or ())]
             own, of_cart = await self._kept(report, names, cart)
             others = [*own[1:], *(each for each in of_cart if each.status in (Status.OPEN, Status.FINISHED))]
             for each in others:

@@ -156,6 +156,14 @@ async def test_a_fact_cannot_lie_in_the_future(recovery):
     assert kept.touched_at == kept.next_at < NOON + timedelta(days=3650)
 
 
+async def test_a_cart_is_a_name_also_without_aliases(recovery):
+    """Of two checkouts of one cart, the order of one ends the other."""
+    for order_id in "12":
+        await recovery.checkout(report(order_id), cart="a cart")
+    await recovery.order(Order(shop=report().shop, order_id="2"), cart="a cart")
+    assert [(await get(recovery, order_id)).status for order_id in "12"] == ["ordered", "ordered"]
+
+
 async def test_the_latest_word_on_consent_counts_whatever_report_brings_it(recovery):
     """Consent has a time of its own: an old report may bring the latest word, and a new one none."""
 
