@@ -38,9 +38,15 @@ class Flight:
         stopping: Callable[[], bool],
         clock: Clock,
     ) -> None:
+        self.id = claiming.seen.id
+        """The key of the checkout."""
         self.claiming = claiming
         self.due_at = due_at
         self.schedule = schedule
+        self.lease = schedule.lease.total_seconds()
+        """How long a lease lasts, in seconds."""
+        self.suspect = is_suspect(claiming.seen, claiming.step.name)
+        """Whether attempts at this message have ended its sender before, as it seems."""
         self.checkout = claiming.seen
         self.leased_at = known_at
         self.handed_over = False
@@ -52,21 +58,6 @@ class Flight:
         self._stopping = stopping
         self._clock = clock
         self._must_ask = claiming.message.handed_over is not None
-
-    @property
-    def id(self) -> str:
-        """The key of the checkout."""
-        return self.claiming.seen.id
-
-    @property
-    def lease(self) -> float:
-        """How long a lease lasts, in seconds."""
-        return self.schedule.lease.total_seconds()
-
-    @property
-    def suspect(self) -> bool:
-        """Whether attempts at this message have ended its sender before, as it seems."""
-        return is_suspect(self.checkout, self.claiming.step.name)
 
     def renewed(self, until: datetime, now: float) -> Claiming:
         """Take note of a longer lease; return the claim that has it."""

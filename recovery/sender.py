@@ -275,9 +275,9 @@ class Sender:
         self._take_note(judged, handed_over, now)
         if (fault is None) != (self.breaker.fault is None):
             self._observer.relay(self.breaker.fault)
+        ended_at = self._clock.now()
         for each in judged:
-            lateness = self._clock.now() - each.flight.due_at
-            self._observer.attempted(each.flight.claiming.step.name, each.outcome, lateness)
+            self._observer.attempted(each.flight.claiming.step.name, each.outcome, ended_at - each.flight.due_at)
         await self._record(judged)
 
     def _judged(self, ended: Ended, now: float) -> Ended:

@@ -119,8 +119,15 @@ def read_reply(phase: Phase, code: int, text: str) -> OutcomeKind:
 
 
 def _signs(code: int, text: str) -> Iterator[str]:
-    said = wordings(text) if code >= 400 else frozenset()
-    enhanced = _enhanced(code, text)
+    if code >= 400:
+        yield from _signs_of_refusal(code, text)
+    yield str(code)
+    yield f"{code // 100}xx"
+    yield "odd"
+
+
+def _signs_of_refusal(code: int, text: str) -> Iterator[str]:
+    said, enhanced = wordings(text), _enhanced(code, text)
     yield from _outweighing(code, enhanced, said)
     if code == 421:
         yield "421"
@@ -128,9 +135,6 @@ def _signs(code: int, text: str) -> Iterator[str]:
         yield from _of_enhanced(code // 100, enhanced, said)
     if code != 421 and (enhanced is None or enhanced in _SAYS_NOTHING):
         yield from (f"bare/{sign}" for wording, sign in _OF_BARE if wording in said and code >= 500)
-    yield str(code)
-    yield f"{code // 100}xx"
-    yield "odd"
 
 
 def _outweighing(code: int, enhanced: tuple[int, int] | None, said: frozenset[Wording]) -> Iterator[str]:

@@ -161,7 +161,7 @@ _FIRST = (
     Mutant("stale-means-unsent", "what is stale is not asked about again", ("slow-acknowledgements",),
            (Edit("flight.py", "            answer = await self._last_check.ask(self.claiming)\n", "            return \"too late\"\n            answer = await self._last_check.ask(self.claiming)\n"),)),
     Mutant("words-unheard", "words of quotas are not heard, and nothing brakes", ("quota-words",),
-           (Edit("mail/replies.py", "said = wordings(text) if code >= 400 else frozenset()", "said = frozenset()"),
+           (Edit("mail/replies.py", "said, enhanced = wordings(text), _enhanced(code, text)", "said, enhanced = frozenset(), _enhanced(code, text)"),
             Edit("brake.py", "return self.fault is not None", "return False"))),
     Mutant("no-brake", "nothing brakes suppressions", ("strange-words",),
            (Edit("brake.py", "return self.fault is not None", "return False"),)),
