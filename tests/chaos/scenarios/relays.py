@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from recovery.breaker import LONGEST_PAUSE
 from tests.chaos.checker import Promise
 from tests.chaos.ledger import Key
 from tests.chaos.relay import Relay
@@ -101,12 +102,16 @@ async def relay_lost_skip(world: World) -> Promise:
     world.settings["RECOVERY_SCHEDULE__ON_AMBIGUOUS"] = "skip"
     for number in range(count):
         world.relay.hang_at("DOT", recipient=f"c{number}@example.com")
+    names = [f"c{number}" for number in range(3 * count)]
+    world.rng.shuffle(names)
     async with world.daemon():
-        await world.report_all([f"c{number}" for number in range(3 * count)])
+        await world.report_all(names)
         await world.taken(2 * count, 30)
         await asyncio.sleep(LEASE)
         await world.report("after")  # so that the relay is known to be well again
-        await world.settle(30 + LEASE)
+        await world.settle(
+            world.size(4, 1) * LONGEST_PAUSE
+        )  # each probe that is swallowed doubles the pause before the next
     dead = {reason for state, reason in (await world.ends()).values() if state == "dead"}
     world.expect(dead == {"lost after the dot"}, f"they are dead of {dead}")
     return Promise(dead=count)
