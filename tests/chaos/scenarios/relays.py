@@ -109,9 +109,8 @@ async def relay_lost_skip(world: World) -> Promise:
         await world.taken(2 * count, 30)
         await asyncio.sleep(LEASE)
         await world.report("after")  # so that the relay is known to be well again
-        await world.settle(
-            world.size(4, 1) * LONGEST_PAUSE
-        )  # each probe that is swallowed doubles the pause before the next
+        # Each probe that is swallowed doubles the pause before the next.
+        await world.settle(world.size(4, 1) * LONGEST_PAUSE)
     dead = {reason for state, reason in (await world.ends()).values() if state == "dead"}
     world.expect(dead == {"lost after the dot"}, f"they are dead of {dead}")
     return Promise(dead=count)
