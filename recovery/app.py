@@ -82,7 +82,23 @@ async def initialise(settings: Settings) -> list[str]:
     async with database_of(settings) as database:
         if fault := await server.fault(database):
             raise CannotStart(fault)
-        return done + await collections.ensure(database)
+        try:
+            return done + await collections.ensure(database)
+        except collections.NotAllowed as exc:
+            raise CannotStart(str(exc)) from exc
+
+
+async def _ensure(database: Database) -> None:
+    """Make the collections what they must be, as far as the daemon's user may: a validator need not be the newest.
+
+    Raises `recovery.mongo.collections.NotAllowed` where more than that is wanting.
+    """
+    try:
+        await collections.ensure(database)
+    except collections.NotAllowed as exc:
+        if exc.vital:
+            raise
+        log.warning("the collections are not quite what they must be", why=str(exc))
 
 
 async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Ready], None] = lambda _: None) -> None:
@@ -100,7 +116,10 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
         database = await stack.enter_async_context(database_of(settings))
         if fault := await server.fault(database):
             raise CannotStart(fault)
-        await collections.ensure(database)
+        try:
+            await _ensure(database)
+        except collections.NotAllowed as exc:
+            raise CannotStart(str(exc)) from exc
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         mailers = {relay: SmtpMailer(composers, relay, clock) for relay in relays.each()}
@@ -164,7 +183,7 @@ async def _work(
                 share,
                 clock,
                 as_room_allows=stream == GONE.name,
-                repair=lambda: collections.ensure(database),
+                repair=lambda: _ensure(database),
             )
             root.start(f"watcher {stream}", watcher.run())
         for lane in lanes.all:

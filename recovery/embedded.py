@@ -5,7 +5,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,11 +37,11 @@ def find_mongod() -> Path:
 
 
 @contextmanager
-def mongod(*, ttl_seconds: int = 1, test_commands: bool = False) -> Iterator[str]:
+def mongod(*, ttl_seconds: int = 1, test_commands: bool = False, options: Sequence[str] = ()) -> Iterator[str]:
     """Run a mongod as a replica set of one on a free loopback port; give its URI; stop it and remove its data.
 
-    `ttl_seconds` is the pause between two passes of its TTL monitor. `test_commands` allows fail points. Raises
-    `NoMongod`.
+    `ttl_seconds` is the pause between two passes of its TTL monitor. `test_commands` allows fail points. `options` are
+    more of its own. Raises `NoMongod`.
     """
     binary = find_mongod()
     folder = Path(tempfile.mkdtemp(prefix="recovery-mongod-"))
@@ -53,6 +53,7 @@ def mongod(*, ttl_seconds: int = 1, test_commands: bool = False) -> Iterator[str
             *("--setParameter", f"ttlMonitorSleepSecs={ttl_seconds}"),
             *("--setParameter", f"enableTestCommands={int(test_commands)}"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *options,
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from recovery.checkout import Status
 from recovery.mongo.errors import translated
-from recovery.ports import StoreUnavailable
+from recovery.ports import StoreRefuses, StoreUnavailable
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
@@ -62,6 +62,8 @@ FORESTALLED = {
 }
 """What the server says when somebody else has just made or dropped what we were about to."""
 
+UNAUTHORIZED = 13
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -74,6 +76,7 @@ class Collection:
 
 
 _TITLE = "recovery "
+_VALIDATOR = "the validator of"
 _DATE = {"bsonType": "date"}
 _DATE_OR_NULL = {"bsonType": ["date", "null"]}
 
@@ -160,12 +163,28 @@ def of_shop(shop: str) -> Document:
     return {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
 
 
+class NotAllowed(StoreRefuses):
+    """This user may not make the collections what they must be; the message says what is left and what to do.
+
+    Without what is `vital` nothing can be done; a validator of another version still does.
+    """
+
+    def __init__(self, left: list[str], *, vital: bool) -> None:
+        super().__init__(
+            f"MongoDB does not let this user make the collections what they must be "
+            f"({'; '.join(left) or 'an index of an older version is left'}): run `recovery init` as a user with the "
+            "role recoveryInit, which docs/running.md has"
+        )
+        self.vital = vital
+
+
 @translated
 async def ensure(database: Database) -> list[str]:
     """Create what is missing and mend what differs; return a sentence for each thing done.
 
     Several daemons may be at it at a time, as after a collection was dropped: who was forestalled looks once more.
-    Raises `StoreUnavailable`, also while others take their time, as for an index over much that is kept.
+    Raises `NotAllowed` where the user may not do what is needed, and `StoreUnavailable`, also while others take their
+    time, as for an index over much that is kept.
     """
     done: list[str] = []
     for attempt in range(LOOKS):
@@ -184,24 +203,37 @@ async def ensure(database: Database) -> list[str]:
 
 async def _ensure(database: Database, done: list[str]) -> None:
     present = {info["name"]: info async for info in await database.list_collections()}
+    refused: OperationFailure | None = None
     for name, wanted in COLLECTIONS.items():
         if _is_newer(present.get(name)):
             continue
-        if name not in present:
-            await database.command({"create": name, **_validation(wanted)})
-            done.append(f"created collection {name}")
-        elif _validation_differs(present[name], wanted):
-            await database.command({"collMod": name, **_validation(wanted)})
-            done.append(f"renewed the validator of {name}")
-        for fault, index in await _index_faults(database, name, wanted):
-            if "missing" not in fault:
-                await database[name].drop_index(index.document["name"])
-            await database[name].create_indexes([index])
-            done.append(f"made index {name}.{index.document['name']}")
-        for index_name in wanted.obsolete:
-            if index_name in await database[name].index_information():
-                await database[name].drop_index(index_name)
-                done.append(f"dropped index {name}.{index_name}")
+        try:
+            if name not in present:
+                await database.command({"create": name, **_validation(wanted)})
+                done.append(f"created collection {name}")
+            await _ensure_indexes(database, name, wanted, done)
+            if name in present and _validation_differs(present[name], wanted):
+                await database.command({"collMod": name, **_validation(wanted)})
+                done.append(f"renewed the validator of {name}")
+        except OperationFailure as exc:
+            if exc.code != UNAUTHORIZED:
+                raise
+            refused = exc
+    if refused is not None:
+        left = await faults(database)
+        raise NotAllowed(left, vital=any(not fault.startswith(_VALIDATOR) for fault in left)) from refused
+
+
+async def _ensure_indexes(database: Database, name: str, wanted: Collection, done: list[str]) -> None:
+    for fault, index in await _index_faults(database, name, wanted):
+        if "missing" not in fault:
+            await database[name].drop_index(index.document["name"])
+        await database[name].create_indexes([index])
+        done.append(f"made index {name}.{index.document['name']}")
+    for index_name in wanted.obsolete:
+        if index_name in await database[name].index_information():
+            await database[name].drop_index(index_name)
+            done.append(f"dropped index {name}.{index_name}")
 
 
 async def faults(database: Database) -> list[str]:
@@ -218,7 +250,7 @@ async def faults(database: Database) -> list[str]:
         if _is_newer(present[name]):
             continue
         if _validation_differs(present[name], wanted):
-            found.append(f"the validator of {name} is missing or differs")
+            found.append(f"{_VALIDATOR} {name} is missing or differs")
         found += [fault for fault, _ in await _index_faults(database, name, wanted)]
     return found
 
