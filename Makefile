@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants unit lint check bench bench-peers lock settings pictures clean
+.PHONY: help demo test test-asyncio chaos mutants unit lint check audit bench bench-peers lock settings pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -32,6 +32,9 @@ lint: $(READY)  ## ruff, mypy and the import contract
 	$(BIN)/lint-imports
 
 check: lint test  ## all that CI does
+
+audit: $(READY)  ## write an SBOM of the image, and ask whether anything in it has a known hole
+	@$(BIN)/python scripts/audit
 
 bench: $(READY)  ## measure how fast it is, beside the raw limits (BENCH=--list names what is measured)
 	@scripts/set-up-benchmarks

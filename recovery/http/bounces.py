@@ -14,6 +14,7 @@ from recovery.checkout import Email, Instant, Key, ShopKey
 from recovery.http.feedback import Feedback
 from recovery.http.problems import Problem, answers, invalid_body
 from recovery.http.security import signature_fault
+from recovery.http.turns import Turns
 from recovery.mail.bounces import Bounced, BounceKind, NoReport, judged, read
 from recovery.mail.wording import says_nobody
 from recovery.masking import masked
@@ -82,6 +83,7 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
     blocked = Counter("recovery_blocked_total", to, ["domain"], registry=registry)
     domains = _Domains()
     row = Row()
+    turns = Turns()
 
     @router.post(
         "/bounces",
@@ -106,7 +108,9 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
             raise Problem(401, fault, headers={"WWW-Authenticate": "Recovery-Signature"})
         taken = Taken()
         now = feedback.clock.now().timestamp()
-        for found in _findings(request, body, feedback):
+        async with turns.turn():
+            findings = _findings(request, body, feedback)
+        for found in findings:
             finding = _believed(found, row, now)
             await _keep(finding, feedback)
             counter.labels(finding.kind.value).inc()

@@ -25,6 +25,9 @@ DELIVERED = {"delivered", "relayed", "expanded"}
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _CONTENT_TYPE = re.compile(rb"^content-type:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 
+READ = 64 * 1024
+"""Bytes of a report."""
+
 MOST_LINES = 20_000
 MOST_PARTS = 50
 """Python's parser compares every line with the boundary of every part around it."""
@@ -73,19 +76,22 @@ class Bounced:
 def read(raw: bytes) -> list[Bounced]:
     """Return what a report says, by address: nothing, if it is about a delivery or a delay that is no one's fault.
 
-    Raises `NoReport`, also for what would take long to read: anybody may write a report.
+    Only its beginning is read: after what it says come the headers of our message, and then its text. Raises
+    `NoReport`, also for what would take long to read: anybody may write a report.
     """
+    id_ = sha256(raw).hexdigest()
+    raw = raw[:READ]
     if raw.count(b"\n") + raw.count(b"\r") > 2 * MOST_LINES or raw.lower().count(b"boundary") > MOST_PARTS:
         raise NoReport("This message has more lines or parts than a report has.")
     if any(len(found[0]) > LONGEST_CONTENT_TYPE for found in _CONTENT_TYPE.finditer(raw)):
         raise NoReport("A content type in this message is longer than that of a report.")
     try:
-        return list(_read(message_from_bytes(raw), raw))
+        return list(_read(message_from_bytes(raw), id_))
     except RecursionError:
         raise NoReport("There are too many parts within each other in this message.") from None
 
 
-def _read(message: Message, raw: bytes) -> Iterator[Bounced]:
+def _read(message: Message, without_id: str) -> Iterator[Bounced]:
     kind = str(message.get_param("report-type", "")).lower()
     if message.get_content_type() != "multipart/report" or kind not in (DELIVERY, FEEDBACK):
         raise NoReport("This is neither a delivery report (RFC 3464) nor a complaint (RFC 5965).")
@@ -95,7 +101,7 @@ def _read(message: Message, raw: bytes) -> Iterator[Bounced]:
         raise NoReport(f"This report has no part of the type message/{kind}.")
     found = list(_delivery(report) if kind == DELIVERY else _feedback(report))
     headers = "\n".join(_headers(message, *_blocks(report), *map(_original, _messages(parts))))
-    id_ = _text(message, "Message-ID") or sha256(raw).hexdigest()
+    id_ = _text(message, "Message-ID") or without_id
     for bounce_kind, email, detail, words in found:
         yield Bounced(bounce_kind, email, headers, id_[:200], detail, _date(message), words)
 

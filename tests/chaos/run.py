@@ -22,6 +22,7 @@ from tests.chaos.scenarios import (  # noqa: F401  entered by being imported
     relays,
     soak,
     storage,
+    strangers,
     streams,
     welcome,
 )

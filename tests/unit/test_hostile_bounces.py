@@ -64,3 +64,10 @@ def test_a_date_that_is_none_is_no_fault(date):
     """The report counts, without a date."""
     (found,) = read(HEAD + b"Date: " + date + b"\r\n" + FIELDS + RECIPIENT + b"\r\n--b--")
     assert (found.kind, found.at) == ("hard", None)
+
+
+def test_the_text_of_a_long_message_is_not_read():
+    """A report counts, however long the message is that it brings back: what it says comes before that."""
+    original = b"Content-Type: message/rfc822\r\n\r\nSubject: long\r\n\r\n" + b"a line\r\n" * 30_000
+    (found,) = read(HEAD + FIELDS + RECIPIENT + b"\r\n--b\r\n" + original + b"--b--")
+    assert (found.kind, "Subject: long" in found.headers) == ("hard", True)
