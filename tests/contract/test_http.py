@@ -26,6 +26,7 @@ from recovery.checkout import (
 )
 from recovery.client import Unavailable
 from recovery.http.app import LONGEST_WEBHOOK, create_app
+from recovery.http.keys import unscoped
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
 from recovery.http.webhooks import ShopifyShop
@@ -120,14 +121,14 @@ class FakeIngestion:
 class House:
     """The application with its fakes, and a client of it."""
 
-    def __init__(self, *, api_keys=(KEY,), secret=SECRET, base_url="http://localhost", **options):
+    def __init__(self, *, api_keys=(KEY,), keys=(), secret=SECRET, base_url="http://localhost", **options):
         self.ingestion = FakeIngestion()
         self.checks = {"mongodb": None}
         self.registry = CollectorRegistry()
         self.app = create_app(
             self.ingestion,
             feedback(),
-            api_keys=api_keys,
+            api_keys=[*keys, *unscoped(api_keys)],
             shopify=PerShop(ShopifyShop(secret)),
             readiness=self._readiness,
             registry=self.registry,
@@ -172,7 +173,7 @@ def problem(answer, status):
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
     assert told["status"] == status
-    assert told["type"] == "about:blank"
+    assert told["type"].startswith("urn:recovery:problem:")
     assert told["title"]
     assert told["detail"]
     return told
@@ -230,6 +231,14 @@ async def test_location_leads_to_the_checkout(house):
         ({"checkout_url": "javascript:alert(1)"}, "checkout_url"),
         ({"touched_at": "2026-03-01T14:05:00"}, "touched_at"),
         ({"touched_at": 1e300}, "touched_at"),
+        ({"touched_at": 0}, "touched_at"),
+        ({"touched_at": 1767225600}, "touched_at"),
+        ({"touched_at": "1767225600"}, "touched_at"),
+        ({"touched_at": True}, "touched_at"),
+        ({"touched_at": "2026-03-01"}, "touched_at"),
+        ({"total": "1_000"}, "total"),
+        ({"total": "٣"}, "total"),
+        ({"consent": {"basis": "box", "source": "shop", "at": 0}}, "consent.at"),
         ({"touched_at": "0001-01-01T00:00:00+23:59"}, "touched_at"),
         ({"touched_at": "9999-12-31T23:59:59-23:59"}, "touched_at"),
         ({"items": [{}] * 60_000}, "items.0.name"),
@@ -436,7 +445,7 @@ async def test_operation_needs_no_key(house, path):
 )
 def test_open_service_is_refused_elsewhere(host, keys, refused):
     """Without a key Recovery serves loopback only, and an empty key is none."""
-    assert bool(refusal(host, keys)) is refused
+    assert bool(refusal(host, unscoped(keys))) is refused
 
 
 @pytest.mark.parametrize("host", ["1270.0.1", "127.1", "localhost.", "0", "::ffff:10.0.0.1"])

@@ -175,6 +175,15 @@ async def test_broken_off_body_is_no_fault(caplog):
     assert not [record for record in caplog.records if record.exc_info]
 
 
+async def test_what_is_no_request_is_logged_within_bounds(caplog):
+    """Anybody may send it without end; the log has a few lines."""
+    async with serving(hello) as (port, _, _):
+        for _ in range(30):
+            assert b"400" in await told(port, b"\x00\x01\r\n\r\n")
+    lines = [record for record in caplog.records if "Invalid HTTP request" in record.getMessage()]
+    assert 0 < len(lines) <= 10
+
+
 async def told(port, *parts, within=5.0):
     """Send these, and return what is answered until the connection is cut off; or raise `TimeoutError`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from recovery import Customer, Recovery
 from recovery.checkout import Status
 from recovery.http.app import create_app
+from recovery.http.keys import unscoped
 from recovery.http.webhooks import ShopifyShop
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
@@ -74,7 +75,7 @@ class House:
         app = create_app(
             self.recovery,
             feedback(),
-            api_keys=["a key"],
+            api_keys=unscoped(["a key"]),
             shopify=PerShop(shop),
             readiness=None,
             registry=CollectorRegistry(),
