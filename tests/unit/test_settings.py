@@ -687,6 +687,20 @@ class TestDocuments:
         environ(blocks[5][1])
         assert refused() == blocks[6][1].splitlines()
 
+    def test_guide_to_the_api(self, config, environ, tmp_path):
+        """The keys of docs/http.md load as they stand, in the file and in the environment."""
+        guide = (ROOT / "docs/http.md").read_text()
+        (in_the_file,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+        for number, name in enumerate(re.findall(r"/run/secrets/([a-z-]+)", in_the_file)):
+            (tmp_path / name).write_text(f"{SECRET}{number}\n")
+        config(in_the_file.replace("/run/secrets", str(tmp_path)))
+        backend, support = load_settings().http.keys
+        assert (backend.scopes, backend.shops) == (("report", "read"), ("lamps.example",))
+        assert (support.scopes, support.shops) == (("read", "operate", "privacy"), ())
+        (variables,) = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+        environ(variables.splitlines()[0])
+        assert [key.name for key in load_settings().http.keys] == ["shop-backend"]
+
 
 def sorted_like_settings(given):
     """Return all settings in the order of the sections, steps last in theirs, as the file must have them."""
