@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants unit lint check audit bench bench-peers lock settings pictures clean
+.PHONY: help demo test test-asyncio chaos mutants unit lint check audit bench bench-peers lock settings api pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -56,6 +56,9 @@ lock: $(READY)  ## pin the dependencies anew
 
 settings: $(READY)  ## write config/recovery.toml anew from the settings' own words
 	$(BIN)/python -m recovery.settings > config/recovery.toml
+
+api: $(READY)  ## write docs/openapi.json anew from the API itself
+	$(BIN)/python -m recovery.http > docs/openapi.json
 
 pictures: $(READY)  ## take the pictures of the mails anew (needs Debian's chromium and fonts-noto-cjk)
 	$(BIN)/python scripts/pictures

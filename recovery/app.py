@@ -44,6 +44,7 @@ from recovery.mongo.queues import Shops
 from recovery.mongo.shadows import MongoShadows
 from recovery.parts import (
     CannotStart,
+    api_keys_of,
     composers_of,
     database_of,
     feedback_of,
@@ -51,7 +52,6 @@ from recovery.parts import (
     per_shop,
     recovery_of,
     relay_of,
-    secrets_of,
     shopify_shop_of,
     suppressions_of,
 )
@@ -107,8 +107,7 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
     Raises `CannotStart`, `recovery.mail.templates.TemplateError` or `recovery.http.server.CannotListen` before any
     work is done; later only what is a fault of our own.
     """
-    api_keys = secrets_of(settings.http.api_keys)
-    if settings.http.enabled and (why := refusal(settings.http.host, api_keys)):
+    if settings.http.enabled and (why := refusal(settings.http.host, api_keys_of(settings))):
         raise CannotStart(why)
     composers = composers_of(settings)
     relays = per_shop(settings, relay_of)
@@ -293,7 +292,7 @@ def _api(
     return create_app(
         recovery_of(settings, database.client),
         feedback_of(settings, database, clock),
-        api_keys=secrets_of(settings.http.api_keys),
+        api_keys=api_keys_of(settings),
         shopify=per_shop(settings, shopify_shop_of),
         readiness=faults,
         registry=registry,

@@ -31,6 +31,7 @@ from pydantic.networks import validate_email
 from recovery.quiet import zone
 
 _ORDINARY_LOCAL_PART = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _ORDINARY_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:[/?#][^\x00-\x20]*)?")
 
 
@@ -105,6 +106,18 @@ def _utc(value: datetime) -> datetime:
         raise ValueError("must lie within the years 1 to 9999 in UTC") from None
 
 
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value.lstrip())):
+        raise ValueError("must be a date and time with a zone, as in 2026-03-01T14:05:00+01:00")
+    return value
+
+
+def _ascii_digits(value: object) -> object:
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise ValueError("must be a decimal number in the digits 0 to 9, as in 1234.50")
+    return value
+
+
 def _as_utc(value: object) -> object:
     """Read the naive datetimes of a driver without time zones as what they are: UTC."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
@@ -116,8 +129,8 @@ def _without_controls(value: str) -> str:
     return value
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
-"""A time with its zone, kept in UTC."""
+Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_utc)]
+"""A time with its zone as RFC 3339 has it, kept in UTC. A number is none: nobody can tell seconds from milliseconds."""
 
 StoredInstant = Annotated[AwareDatetime, BeforeValidator(_as_utc), AfterValidator(_utc)]
 
@@ -130,7 +143,7 @@ Zone = Annotated[str, Field(max_length=100), AfterValidator(lambda name: zone(na
 """A time zone by its name in the tz database, as in `Europe/Berlin`."""
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
-Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4)]
+Amount = Annotated[Decimal, BeforeValidator(_ascii_digits), Field(ge=0, max_digits=16, decimal_places=4)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
 
 Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$"), AfterValidator(_without_controls)]

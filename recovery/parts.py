@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from recovery.client import Recovery, connect
 from recovery.http.feedback import Feedback
+from recovery.http.keys import ApiKey, Scope, unscoped
 from recovery.http.webhooks import ShopifyShop
 from recovery.links import Links
 from recovery.mail.compose import Composer, Identity
@@ -145,6 +146,15 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         expire_after=settings.links.expire_after,
         bounce_secrets=secrets_of(settings.bounces.secrets),
     )
+
+
+def api_keys_of(settings: Settings) -> list[ApiKey]:
+    """Return the keys of the API: those with a name and scopes, and those that may be used for everything."""
+    named = [
+        ApiKey(key.name, key.secret.get_secret_value(), frozenset(map(Scope, key.scopes)), frozenset(key.shops))
+        for key in settings.http.keys
+    ]
+    return [*named, *unscoped(secrets_of(settings.http.api_keys))]
 
 
 def shopify_shop_of(settings: Settings) -> ShopifyShop:

@@ -92,8 +92,10 @@ class SetClock:
 class FakeSuppressions:
     """The list of whom not to write to, in memory, that can be made to fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: SetClock | None = None) -> None:
+        self.clock = clock or SetClock()
         self.kept: dict[tuple[str | None, str], tuple[SuppressionReason, str]] = {}
+        self.kept_at: dict[tuple[str | None, str], datetime] = {}
         self.soft: list[tuple[str, str]] = []
         self.fault: Exception | None = None
 
@@ -103,6 +105,7 @@ class FakeSuppressions:
         self._fail()
         new = (shop, email) not in self.kept
         self.kept.setdefault((shop, email), (reason, source))
+        self.kept_at.setdefault((shop, email), at or self.clock.now())
         return new
 
     async def suppress(
@@ -122,11 +125,19 @@ class FakeSuppressions:
         self.soft += [(pseudonym, report)] if new else []
         return new
 
-    async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
+    async def remove(
+        self,
+        email: str,
+        *,
+        shop: str | None = None,
+        reason: SuppressionReason | None = None,
+        since: datetime | None = None,
+    ) -> bool:
         self._fail()
         there = reason in (None, self.kept.get((shop, email), (None,))[0]) and (shop, email) in self.kept
+        there = there and (since is None or self.kept_at[shop, email] >= since)
         if there:
-            del self.kept[shop, email]
+            del self.kept[shop, email], self.kept_at[shop, email]
         return there
 
     def _fail(self) -> None:
@@ -137,6 +148,7 @@ class FakeSuppressions:
 def feedback(**changes: Any) -> Feedback:
     """Return what the endpoints need that customers call, all of it in memory."""
     pseudonyms = Pseudonyms([])
+    clock = changes.get("clock") or SetClock()
     given: dict[str, Any] = {
         "links": PerShop(
             Links(
@@ -147,9 +159,9 @@ def feedback(**changes: Any) -> Feedback:
                 count_clicks=True,
             )
         ),
-        "suppressions": FakeSuppressions(),
+        "suppressions": FakeSuppressions(clock),
         "pseudonyms": pseudonyms,
-        "clock": SetClock(),
+        "clock": clock,
         "expire_after": timedelta(days=30),
     }
     return Feedback(**(given | changes))

@@ -1,28 +1,34 @@
 """The HTTP application, composed."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter
 from pydantic.json_schema import models_json_schema
+from starlette.types import ASGIApp
 
 from recovery.checkout import Checkout, Order
 from recovery.http.bounces import BounceEvent, bounces
 from recovery.http.checkouts import checkouts
 from recovery.http.feedback import Feedback
 from recovery.http.ingestion import Ingestion
-from recovery.http.middleware import BodyLimit, ReportCount
+from recovery.http.keys import ApiKey
+from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
 from recovery.http.operation import Readiness, operation
 from recovery.http.persons import persons
 from recovery.http.problems import ProblemDetails, tell_problems
+from recovery.http.reference import reference
 from recovery.http.reports import Reports, described
-from recovery.http.security import dependencies, guard
+from recovery.http.security import Guard
 from recovery.http.unsubscribe import unsubscribe
 from recovery.http.way_back import way_back
 from recovery.http.webhooks import ShopifyShop, webhooks
+from recovery.links import Links
 from recovery.per_shop import PerShop
+from recovery.sealing import Pseudonyms, Seals
 
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
@@ -30,11 +36,20 @@ LONGEST_BODY = 256 * 1024
 LONGEST_WEBHOOK = 8 * 1024 * 1024
 """Bytes. A shop cannot send less: each line of an order comes with its taxes and discounts, some kilobytes of JSON."""
 
+SERVERS = [
+    {"url": "/", "description": "Where this description comes from"},
+    {"url": "http://127.0.0.1:8080", "description": "This machine, with the settings as they come"},
+]
+
 _WEBHOOKS = ("/webhooks/shopify",)
 _KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify", "/bounces": "bounce"}
 
 
-class _Described(FastAPI):
+class _Application(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put what holds for every answer around all the rest: also around what answers faults of ours."""
+        return EveryRequest(super().build_middleware_stack())
+
     def openapi(self) -> dict[str, Any]:
         """Describe also what FastAPI does not see: the bodies that are read by hand, and the problems."""
         description = super().openapi()
@@ -50,7 +65,7 @@ def create_app(
     ingestion: Ingestion,
     feedback: Feedback,
     *,
-    api_keys: Sequence[str],
+    api_keys: Sequence[ApiKey],
     shopify: PerShop[ShopifyShop],
     readiness: Readiness,
     registry: CollectorRegistry,
@@ -58,33 +73,51 @@ def create_app(
 ) -> FastAPI:
     """Return the HTTP side of `ingestion`, and of `feedback` from those who were written to.
 
-    Without API keys whoever is on this machine may report and read; `recovery.http.security.refusal` tells where that
-    must not be served at all. `/docs` is FastAPI's own page, which loads its scripts from a public CDN; the
-    description itself is `/openapi.json`. Raises `ValueError` if a key is empty.
+    Without API keys whoever is on this machine may do everything; `recovery.http.security.refusal` tells where that
+    must not be served at all. Raises `ValueError` if a key is empty.
     """
-    app = _Described(
+    app = _Application(
         title="Recovery",
         version=version("recovery"),
         summary="Report checkouts and orders; Recovery reminds people of what they left, until they order.",
+        servers=SERVERS,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     tell_problems(app)
-    check = guard(api_keys)
-    for router in (described(), checkouts(ingestion), persons(ingestion)):
-        app.include_router(router, dependencies=dependencies(check, api_keys))
+    guard = Guard(api_keys, registry)
+    for router in (described(guard), checkouts(ingestion, guard), persons(ingestion, guard)):
+        app.include_router(router)
     app.include_router(webhooks(ingestion, shopify))
     app.include_router(bounces(feedback, registry))
     app.include_router(unsubscribe(feedback, registry))
     app.include_router(way_back(ingestion, feedback, registry))
     app.include_router(operation(readiness, registry))
+    app.include_router(reference())
     reports = Counter(
         "recovery_reports_total",
         "Reports over HTTP, by kind and answer: accepted, ignored, unmapped, or the status of the problem",
         ["kind", "answer"],
         registry=registry,
     )
-    app.add_middleware(Reports, ingestion=ingestion, guard=check)
+    app.add_middleware(Reports, ingestion=ingestion, guard=guard)
     app.add_middleware(ReportCount, counter=reports, kinds=_KINDS)
     app.add_middleware(BodyLimit, limit=max_body, of_paths=dict.fromkeys(_WEBHOOKS, LONGEST_WEBHOOK))
     return app
+
+
+def description() -> dict[str, Any]:
+    """Return the OpenAPI description, which is the same whatever the settings are."""
+    nothing: Any = None
+    pseudonyms = Pseudonyms([])
+    feedback = Feedback(PerShop(Links(Seals([]), pseudonyms)), nothing, pseudonyms, nothing, timedelta())
+    app = create_app(
+        nothing,
+        feedback,
+        api_keys=(),
+        shopify=PerShop(ShopifyShop()),
+        readiness=nothing,
+        registry=CollectorRegistry(),
+    )
+    return app.openapi()

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recovery.brake import IN_A_ROW, Row
 from recovery.checkout import Email, Instant, Key, ShopKey
+from recovery.http.description import header
 from recovery.http.feedback import Feedback
-from recovery.http.problems import Problem, answers, invalid_body
+from recovery.http.problems import Problem, ProblemType, answers, invalid_body
 from recovery.http.security import signature_fault
 from recovery.http.turns import Turns
 from recovery.mail.bounces import Bounced, BounceKind, NoReport, judged, read
@@ -87,6 +88,7 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
 
     @router.post(
         "/bounces",
+        operation_id="reportBounce",
         summary="Report a bounce or a complaint",
         responses=answers(401, 404, 413, 415, 422, 503),
         openapi_extra=_request_body(),
@@ -101,11 +103,12 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         hexadecimal digits.
         """
         if not feedback.bounce_secrets:
-            raise Problem(404, "No secret for bounces is configured.")
+            raise Problem(404, "No secret for bounces is configured.", kind=ProblemType.NOT_CONFIGURED)
         body = await request.body()
         header = request.headers.get("recovery-signature", "")
         if fault := signature_fault(feedback.bounce_secrets, header, body, feedback.clock.now()):
-            raise Problem(401, fault, headers={"WWW-Authenticate": "Recovery-Signature"})
+            headers = {"WWW-Authenticate": "Recovery-Signature"}
+            raise Problem(401, fault, kind=ProblemType.SIGNATURE, headers=headers)
         taken = Taken()
         now = feedback.clock.now().timestamp()
         async with turns.turn():
@@ -138,7 +141,7 @@ def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[_Fi
     except ValidationError as exc:
         raise invalid_body(exc) from None
     except NoReport as exc:
-        raise Problem(422, str(exc)) from None
+        raise Problem(422, str(exc), kind=ProblemType.NO_REPORT) from None
     raise Problem(415, "Send a report as 'message/rfc822', or an event as 'application/json'.")
 
 
@@ -251,4 +254,8 @@ def _request_body() -> dict[str, Any]:
         "application/json": {"schema": schema, "example": EXAMPLE},
         "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
     }
-    return {"requestBody": {"required": True, "content": content}}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "parameters": [header("Recovery-Signature", "`t=<unix seconds>,v1=<hexadecimal HMAC-SHA256>`", required=True)],
+        "security": [],
+    }

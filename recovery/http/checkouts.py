@@ -1,13 +1,20 @@
 """The endpoints that show what became of checkouts, and cancel them."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime
 
 from recovery.checkout import CheckoutState, Facts, KeptConsent, Message, Past, Status
 from recovery.http.ingestion import Ingestion
-from recovery.http.problems import Problem, answers
+from recovery.http.keys import Caller, Scope
+from recovery.http.problems import Problem, ProblemType, answers
+from recovery.http.security import Guard
+from recovery.masking import masked
+
+_log = structlog.get_logger()
 
 
 class CheckoutView(Facts):
@@ -35,17 +42,21 @@ def view(state: CheckoutState) -> CheckoutView:
     return CheckoutView(**dict(facts), **kept, sending_until=claim and claim.until)
 
 
-def checkouts(ingestion: Ingestion) -> APIRouter:
-    """Return the endpoints of checkouts that are known."""
+def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
+    """Return the endpoints of checkouts that are known, for those whom `guard` lets in."""
     router = APIRouter(tags=["checkouts"])
 
     @router.get(
         "/checkouts/{shop}/{order_id:path}",
+        operation_id="getCheckout",
         summary="Show a checkout, its messages and the decisions made about it",
-        responses=answers(401, 404, 503),
+        responses=answers(401, 403, 404, 503),
     )
-    async def show(shop: str, order_id: str, response: Response) -> CheckoutView:
+    async def show(
+        shop: str, order_id: str, response: Response, caller: Annotated[Caller, guard.needs(Scope.READ)]
+    ) -> CheckoutView:
         """Show where a checkout stands: what is known, what was sent, what comes next, and why."""
+        caller.needs_shop(shop)
         state = await ingestion.get(shop, order_id)
         if state is None:
             raise _unknown()
@@ -55,16 +66,19 @@ def checkouts(ingestion: Ingestion) -> APIRouter:
     @router.delete(
         "/checkouts/{shop}/{order_id:path}",
         status_code=204,
+        operation_id="cancelCheckout",
         summary="Cancel a checkout",
-        responses=answers(401, 404, 503),
+        responses=answers(401, 403, 404, 503),
     )
-    async def cancel(shop: str, order_id: str) -> None:
+    async def cancel(shop: str, order_id: str, caller: Annotated[Caller, guard.needs(Scope.OPERATE)]) -> None:
         """Never remind of this checkout again, whatever is reported of it. An order of it is still confirmed."""
+        caller.needs_shop(shop)
         if not await ingestion.cancel(shop, order_id):
             raise _unknown()
+        _log.info("a checkout was cancelled", key=caller.name, shop=shop, order_id=masked(order_id))
 
     return router
 
 
 def _unknown() -> Problem:
-    return Problem(404, "There is no such checkout.")
+    return Problem(404, "There is no such checkout.", kind=ProblemType.NO_CHECKOUT)

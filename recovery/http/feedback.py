@@ -43,8 +43,18 @@ class SuppressionList(Protocol):
         """Count a soft bounce, once for each `report` id; return whether it was counted."""
         ...
 
-    async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
-        """Lift the suppression for this shop or, without one, that for all; return whether there was one."""
+    async def remove(
+        self,
+        email: str,
+        *,
+        shop: str | None = None,
+        reason: SuppressionReason | None = None,
+        since: datetime | None = None,
+    ) -> bool:
+        """Lift the suppression for this shop or, without one, that for all; return whether there was one.
+
+        With a `reason`, only one for that reason; with `since`, only one that was made then or later.
+        """
         ...
 
 

@@ -1,16 +1,57 @@
-"""What stands between the server and the endpoints, as plain ASGI: a limit on bodies, a count of reports."""
+"""What stands between the server and the endpoints, as plain ASGI: what holds for every request, and for reports."""
 
+import asyncio
 from collections.abc import Mapping
+from typing import Any
 
+import structlog
 from prometheus_client import Counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recovery.http.problems import Problem
+from recovery.http.log_bound import LogBound
+from recovery.http.problems import Problem, ProblemType, answer
+from recovery.masking import masked
 
 PATIENCE = 8 * 1024 * 1024
 """Bytes of a body that is too long that are still taken, and thrown away: a client that is cut off while it sends may
 never see the answer."""
+
+
+REFUSED = (413, 415, 422)
+"""Answers to reports that somebody ought to know of: what was reported is not kept, and will not be sent again."""
+
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+_log = structlog.get_logger()
+
+
+class EveryRequest:
+    """Sees to what holds for every request and answer, those to faults of ours too.
+
+    A request has one Host header (RFC 9112 section 3.2), and no answer is taken for another type than it says.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, if its head is in order."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), _NO_SNIFFING]
+            await send(message)
+
+        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        if hosts > 1 or (hosts == 0 and scope.get("http_version") == "1.1"):
+            problem = Problem(400, "Send one Host header, and no other.", kind=ProblemType.HOST)
+            await answer(problem, scope)(scope, receive, marked)
+            return
+        await self._app(scope, receive, marked)
 
 
 class BodyLimit:
@@ -57,15 +98,17 @@ def _exceeds(announced: str, limit: int) -> bool:
 
 
 class ReportCount:
-    """Counts the answers to reports. `kinds` are the kinds of report by path.
+    """Counts the answers to reports, and logs those that were refused. `kinds` are the kinds of report by path.
 
-    An answer is `accepted`, its status if it is a problem, or what the endpoint put into `request.state.answer`.
+    An answer is `accepted`, its status if it is a problem, or what the endpoint put into `request.state.answer`. The
+    state of the request tells of a refused one also its `reason` and, if that is known, its `shop`.
     """
 
     def __init__(self, app: ASGIApp, counter: Counter, kinds: Mapping[str, str]) -> None:
         self._app = app
         self._counter = counter
         self._kinds = kinds
+        self._bound = LogBound(most=60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, noting its answer."""
@@ -84,5 +127,20 @@ class ReportCount:
         try:
             await self._app(scope, receive, noted)
         finally:
-            answer = "accepted" if status < 300 else str(status)
-            self._counter.labels(kind, scope.get("state", {}).get("answer", answer)).inc()
+            state = scope.get("state", {})
+            counted = "accepted" if status < 300 else str(status)
+            self._counter.labels(kind, state.get("answer", counted)).inc()
+            if status in REFUSED:
+                self._log_refused(kind, status, state)
+
+    def _log_refused(self, kind: str, status: int, state: Mapping[str, Any]) -> None:
+        left_out = self._bound.left_out(asyncio.get_running_loop().time())
+        if left_out is not None:
+            _log.warning(
+                "a report was refused",
+                kind=kind,
+                status=status,
+                shop=masked(state.get("shop") or ""),
+                reason=masked(state.get("reason", "")),
+                not_logged_before=left_out,
+            )

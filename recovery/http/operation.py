@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel
@@ -28,13 +29,14 @@ def operation(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
     """Return the endpoints for operation. They need no key, and tell nothing of any customer."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/healthz", summary="Does the process live")
+    @router.get("/healthz", operation_id="getHealth", summary="Does the process live")
     async def healthz() -> Health:
         """Answer. That is all: a database that is away is no reason to restart this process."""
         return Health()
 
     @router.get(
         "/readyz",
+        operation_id="getReadiness",
         summary="Can it do its work",
         responses={503: {"model": Ready, "description": "Something is wrong"}},
     )
@@ -45,10 +47,15 @@ def operation(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
         response.status_code = 200 if ready else 503
         return Ready(ready=ready, checks=checks)
 
-    @router.get("/metrics", summary="What Prometheus reads", response_class=Response)
+    @router.get(
+        "/metrics", operation_id="getMetrics", summary="What Prometheus reads", response_class=PlainTextResponse
+    )
     async def metrics(request: Request) -> Response:
         """Show all metrics, as text."""
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        except Exception:  # noqa: BLE001 - its parser stumbles over what anybody may send; RFC 9110 allows to disregard it
+            encode, content_type = choose_encoder("")
         return Response(encode(registry), media_type=content_type)
 
     return router

@@ -48,6 +48,7 @@ class Page:
 UNSUBSCRIBE = Page("unsubscribe")
 WAY_BACK = Page("back", leads_away=True)
 EXPIRED = Page("expired", status=410)
+TOO_LATE = Page("too-late", status=410)
 UNKNOWN = Page("unknown", status=404)
 AWAY = Page("away", status=503)
 
@@ -80,7 +81,6 @@ def answer(request: Request, page: Page, shop: str = "") -> HTMLResponse:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
         "X-Robots-Tag": "noindex",
-        "X-Content-Type-Options": "nosniff",
         "Vary": "Accept-Language",
     }
     return HTMLResponse(html, page.status, headers | (_RETRY_AFTER if page is AWAY else {}))

@@ -1,16 +1,21 @@
 """Answers other than success, as RFC 9457 has them: `application/problem+json`, and what went wrong in a sentence."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from http import HTTPStatus
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+from starlette.types import Scope
 
 from recovery.client import Unavailable
 from recovery.ports import StoreUnavailable
@@ -19,7 +24,46 @@ MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 LONGEST_FIELD = 100
 
+_PACKAGE = f"{Path(__file__).parents[1]}/"
+
 _log = structlog.get_logger()
+
+
+class ProblemType(StrEnum):
+    """What went wrong, for programs: a name that stays the same whatever the sentences say. docs/http.md lists them."""
+
+    INVALID = "urn:recovery:problem:invalid"
+    NO_REPORT = "urn:recovery:problem:no-report"
+    TOO_LONG = "urn:recovery:problem:too-long"
+    MEDIA_TYPE = "urn:recovery:problem:media-type"
+    INCOMPLETE = "urn:recovery:problem:incomplete"
+    HOST = "urn:recovery:problem:host"
+    KEY_NEEDED = "urn:recovery:problem:key-needed"
+    SIGNATURE = "urn:recovery:problem:signature"
+    SCOPE_MISSING = "urn:recovery:problem:scope-missing"
+    OTHER_SHOP = "urn:recovery:problem:other-shop"
+    NOT_THIS_MACHINE = "urn:recovery:problem:not-this-machine"
+    NO_CHECKOUT = "urn:recovery:problem:no-checkout"
+    NOT_CONFIGURED = "urn:recovery:problem:not-configured"
+    NOT_FOUND = "urn:recovery:problem:not-found"
+    METHOD = "urn:recovery:problem:method"
+    UNAVAILABLE = "urn:recovery:problem:unavailable"
+    FAULT = "urn:recovery:problem:fault"
+
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+_USUAL: Mapping[int, str] = {
+    400: ProblemType.INCOMPLETE,
+    401: ProblemType.KEY_NEEDED,
+    404: ProblemType.NOT_FOUND,
+    405: ProblemType.METHOD,
+    413: ProblemType.TOO_LONG,
+    415: ProblemType.MEDIA_TYPE,
+    422: ProblemType.INVALID,
+    500: ProblemType.FAULT,
+    503: ProblemType.UNAVAILABLE,
+}
 
 
 class FieldError(BaseModel):
@@ -32,7 +76,7 @@ class FieldError(BaseModel):
 class ProblemDetails(BaseModel):
     """What went wrong (RFC 9457)."""
 
-    type: str = "about:blank"
+    type: str = Field("about:blank", description="What went wrong, as a name that programs may go by")
     title: str
     status: int
     detail: str
@@ -40,13 +84,23 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """The request cannot be answered as wished. `detail` is a sentence for whoever sent it."""
+    """The request cannot be answered as wished. `detail` is a sentence for whoever sent it.
+
+    Without a `kind` it is of the usual one of its status.
+    """
 
     def __init__(
-        self, status: int, detail: str, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: ProblemType | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
+        self.type = str(kind or _USUAL.get(status, "about:blank"))
         self.detail = detail
         self.errors = list(errors)
         self.headers = headers
@@ -96,14 +150,27 @@ def tell_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answer)
 
 
-async def _answer(_: Request, exc: Exception) -> JSONResponse:
-    return answer(exc)
+async def _answer(request: Request, exc: Exception) -> JSONResponse:
+    if isinstance(exc, HTTPException) and exc.status_code == 405:
+        exc.headers = {**(exc.headers or {}), "Allow": ", ".join(_methods_of(request))}
+    return answer(exc, request.scope)
 
 
-def answer(exc: Exception) -> JSONResponse:
-    """Return what is answered where this was raised."""
+def _methods_of(request: Request) -> list[str]:
+    """Return all methods of this path: the router knows of the first route alone."""
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+
+
+def answer(exc: Exception, scope: Scope) -> JSONResponse:
+    """Return what is answered where this was raised. Why is left in the state of the request, for the log."""
     problem = _as_problem(exc)
+    scope.setdefault("state", {})["reason"] = problem.detail
     details = ProblemDetails(
+        type=problem.type,
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
         detail=problem.detail,
@@ -115,6 +182,13 @@ def answer(exc: Exception) -> JSONResponse:
         headers=problem.headers,
         media_type=MEDIA_TYPE,
     )
+
+
+def place_of(exc: BaseException) -> str:
+    """Return the last place of our own that an error came through, as `http/pages.py:87`: no value is in it."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(exc.__traceback__)]
+    own = [(name.removeprefix(_PACKAGE), line) for name, line in frames if name.startswith(_PACKAGE)]
+    return "{}:{}".format(*own[-1]) if own else "outside of recovery"
 
 
 def _as_problem(exc: Exception) -> Problem:
@@ -131,5 +205,6 @@ def _as_problem(exc: Exception) -> Problem:
             _log.warning("database unavailable", error=str(exc))
             detail = "The database cannot be reached, or refuses: this may not be kept. Send it again."
             return Problem(503, detail, headers={"Retry-After": "1"})
-        case _:  # Starlette raises it again once this is sent, so the server logs it
+        case _:
+            _log.error("a fault of ours", error=type(exc).__name__, place=place_of(exc))
             return Problem(500, "Something is wrong on this side, and was logged. Nothing is known to be kept.")

@@ -17,10 +17,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from recovery.checkout import Checkout, Order
 from recovery.client import Unavailable
 from recovery.http.ingestion import Ingestion
+from recovery.http.keys import Scope as KeyScope
 from recovery.http.problems import Problem, answer, answers, invalid_body
 from recovery.http.security import Guard
+from recovery.masking import masked
 
 _MODELS: Mapping[str, type[Checkout] | type[Order]] = {"/checkout": Checkout, "/order": Order}
+
+LONGEST_SHOP = 100
+"""Characters of a shop that are logged where a report is refused."""
 
 CHECKOUT_EXAMPLE = {
     "shop": "bikes.example",
@@ -61,13 +66,18 @@ class Reports:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        body = b""
         try:
-            self._guard(headers)
+            caller = await self._guard.admit(headers, KeyScope.REPORT)
             _must_be_json(headers)
-            report = _read(model, await _body(receive))
+            body = await _body(receive)
+            report = _read(model, body)
+            caller.needs_shop(report.shop)
             await self._keep(report)
         except (Problem, ClientDisconnect, Unavailable) as exc:
-            await answer(exc)(scope, receive, send)
+            response = answer(exc, scope)
+            scope["state"]["shop"] = _shop_in(body)
+            await response(scope, receive, send)
         else:
             await _accept(report, send)
 
@@ -104,6 +114,15 @@ def _read(model: type[Checkout] | type[Order], body: bytes) -> Checkout | Order:
         raise invalid_body(exc) from None
 
 
+def _shop_in(body: bytes) -> str | None:
+    """Return the shop that a refused report names, if it does so in words that may be logged."""
+    try:
+        shop = json.loads(body)["shop"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return masked(shop)[:LONGEST_SHOP] if isinstance(shop, str) else None
+
+
 async def _accept(report: Checkout | Order, send: Send) -> None:
     body = json.dumps({"id": report.id}, ensure_ascii=False).encode()
     location = f"/checkouts/{quote(report.shop, safe='')}/{quote(report.order_id, safe='')}"
@@ -116,16 +135,18 @@ async def _accept(report: Checkout | Order, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def described() -> APIRouter:
+def described(guard: Guard) -> APIRouter:
     """Return the endpoints as FastAPI describes them. It is not asked for a report: `Reports` has answered before."""
     router = APIRouter(tags=["checkouts"])
 
     @router.post(
         "/checkout",
+        operation_id="reportCheckout",
+        dependencies=[guard.needs(KeyScope.REPORT)],
         status_code=202,
         response_model=Accepted,
         summary="Report a checkout",
-        responses=answers(401, 413, 415, 422, 503),
+        responses=answers(401, 403, 413, 415, 422, 503),
         openapi_extra=_request_body(Checkout, CHECKOUT_EXAMPLE),
     )
     async def checkout() -> None:
@@ -137,10 +158,12 @@ def described() -> APIRouter:
 
     @router.post(
         "/order",
+        operation_id="reportOrder",
+        dependencies=[guard.needs(KeyScope.REPORT)],
         status_code=202,
         response_model=Accepted,
         summary="Report an order",
-        responses=answers(401, 413, 415, 422, 503),
+        responses=answers(401, 403, 413, 415, 422, 503),
         openapi_extra=_request_body(Order, ORDER_EXAMPLE),
     )
     async def order() -> None:

@@ -1,32 +1,36 @@
 """Who may call: holders of an API key, or without any key configured whoever is on this machine."""
 
+import asyncio
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request, Security, params
-from fastapi.security import HTTPBearer
+import structlog
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
+from prometheus_client import CollectorRegistry, Counter
 from starlette.datastructures import Headers
 
-from recovery.http.problems import Problem
-
-Guard = Callable[[Headers], None]
-"""Raises `Problem` for whoever may not call, by the headers of the request."""
+from recovery.http.keys import THIS_MACHINE, ApiKey, Caller, KeyRing, Scope, WrongKeys
+from recovery.http.log_bound import LogBound
+from recovery.http.problems import Problem, ProblemType
 
 TOLERANCE = 300
 """Seconds by which the clock of whoever signs may be off."""
 
-_bearer = HTTPBearer(scheme_name="api_key", auto_error=False)
+_bearer = HTTPBearer(scheme_name="api_key", auto_error=False, description="A key of `http.keys` or `http.api_keys`.")
+_log = structlog.get_logger()
 
 
-def refusal(host: str, api_keys: Sequence[str]) -> str | None:
-    """Return why Recovery must not start to listen on `host` with these API keys, or None where it may."""
-    if not all(api_keys):
+def refusal(host: str, keys: Sequence[ApiKey]) -> str | None:
+    """Return why Recovery must not start to listen on `host` with these keys, or None where it may."""
+    if not all(key.secret for key in keys):
         return "An API key is empty: anybody would hold it. Give it a value or remove it."
-    if not api_keys and not is_loopback(host):
+    if not keys and not is_loopback(host):
         return (
             f"Without an API key anybody who can reach {host or 'this machine'} could write to your customers: "
             "set an API key, or listen on 127.0.0.1."
@@ -44,36 +48,56 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def guard(api_keys: Sequence[str]) -> Guard:
-    """Return what keeps out who may not call. Raises `ValueError` if a key is empty."""
-    if not all(api_keys):
-        raise ValueError("an API key must not be empty")
-    return _key_holders(api_keys) if api_keys else _this_machine
+class Guard:
+    """Lets in who holds a key, or without any key configured whoever is on this machine.
 
+    Raises `ValueError` if a key is empty.
+    """
 
-def dependencies(guard: Guard, api_keys: Sequence[str]) -> list[params.Depends]:
-    """Return how FastAPI is to ask `guard`, and to describe the key where there is one."""
+    def __init__(self, keys: Sequence[ApiKey], registry: CollectorRegistry | None = None) -> None:
+        self._ring = KeyRing(keys) if keys else None
+        self._wrong = WrongKeys()
+        self._bound = LogBound()
+        self._counter = Counter("recovery_wrong_keys_total", "Calls to the API without a right key", registry=registry)
 
-    async def check(request: Request) -> None:
-        guard(request.headers)
+    async def admit(self, headers: Headers, *scopes: Scope) -> Caller:
+        """Return who calls, by the headers of the request. Raises `Problem` for whoever may not do all of `scopes`."""
+        if self._ring is None:
+            _must_be_this_machine(headers)
+            return THIS_MACHINE
+        caller = self._ring.holder(headers.get("authorization", ""))
+        if caller is None:
+            raise await self._refused()
+        for scope in scopes:
+            caller.needs(scope)
+        return caller
 
-    return [Depends(check), *([Security(_bearer)] if api_keys else [])]
+    def needs(self, *scopes: Scope) -> Any:
+        """Return how an operation asks FastAPI for its caller, and says in its description which scopes it needs."""
+        return Security(self._caller, scopes=[scope.value for scope in scopes])
 
+    async def _caller(
+        self, request: Request, needed: SecurityScopes, _described: Annotated[Any, Security(_bearer)]
+    ) -> Caller:
+        return await self.admit(request.headers, *map(Scope, needed.scopes))
 
-def _key_holders(api_keys: Sequence[str]) -> Guard:
-    # Digests are of one length, and every one of them is compared: the time taken tells nothing of any key.
-    digests = [sha256(key.encode()).digest() for key in api_keys]
-
-    def check(headers: Headers) -> None:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        given = key.strip() if scheme.lower() == "bearer" else ""
-        # Header values arrive as latin-1: this gives the bytes that were sent.
-        digest = sha256(given.encode("latin-1")).digest()
-        if not sum(hmac.compare_digest(digest, known) for known in digests):
-            detail = "This needs an API key: send the header 'Authorization: Bearer <key>'."
-            raise Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
-
-    return check
+    async def _refused(self) -> Problem:
+        self._counter.inc()
+        loop = asyncio.get_running_loop()
+        if (left_out := self._bound.left_out(loop.time())) is not None:
+            _log.warning("a call without a right API key was refused", not_logged_before=left_out)
+        headers = {"WWW-Authenticate": "Bearer"}
+        pause = self._wrong.pause(loop.time())
+        if pause is None:
+            headers |= {"Connection": "close"}
+        elif pause > 0:
+            self._wrong.waiting += 1
+            try:
+                await asyncio.sleep(pause)
+            finally:
+                self._wrong.waiting -= 1
+        detail = "This needs an API key: send the header 'Authorization: Bearer <key>'."
+        return Problem(401, detail, kind=ProblemType.KEY_NEEDED, headers=headers)
 
 
 def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datetime) -> str | None:
@@ -94,11 +118,12 @@ def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datet
     return None
 
 
-def _this_machine(headers: Headers) -> None:
+def _must_be_this_machine(headers: Headers) -> None:
     """Keep out web pages whose name was made to resolve to this machine (DNS rebinding): their Host tells."""
     try:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:
         host = ""
     if not is_loopback(host):
-        raise Problem(403, "Without an API key this answers on this machine only, as localhost, 127.0.0.1 or [::1].")
+        detail = "Without an API key this answers on this machine only, as localhost, 127.0.0.1 or [::1]."
+        raise Problem(403, detail, kind=ProblemType.NOT_THIS_MACHINE)

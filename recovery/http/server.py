@@ -1,14 +1,18 @@
 """The server, as a guest in a running event loop: it neither catches signals nor ends the process."""
 
 import asyncio
+import logging
 import resource
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from recovery.http.log_bound import LogBound
 
 PROTOCOL: Any = "auto"
 with suppress(ImportError):  # without the extra "fast" there are the bounds of uvicorn's own parser, and no others
@@ -22,6 +26,23 @@ GRACE = 3
 
 class CannotListen(Exception):
     """The address is in use, not ours, or not to be had; the message is a sentence."""
+
+
+class _Bounded(logging.Filter):
+    """Bounds what uvicorn logs of requests that are none: anybody can send those without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bound = LogBound()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is to be written."""
+        if not str(record.msg).startswith("Invalid HTTP request"):
+            return True
+        left_out = self._bound.left_out(time.monotonic())
+        if left_out:
+            record.msg = f"{record.msg} So were {left_out} before that are not logged."
+        return left_out is not None
 
 
 class _Guest(uvicorn.Server):
@@ -40,6 +61,8 @@ async def serve(
     """
     _raise_open_files()
     listener = _listen(host, port)
+    bounded, log = _Bounded(), logging.getLogger("uvicorn.error")
+    log.addFilter(bounded)
     server = _Guest(
         uvicorn.Config(
             app,
@@ -63,6 +86,7 @@ async def serve(
             for accepting in server.servers:
                 accepting.close()
         listener.close()
+        log.removeFilter(bounded)
 
 
 async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:

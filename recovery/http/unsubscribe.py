@@ -1,15 +1,21 @@
 """The page behind the unsubscribe link of a mail, and what mailbox providers post to it (RFC 8058).
 
-A GET changes nothing, since scanners and previews follow links.
+A GET changes nothing, since scanners and previews follow links. Mails are passed on, and last: whoever has one could
+take back for ever what its reader wanted, so that it can be taken back for a while only.
 """
+
+from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter
 
 from recovery.http.feedback import Feedback
-from recovery.http.pages import UNKNOWN, UNSUBSCRIBE, PageRoute, answer, done, undone
+from recovery.http.pages import TOO_LATE, UNKNOWN, UNSUBSCRIBE, PageRoute, answer, done, undone
 from recovery.links import UNSUBSCRIBE as PATH
 from recovery.standing import SuppressionReason
+
+TAKEN_BACK_WITHIN = timedelta(hours=1)
+"""The pages say so too, in words."""
 
 
 def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
@@ -49,7 +55,8 @@ def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         await request.body()
         shop, email = opened
         # Only what the link itself has done: a complaint or a dead address is not lifted by it.
-        await suppressions.remove(email, shop=shop, reason=SuppressionReason.UNSUBSCRIBED)
-        return answer(request, undone(token), shop)
+        since = feedback.clock.now() - TAKEN_BACK_WITHIN
+        lifted = await suppressions.remove(email, shop=shop, reason=SuppressionReason.UNSUBSCRIBED, since=since)
+        return answer(request, undone(token) if lifted else TOO_LATE, shop)
 
     return router

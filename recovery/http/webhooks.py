@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
 from recovery.checkout import Order
+from recovery.http.description import header
 from recovery.http.ingestion import Ingestion
-from recovery.http.problems import Problem, answers
+from recovery.http.problems import Problem, ProblemType, answers
 from recovery.per_shop import PerShop
 from recovery.shops import (
     Cancelled,
@@ -30,6 +31,20 @@ from recovery.shops import (
 _log = structlog.get_logger()
 _PAYLOAD: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+_DESCRIBED = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    "parameters": [
+        header("X-Shopify-Topic", "What the body is, as `checkouts/update`", required=True),
+        header("X-Shopify-Shop-Domain", "The shop, as `lamps.myshopify.com`"),
+        header(
+            "X-Shopify-Hmac-Sha256", "base64 of the HMAC-SHA256 of the body, by the configured secret", required=True
+        ),
+        header("X-Shopify-Test", "`true` for a sample, which is ignored"),
+    ],
+    "security": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,10 @@ def webhooks(ingestion: Ingestion, shops: PerShop[ShopifyShop]) -> APIRouter:
 
     @router.post(
         "/webhooks/shopify",
+        operation_id="takeShopifyWebhook",
         summary="Take a webhook of Shopify",
         responses=answers(401, 404, 413, 503),
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
-        },
+        openapi_extra=_DESCRIBED,
     )
     async def take(request: Request) -> dict[str, str]:
         """Take checkouts, orders, consent, and what Shopify demands of those who keep personal data, and no more.
@@ -65,13 +79,16 @@ def webhooks(ingestion: Ingestion, shops: PerShop[ShopifyShop]) -> APIRouter:
         """
         headers = _shopify_headers(request.headers)
         name, topic = headers.get("shop-domain", "").strip().lower(), headers.get("topic", "")
+        request.state.shop = name
         shop = shops.of_shop(name)
         if not shop.secret:
-            raise Problem(404, "No secret for Shopify's webhooks is configured.")
+            detail = "No secret for Shopify's webhooks is configured."
+            raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         signature = headers.get("hmac-sha256")
         if not signature or not shopify.verify(shop.secret, await request.body(), signature):
             detail = "X-Shopify-Hmac-Sha256 is not the signature of this body by the configured secret."
-            raise Problem(401, detail, headers={"WWW-Authenticate": "Shopify-Hmac-Sha256"})
+            headers_of_answer = {"WWW-Authenticate": "Shopify-Hmac-Sha256"}
+            raise Problem(401, detail, kind=ProblemType.SIGNATURE, headers=headers_of_answer)
         if headers.get("test") == "true":
             found: Found = Ignored("a sample, sent by the test button of Shopify's admin")
         else:

@@ -168,12 +168,21 @@ class Suppressions:
         return int((await self._kept.delete_many(which.query())).deleted_count)
 
     @translated
-    async def remove(self, email: str, *, shop: str | None = None, reason: SuppressionReason | None = None) -> bool:
+    async def remove(
+        self,
+        email: str,
+        *,
+        shop: str | None = None,
+        reason: SuppressionReason | None = None,
+        since: datetime | None = None,
+    ) -> bool:
         """Lift the suppression for this shop or, without one, that for all; return whether there was one.
 
-        With a `reason`, only one for that reason.
+        With a `reason`, only one for that reason; with `since`, only one that was made then or later.
         """
         query = lift_query(self._pseudonyms, email, shop, reason)
+        if since is not None:
+            query["at"] = {"$gte": since}
         return (await self._kept.delete_many(query)).deleted_count > 0
 
     @translated

@@ -11,6 +11,7 @@ from recovery.schedule import Schedule
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
+from recovery.settings.keys import KeySettings
 from recovery.settings.kinds import broken
 from recovery.settings.names import Setting, settings_of, suggestion
 from recovery.settings.reminders import ConfirmationSettings, ScheduleSettings, StepSettings, schedule_of
@@ -162,8 +163,9 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
             return list(Settings.model_fields)
         case 2:
             return [setting.name for setting in settings]
-        case _:  # steps are the only tables within sections
-            return [_dotted([*path[:-1], key]) for key in StepSettings.model_fields]
+        case _:  # tables within sections
+            model = KeySettings if path[0] == "http" else StepSettings
+            return [_dotted([*path[:-1], key]) for key in model.model_fields]
 
 
 def _dotted(path: Sequence[int | str]) -> str:

@@ -47,6 +47,8 @@ def settings_of(model: type[BaseModel]) -> list[Setting]:
 
 
 def _mentions_secret(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_mentions_secret(field.annotation) for field in annotation.model_fields.values())
     return annotation is SecretStr or any(_mentions_secret(argument) for argument in get_args(annotation))
 
 

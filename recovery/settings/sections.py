@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, FilePath, SecretStr, model_validator
 
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
+from recovery.settings.keys import Keys, KeySecrets
 from recovery.settings.kinds import (
     Domain,
     Host,
@@ -35,13 +36,6 @@ DaemonName = Annotated[str, like(r"[A-Za-z0-9_.:-]{1,100}", "must be up to 100 l
 def _mongodb_uri(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("must begin with mongodb:// or mongodb+srv://")
-    return value
-
-
-def _key(value: SecretStr) -> SecretStr:
-    key = value.get_secret_value()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("must be printable ASCII without spaces: nothing else fits into an Authorization header")
     return value
 
 
@@ -153,13 +147,20 @@ class HttpSettings(Section):
     host: Host = setting(
         "127.0.0.1",
         "The address to listen at. 127.0.0.1 is this machine only; any other, such as 0.0.0.0 in a container, is"
-        " refused unless there are api_keys.",
+        " refused unless there are keys or api_keys.",
     )
     port: int = setting(8080, "The port to listen at; 0 takes any that is free.", ge=0, le=65535)
-    api_keys: Annotated[tuple[Annotated[SecretStr, AfterValidator(_key)], ...], BeforeValidator(from_lines)] = setting(
+    api_keys: KeySecrets = setting(
         (),
-        "The bearer keys that callers may show, so that a key can be changed while the old one still serves. In the"
-        " environment: parted by commas, or JSON; in a file: one on a line. Long and random: say openssl rand -hex 32.",
+        "The bearer keys that callers may show for everything, so that a key can be changed while the old one still"
+        " serves. In the environment: separated by commas, or JSON; in a file: one on a line. At least 16 characters,"
+        " long and random: say openssl rand -hex 32.",
+    )
+    keys: Keys = setting(
+        (),
+        "Keys that may be used for some things, or at some shops, only: tables [[http.keys]] with name, secret or"
+        " secret_file, scopes (of report, read, operate, privacy; left out: all) and shops (left out: all). In the"
+        " environment, or in the file that RECOVERY_HTTP__KEYS_FILE names: JSON. docs/http.md shows how.",
     )
     max_body: int = setting(
         262_144,
@@ -170,10 +171,10 @@ class HttpSettings(Section):
 
     @model_validator(mode="after")
     def _strangers_need_a_key(self) -> Self:
-        if self.enabled and not self.api_keys and not is_loopback(self.host):
+        if self.enabled and not self.api_keys and not self.keys and not is_loopback(self.host):
             raise broken(
-                "must be a loopback address such as 127.0.0.1 while there are no http.api_keys, or anybody could"
-                " report orders and read addresses",
+                "must be a loopback address such as 127.0.0.1 while there are neither http.keys nor http.api_keys, or"
+                " anybody could report orders and read addresses",
                 "host",
             )
         return self

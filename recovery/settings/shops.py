@@ -18,6 +18,8 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 def _of_shops_alone(shops: Mapping[str, Tables]) -> Mapping[str, Tables]:
     for shop, tables in shops.items():
+        if shop != shop.lower() and ("shopify" in tables or shop.lower().endswith(".myshopify.com")):
+            raise ValueError(f"{shop} must be in lower case, {shop.lower()}: so Shopify's webhooks are kept")
         for section in tables:
             if section not in SECTIONS:
                 raise ValueError(

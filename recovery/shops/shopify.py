@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from recovery.checkout import Checkout, Consent, Customer, Email, Facts, Instant, Item, Order, ShopKey
 from recovery.shops import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
+from recovery.shops.topics import misfit
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -74,6 +75,8 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
         return Unmapped("X-Shopify-Shop-Domain", "names no shop")
     if named and named.lower() != shop:
         return Unmapped("shop_domain", "is not the shop that X-Shopify-Shop-Domain names, which is not signed")
+    if field := misfit(topic, payload):
+        return Unmapped(field, "does not fit X-Shopify-Topic, which is not signed: this is the body of another topic")
     match topic:
         case "checkouts/create" | "checkouts/update" if payload.get("completed_at"):
             # Whether it is paid for, the order says, which may come before this or after.

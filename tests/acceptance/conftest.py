@@ -11,10 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from recovery import Recovery
 from tests.smtp_servers import RecordingRelay
 
+CHROMIUM = Path("/usr/bin/chromium")
 BINARY = Path(sys.executable).with_name("recovery")
 STEPS = [
     {"name": "reminder-1", "delay": "1s", "template": "reminder-1", "subject": "One", "max_lateness": "50s"},
@@ -115,3 +117,16 @@ async def world(request, mongodb, database_name, database, relay) -> AsyncIterat
     world = World(mongodb, database_name, relay, expirer=request.param == "expirer")
     async with world.recovery:
         yield world
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium. People without it may skip this; CI may not."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"there is no {CHROMIUM}")
+        pytest.skip(f"there is no {CHROMIUM}")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()

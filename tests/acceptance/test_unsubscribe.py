@@ -1,15 +1,11 @@
 """The links in mails, as people and machines follow them: a real daemon, a real browser."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright
 
 from recovery.checkout import MessageState
 from recovery.links import Links
@@ -19,7 +15,6 @@ from recovery.standing import SuppressionReason
 from tests.acceptance.conftest import World
 from tests.builders import minutes, report, state, step
 
-CHROMIUM = Path("/usr/bin/chromium")
 KEY = "a key of some length"
 SHOP, ADA = "shop.example", "ada@example.com"
 SETTINGS = {
@@ -39,19 +34,6 @@ async def daemon(mongodb, database_name, database, relay):
     async with world.recovery, world.daemon(**SETTINGS) as running:
         running.world = world
         yield running
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium. People without it may skip this; CI may not."""
-    if not CHROMIUM.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"there is no {CHROMIUM}")
-        pytest.skip(f"there is no {CHROMIUM}")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

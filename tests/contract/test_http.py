@@ -26,6 +26,7 @@ from recovery.checkout import (
 )
 from recovery.client import Unavailable
 from recovery.http.app import LONGEST_WEBHOOK, create_app
+from recovery.http.keys import unscoped
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
 from recovery.http.webhooks import ShopifyShop
@@ -120,14 +121,14 @@ class FakeIngestion:
 class House:
     """The application with its fakes, and a client of it."""
 
-    def __init__(self, *, api_keys=(KEY,), secret=SECRET, base_url="http://localhost", **options):
+    def __init__(self, *, api_keys=(KEY,), keys=(), secret=SECRET, base_url="http://localhost", **options):
         self.ingestion = FakeIngestion()
         self.checks = {"mongodb": None}
         self.registry = CollectorRegistry()
         self.app = create_app(
             self.ingestion,
             feedback(),
-            api_keys=api_keys,
+            api_keys=[*keys, *unscoped(api_keys)],
             shopify=PerShop(ShopifyShop(secret)),
             readiness=self._readiness,
             registry=self.registry,
@@ -172,7 +173,7 @@ def problem(answer, status):
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
     assert told["status"] == status
-    assert told["type"] == "about:blank"
+    assert told["type"].startswith("urn:recovery:problem:")
     assert told["title"]
     assert told["detail"]
     return told
@@ -230,6 +231,14 @@ async def test_location_leads_to_the_checkout(house):
         ({"checkout_url": "javascript:alert(1)"}, "checkout_url"),
         ({"touched_at": "2026-03-01T14:05:00"}, "touched_at"),
         ({"touched_at": 1e300}, "touched_at"),
+        ({"touched_at": 0}, "touched_at"),
+        ({"touched_at": 1767225600}, "touched_at"),
+        ({"touched_at": "1767225600"}, "touched_at"),
+        ({"touched_at": True}, "touched_at"),
+        ({"touched_at": "2026-03-01"}, "touched_at"),
+        ({"total": "1_000"}, "total"),
+        ({"total": "٣"}, "total"),
+        ({"consent": {"basis": "box", "source": "shop", "at": 0}}, "consent.at"),
         ({"touched_at": "0001-01-01T00:00:00+23:59"}, "touched_at"),
         ({"touched_at": "9999-12-31T23:59:59-23:59"}, "touched_at"),
         ({"items": [{}] * 60_000}, "items.0.name"),
@@ -436,7 +445,7 @@ async def test_operation_needs_no_key(house, path):
 )
 def test_open_service_is_refused_elsewhere(host, keys, refused):
     """Without a key Recovery serves loopback only, and an empty key is none."""
-    assert bool(refusal(host, keys)) is refused
+    assert bool(refusal(host, unscoped(keys))) is refused
 
 
 @pytest.mark.parametrize("host", ["1270.0.1", "127.1", "localhost.", "0", "::ffff:10.0.0.1"])
@@ -695,12 +704,12 @@ PERSON = {"id": 1, "email": "john@example.com", "phone": "555"}
 async def test_what_shopify_demands_for_people_is_carried_out(house):
     """A 200 tells Shopify that it was done: people and shops are erased, and requests kept."""
     await house.webhook({"customer": PERSON, "orders_to_redact": [1]}, topic="customers/redact")
-    await house.webhook({"shop_id": 1}, topic="shop/redact")
+    await house.webhook({"shop_id": 1, "shop_domain": "a.myshopify.com"}, topic="shop/redact")
     assert house.ingestion.erased == [("john@example.com", "a.myshopify.com"), (None, "a.myshopify.com")]
-    asked = {"customer": PERSON, "orders_requested": [299938], "data_request": {"id": 9999}}
+    asked = {"shop_id": 1, "customer": PERSON, "orders_requested": [299938], "data_request": {"id": 9999}}
     await house.webhook(asked, topic="customers/data_request")
     assert house.ingestion.requests == [("a.myshopify.com", "9999", "john@example.com", ("299938",))]
-    nobody = await house.webhook({"customer": {"id": 1}}, topic="customers/redact")
+    nobody = await house.webhook({"shop_id": 1, "customer": {"id": 1}}, topic="customers/redact")
     assert "names nobody" in nobody.json()["ignored"]
 
 
@@ -717,12 +726,63 @@ async def test_what_shopify_demands_for_people_is_carried_out(house):
 )
 async def test_a_shop_is_erased_only_by_its_own_word(house, topic, header, signed, shop):
     """The body is signed and the header is not: where they differ nothing is done, and that is told."""
-    body = {"shop_domain": signed, "customer": PERSON, "data_request": {"id": 9999}}
+    of_topic = {
+        "customers/redact": {"customer": PERSON, "orders_to_redact": [1]},
+        "customers/data_request": {"customer": PERSON, "data_request": {"id": 9999}},
+    }
+    body = {"shop_domain": signed, **of_topic.get(topic, {})}
     answer = await house.webhook(body, topic=topic, **{"X-Shopify-Shop-Domain": header})
     assert answer.status_code == 200
     done = [each for _, each in house.ingestion.erased] + house.ingestion.left
     assert done + [each[0] for each in house.ingestion.requests] == ([shop] if shop else [])
     assert (house.counted("shopify", "unmapped") or 0) == (shop is None)
+
+
+CONFIRMED = {
+    "id": 8,
+    "financial_status": "paid",
+    "checkout_token": "t0k3n",
+    "email": "bob@example.com",
+    "line_items": [],
+}
+REQUEST = {"shop_domain": "a.myshopify.com", "customer": PERSON, "data_request": {"id": 9999}}
+REDACTION = {"shop_domain": "a.myshopify.com", "customer": PERSON, "orders_to_redact": [1]}
+UPDATED = {**PERSON, "email_marketing_consent": {"state": "subscribed"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "topic"),
+    [
+        (SHOPIFY, "orders/create"),
+        (SHOPIFY, "customers/redact"),
+        (SHOPIFY, "shop/redact"),
+        (SHOPIFY, "app/uninstalled"),
+        (CONFIRMED, "checkouts/create"),
+        (CONFIRMED, "checkouts/delete"),
+        (CONFIRMED, "shop/redact"),
+        (REQUEST, "customers/redact"),
+        (REQUEST, "shop/redact"),
+        (REQUEST, "app/uninstalled"),
+        (REDACTION, "shop/redact"),
+        (REDACTION, "customers/data_request"),
+        (UPDATED, "shop/redact"),
+        ({**SHOPIFY, "customer": UPDATED}, "customers/update"),
+    ],
+)
+async def test_a_body_is_not_taken_as_another_topic(house, body, topic):
+    """The body is signed and its topic is not: what was overheard erases nobody, and orders nothing."""
+    answer = await house.webhook(body, topic=topic)
+    assert "the body of another topic" in answer.json()["ignored"]
+    assert house.counted("shopify", "unmapped") == 1
+    done = (house.ingestion.reports, house.ingestion.cancelled, house.ingestion.erased, house.ingestion.left)
+    assert done == ([], [], [], [])
+    assert house.ingestion.requests == []
+
+
+async def test_an_order_is_one_whatever_else_it_has(house):
+    """To miss one would be a reminder after the purchase."""
+    order = {**CONFIRMED, "abandoned_checkout_url": "https://a.example/recover"}
+    assert (await house.webhook(order, topic="orders/create")).json() == {"id": "a.myshopify.com/t0k3n"}
 
 
 async def test_half_a_character_loses_no_order(house):

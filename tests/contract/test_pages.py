@@ -146,6 +146,20 @@ async def test_a_slip_can_be_taken_back(house):
     assert (await house.client.get(undo)).status_code == 405, "nothing is taken back by looking"
 
 
+async def test_an_unsubscription_is_taken_back_within_an_hour_only(house):
+    """Whoever is passed a mail could undo for ever what its reader wanted; after an hour the page says so."""
+    await house.client.post(house.unsubscribe)
+    house.feedback.clock.time = NOON + timedelta(hours=1, seconds=1)
+    await house.client.post(house.unsubscribe)
+    assert "Nothing was changed" in said(await house.client.post(f"{house.unsubscribe}/undo"), 410)
+    assert house.suppressed == UNSUBSCRIBED
+
+
+async def test_the_page_says_how_long_it_can_be_taken_back(house):
+    """In words, beside the button."""
+    assert "within an hour" in said(await house.client.post(house.unsubscribe))
+
+
 async def test_nothing_else_is_taken_back(house):
     """The link lifts only what it did itself: a complaint stands."""
     house.feedback.suppressions.kept[SHOP, ADA] = (SuppressionReason.COMPLAINT, "report")

@@ -175,6 +175,23 @@ async def test_broken_off_body_is_no_fault(caplog):
     assert not [record for record in caplog.records if record.exc_info]
 
 
+async def test_what_is_no_request_is_logged_within_bounds(caplog):
+    """Anybody may send it without end; the log has a few lines."""
+    async with serving(hello) as (port, _, _):
+        for _ in range(30):
+            assert b"400" in await told(port, b"\x00\x01\r\n\r\n")
+    lines = [record for record in caplog.records if "Invalid HTTP request" in record.getMessage()]
+    assert 0 < len(lines) <= 10
+
+
+@pytest.mark.parametrize(("hosts", "status"), [(0, b"400"), (1, b"200"), (2, b"400")], ids=["none", "one", "two"])
+async def test_a_request_has_one_host(hosts, status):
+    """None and several are refused, as RFC 9112 section 3.2 has it."""
+    async with serving(application()) as (port, _, _):
+        head = b"GET /healthz HTTP/1.1\r\n" + b"Host: localhost\r\n" * hosts + b"Connection: close\r\n\r\n"
+        assert (await told(port, head)).startswith(b"HTTP/1.1 " + status)
+
+
 async def told(port, *parts, within=5.0):
     """Send these, and return what is answered until the connection is cut off; or raise `TimeoutError`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

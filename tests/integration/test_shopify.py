@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from recovery import Customer, Recovery
 from recovery.checkout import Status
 from recovery.http.app import create_app
+from recovery.http.keys import unscoped
 from recovery.http.webhooks import ShopifyShop
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
@@ -74,7 +75,7 @@ class House:
         app = create_app(
             self.recovery,
             feedback(),
-            api_keys=["a key"],
+            api_keys=unscoped(["a key"]),
             shopify=PerShop(shop),
             readiness=None,
             registry=CollectorRegistry(),
@@ -247,7 +248,7 @@ async def test_a_yes_counts_where_consent_is_required(house):
 async def test_people_are_erased_and_their_requests_kept(house):
     """What Shopify demands is done: what is asked for waits for an operator, and what is redacted is gone."""
     await house.send("checkouts/create", CHECKOUTS_OF["2026-04"])
-    person = {"customer": {"id": 1, "email": "BOB@example.com"}}
+    person = {"shop_domain": SHOP, "customer": {"id": 1, "email": "BOB@example.com"}}
     asked = {**person, "orders_requested": [1, 2], "data_request": {"id": 9999}}
     for _ in range(2):
         await house.send("customers/data_request", asked)

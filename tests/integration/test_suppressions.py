@@ -1,6 +1,6 @@
 """Suppressions on a real MongoDB."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo import AsyncMongoClient
@@ -112,6 +112,13 @@ async def test_removal_lifts_what_it_names(suppressions):
     assert await suppressions.remove(ADA, shop=SHOP)
     assert not await suppressions.remove(ADA, shop=SHOP)
     assert await suppressions.of([(SHOP, ADA)]) == {}
+
+
+async def test_removal_lifts_nothing_older_than_it_says(suppressions):
+    """With a time, what was made before it stays."""
+    await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
+    assert not await suppressions.remove(ADA, shop=SHOP, since=AT + timedelta(seconds=1))
+    assert await suppressions.remove(ADA, shop=SHOP, since=AT)
 
 
 async def test_older_keys_are_found_and_lifted(database):

@@ -16,6 +16,7 @@ from recovery.settings.names import settings_of
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-and-more"
+ONE, TWO = "first-of-two-keys", "second-of-two-keys"
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +140,7 @@ class TestSecrets:
         environ(RECOVERY_SMTP__PASSWORD_FILE="secret", RECOVERY_SMTP__USERNAME="shop")
         assert load_settings().smtp.password.get_secret_value() == f" {SECRET}"
 
-    @pytest.mark.parametrize("given", ["one,two", " one , two ,", "one\ntwo\n", '["one", "two"]'])
+    @pytest.mark.parametrize("given", [f"{ONE},{TWO}", f" {ONE} , {TWO} ,", f"{ONE}\n{TWO}\n", f'["{ONE}", "{TWO}"]'])
     def test_keys(self, environ, given, tmp_path):
         """API keys are a list by commas, by lines or in JSON, in a variable and in a file alike."""
         (tmp_path / "keys").write_text(given)
@@ -147,7 +148,24 @@ class TestSecrets:
         from_variable = load_settings().http.api_keys
         environ(RECOVERY_HTTP__API_KEYS="", RECOVERY_HTTP__API_KEYS_FILE="keys")
         assert load_settings().http.api_keys == from_variable
-        assert [key.get_secret_value() for key in from_variable] == ["one", "two"]
+        assert [key.get_secret_value() for key in from_variable] == [ONE, TWO]
+
+    def test_keys_with_scopes(self, environ, config, tmp_path):
+        """Keys are tables in the file, JSON in the environment, and a secret may be in a file of its own."""
+        (tmp_path / "secret").write_text(f"{SECRET}\n")
+        told = {"name": "backend", "scopes": ["report", "read"], "shops": ["lamps.example"]}
+        config(
+            '[[http.keys]]\nname = "backend"\nsecret_file = "secret"\n'
+            'scopes = ["report", "read"]\nshops = ["lamps.example"]'
+        )
+        [from_tables] = load_settings().http.keys
+        environ(RECOVERY_HTTP__KEYS=json.dumps([{**told, "secret": SECRET}]))
+        assert load_settings().http.keys == (from_tables,)
+        (tmp_path / "keys").write_text(json.dumps([{**told, "secret_file": "secret"}]))
+        environ(RECOVERY_HTTP__KEYS="", RECOVERY_HTTP__KEYS_FILE="keys")
+        assert load_settings().http.keys == (from_tables,)
+        assert from_tables.secret.get_secret_value() == SECRET
+        assert from_tables.shops == ("lamps.example",)
 
     def test_missing_files(self, environ):
         """Every secret whose file cannot be read gets a sentence."""
@@ -177,6 +195,7 @@ class TestSecrets:
             RECOVERY_SMTP__PASSWORD=SECRET,
             RECOVERY_SMTP__USERNAME="shop",
             RECOVERY_HTTP__API_KEYS=f"{SECRET},{SECRET}",
+            RECOVERY_HTTP__KEYS=json.dumps([{"name": "a", "secret": SECRET}]),
             RECOVERY_SHOPIFY__WEBHOOK_SECRET=SECRET,
             RECOVERY_LINKS__BASE_URL="https://mail.shop.example",
             RECOVERY_LINKS__KEYS=SECRET,
@@ -369,11 +388,29 @@ RULES = [
     (
         {"http": {"host": "0.0.0.0"}},
         "http.host",
-        "must be a loopback address such as 127.0.0.1 while there are no http.api_keys, or anybody could report orders"
-        " and read addresses",
+        "must be a loopback address such as 127.0.0.1 while there are neither http.keys nor http.api_keys, or anybody"
+        " could report orders and read addresses",
     ),
     ({"http": {"api_keys": ["a b"]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
     ({"http": {"api_keys": [""]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
+    ({"http": {"api_keys": ["hunter2"]}}, "http.api_keys[0]", "must be at least 16 characters"),
+    ({"http": {"keys": [{"name": "a", "secret": "hunter2"}]}}, "http.keys[0].secret", "must be at least 16 characters"),
+    ({"http": {"keys": [{"name": "a"}]}}, "http.keys[0].secret", "must be given"),
+    ({"http": {"keys": [{"name": "a b", "secret": SECRET}]}}, "http.keys[0].name", "must be up to 50 letters"),
+    (
+        {"http": {"keys": [{"name": "a", "secret": SECRET, "scopes": ["all"]}]}},
+        "http.keys[0].scopes[0]",
+        "should be 'report', 'read', 'operate' or 'privacy'",
+    ),
+    ({"http": {"keys": [{"name": "a", "secret": SECRET, "scopes": []}]}}, "http.keys[0].scopes", "must name at least"),
+    ({"http": {"keys": [{"name": "a", "secret_file": "nowhere"}]}}, "http.keys[0]", "secret_file: cannot read nowhere"),
+    ({"http": {"keys": [{"name": "a", "secret_file": 7}]}}, "http.keys[0]", "secret_file: must be the name of a file"),
+    ({"http": {"keys": [{"name": "a", "secret": SECRET}] * 2}}, "http.keys", "no two keys may have the same name, a"),
+    (
+        {"http": {"keys": [{"name": name, "secret": SECRET} for name in "ab"]}},
+        "http.keys",
+        "no two keys may have the same secret, as a and b have",
+    ),
     (
         {"links": {"base_url": "https://mail.shop.example"}},
         "links.keys",
@@ -436,7 +473,8 @@ class TestRules:
             {"http": {"host": "::1"}},
             {"http": {"host": "127.1.2.3"}},
             {"http": {"host": "localhost"}},
-            {"http": {"host": "0.0.0.0", "api_keys": ["key"]}},
+            {"http": {"host": "0.0.0.0", "api_keys": [SECRET]}},
+            {"http": {"host": "0.0.0.0", "keys": [{"name": "a", "secret": SECRET}]}},
             {"http": {"host": "0.0.0.0", "enabled": False}},
             {"http": {"port": 0}},
             {"smtp": {"username": "shop", "password": SECRET}},
@@ -593,6 +631,8 @@ class TestShops:
             ('[shops.lamps.mongodb]\nuri = "mongodb://x"', "lamps.mongodb cannot differ from shop to shop"),
             ('[shops."a/b".mail]\nsender = "s@shop.example"', "shops.a/b"),
             ("shops = 3", "shops"),
+            ('[shops."Lamps.example".shopify]\nwebhook_secret = "x"', "must be in lower case, lamps.example"),
+            ('[shops."Lamps.myshopify.com".mail]\nreply_to = ""', "must be in lower case, lamps.myshopify.com"),
             ("[shops]\nlamps = 3", "shops.lamps"),
         ],
     )
@@ -646,6 +686,20 @@ class TestDocuments:
             monkeypatch.delenv(setting.variable, raising=False)
         environ(blocks[5][1])
         assert refused() == blocks[6][1].splitlines()
+
+    def test_guide_to_the_api(self, config, environ, tmp_path):
+        """The keys of docs/http.md load as they stand, in the file and in the environment."""
+        guide = (ROOT / "docs/http.md").read_text()
+        (in_the_file,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+        for number, name in enumerate(re.findall(r"/run/secrets/([a-z-]+)", in_the_file)):
+            (tmp_path / name).write_text(f"{SECRET}{number}\n")
+        config(in_the_file.replace("/run/secrets", str(tmp_path)))
+        backend, support = load_settings().http.keys
+        assert (backend.scopes, backend.shops) == (("report", "read"), ("lamps.example",))
+        assert (support.scopes, support.shops) == (("read", "operate", "privacy"), ())
+        (variables,) = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+        environ(variables.splitlines()[0])
+        assert [key.name for key in load_settings().http.keys] == ["shop-backend"]
 
 
 def sorted_like_settings(given):

@@ -1,0 +1,92 @@
+"""The description of the API, and the page that shows it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from recovery.http.app import description
+from recovery.http.keys import Scope
+from recovery.http.problems import ProblemType
+from tests.contract.test_http import House
+
+ROOT = Path(__file__).parents[2]
+KEYLESS = {"takeShopifyWebhook", "reportBounce", "getHealth", "getReadiness", "getMetrics"}
+OPERATIONS = {
+    operation["operationId"]: operation for methods in description()["paths"].values() for operation in methods.values()
+}
+
+
+def test_the_file_is_up_to_date():
+    """docs/openapi.json is what the API says of itself: `make api` writes it."""
+    assert json.loads((ROOT / "docs/openapi.json").read_text()) == description()
+
+
+async def test_the_description_is_the_same_with_keys_and_without():
+    """Clients are made of it before anybody has chosen settings."""
+    for keys in ((), ("a key of some length",)):
+        assert (await House(api_keys=keys).client.get("/openapi.json")).json() == description()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_operation_has_the_name_of_a_method(name):
+    """Clients that are made of the description call their methods so."""
+    assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_operation_says_which_scope_it_needs(name):
+    """Or that it needs no key."""
+    scopes = [scope for needed in OPERATIONS[name].get("security", []) for scope in needed["api_key"]]
+    assert len(scopes) == (0 if name in KEYLESS else 1)
+    assert set(scopes) <= set(Scope)
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        (
+            "takeShopifyWebhook",
+            {
+                "X-Shopify-Topic": True,
+                "X-Shopify-Shop-Domain": False,
+                "X-Shopify-Hmac-Sha256": True,
+                "X-Shopify-Test": False,
+            },
+        ),
+        ("reportBounce", {"Recovery-Signature": True}),
+    ],
+)
+def test_headers_that_are_read_are_described(name, headers):
+    """With whether they are needed."""
+    told = {each["name"]: each["required"] for each in OPERATIONS[name]["parameters"] if each["in"] == "header"}
+    assert told == headers
+
+
+def test_the_guide_lists_every_type_of_problem_and_every_scope():
+    """docs/http.md names each, and none that there is not."""
+    guide = (ROOT / "docs/http.md").read_text()
+    assert set(re.findall(r"urn:recovery:problem:[a-z-]+", guide)) == set(ProblemType)
+    assert {scope for scope in Scope if f"| `{scope}` |" in guide} == set(Scope)
+    assert set(re.findall(r"`([a-z]+[A-Z][A-Za-z]+)`", guide)) <= set(OPERATIONS)
+
+
+async def test_the_page_names_no_other_host_and_has_a_strict_policy():
+    """No script of its own text, no frame around it, nothing from elsewhere."""
+    answer = await House().client.get("/docs")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "//" not in answer.text
+    assert re.findall(r"<script[^>]*>(.+?)</script>", answer.text) == []
+
+
+@pytest.mark.parametrize("name", ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"])
+async def test_the_files_of_the_page_are_served_from_here(name):
+    """Without a key, and of the type that they are."""
+    answer = await House(api_keys=("a key of some length",)).client.get(f"/docs/{name}", headers={"Authorization": ""})
+    assert answer.status_code == 200
+    kind = {"js": "text/javascript", "css": "text/css"}[name.rpartition(".")[2]]
+    assert answer.headers["content-type"].partition(";")[0] == kind
