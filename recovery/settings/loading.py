@@ -23,8 +23,8 @@ from recovery.settings.sections import (
     ShopifySettings,
     SmtpSettings,
 )
-from recovery.settings.shops import Shops, with_secrets
-from recovery.settings.sources import SettingsError, Source, environment, sources, unknown
+from recovery.settings.shops import Shops
+from recovery.settings.sources import SettingsError, Source, environment, sources, unknown, with_secrets
 
 
 class Settings(BaseSettings):
@@ -131,7 +131,7 @@ def _of_shops(
     for shop, given in loaded.shops.items():
         for_all = {name: section for name, section in overrides.items() if name != "shops"}
         try:
-            own = with_secrets(shop, given, known)
+            own = with_secrets(given, known, f"shops.{shop}.")
             merged = {name: {**for_all.get(name, {}), **own.get(name, {})} for name in {*for_all, *own}}
             made[shop] = Settings(**merged)  # type: ignore[arg-type]
         except SettingsError as exc:
@@ -161,13 +161,15 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
         case 1:
             return list(Settings.model_fields)
         case 2:
-            return [setting.name for setting in settings]
+            files = [f"{setting.name}_file" for setting in settings if setting.secret]
+            return [*(setting.name for setting in settings), *files]
         case _:  # steps are the only tables within sections
             return [_dotted([*path[:-1], key]) for key in StepSettings.model_fields]
 
 
 def _dotted(path: Sequence[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    named = (part for part in path if part != "[key]")  # what pydantic adds where the fault is of a key, not its value
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).removeprefix(".")
 
 
 def _holds(values: Any, path: Sequence[int | str]) -> bool:
@@ -188,9 +190,5 @@ def _fault(error: ErrorDetails) -> str:
             return "must be a list"
         case "missing":
             return "must be given"
-        case "path_not_file":
-            return "must be a file that is there"
-        case "path_not_directory":
-            return "must be a folder that is there"
         case _:
             return error["msg"].removeprefix("Input ")

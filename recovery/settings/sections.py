@@ -3,11 +3,13 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, FilePath, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
 from recovery.settings.kinds import (
     Domain,
+    ExistingFile,
+    ExistingFolder,
     Host,
     Mailbox,
     Maybe,
@@ -15,6 +17,7 @@ from recovery.settings.kinds import (
     broken,
     from_lines,
     is_loopback,
+    is_unguessable,
     like,
     setting,
 )
@@ -42,7 +45,7 @@ def _key(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("must be printable ASCII without spaces: nothing else fits into an Authorization header")
-    return value
+    return is_unguessable(value)
 
 
 class MongoDBSettings(Section):
@@ -73,7 +76,7 @@ class SmtpSettings(Section):
     )
     username: Maybe[str] = setting(None, "The name to log in with. Empty: no log-in.")
     password: Maybe[SecretStr] = setting(None, "The password to log in with.")
-    ca_file: Maybe[FilePath] = setting(
+    ca_file: Maybe[ExistingFile] = setting(
         None, "A file of PEM certificates to trust the relay by. Empty: those that the system trusts."
     )
     connections: int = setting(
@@ -141,7 +144,7 @@ class MailSettings(Section):
         "Who may get a test by recovery send-test: addresses, or whole domains as in @example.com. None by default, so"
         " that no test goes to a customer by mistake. In the environment: parted by commas, or JSON.",
     )
-    templates: Maybe[DirectoryPath] = setting(
+    templates: Maybe[ExistingFolder] = setting(
         None, "A folder of mail templates. What it does not have is taken from those that come with Recovery."
     )
 
@@ -159,7 +162,8 @@ class HttpSettings(Section):
     api_keys: Annotated[tuple[Annotated[SecretStr, AfterValidator(_key)], ...], BeforeValidator(from_lines)] = setting(
         (),
         "The bearer keys that callers may show, so that a key can be changed while the old one still serves. In the"
-        " environment: parted by commas, or JSON; in a file: one on a line. Long and random: say openssl rand -hex 32.",
+        " environment: separated by commas, or JSON; in a file: one on a line. At least 16 characters, and random: say"
+        " openssl rand -hex 32.",
     )
     max_body: int = setting(
         262_144,
