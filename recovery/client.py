@@ -25,13 +25,13 @@ from recovery.checkout import (
     checkout_id,
     normalised,
 )
+from recovery.mongo import uris
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import Write, cancelled, checkout_write, consented, order_write
 from recovery.mongo.persons import Persons, Receipt
-from recovery.mongo.server import first_line
 from recovery.mongo.suppressions import NewSuppression, lift_query, suppress_write
 from recovery.ports import Unreadable
 from recovery.sealing import Pseudonyms
@@ -41,12 +41,6 @@ T = TypeVar("T")
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 _SHOP: TypeAdapter[str | None] = TypeAdapter(ShopKey | None)
-
-MUST_BE_ESCAPED = (
-    "its user name or password has a character that must be escaped: write %2F for /, %3A for :, %40 for @, %3F for ?,"
-    " %23 for #, %25 for %"
-)
-"""Said of no matter which, since what the driver says has a part of the password in it."""
 
 CLIENT_OPTIONS = {"tz_aware": True, "appname": "recovery", "serverSelectionTimeoutMS": 5000}
 
@@ -75,10 +69,6 @@ class Damaged(RecoveryError):
 
 def _unavailable(exc: PyMongoError) -> Unavailable:
     return Unavailable(f"MongoDB did not acknowledge this, so it may not be kept; call again later: {exc}")
-
-
-def _unanswered(exc: PyMongoError) -> Unavailable:
-    return Unavailable(f"MongoDB cannot be asked now; call again later: {first_line(exc)}")
 
 
 def _state(document: Any, id_: str) -> CheckoutState | None:
@@ -136,12 +126,6 @@ def _ordered_since(kept: _Name, touched_at: datetime | None) -> bool:
     return kept.ordered_at is not None and touched_at is not None and kept.ordered_at >= touched_at
 
 
-def _is_unescaped(uri: str) -> bool:
-    """Return whether a user name or password has a character in it that parts a URI."""
-    credentials, at, _ = uri.partition("://")[2].rpartition("@")
-    return bool(at) and re.search(r"[/?#\[\]@]|:.*:|%(?![0-9A-Fa-f]{2})", credentials) is not None
-
-
 def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
     """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
     asked = uri.lower()
@@ -149,8 +133,7 @@ def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any
     try:
         return kind(uri, **(defaults | options))
     except (InvalidURI, ConfigurationError, ValueError) as exc:
-        fault = MUST_BE_ESCAPED if _is_unescaped(uri) else str(exc)
-        raise BadAddress(f"this is not the address of a MongoDB: {fault}") from None
+        raise BadAddress(f"this is not the address of a MongoDB: {uris.fault(uri, exc)}") from None
 
 
 class Recovery:
@@ -260,7 +243,7 @@ class Recovery:
             if document is None:
                 document = await settled(self._checkouts.find_one(_called(shop, [order_id])))
         except PyMongoError as exc:
-            raise _unanswered(exc) from exc
+            raise _unavailable(exc) from exc
         except InvalidBSON as exc:
             raise Damaged(f"checkout {id_} cannot be read: {exc}") from exc
         return _state(document, id_)
@@ -299,7 +282,7 @@ class Recovery:
         try:
             return await self._persons.export(*_addressed(email, shop))
         except PyMongoError as exc:
-            raise _unanswered(exc) from exc
+            raise _unavailable(exc) from exc
 
     async def erase(self, email: str, *, shop: str | None = None) -> Receipt:
         """Erase all that is kept of a person at this shop, or at all of them, and never write to the address again.

@@ -35,18 +35,18 @@ cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
 
 TOLD = {
-    "recovery.cli.terminal.Wrong",
-    "recovery.settings.sources.SettingsError",
-    "recovery.mail.files.TemplateError",
-    "recovery.mail.compose.RenderError",
-    "recovery.http.server.CannotListen",
-    "recovery.embedded.NoMongod",
-    "recovery.parts.CannotStart",
-    "recovery.client.RecoveryError",
-    "recovery.demo.DemoFailed",
-    "recovery.ports.StoreUnavailable",
+    "Wrong",
+    "SettingsError",
+    "TemplateError",
+    "RenderError",
+    "CannotListen",
+    "NoMongod",
+    "CannotStart",
+    "RecoveryError",
+    "DemoFailed",
+    "StoreUnavailable",
 }
-"""The exceptions whose message is for people, by name: to catch them, they need not be imported."""
+"""The exceptions of ours whose message is for people, by name: to catch them, they need not be imported."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -165,7 +165,8 @@ def telling(call: Callable[[], object]) -> None:
     try:
         call()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
-        if not TOLD.isdisjoint(f"{kind.__module__}.{kind.__qualname__}" for kind in type(exc).__mro__):
+        ours = {kind.__name__ for kind in type(exc).__mro__ if kind.__module__.startswith("recovery.")}
+        if not ours.isdisjoint(TOLD):
             told = plain(f"recovery: {exc}", keep="\n")
             if isinstance(exc, Unasked):
                 sys.stderr.write(f"{told}\n")

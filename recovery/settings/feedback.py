@@ -6,10 +6,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from recovery.settings.durations import PositiveDuration
-from recovery.settings.kinds import Maybe, Section, broken, from_lines, is_loopback, is_unguessable, like, setting
+from recovery.settings.kinds import Maybe, Section, broken, from_lines, is_loopback, like, setting
 
 LONGEST_TAG = 11
 """Characters before the + of a return path: with it and 52 of base32 they make the 64 of RFC 5321 section 4.5.3.1.1."""
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 16:
+        raise ValueError("must be at least 16 characters, so that nobody guesses it: say openssl rand -hex 32")
+    return value
 
 
 def _public(value: str) -> str:
@@ -22,7 +28,7 @@ def _public(value: str) -> str:
     return value.rstrip("/")
 
 
-Secrets = Annotated[tuple[Annotated[SecretStr, AfterValidator(is_unguessable)], ...], BeforeValidator(from_lines)]
+Secrets = Annotated[tuple[Annotated[SecretStr, AfterValidator(_key)], ...], BeforeValidator(from_lines)]
 PublicAddress = Annotated[str, AfterValidator(_public)]
 ReturnPath = Annotated[
     str,

@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
-    SecretStr,
     ValidationError,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -25,9 +24,6 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from recovery.quiet import QuietHours, zone
 
 T = TypeVar("T")
-
-SHORTEST_SECRET = 16
-"""Characters of a key that we check ourselves: of hexadecimal digits, 64 bits."""
 
 
 class Section(BaseModel):
@@ -89,15 +85,6 @@ def like(pattern: str, sentence: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-def is_unguessable(value: SecretStr) -> SecretStr:
-    """Return a secret that is long enough. Raises `ValueError`."""
-    if len(value.get_secret_value()) < SHORTEST_SECRET:
-        raise ValueError(
-            f"must be at least {SHORTEST_SECRET} characters, so that nobody guesses it: say openssl rand -hex 32"
-        )
-    return value
 
 
 def _file(value: Path) -> Path:

@@ -149,7 +149,8 @@ def _sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[
     setting = next((s for s in settings if path[:2] == (s.section, s.key)), None)
     origin = next((source.origin for source in given if _holds(source.values, path)), None)
     if error["type"] == "extra_forbidden":
-        return f"{name}: there is no such setting{suggestion(name, _neighbours(path, settings))} ({origin})"
+        files = [f"{setting.name}_file" for setting in settings if setting.secret]
+        return f"{name}: there is no such setting{suggestion(name, [*_neighbours(path, settings), *files])} ({origin})"
     notes = [setting.variable] if setting else []
     notes += [origin] if origin else []
     return f"{name} ({', '.join(notes)}): {_fault(error)}" if notes else f"{name}: {_fault(error)}"
@@ -161,8 +162,7 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
         case 1:
             return list(Settings.model_fields)
         case 2:
-            files = [f"{setting.name}_file" for setting in settings if setting.secret]
-            return [*(setting.name for setting in settings), *files]
+            return [setting.name for setting in settings]
         case _:  # steps are the only tables within sections
             return [_dotted([*path[:-1], key]) for key in StepSettings.model_fields]
 

@@ -17,7 +17,6 @@ from recovery.settings.kinds import (
     broken,
     from_lines,
     is_loopback,
-    is_unguessable,
     like,
     setting,
 )
@@ -45,7 +44,7 @@ def _key(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("must be printable ASCII without spaces: nothing else fits into an Authorization header")
-    return is_unguessable(value)
+    return value
 
 
 class MongoDBSettings(Section):
@@ -162,8 +161,7 @@ class HttpSettings(Section):
     api_keys: Annotated[tuple[Annotated[SecretStr, AfterValidator(_key)], ...], BeforeValidator(from_lines)] = setting(
         (),
         "The bearer keys that callers may show, so that a key can be changed while the old one still serves. In the"
-        " environment: separated by commas, or JSON; in a file: one on a line. At least 16 characters, and random: say"
-        " openssl rand -hex 32.",
+        " environment: parted by commas, or JSON; in a file: one on a line. Long and random: say openssl rand -hex 32.",
     )
     max_body: int = setting(
         262_144,

@@ -16,7 +16,6 @@ from recovery.settings.names import settings_of
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-and-more"
-OTHER = "another-of-length"
 
 
 @pytest.fixture(autouse=True)
@@ -140,10 +139,7 @@ class TestSecrets:
         environ(RECOVERY_SMTP__PASSWORD_FILE="secret", RECOVERY_SMTP__USERNAME="shop")
         assert load_settings().smtp.password.get_secret_value() == f" {SECRET}"
 
-    @pytest.mark.parametrize(
-        "given",
-        [f"{SECRET},{OTHER}", f" {SECRET} , {OTHER} ,", f"{SECRET}\n{OTHER}\n", f'["{SECRET}", "{OTHER}"]'],
-    )
+    @pytest.mark.parametrize("given", ["one,two", " one , two ,", "one\ntwo\n", '["one", "two"]'])
     def test_keys(self, environ, given, tmp_path):
         """API keys are a list by commas, by lines or in JSON, in a variable and in a file alike."""
         (tmp_path / "keys").write_text(given)
@@ -151,7 +147,7 @@ class TestSecrets:
         from_variable = load_settings().http.api_keys
         environ(RECOVERY_HTTP__API_KEYS="", RECOVERY_HTTP__API_KEYS_FILE="keys")
         assert load_settings().http.api_keys == from_variable
-        assert [key.get_secret_value() for key in from_variable] == [SECRET, OTHER]
+        assert [key.get_secret_value() for key in from_variable] == ["one", "two"]
 
     @pytest.mark.parametrize("given", [",", " , ", "  ", ",\n"])
     def test_keys_that_are_none(self, environ, given):
@@ -442,7 +438,6 @@ RULES = [
         " and read addresses",
     ),
     ({"http": {"api_keys": ["a b"]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
-    ({"http": {"api_keys": ["fifteen-letters"]}}, "http.api_keys[0]", "must be at least 16 characters, so that nobody"),
     ({"http": {"api_keys": [""]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
     (
         {"links": {"base_url": "https://mail.shop.example"}},
@@ -506,7 +501,7 @@ class TestRules:
             {"http": {"host": "::1"}},
             {"http": {"host": "127.1.2.3"}},
             {"http": {"host": "localhost"}},
-            {"http": {"host": "0.0.0.0", "api_keys": [SECRET]}},
+            {"http": {"host": "0.0.0.0", "api_keys": ["key"]}},
             {"http": {"host": "0.0.0.0", "enabled": False}},
             {"http": {"port": 0}},
             {"smtp": {"username": "shop", "password": SECRET}},
