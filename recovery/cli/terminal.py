@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False)
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters of C0 and C1, line separators, and those that change the direction of text (UAX 9)."""
 
 _REPR = re.compile(r"<[A-Za-z_][\w.]* [^<>]*(?:=|\b0x)[^<>]*>")
