@@ -167,6 +167,15 @@ def test_a_file_that_is_something_else(suppress, tmp_path):
     assert "cannot be written" in suppress("export", "-o", tmp_path)[1]
 
 
+def test_nothing_is_lifted_where_nobody_can_be_asked(suppress):
+    """Many at once are lifted only by somebody who says so, or by a script with --yes."""
+    suppress("add", "ada@example.com")
+    code, said = suppress("lift", "--since", "2026-01-01")
+    assert (code, "add --yes to go on" in said) == (2, True)
+    assert suppress("lift", "--since", "2026-01-01", "--dry-run") == (0, "1 suppressions match.\n")
+    assert suppress("lift", "--since", "2026-01-01", "--yes") == (0, "Lifted 1.\n")
+
+
 def test_a_long_list_is_taken_whole(suppress, tmp_path):
     """A list that is longer than one write is taken to its end."""
     (tmp_path / "list").write_text("".join(f"{number}@example.com\n" for number in range(2_500)))
