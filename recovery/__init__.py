@@ -1,7 +1,11 @@
 """Recovery reminds people of the checkouts they left, on time and only until they order."""
 
-from recovery.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
-from recovery.client import Damaged, Recovery, RecoveryError, SyncRecovery, Unavailable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recovery.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
+    from recovery.client import Damaged, Recovery, RecoveryError, SyncRecovery, Unavailable
 
 __all__ = [
     "Checkout",
@@ -16,3 +20,14 @@ __all__ = [
     "SyncRecovery",
     "Unavailable",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        """Import what a service asks for at its first use, so that `recovery --help` waits for no driver."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        words = ("Checkout", "CheckoutState", "Consent", "Customer", "Item", "Order")
+        value = getattr(import_module("recovery.checkout" if name in words else "recovery.client"), name)
+        globals()[name] = value
+        return value

@@ -22,6 +22,12 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("mail templates" if isinstance(exc, TemplateError) else "the key to sign with", str(exc))
         return
     yield Finding("mail templates", note=f"{len(settings.schedule.steps)} steps")
+    for shop, own in {"": settings, **{shop: settings.of(shop) for shop in settings.shops}}.items():
+        if not own.schedule.steps:
+            whose = f"shops.{shop}.schedule.steps" if shop else "schedule.steps"
+            yield Finding(
+                "reminders", doubt=f"{whose} is empty, so nobody is reminded: name steps if that is not meant."
+            )
     for relay in per_shop(settings, relay_of).each():
         yield await _relay(relay)
 

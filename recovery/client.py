@@ -25,6 +25,7 @@ from recovery.checkout import (
     checkout_id,
     normalised,
 )
+from recovery.mongo import uris
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, settled
@@ -132,7 +133,7 @@ def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any
     try:
         return kind(uri, **(defaults | options))
     except (InvalidURI, ConfigurationError, ValueError) as exc:
-        raise BadAddress(f"this is not the address of a MongoDB: {exc}") from exc
+        raise BadAddress(f"this is not the address of a MongoDB: {uris.fault(uri, exc)}") from None
 
 
 class Recovery:

@@ -1,12 +1,14 @@
 """Lists of whom not to write to, as files: addresses, as other systems give them away, or our own export."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from recovery.checkout import Email, ShopKey
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression
@@ -15,6 +17,9 @@ from recovery.standing import SuppressionReason
 
 COLUMNS = ("shop", "pseudonym", "reason", "at", "source")
 """Of an export. No shop: all of them."""
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet would calculate, with any apostrophes that keep it from that."""
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 _SHOP: TypeAdapter[str] = TypeAdapter(ShopKey)
@@ -35,7 +40,7 @@ class _Exported(BaseModel):
     pseudonym: str = Field(pattern=r"^[0-9a-f]{32}$")
     reason: SuppressionReason
     at: AwareDatetime
-    source: str
+    source: Annotated[str, StringConstraints(strip_whitespace=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,18 @@ def is_shop(written: str) -> bool:
 
 
 def row(kept: KeptSuppression) -> tuple[str, ...]:
-    """Return the row of an export."""
-    return kept.shop or "", kept.pseudonym, kept.reason.value, kept.at.isoformat(), kept.source
+    """Return the row of an export, in which no spreadsheet finds a formula."""
+    values = kept.shop or "", kept.pseudonym, kept.reason.value, kept.at.isoformat(), kept.source
+    return tuple(f"'{value}" if _FORMULA.match(value) else value for value in values)
+
+
+def _unquoted(value: str | None) -> str | None:
+    """Return a value of an export without the apostrophe that `row` put before it."""
+    return value[1:] if value and value[0] == "'" and _FORMULA.match(value) else value
 
 
 def _exported(number: int, given: Mapping[str, str]) -> NewSuppression | Refused:
-    fields = {name: given.get(name) for name in COLUMNS}
+    fields = {name: _unquoted(given.get(name)) for name in COLUMNS}
     try:
         found = _Exported.model_validate(fields | {"shop": fields["shop"] or None})
     except ValidationError as exc:

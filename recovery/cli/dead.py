@@ -1,24 +1,51 @@
 """`recovery dead`: look into what could not be sent, and replay or drop it."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from recovery.checkout import Cause, CheckoutState, Message
-from recovery.cli.terminal import Wrong, house, out, written
-from recovery.mongo.checkouts import MongoCheckouts
-from recovery.mongo.clock import MongoClock
-from recovery.mongo.collections import Database
-from recovery.mongo.dead_letters import DeadLetters, Filter, KeptLetter
-from recovery.schedule import Rest, Schedule, Send, Wait, decide
-from recovery.settings import parse_duration
+from recovery.cli.terminal import (
+    AsJson,
+    Parts,
+    Wrong,
+    house,
+    in_words,
+    isoformatted,
+    one_of,
+    print_table,
+    say,
+    say_json,
+    written,
+)
+
+if TYPE_CHECKING:
+    from recovery.checkout import Cause, CheckoutState
+    from recovery.cli.outlook import Ahead
+    from recovery.mongo.clock import MongoClock
+    from recovery.mongo.collections import Database
+    from recovery.mongo.dead_letters import Filter, KeptLetter
+    from recovery.standing import Standing
 
 dead = typer.Typer(no_args_is_help=True, help="Look into what could not be sent, and replay or drop it.")
 
+
+def _causes() -> "type[Cause]":
+    from recovery.checkout import Cause
+
+    return Cause
+
+
+CAUSES = "dead address, dead message, attempts used up, render error, lost after the dot or invalid document"
+
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters as 'list' names them; none: all.")]
-ByCause = Annotated[Cause | None, typer.Option("--cause", help="Only those that died of this.")]
+ByCause = Annotated[
+    str | None,
+    typer.Option("--cause", parser=one_of(_causes), metavar="CAUSE", help=f"Only those that died of this: {CAUSES}."),
+]
 ByShop = Annotated[str | None, typer.Option("--shop", help="Only those of this shop.")]
 ByStep = Annotated[str | None, typer.Option("--step", help="Only messages of this step.")]
 ByAge = Annotated[str | None, typer.Option("--older-than", help="Only those that died longer ago: 2h, 1d.")]
@@ -34,27 +61,40 @@ def list_(
     step: ByStep = None,
     older_than: ByAge = None,
     replayed: Replayed = False,
-    limit: Annotated[int, typer.Option(help="At the most so many.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
+    as_json: AsJson = False,
 ) -> None:
     """List dead letters, the oldest first."""
 
-    async def listed() -> list[KeptLetter]:
+    from recovery.mongo.dead_letters import DeadLetters
+
+    async def listed() -> "list[KeptLetter]":
         async with house() as (_, database, clock):
             which = _filter(clock, None, cause, shop, step, older_than, replayed=replayed)
             return await DeadLetters(database).find(which, limit)
 
     letters = asyncio.run(listed())
-    table = Table("id", "died (UTC)", "cause", "attempts", "error")
-    for letter in letters:
-        table.add_row(letter.id, written(letter.at), letter.cause, str(letter.attempts), letter.error)
-    out.print(table if letters else "There are no dead letters.")
+    if as_json:
+        say_json([isoformatted(asdict(letter)) for letter in letters])
+    elif letters:
+        print_table(
+            ("id", "died (UTC)", "cause", "attempts", "error"),
+            (
+                (letter.id, written(letter.at), letter.cause, letter.attempts, in_words(letter.error))
+                for letter in letters
+            ),
+        )
+    else:
+        say("There are no dead letters.")
 
 
 @dead.command()
 def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show one dead letter, with all its errors."""
 
-    async def found() -> list[KeptLetter]:
+    from recovery.mongo.dead_letters import DeadLetters, Filter
+
+    async def found() -> "list[KeptLetter]":
         async with house() as (_, database, _clock):
             return await DeadLetters(database).find(Filter(ids=(letter_id,), replayed=True))
 
@@ -62,13 +102,13 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     if not letters:
         raise Wrong(f"There is no dead letter {letter_id}.")
     (letter,) = letters
-    out.print(f"[bold]{letter.id}[/bold]  {letter.cause}", soft_wrap=True)
-    out.print(f"died {written(letter.at)} UTC after {letter.attempts} attempts")
+    say((letter.id, "bold"), f"  {letter.cause}")
+    say(f"died {written(letter.at)} UTC after {letter.attempts} attempts")
     if letter.replayed_at:
-        out.print(f"replayed {written(letter.replayed_at)} UTC")
+        say(f"replayed {written(letter.replayed_at)} UTC")
     for error in letter.errors:
-        out.print(f"{written(error['at'])}  {error['error']}", markup=False, soft_wrap=True)
-    out.print(f"[dim]The checkout itself: recovery show {letter.checkout}[/dim]", soft_wrap=True)
+        say(f"{written(error['at'])}  {in_words(error['error'])}")
+    say((f"The checkout itself: recovery show {letter.checkout}", "dim"))
 
 
 @dead.command()
@@ -81,23 +121,23 @@ def replay(
     all_: All = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Have messages tried once more, as if they were due now.
+    """Have messages tried once more, as if they were due now, and say what comes of it.
 
-    The daemon looks at each checkout first: who has ordered or cancelled in the meantime is not written to.
+    The daemon looks at each checkout first: who has ordered or cancelled in the meantime, or is suppressed, is not
+    written to.
     """
+    from recovery.mongo.dead_letters import DeadLetters
 
     async def replayed() -> None:
-        async with house() as (settings, database, clock):
-            which = _filter(clock, ids, cause, shop, step, older_than, every=all_)
-            letters = await _found(database, which, ids)
-            if not dry_run:
-                out.print(f"Replayed {await DeadLetters(database).replay(letters, clock.now())} of {len(letters)}.")
-                return
-            states, _ = await MongoCheckouts(database).load([letter.checkout for letter in letters])
-            kept = {state.id: state for state in states}
+        async with house() as parts:
+            which = _filter(parts.clock, ids, cause, shop, step, older_than, every=all_)
+            letters = await _found(parts.database, which, ids)
+            foretold = await _foretold(parts, letters, "would" if dry_run else "will")
+            count = None if dry_run else await DeadLetters(parts.database).replay(letters, parts.clock.now())
             for letter in letters:
-                said = _foretold(letter, kept.get(letter.checkout), settings.to_schedule(), clock)
-                out.print(f"{letter.id}: {said}", markup=False, soft_wrap=True)
+                say(f"{letter.id}: {foretold[letter.id]}")
+            if count is not None:
+                say(f"Replayed {count} of {len(letters)}.")
 
     asyncio.run(replayed())
 
@@ -115,58 +155,93 @@ def drop(
 ) -> None:
     """Delete dead letters for good. Their checkouts and what is known of them stay."""
 
+    from recovery.mongo.dead_letters import DeadLetters
+
     async def dropped() -> None:
         async with house() as (_, database, clock):
             which = _filter(clock, ids, cause, shop, step, older_than, replayed=replayed, every=all_)
             letters = await _found(database, which, ids)
             if dry_run:
                 for letter in letters:
-                    out.print(f"{letter.id}: would be deleted", markup=False, soft_wrap=True)
+                    say(f"{letter.id}: would be deleted")
             else:
-                out.print(f"Deleted {await DeadLetters(database).drop(letters)}.")
+                say(f"Deleted {await DeadLetters(database).drop(letters)}.")
 
     asyncio.run(dropped())
 
 
 def _filter(
-    clock: MongoClock,
+    clock: "MongoClock",
     ids: list[str] | None,
-    cause: Cause | None,
+    cause: str | None,
     shop: str | None,
     step: str | None,
     older_than: str | None,
     *,
     replayed: bool = False,
     every: bool = True,
-) -> Filter:
+) -> "Filter":
+    from recovery.mongo.dead_letters import Filter
+    from recovery.settings import parse_duration
+
     if not every and not any((ids, cause, shop, step, older_than)):
         raise Wrong("Name letters by their ids or by a filter, or say --all.")
     try:
         before = clock.now() - parse_duration(older_than) if older_than else None
     except ValueError as exc:
         raise Wrong(f"--older-than {older_than}: {exc}.") from exc
-    return Filter(tuple(ids or ()), cause, shop, step, before, replayed)
+    return Filter(tuple(ids or ()), _causes()(cause) if cause else None, shop, step, before, replayed)
 
 
-async def _found(database: Database, which: Filter, ids: list[str] | None) -> list[KeptLetter]:
+async def _found(database: "Database", which: "Filter", ids: list[str] | None) -> "list[KeptLetter]":
+    from recovery.mongo.dead_letters import DeadLetters
+
     letters = await DeadLetters(database).find(which)
     if unknown := set(ids or ()) - {letter.id for letter in letters}:
         raise Wrong(f"There is no such dead letter, or it was replayed already: {', '.join(sorted(unknown))}.")
     return letters
 
 
-def _foretold(letter: KeptLetter, state: CheckoutState | None, schedule: Schedule, clock: MongoClock) -> str:
-    """Return what a look would decide if this letter were replayed now."""
-    if state is None:
-        return "its checkout is gone, or still cannot be read"
-    if letter.step is None:
-        return "its checkout would be looked at"
-    now = clock.now()
-    message = Message(replayed_at=now)
-    match decide(state.model_copy(update={"messages": {**state.messages, letter.step: message}}), schedule, now):
-        case Send(step=step):
-            return f"would send {step.name}"
-        case Wait(until=until, reason=reason):
-            return f"would wait until {written(until)} UTC: {reason}"
-        case Rest(reason=reason):
-            return f"would not be sent: {reason}"
+async def _foretold(parts: Parts, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
+    """Return what comes of each letter if it is replayed now, by its id; `would` is "would" or "will"."""
+    from recovery.checkout import shop_of
+    from recovery.cli.outlook import replay
+    from recovery.mongo.checkouts import MongoCheckouts
+    from recovery.standing import NOTHING_KNOWN
+
+    now = parts.clock.now()
+    states, _ = await MongoCheckouts(parts.database).load(list({letter.checkout: None for letter in letters}))
+    standings = await _standings(parts, states)
+    kept = {state.id: state for state in states}
+    foretold = {}
+    for letter in letters:
+        if (state := kept.get(letter.checkout)) is None:
+            foretold[letter.id] = "its checkout is gone, or still cannot be read"
+        elif letter.step is None:
+            foretold[letter.id] = f"its checkout {would} be looked at"
+        else:
+            schedule = parts.settings.of(shop_of(state.id)).to_schedule()
+            standing = standings.get(state.id, NOTHING_KNOWN)
+            foretold[letter.id] = _told(replay(state, letter.step, schedule, standing, now), would)
+    return foretold
+
+
+def _told(ahead: "Ahead", would: str) -> str:
+    if ahead.at is None:
+        return f"{would} not be sent: {ahead.why}"
+    if ahead.why is not None:
+        return f"{would} wait until {written(ahead.at)} UTC: {ahead.why}"
+    return f"{would} send {ahead.step}"
+
+
+async def _standings(parts: Parts, states: "Sequence[CheckoutState]") -> "Mapping[str, Standing]":
+    """Return what is known of the addresses of these checkouts, by checkout id."""
+    from recovery.mongo.addresses import MongoAddresses
+    from recovery.parts import suppressions_of
+    from recovery.ports import Ask
+
+    now = parts.clock.now()
+    gap = max((own.schedule.min_gap_per_address for own in parts.settings.each()), default=timedelta())
+    ask = Ask(written_since=now - gap if gap else None, imminent_until=now, orders=True)
+    suppressions = suppressions_of(parts.settings, parts.database)
+    return await MongoAddresses(parts.database, suppressions).standings(states, ask)

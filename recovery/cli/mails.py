@@ -4,17 +4,14 @@ import asyncio
 import webbrowser
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery import proof
-from recovery.checkout import CheckoutState
-from recovery.cli.terminal import Wrong, get, load, out
-from recovery.delivery import OutcomeKind
-from recovery.mail import samples
-from recovery.mail.lint import lint
-from recovery.settings import Settings
+from recovery.cli.terminal import Wrong, house, kept, load, parted, say, say_lines
+
+if TYPE_CHECKING:
+    from recovery.checkout import CheckoutState
 
 mails = typer.Typer()
 templates = typer.Typer(no_args_is_help=True, help="Check the templates of the mails.")
@@ -39,15 +36,17 @@ def preview(
     open_: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
 ) -> None:
     """Render a step's mail with sample data or a real checkout, to the terminal, a file or the browser."""
+    from recovery import proof
+
     settings = load().of(shop or (checkout or "").partition("/")[0])
-    rendered, message = proof.preview(settings, step, _checkout(settings, step, checkout, locale))
+    rendered, message = proof.preview(settings, step, _checkout(step, checkout, locale))
     contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
     if open_:
         output = output or Path(mkdtemp(prefix="recovery-")) / f"{step}.html"
     if output is None:
-        out.print(f"[bold]Subject:[/bold] {rendered.subject}\n", soft_wrap=True)
-        out.print(rendered.text, markup=False, soft_wrap=True)
-        out.print(f"[dim]To see it as customers do: recovery preview {step} --open[/dim]")
+        say(("Subject:", "bold"), f" {rendered.subject}")
+        say_lines(f"\n{rendered.text}")
+        say((f"To see it as customers do: recovery preview {step} --open", "dim"))
         return
     if output.suffix not in contents:
         raise Wrong(f"{output}: a file name must end in .html, .txt or .eml.")
@@ -55,7 +54,7 @@ def preview(
         output.write_bytes(contents[output.suffix])
     except OSError as exc:
         raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
-    out.print(f"Wrote {output}.", soft_wrap=True)
+    say(f"Wrote {output}.")
     if open_ and not webbrowser.open(output.resolve().as_uri()):
         raise Wrong(f"There is no browser here that could be opened: open {output} in one.")
 
@@ -68,27 +67,41 @@ def send_test(
     shop: ForShop = "",
 ) -> None:
     """Send one mail with sample data through the real relay, to an address of your own. Nothing is recorded."""
+    from recovery import proof
+    from recovery.delivery import OutcomeKind
+
     outcome = asyncio.run(proof.send_test(load().of(shop), step, to, locale))
     if outcome.kind is not OutcomeKind.SENT:
         raise Wrong(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
-    out.print(f"Sent to {to}. The relay says: {outcome.reply}", markup=False, soft_wrap=True)
+    say(f"Sent to {to}. The relay says: {outcome.reply}")
 
 
 @templates.command(name="lint")
 def run_lint() -> None:
     """Find what is wrong with the mails, in every language and with awkward checkouts; exit 1 if anything is."""
+    from recovery.mail.lint import lint
+
     settings = load()
     mails = {(own.mail.templates, own.to_schedule().messages): None for own in settings.each()}
     found = [finding for folder, steps in mails for finding in lint(folder, steps)]
     for finding in found:
-        out.print("[yellow]![/yellow]" if finding.is_warning else "[red]✗[/red]", end=" ")
-        out.print(finding.fault, markup=False, soft_wrap=True)
-        out.print(f"  {finding.mend}", markup=False, soft_wrap=True)
+        say(("!", "yellow") if finding.is_warning else ("✗", "red"), f" {finding.fault}")
+        say(f"  {finding.mend}")
     faults = sum(not finding.is_warning for finding in found)
     if faults:
         raise typer.Exit(1)
-    out.print(f"[green]✓[/green] {sum(len(steps) for _, steps in mails)} mails are in order")
+    say(("✓", "green"), f" {sum(len(steps) for _, steps in mails)} mails are in order")
 
 
-def _checkout(settings: Settings, step: str, wanted: str | None, locale: str) -> CheckoutState:
-    return samples.of(step, locale) if wanted is None else get(settings, wanted)
+def _checkout(step: str, wanted: str | None, locale: str) -> "CheckoutState":
+    if wanted is None:
+        from recovery.mail import samples
+
+        return samples.of(step, locale)
+    parted(wanted)
+    return asyncio.run(_kept(wanted))
+
+
+async def _kept(wanted: str) -> "CheckoutState":
+    async with house() as parts:
+        return await kept(parts, wanted)

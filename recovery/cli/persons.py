@@ -1,16 +1,16 @@
 """`recovery export` and `recovery erase`: what a person may ask of a shop."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from recovery.cli.terminal import Wrong, load, out
-from recovery.client import Recovery
-from recovery.parts import recovery_of
+from recovery.cli.terminal import Wrong, confirm, json_text, load, say, say_json, sentence
+
+if TYPE_CHECKING:
+    from recovery.client import Recovery
 
 T = TypeVar("T")
 
@@ -30,28 +30,59 @@ def export(
 ) -> None:
     """Export all that is kept of a person, as JSON: checkouts, decisions, mails, dead letters, suppressions."""
     found = _asked(lambda recovery: recovery.export(email, shop=shop))
-    text = json.dumps(found, ensure_ascii=False, indent=2)
     if output is None:
-        out.print(text, markup=False, soft_wrap=True)
+        say_json(found)
         return
     try:
-        output.write_text(f"{text}\n", "utf-8")
+        output.write_text(f"{json_text(found)}\n", "utf-8")
     except OSError as exc:
         raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
-    out.print(f"Wrote {output}: {len(found['checkouts'])} checkouts, {len(found['dead_letters'])} dead letters.")
+    say(f"Wrote {output}: {len(found['checkouts'])} checkouts, {len(found['dead_letters'])} dead letters.")
 
 
 @persons.command()
-def erase(email: OfEmail, shop: AtShop = None) -> None:
-    """Erase all that is kept of a person, and never write to the address again. There is no way back."""
+def erase(
+    email: OfEmail,
+    shop: AtShop = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase all that is kept of a person, and never write to the address again. There is no way back.
+
+    It is said what would go, and asked whether it shall; where nobody can be asked, only --yes erases.
+    """
+    scope = f"at {shop}" if shop else "at all shops"
+    if dry_run or not yes:
+        _foretell(email, scope, _asked(lambda recovery: recovery.export(email, shop=shop)))
+    if dry_run:
+        return
+    confirm(f"Erase this, and never write to {email} again {scope}?", yes=yes)
     receipt = _asked(lambda recovery: recovery.erase(email, shop=shop))
-    for what, ids in (("checkouts", receipt.checkouts), ("dead letters", receipt.dead_letters)):
-        out.print(f"{what}: {len(ids)} erased{': ' + ', '.join(ids) if ids else ''}", markup=False, soft_wrap=True)
-    out.print(f"shadows: {receipt.shadows} erased")
-    out.print("suppressions: the address stays suppressed, under a pseudonym")
+    _count("checkouts", receipt.checkouts, "erased")
+    _count("dead letters", receipt.dead_letters, "erased")
+    say(f"shadows: {receipt.shadows} erased")
+    if not receipt.checkouts and not receipt.dead_letters:
+        say(f"Nobody was known by {email} {scope}.")
+    say("suppressions: the address stays suppressed, under a pseudonym")
 
 
-def _asked(ask: Callable[[Recovery], Awaitable[T]]) -> T:
+def _foretell(email: str, scope: str, found: Mapping[str, Any]) -> None:
+    checkouts, letters = ([each["_id"] for each in found[kind]] for kind in ("checkouts", "dead_letters"))
+    if not checkouts and not letters:
+        say(f"Nobody is known by {email} {scope}. Only the address would be suppressed.")
+        return
+    _count("checkouts", checkouts, "would be erased")
+    _count("dead letters", letters, "would be erased")
+    say("suppressions: the address would be suppressed, under a pseudonym")
+
+
+def _count(what: str, ids: Sequence[str], done: str) -> None:
+    say(f"{what}: {len(ids)} {done}{': ' + ', '.join(ids) if ids else ''}")
+
+
+def _asked(ask: "Callable[[Recovery], Awaitable[T]]") -> T:
+    from recovery.parts import recovery_of
+
     async def answer() -> T:
         async with recovery_of(load()) as recovery:
             return await ask(recovery)
@@ -59,4 +90,4 @@ def _asked(ask: Callable[[Recovery], Awaitable[T]]) -> T:
     try:
         return asyncio.run(answer())
     except ValueError as exc:
-        raise Wrong(f"{exc}.") from exc
+        raise Wrong(sentence(exc)) from exc

@@ -1,13 +1,15 @@
 """`recovery requests`: people who ask what is kept of them, as their shop's platform passed it on."""
 
 import asyncio
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from recovery.cli.terminal import Wrong, house, out, written
-from recovery.mongo.data_requests import DataRequests, KeptRequest
+from recovery.cli.terminal import AsJson, Wrong, house, isoformatted, print_table, say, say_json, written
+
+if TYPE_CHECKING:
+    from recovery.mongo.data_requests import KeptRequest
 
 requests = typer.Typer()
 
@@ -18,28 +20,38 @@ def requests_(
         str | None, typer.Option("--done", metavar="ID", help="Keep that this one was answered, as in shop.example/42.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those that were answered, too.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List people who ask what is kept of them. Answer with what `recovery export` prints, then say --done."""
     if done is not None:
         if not asyncio.run(_done(done)):
             raise Wrong(f"There is no request {done}. `recovery requests` lists them.")
-        out.print(f"{done} is answered.", markup=False)
+        say(f"{done} is answered.")
         return
     found = asyncio.run(_found(everything=everything))
-    if not found:
-        out.print("Nobody waits for an answer.")
-        return
-    table = Table("request", "asked (UTC)", "address", "orders", "answered (UTC)")
-    for each in found:
-        table.add_row(each.id, written(each.asked_at), each.address, ", ".join(each.orders), written(each.done_at))
-    out.print(table)
+    if as_json:
+        say_json([isoformatted(asdict(each)) for each in found])
+    elif found:
+        print_table(
+            ("request", "asked (UTC)", "address", "orders", "answered (UTC)"),
+            (
+                (each.id, written(each.asked_at), each.address, ", ".join(each.orders), written(each.done_at))
+                for each in found
+            ),
+        )
+    else:
+        say("Nobody waits for an answer.")
 
 
-async def _found(*, everything: bool) -> list[KeptRequest]:
-    async with house() as (_, database, _):
-        return await DataRequests(database).find(done=everything)
+async def _found(*, everything: bool) -> "list[KeptRequest]":
+    from recovery.mongo.data_requests import DataRequests
+
+    async with house() as parts:
+        return await DataRequests(parts.database).find(done=everything)
 
 
 async def _done(id_: str) -> bool:
-    async with house() as (_, database, _):
-        return await DataRequests(database).done(id_)
+    from recovery.mongo.data_requests import DataRequests
+
+    async with house() as parts:
+        return await DataRequests(parts.database).done(id_)

@@ -5,22 +5,33 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
-import rich.progress
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from recovery.cli.address_lists import COLUMNS, Incoming, Refused, is_shop, row, valid_address
-from recovery.cli.terminal import Wrong, house, out, written
-from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
-from recovery.parts import pseudonyms_of
-from recovery.standing import SuppressionReason
+from recovery.cli.terminal import (
+    AsJson,
+    Wrong,
+    confirm,
+    house,
+    isoformatted,
+    one_of,
+    print_table,
+    say,
+    say_json,
+    written,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from recovery.cli.address_lists import Refused
+    from recovery.mongo.suppressions import KeptSuppression
+    from recovery.standing import SuppressionReason
 
 suppress = typer.Typer(no_args_is_help=True, help="Keep the list of whom not to write to. It holds no addresses.")
 
@@ -28,37 +39,67 @@ BATCH = 1000
 MOST_TOLD = 20
 """Lines that are told one by one: of a file that is something else, every line is wrong."""
 
-_progress = Console(stderr=True)
+REASONS = "unsubscribed, shop, complaint, erased or hard bounce"
 
 TIMES = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
+
+
+def _reasons() -> "type[SuppressionReason]":
+    from recovery.standing import SuppressionReason
+
+    return SuppressionReason
+
+
+def _reason(given: str | None) -> "SuppressionReason | None":
+    return None if given is None else _reasons()(given)
+
 
 Emails = Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Addresses.", show_default=False)]
 ForShop = Annotated[str | None, typer.Option("--shop", help="For this shop alone; otherwise for all shops.")]
 OfShop = Annotated[str | None, typer.Option("--shop", help="Only those of this shop.")]
-For = Annotated[SuppressionReason, typer.Option("--reason", help="Why. A hard bounce is always for all shops.")]
+For = Annotated[
+    str,
+    typer.Option(
+        "--reason",
+        parser=one_of(_reasons),
+        metavar="REASON",
+        help=f"Why: {REASONS}. A hard bounce is always for all shops.",
+    ),
+]
 ByReply = Annotated[
     str | None, typer.Option("--reply", metavar="TEXT", help="Only those with this in their source: a relay's words.")
 ]
-ByReason = Annotated[SuppressionReason | None, typer.Option("--reason", help="Only those for this reason.")]
+ByReason = Annotated[
+    str | None,
+    typer.Option("--reason", parser=one_of(_reasons), metavar="REASON", help=f"Only those for this reason: {REASONS}."),
+]
 
 
 @suppress.command()
-def add(emails: Emails, shop: ForShop = None, reason: For = SuppressionReason.SHOP) -> None:
+def add(emails: Emails, shop: ForShop = None, reason: For = "shop") -> None:
     """Write to these addresses no more. With 'hard bounce' as the reason, even orders are not confirmed to them."""
+    from recovery.mongo.suppressions import Suppressions
+    from recovery.parts import pseudonyms_of
+
     addresses = _checked(emails, shop)
 
     async def added() -> int:
         async with house() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
-            return sum([await suppressions.add(email, reason, shop=shop, source="operator") for email in addresses])
+            return sum(
+                [await suppressions.add(email, _reasons()(reason), shop=shop, source="operator") for email in addresses]
+            )
 
     new = asyncio.run(added())
-    out.print(f"Added {new} of {len(addresses)}{_known(len(addresses) - new)}.")
+    say(f"Added {new} of {len(addresses)}{_known(len(addresses) - new)}.")
 
 
 @suppress.command()
 def remove(emails: Emails, shop: ForShop = None) -> None:
     """Write to these addresses again: lift what holds for this shop or, without one, for all."""
+    from recovery.mongo.suppressions import Suppressions
+    from recovery.parts import pseudonyms_of
+
     addresses = _checked(emails, shop)
 
     async def removed() -> list[str]:
@@ -70,8 +111,8 @@ def remove(emails: Emails, shop: ForShop = None) -> None:
     for email in addresses:
         if email not in lifted:
             scope = f"for {shop} alone" if shop else "for all shops; name a --shop to lift it there"
-            out.print(f"{email} was not suppressed {scope}.", markup=False, soft_wrap=True)
-    out.print(f"Removed {len(lifted)} of {len(addresses)}.")
+            say(f"{email} was not suppressed {scope}.")
+    say(f"Removed {len(lifted)} of {len(addresses)}.")
 
 
 @suppress.command(name="list")
@@ -81,20 +122,28 @@ def list_(
     reply: ByReply = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
     offset: Annotated[int, typer.Option(help="Leave out so many of the newest.", min=0)] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """List who is suppressed, the newest first, by pseudonym: the addresses themselves are not kept."""
+    from recovery.mongo.suppressions import Suppressions, Which
+    from recovery.parts import pseudonyms_of
 
-    async def listed() -> list[KeptSuppression]:
+    async def listed() -> "list[KeptSuppression]":
         async with house() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
-            found = suppressions.each(Which(shop, reason, reply), newest_first=True, limit=limit, skip=offset)
+            found = suppressions.each(Which(shop, _reason(reason), reply), newest_first=True, limit=limit, skip=offset)
             return [kept async for kept in found]
 
     found = asyncio.run(listed())
-    table = Table("shop", "pseudonym", "reason", "since (UTC)", "source")
-    for kept in found:
-        table.add_row(kept.shop or "all", kept.pseudonym, kept.reason, written(kept.at), kept.source)
-    out.print(table if found else "Nobody is suppressed.")
+    if as_json:
+        say_json([isoformatted(asdict(each)) for each in found])
+    elif found:
+        print_table(
+            ("shop", "pseudonym", "reason", "since (UTC)", "source"),
+            ((each.shop or "all", each.pseudonym, each.reason, written(each.at), each.source) for each in found),
+        )
+    else:
+        say("Nobody is suppressed.")
 
 
 @suppress.command()
@@ -108,9 +157,12 @@ def lift(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Lift many at once, as after a relay called living addresses dead: by time, by its words, by reason."""
+    from recovery.mongo.suppressions import Suppressions, Which
+    from recovery.parts import pseudonyms_of
+
     if not (since or until or reply):
         raise Wrong("Say which: by --since, --until or --reply. `recovery suppress list` shows what there is.")
-    which = Which(shop, reason, reply, _utc(since), _utc(until))
+    which = Which(shop, _reason(reason), reply, _utc(since), _utc(until))
 
     async def lifted(*, dry: bool) -> int:
         async with house() as (settings, database, _):
@@ -118,11 +170,10 @@ def lift(
 
     count = asyncio.run(lifted(dry=True))
     if dry_run or not count:
-        out.print(f"{count} suppressions match.")
+        say(f"{count} suppressions match.")
         return
-    if not yes:
-        typer.confirm(f"Lift {count} suppressions, so that these people are written to again?", abort=True)
-    out.print(f"Lifted {asyncio.run(lifted(dry=False))}.")
+    confirm(f"Lift {count} suppressions, so that these people are written to again?", yes=yes)
+    say(f"Lifted {asyncio.run(lifted(dry=False))}.")
 
 
 def _utc(at: datetime | None) -> datetime | None:
@@ -135,7 +186,14 @@ def export_(
     shop: OfShop = None,
     reason: ByReason = None,
 ) -> None:
-    """Write a CSV of pseudonyms. It is read by 'import', where suppressions.keys are the same."""
+    """Write a CSV of pseudonyms. It is read by 'import', where suppressions.keys are the same.
+
+    Of a text that a spreadsheet would take for a formula, an apostrophe is written before it, and dropped again by
+    'import'.
+    """
+    from recovery.cli.address_lists import COLUMNS, row
+    from recovery.mongo.suppressions import Suppressions, Which
+    from recovery.parts import pseudonyms_of
 
     async def exported() -> int:
         async with house() as (settings, database, _):
@@ -144,7 +202,7 @@ def export_(
                 rows = csv.writer(file)
                 rows.writerow(COLUMNS)
                 exported = 0
-                async for kept in suppressions.each(Which(shop, reason)):
+                async for kept in suppressions.each(Which(shop, _reason(reason))):
                     rows.writerow(row(kept))
                     exported += 1
                     count.update(count.task_ids[0], completed=exported)
@@ -152,23 +210,23 @@ def export_(
 
     count = asyncio.run(exported())
     if output is not None:
-        out.print(f"Wrote {count} to {output}.", soft_wrap=True)
+        say(f"Wrote {count} to {output}.")
 
 
 @suppress.command(name="import")
 def import_(
     file: Annotated[Path, typer.Argument(help="An address a line, CSV with a column 'email', or our own export.")],
     shop: ForShop = None,
-    reason: For = SuppressionReason.SHOP,
+    reason: For = "shop",
 ) -> None:
     """Take a list of whom not to write to. What is known already stays as it is; of the addresses nothing is kept."""
     _checked((), shop)
     result = asyncio.run(_import(file, shop, reason))
     for each in result.told:
-        out.print(f"line {each.line}: {each.why}", markup=False, soft_wrap=True)
+        say(f"line {each.line}: {each.why}")
     if result.refused > len(result.told):
-        out.print(f"and {result.refused - len(result.told)} lines more")
-    out.print(f"Took {result.taken}{_known(result.taken - result.new)}; refused {result.refused}.")
+        say(f"and {result.refused - len(result.told)} lines more")
+    say(f"Took {result.taken}{_known(result.taken - result.new)}; refused {result.refused}.")
     if result.refused:
         raise typer.Exit(1)
 
@@ -178,16 +236,20 @@ class _Imported:
     taken: int = 0
     new: int = 0
     refused: int = 0
-    told: list[Refused] = field(default_factory=list)
+    told: "list[Refused]" = field(default_factory=list)
 
 
-async def _import(file: Path, shop: str | None, reason: SuppressionReason) -> _Imported:
+async def _import(file: Path, shop: str | None, reason: str) -> _Imported:
+    from recovery.cli.address_lists import Incoming, Refused
+    from recovery.mongo.suppressions import NewSuppression, Suppressions
+    from recovery.parts import pseudonyms_of
+
     result = _Imported()
     async with house() as (settings, database, _):
         pseudonyms = pseudonyms_of(settings)
         suppressions = Suppressions(database, pseudonyms)
         with _read_from(file) as lines:
-            found = Incoming(pseudonyms, shop, reason, "import").read(lines)
+            found = Incoming(pseudonyms, shop, _reasons()(reason), "import").read(lines)
             while batch := list(islice(found, BATCH)):
                 refused = [each for each in batch if isinstance(each, Refused)]
                 good = [each for each in batch if isinstance(each, NewSuppression)]
@@ -203,6 +265,8 @@ def _known(count: int) -> str:
 
 
 def _checked(emails: Iterable[str], shop: str | None) -> list[str]:
+    from recovery.cli.address_lists import is_shop, valid_address
+
     addresses = []
     for email in emails:
         try:
@@ -216,15 +280,19 @@ def _checked(emails: Iterable[str], shop: str | None) -> list[str]:
 
 @contextmanager
 def _read_from(path: Path) -> Iterator[TextIO]:
+    from rich import progress
+    from rich.console import Console
+
+    console = Console(stderr=True)
     try:
-        with rich.progress.open(
+        with progress.open(
             path,
             "r",
             encoding="utf-8-sig",
             newline="",
-            console=_progress,
+            console=console,
             transient=True,
-            disable=not _progress.is_terminal,
+            disable=not console.is_terminal,
             description="Importing",
         ) as lines:
             yield lines
@@ -247,9 +315,12 @@ def _written_to(path: Path | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _counting(what: str) -> Iterator[rich.progress.Progress]:
-    columns = rich.progress.TextColumn("{task.description}"), rich.progress.TextColumn("{task.completed}")
-    quiet = not _progress.is_terminal
-    with rich.progress.Progress(*columns, console=_progress, transient=True, disable=quiet) as progress:
+def _counting(what: str) -> "Iterator[Progress]":
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), TextColumn("{task.completed}")
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         progress.add_task(what, total=None)
         yield progress

@@ -1,45 +1,170 @@
-"""What all commands share: settings and database, where they print, and how they say that a thing cannot be done."""
+"""What all commands share: settings and database, how they print and ask, and how they say what cannot be done."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import typer
 from rich.console import Console
+from rich.text import Text
 
-from recovery.app import configure_logging
-from recovery.checkout import CheckoutState
-from recovery.mongo import server
-from recovery.mongo.clock import MongoClock
-from recovery.mongo.collections import Database
-from recovery.parts import CannotStart, database_of, recovery_of
-from recovery.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from recovery.checkout import CheckoutState
+    from recovery.mongo.clock import MongoClock
+    from recovery.mongo.collections import Database
+    from recovery.settings import Settings
 
 out = Console(highlight=False)
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters of C0 and C1, line separators, and those that change the direction of text (UAX 9)."""
+
+_REPR = re.compile(r"<[A-Za-z_][\w.]* [^<>]*(?:=|\b0x)[^<>]*>")
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): (?=\S)")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for programs.")]
 
 
 class Wrong(Exception):
     """What was asked for cannot be done; the message is a sentence."""
 
 
-def load() -> Settings:
+class Unasked(Wrong):
+    """Somebody has to be asked first, and nobody is there. `code` is the exit code, that of a wrong call."""
+
+    code = 2
+
+
+class Parts(NamedTuple):
+    """What a command works with that needs the database."""
+
+    settings: "Settings"
+    database: "Database"
+    clock: "MongoClock"
+
+
+def plain(value: object, keep: str = "") -> str:
+    """Return a text that a terminal shows as it stands: nothing in it moves the cursor or turns the line around.
+
+    Spaces stand for tabs and line ends, and escapes as in Python for all other such characters, but for those in
+    `keep`.
+    """
+    return _UNSAFE.sub(lambda match: match[0] if match[0] in keep else _shown(match[0]), str(value))
+
+
+def _shown(character: str) -> str:
+    if character in "\t\n\r":
+        return " "
+    return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
+
+
+def say(*parts: str | tuple[str, str], keep: str = "") -> None:
+    """Print a line of parts: each a text, or a text and its style. None of it is read as markup."""
+    texts = ((part, "") if isinstance(part, str) else part for part in parts)
+    out.print(Text.assemble(*((plain(text, keep), style) for text, style in texts)), soft_wrap=True)
+
+
+def say_lines(text: str) -> None:
+    """Print a text of several lines, such as a mail."""
+    say(text, keep="\n\t")
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON document; what a terminal would obey is escaped in it."""
+    sys.stdout.write(f"{json_text(value)}\n")
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON that a terminal shows as it stands."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+
+
+def isoformatted(value: Any) -> Any:
+    """Return plain values with times in ISO 8601, as JSON has them."""
+    match value:
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case dict():
+            return {name: isoformatted(each) for name, each in value.items()}
+        case list() | tuple():
+            return [isoformatted(each) for each in value]
+        case _:
+            return value
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print a table of texts, none of which is read as markup."""
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    out.print(table)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if somebody says so, or `yes` has said it before. Raises `Unasked` without a terminal."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Unasked("Nobody can be asked here, for this is no terminal: add --yes to go on without being asked.")
+    typer.confirm(plain(question), abort=True)
+
+
+def sentence(text: object) -> str:
+    """Return a text with a full stop at its end, and not two."""
+    return f"{str(text).rstrip(' .')}."
+
+
+def in_words(text: str) -> str:
+    """Return a reason without what only programmers read: names of exceptions, and objects as Python shows them."""
+    return _REPR.sub("…", _EXCEPTION.sub("", text))
+
+
+def one_of(choices: Callable[[], type[Enum]]) -> Callable[[str], str]:
+    """Return what reads an option that is a value of `choices`, which are only imported if the option is given."""
+
+    def read(value: str) -> str:
+        known = [each.value for each in choices()]
+        if value not in known:
+            raise typer.BadParameter(f"{value!r} is none of: {', '.join(known)}.")
+        return value
+
+    return read
+
+
+def load() -> "Settings":
     """Return the settings, and log as they say."""
+    from recovery.app import configure_logging
+    from recovery.settings import load_settings
+
     settings = load_settings()
     configure_logging(settings)
     return settings
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[tuple[Settings, Database, MongoClock]]:
+async def house() -> AsyncIterator[Parts]:
     """Read the settings and connect to the database that they name. Raises `CannotStart` if it is not as it must be."""
+    import time
+
+    from recovery.mongo import server
+    from recovery.mongo.clock import MongoClock
+    from recovery.parts import CannotStart, database_of
+
     settings = load()
     async with database_of(settings) as database:
         if fault := await server.fault(database):
             raise CannotStart(fault)
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
-        yield settings, database, clock
+        yield Parts(settings, database, clock)
 
 
 def written(at: datetime | None) -> str:
@@ -47,17 +172,20 @@ def written(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else ""
 
 
-def get(settings: Settings, checkout: str) -> CheckoutState:
+async def kept(parts: Parts, checkout: str) -> "CheckoutState":
     """Return the checkout of this key, `SHOP/ORDER`. Raises `Wrong` if there is none."""
-    shop, slash, order_id = checkout.partition("/")
-    if not (shop and slash and order_id):
-        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
-    state = asyncio.run(_get(settings, shop, order_id))
+    from recovery.parts import recovery_of
+
+    shop, order_id = parted(checkout)
+    state = await recovery_of(parts.settings, parts.database.client).get(shop, order_id)
     if state is None:
         raise Wrong(f"There is no checkout {checkout}.")
     return state
 
 
-async def _get(settings: Settings, shop: str, order_id: str) -> CheckoutState | None:
-    async with recovery_of(settings) as recovery:
-        return await recovery.get(shop, order_id)
+def parted(checkout: str) -> tuple[str, str]:
+    """Return shop and order id of `SHOP/ORDER`. Raises `Wrong` if it is not of that form."""
+    shop, slash, order_id = checkout.partition("/")
+    if not (shop and slash and order_id):
+        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
+    return shop, order_id

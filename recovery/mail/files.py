@@ -1,7 +1,7 @@
 """The files that mails are made of, as they stood at one moment: a shop's, and those of the package."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,12 @@ class Files:
     def all(self, name: str, chain: Sequence[str]) -> list[File]:
         """Return all files of this name, the most specific first, and of the same locale the shop's first."""
         return [file for locale in chain for file in self._found.get((name, locale), ())]
+
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of each template, without its locale, and its text."""
+        for (name, _), files in self._found.items():
+            if name.endswith(".j2"):
+                yield from ((name, file.text) for file in files)
 
     def names(self, ending: str) -> list[str]:
         """Return the names with this ending, each without its locale."""

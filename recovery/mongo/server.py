@@ -73,4 +73,5 @@ async def initiate(database: Database) -> str | None:
 
 
 def _first_line(exc: PyMongoError) -> str:
-    return str(exc).split(", Timeout:")[0].split(" (configured timeouts:")[0].split("\n")[0].split(", full error")[0]
+    said = str(exc).split(", Timeout:")[0].split(" (configured timeouts:")[0].split("\n")[0].split(", full error")[0]
+    return said.rstrip(".")

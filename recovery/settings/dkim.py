@@ -2,9 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import FilePath, model_validator
+from pydantic import model_validator
 
-from recovery.settings.kinds import Maybe, Section, broken, like, setting
+from recovery.settings.kinds import ExistingFile, Maybe, Section, broken, like, setting
 
 DomainName = Annotated[
     str,
@@ -29,7 +29,7 @@ class DkimSettings(Section):
         "The name of the key, of your choosing, such as recovery2026: its public half stands in the DNS as a TXT record"
         " at <selector>._domainkey.<domain>. To change keys, choose another name.",
     )
-    private_key_file: Maybe[FilePath] = setting(
+    private_key_file: Maybe[ExistingFile] = setting(
         None,
         "A PEM file with the private key, without a password: RSA of 2048 bits, which everyone verifies, or Ed25519."
         " Make one with openssl genrsa -out dkim.pem 2048; recovery check --mail tells what to put into the DNS.",

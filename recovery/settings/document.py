@@ -17,7 +17,8 @@ _HEAD = """\
 #
 # Every setting is here with its default, behind a # without a space: take that away to change one.
 # A variable RECOVERY_<SECTION>__<KEY> wins over this file, such as RECOVERY_SMTP__PORT=587. Secrets are better not
-# kept here: RECOVERY_SMTP__PASSWORD_FILE=/run/secrets/smtp reads one from a file.
+# kept here, but each in a file: RECOVERY_SMTP__PASSWORD_FILE=/run/secrets/smtp reads it, or password_file =
+# "/run/secrets/smtp" below [smtp].
 # Durations are written with units: 500ms, 45s, 30m, 6h, "1d 12h". An empty text means: not set.
 # Written by python -m recovery.settings; a test compares.
 """

@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Callable
 from datetime import time
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from email_validator import EmailNotValidError, validate_email
@@ -64,7 +66,10 @@ def from_lines(value: object) -> object:
     """Read a list of words: JSON, or parted by commas or line ends."""
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return from_json(value)
-    return [word.strip() for word in value.replace(",", "\n").splitlines() if word.strip()]
+    words = [word.strip() for word in value.replace(",", "\n").splitlines() if word.strip()]
+    if value and not words:
+        raise ValueError("must name something: there are only commas and spaces in it")
+    return words
 
 
 def _none_if_empty(value: object) -> object:
@@ -80,6 +85,25 @@ def like(pattern: str, sentence: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _file(value: Path) -> Path:
+    if not _is(value, Path.is_file):
+        raise ValueError("must be a file that is there")
+    return value
+
+
+def _folder(value: Path) -> Path:
+    if not _is(value, Path.is_dir):
+        raise ValueError("must be a folder that is there")
+    return value
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # a name that no file can have, or a folder that we must not look into
+        return False
 
 
 def _host(value: str) -> str:
@@ -147,6 +171,8 @@ ZoneName = Annotated[str, AfterValidator(lambda name: zone(name).key)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, AfterValidator(_one_line)]
+ExistingFile = Annotated[Path, AfterValidator(_file)]
+ExistingFolder = Annotated[Path, AfterValidator(_folder)]
 Host = Annotated[str, AfterValidator(_host)]
 TemplateName = Annotated[
     str, like(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", "must be the name of a template: letters, digits, . _ and -")

@@ -24,8 +24,8 @@ from recovery.settings.sections import (
     ShopifySettings,
     SmtpSettings,
 )
-from recovery.settings.shops import Shops, with_secrets
-from recovery.settings.sources import SettingsError, Source, environment, sources, unknown
+from recovery.settings.shops import Shops
+from recovery.settings.sources import SettingsError, Source, environment, sources, unknown, with_secrets
 
 
 class Settings(BaseSettings):
@@ -132,7 +132,7 @@ def _of_shops(
     for shop, given in loaded.shops.items():
         for_all = {name: section for name, section in overrides.items() if name != "shops"}
         try:
-            own = with_secrets(shop, given, known)
+            own = with_secrets(given, known, f"shops.{shop}.")
             merged = {name: {**for_all.get(name, {}), **own.get(name, {})} for name in {*for_all, *own}}
             made[shop] = Settings(**merged)  # type: ignore[arg-type]
         except SettingsError as exc:
@@ -150,7 +150,8 @@ def _sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[
     setting = next((s for s in settings if path[:2] == (s.section, s.key)), None)
     origin = next((source.origin for source in given if _holds(source.values, path)), None)
     if error["type"] == "extra_forbidden":
-        return f"{name}: there is no such setting{suggestion(name, _neighbours(path, settings))} ({origin})"
+        files = [f"{setting.name}_file" for setting in settings if setting.secret]
+        return f"{name}: there is no such setting{suggestion(name, [*_neighbours(path, settings), *files])} ({origin})"
     notes = [setting.variable] if setting else []
     notes += [origin] if origin else []
     return f"{name} ({', '.join(notes)}): {_fault(error)}" if notes else f"{name}: {_fault(error)}"
@@ -169,7 +170,8 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
 
 
 def _dotted(path: Sequence[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    named = (part for part in path if part != "[key]")  # what pydantic adds where the fault is of a key, not its value
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).removeprefix(".")
 
 
 def _holds(values: Any, path: Sequence[int | str]) -> bool:
@@ -190,9 +192,5 @@ def _fault(error: ErrorDetails) -> str:
             return "must be a list"
         case "missing":
             return "must be given"
-        case "path_not_file":
-            return "must be a file that is there"
-        case "path_not_directory":
-            return "must be a folder that is there"
         case _:
             return error["msg"].removeprefix("Input ")

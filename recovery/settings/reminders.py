@@ -94,8 +94,9 @@ class ScheduleSettings(Section):
             {"name": "reminder-2", "delay": "1d"},
             {"name": "reminder-3", "delay": "3d"},
         ),
-        "The reminders. Whoever names one step names them all: the list is replaced as a whole. In the environment it"
-        " is JSON. Three, since the first finds people at their desk, the second reminds, and a fourth would annoy.",
+        "The reminders, in the order of their delays however they are written. Whoever names one step names them all:"
+        " the list is replaced as a whole. In the environment it is JSON. None, []: orders are confirmed, and nobody is"
+        " reminded. Three, since the first finds people at their desk, the second reminds, and a fourth would annoy.",
     )
     min_gap: Duration = setting(
         "6h",

@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, FilePath, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
 from recovery.settings.keys import Keys, KeySecrets
 from recovery.settings.kinds import (
     Domain,
+    ExistingFile,
+    ExistingFolder,
     Host,
     Mailbox,
     Maybe,
@@ -67,7 +69,7 @@ class SmtpSettings(Section):
     )
     username: Maybe[str] = setting(None, "The name to log in with. Empty: no log-in.")
     password: Maybe[SecretStr] = setting(None, "The password to log in with.")
-    ca_file: Maybe[FilePath] = setting(
+    ca_file: Maybe[ExistingFile] = setting(
         None, "A file of PEM certificates to trust the relay by. Empty: those that the system trusts."
     )
     connections: int = setting(
@@ -135,7 +137,7 @@ class MailSettings(Section):
         "Who may get a test by recovery send-test: addresses, or whole domains as in @example.com. None by default, so"
         " that no test goes to a customer by mistake. In the environment: parted by commas, or JSON.",
     )
-    templates: Maybe[DirectoryPath] = setting(
+    templates: Maybe[ExistingFolder] = setting(
         None, "A folder of mail templates. What it does not have is taken from those that come with Recovery."
     )
 

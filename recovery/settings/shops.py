@@ -1,14 +1,12 @@
 """What some shops have otherwise: tables such as `[shops."lamps.example".mail]`, over those that are for all."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from recovery.checkout import ShopKey
-from recovery.settings.names import Setting, suggestion
-from recovery.settings.sources import SettingsError, why
+from recovery.settings.kinds import like
+from recovery.settings.names import suggestion
 
 SECTIONS = ("mail", "dkim", "smtp", "schedule", "confirmation", "links", "shopify")
 """The sections that may differ from shop to shop. The others are of the service as a whole."""
@@ -29,25 +27,11 @@ def _of_shops_alone(shops: Mapping[str, Tables]) -> Mapping[str, Tables]:
     return shops
 
 
-Shops = Annotated[Mapping[ShopKey, Tables], AfterValidator(_of_shops_alone)]
-
-
-def with_secrets(shop: str, tables: Tables, known: Sequence[Setting]) -> dict[str, dict[str, Any]]:
-    """Return the tables of a shop with what they name files for: `password_file = "/run/secrets/lamps-smtp"`.
-
-    Raises `SettingsError` for files that cannot be read.
-    """
-    secrets = {(setting.section, f"{setting.key}_file"): setting for setting in known if setting.secret}
-    read: dict[str, dict[str, Any]] = {}
-    for section, table in tables.items():
-        read[section] = {}
-        for key, value in table.items():
-            if (secret := secrets.get((section, key))) is None:
-                read[section][key] = value
-                continue
-            try:
-                read[section][secret.key] = Path(value).read_text("utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError, TypeError) as exc:
-                fault = why(exc) if not isinstance(exc, TypeError) else "it is not the name of a file"
-                raise SettingsError([f"shops.{shop}.{section}.{key}: cannot read {value}: {fault}"]) from None
-    return read
+_Key = Annotated[
+    str,
+    like(
+        r"[^\s/\x00-\x1f\x7f]{1,100}",
+        "must be the name of a shop as it is reported: up to 100 characters, with no spaces or slashes in it",
+    ),
+]
+Shops = Annotated[Mapping[_Key, Tables], AfterValidator(_of_shops_alone)]

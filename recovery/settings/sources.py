@@ -21,6 +21,9 @@ DEFAULT_CONFIG = Path("config/recovery.toml")
 _SERVICE_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)\Z|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?\Z")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
+LONGEST_TOLD = 200
+"""Characters of a file's name that an error tells."""
+
 Values = dict[str, Any]
 
 
@@ -74,7 +77,7 @@ def sources(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[S
     ]
     path = _config_file(variables)
     if path is not None:
-        found.append(Source(f"set in {path}", _toml(path)))
+        found.append(Source(f"set in {path}", with_secrets(_toml(path), settings, "")))
     return found
 
 
@@ -94,15 +97,61 @@ def _secrets(variables: Mapping[str, str], settings: Sequence[Setting]) -> dict[
         if path is None:
             continue
         try:
-            secrets[setting] = Path(path).read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as exc:
-            problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: {why(exc)}")
-            continue
-        if not secrets[setting]:
-            problems.append(f"{setting.name} ({setting.file_variable}): cannot read {path}: it is empty")
+            secrets[setting] = _secret(path)
+        except ValueError as exc:
+            problems.append(f"{setting.name} ({setting.file_variable}): {exc}")
     if problems:
         raise SettingsError(problems)
     return secrets
+
+
+def with_secrets(tables: Mapping[str, Any], settings: Sequence[Setting], prefix: str) -> Values:
+    """Return tables of settings with the secrets that they name files for: `password_file = "/run/secrets/smtp"`.
+
+    `prefix` stands before the names in errors. Raises `SettingsError` for files that cannot be read, and for a secret
+    that is given both ways.
+    """
+    files = {(setting.section, f"{setting.key}_file"): setting for setting in settings if setting.secret}
+    read: Values = {}
+    problems = []
+    for section, table in tables.items():
+        if not isinstance(table, Mapping):
+            read[section] = table  # which is no table is told later, of everything
+            continue
+        read[section] = {key: value for key, value in table.items() if (section, key) not in files}
+        for key, value in table.items():
+            if (setting := files.get((section, key))) is None or value == "":
+                continue
+            if setting.key in table:
+                fault = f"must not be given beside {prefix}{setting.name}: take one of them away"
+                problems.append(f"{prefix}{section}.{key}: {fault}")
+                continue
+            try:
+                read[section][setting.key] = _secret(value)
+            except ValueError as exc:
+                problems.append(f"{prefix}{section}.{key}: {exc}")
+    if problems:
+        raise SettingsError(problems)
+    return read
+
+
+def _secret(path: object) -> str:
+    """Return what is in the file of a secret, without the line end. Raises `ValueError` with a sentence."""
+    if not isinstance(path, str):
+        raise ValueError("must be the name of a file")  # noqa: TRY004 - pydantic and we take it alike
+    try:
+        secret = Path(path).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ValueError(f"cannot read {shortened(path)}: {why(exc)}") from None
+    if not secret:
+        raise ValueError(f"cannot read {shortened(path)}: it is empty")
+    return secret
+
+
+def shortened(path: object) -> str:
+    """Return the name of a file as it is told: of one that is endless, its beginning."""
+    name = str(path)
+    return name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}…"
 
 
 def _config_file(variables: Mapping[str, str]) -> Path | None:
@@ -115,9 +164,11 @@ def _toml(path: Path) -> Values:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError([f"the configuration file {path} ({CONFIG}) cannot be read: {why(exc)}"]) from None
+        raise SettingsError(
+            [f"the configuration file {shortened(path)} ({CONFIG}) cannot be read: {why(exc)}"]
+        ) from None
     except tomllib.TOMLDecodeError as exc:
-        raise SettingsError([f"the configuration file {path} ({CONFIG}) is not TOML: {exc}"]) from None
+        raise SettingsError([f"the configuration file {shortened(path)} ({CONFIG}) is not TOML: {exc}"]) from None
 
 
 def why(exc: OSError | UnicodeDecodeError) -> str:

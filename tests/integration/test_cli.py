@@ -331,7 +331,9 @@ def test_a_dry_run_foretells_and_does_nothing(call, letters):
     assert code == 0
     assert "shop.example/open#reminder-1: would send reminder-1" in out
     assert "shop.example/gone#reminder-1: would not be sent: cancelled" in out
-    assert call("dead", "replay", "--cause", "dead message")[1] == "Replayed 2 of 2.\n"
+    said = call("dead", "replay", "--cause", "dead message")[1]
+    assert "shop.example/open#reminder-1: will send reminder-1\n" in said
+    assert said.endswith("\nReplayed 2 of 2.\n")
     assert call("dead", "list")[1] == "There are no dead letters.\n"
 
 

@@ -321,6 +321,14 @@ def test_a_wrong_address_is_said_to_be_one(address):
         SyncRecovery(address)
 
 
+@pytest.mark.parametrize("password", ["hun/ter2", "hun?ter2", "hun@ter2", "hun:ter2", "hun%zzter2"])
+def test_a_password_that_is_not_escaped_is_not_told(password):
+    """It is said what to do, and no part of the password."""
+    with pytest.raises(RecoveryError, match="must be escaped: write %2F for /") as caught:
+        SyncRecovery(f"mongodb://shop:{password}@db.example/recovery")
+    assert "ter2" not in str(caught.value)
+
+
 async def test_the_synchronous_twin_refuses_an_asynchronous_client(database):
     """A client that would have to be awaited is refused when it is given, not when it is used."""
     with pytest.raises(RecoveryError, match="for an asyncio client there is Recovery"):

@@ -2,10 +2,15 @@
 
 import csv
 import io
+import json
+from datetime import UTC, datetime
 
 import pytest
 
+from recovery.cli.address_lists import row
+from recovery.mongo.suppressions import KeptSuppression
 from recovery.sealing import Pseudonyms
+from recovery.standing import SuppressionReason
 
 KEYS = "a key of the suppressions"
 ADA = Pseudonyms([KEYS]).of("ada@example.com")
@@ -95,6 +100,34 @@ def test_an_export_comes_back(suppress, tmp_path):
     assert suppress("export")[1].splitlines() == before.splitlines()
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        '=HYPERLINK("https://evil.example")',
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "'=1",
+        "''=1",
+        "'quoted'",
+        "plain",
+        "= b\nc",
+    ],
+)
+def test_no_export_holds_a_formula(suppress, source, tmp_path):
+    """A spreadsheet finds nothing to calculate in it; what comes back is as it was."""
+    fields = {"shop": "=cmd", "pseudonym": ADA, "reason": "shop", "at": "2026-03-05T12:00:00+00:00", "source": source}
+    exported = row(KeptSuppression("=cmd", ADA, SuppressionReason.SHOP, datetime(2026, 3, 5, 12, tzinfo=UTC), source))
+    with (tmp_path / "list").open("w", newline="") as file:
+        csv.writer(file).writerows([fields, exported])
+    assert suppress("import", tmp_path / "list") == (0, "Took 1; refused 0.\n")
+    (again,) = csv.DictReader(io.StringIO(suppress("export")[1]))
+    assert not any(value.startswith(("=", "+", "-", "@", "\t")) for value in again.values())
+    (kept,) = json.loads(suppress("list", "--json")[1])
+    assert (kept["shop"], kept["source"]) == ("=cmd", source)
+
+
 def test_an_export_is_narrowed(suppress):
     """An export is of one shop or one reason if so asked."""
     suppress("add", "ada@example.com", "--reason", "hard bounce")
@@ -132,6 +165,15 @@ def test_a_file_that_is_something_else(suppress, tmp_path):
     assert (code, len(said.splitlines())) == (1, 22)
     assert said.endswith("and 1480 lines more\nTook 0; refused 1500.\n")
     assert "cannot be written" in suppress("export", "-o", tmp_path)[1]
+
+
+def test_nothing_is_lifted_where_nobody_can_be_asked(suppress):
+    """Many at once are lifted only by somebody who says so, or by a script with --yes."""
+    suppress("add", "ada@example.com")
+    code, said = suppress("lift", "--since", "2026-01-01")
+    assert (code, "add --yes to go on" in said) == (2, True)
+    assert suppress("lift", "--since", "2026-01-01", "--dry-run") == (0, "1 suppressions match.\n")
+    assert suppress("lift", "--since", "2026-01-01", "--yes") == (0, "Lifted 1.\n")
 
 
 def test_a_long_list_is_taken_whole(suppress, tmp_path):

@@ -92,6 +92,20 @@ def test_every_language_is_looked_at(tmp_path: Path) -> None:
     ]
 
 
+def test_a_word_that_no_template_writes_is_a_fault(tmp_path: Path) -> None:
+    """A slip in the name of a word is found, with the word that was meant."""
+    (fault,) = found(tmp_path, **{"words.toml": '[reminder-1]\nsubjct = "x"'})
+    assert fault.fault == f"{tmp_path}/words.toml, line 2: no template has the word subjct; did you mean subject?"
+    assert not fault.is_warning
+
+
+def test_a_word_of_the_shop_s_own_is_in_order(tmp_path: Path) -> None:
+    """A word that only a template of the shop writes, or another word, is no slip."""
+    words = 'mine = "{% word \'inner\' %}"\ninner = "x"'
+    findings = found(tmp_path, text=f"{FOOT}{{%- word 'mine' -%}}", **{"words.toml": words})
+    assert all(finding.is_warning for finding in findings), "other languages lack it"
+
+
 def test_missing_words_are_a_warning(tmp_path: Path) -> None:
     """Words that a language does not have are named, for each mail that is sent; the mails are sent all the same."""
     words = Path(Templates.__init__.__code__.co_filename).with_name("defaults") / "words.de.toml"

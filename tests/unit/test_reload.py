@@ -83,7 +83,7 @@ def test_what_is_broken_does_not_take_the_place_of_what_works(
     assert str(fault).startswith(f"{folder}/{told}")
     assert templates.refresh() is None
     assert text(templates) == "one"
-    write(folder / name, "x = '1'" if name == "words.toml" else "mended")
+    write(folder / name, "total = 'Sum'" if name == "words.toml" else "mended")
     assert templates.refresh() is None
     assert text(templates) == ("mended" if name == "own.txt.j2" else "one")
 

@@ -167,6 +167,61 @@ class TestSecrets:
         assert from_tables.secret.get_secret_value() == SECRET
         assert from_tables.shops == ("lamps.example",)
 
+    @pytest.mark.parametrize("given", [",", " , ", "  ", ",\n"])
+    def test_keys_that_are_none(self, environ, given):
+        """A list with nothing but commas and spaces in it is a slip, and not no keys."""
+        environ(RECOVERY_HTTP__API_KEYS=given)
+        assert refused() == [
+            "http.api_keys (RECOVERY_HTTP__API_KEYS, set in the environment): must name something: there are only"
+            " commas and spaces in it"
+        ]
+
+    def test_every_secret_may_be_in_a_file_that_the_configuration_names(self, config, tmp_path):
+        """A key with `_file` at its end names the file with the secret, in every section that has one."""
+        (tmp_path / "secret").write_text(f"{SECRET}\n")
+        (tmp_path / "uri").write_text("mongodb://u:p@db.example/\n")
+        config(
+            '[mongodb]\nuri_file = "uri"\n[smtp]\nusername = "shop"\npassword_file = "secret"\n'
+            '[http]\napi_keys_file = "secret"\n[shopify]\nwebhook_secret_file = "secret"\n'
+            '[links]\nbase_url = "https://mail.shop.example"\nkeys_file = "secret"\n'
+            '[suppressions]\nkeys_file = "secret"\n[bounces]\nsecrets_file = "secret"\n'
+        )
+        loaded = load_settings()
+        assert loaded.mongodb.uri.get_secret_value() == "mongodb://u:p@db.example/"
+        single = [loaded.smtp.password, loaded.shopify.webhook_secret]
+        lists = [loaded.http.api_keys, loaded.links.keys, loaded.suppressions.keys, loaded.bounces.secrets]
+        read = [*single, *(key for keys in lists for key in keys)]
+        assert [secret.get_secret_value() for secret in read] == [SECRET] * 6
+
+    def test_a_secret_and_its_file_in_the_configuration(self, config, tmp_path):
+        """Of two ways to give one secret, neither is the right one; it is told, of shops too, and not shown."""
+        (tmp_path / "secret").write_text(SECRET)
+        both = f'username = "u"\npassword = "{SECRET}"\npassword_file = "secret"\n'
+        config(f"[smtp]\n{both}")
+        assert refused() == ["smtp.password_file: must not be given beside smtp.password: take one of them away"]
+        config(f"[shops.lamps.smtp]\n{both}")
+        assert refused() == [
+            "shops.lamps.smtp.password_file: must not be given beside shops.lamps.smtp.password: take one of them away"
+        ]
+
+    @pytest.mark.parametrize(
+        ("given", "fault"),
+        [
+            ('"nowhere"', "cannot read nowhere: No such file or directory"),
+            ("7", "must be the name of a file"),
+            (f'"{"x" * 5_000}"', f"cannot read {'x' * 200}…: File name too long"),
+        ],
+    )
+    def test_a_secret_s_file_that_cannot_be_read(self, config, given, fault):
+        """The configuration's own name for it is told, with what is wrong."""
+        config(f"[smtp]\npassword_file = {given}")
+        assert refused() == [f"smtp.password_file: {fault}"]
+
+    def test_a_slip_in_the_name_of_a_secret_s_file(self, config):
+        """What is meant is told, as of any other setting."""
+        config('[smtp]\npasswrd_file = "secret"')
+        assert "did you mean smtp.password_file?" in refused()[0]
+
     def test_missing_files(self, environ):
         """Every secret whose file cannot be read gets a sentence."""
         environ(RECOVERY_SMTP__PASSWORD_FILE="nowhere", RECOVERY_MONGODB__URI_FILE="nowhere")
@@ -284,6 +339,13 @@ class TestConfigFile:
             "the configuration file nowhere.toml (RECOVERY_CONFIG) cannot be read: No such file or directory"
         ]
 
+    def test_endless_name(self, environ):
+        """A name that no file can have is told, but not all of it."""
+        environ(RECOVERY_CONFIG="x" * 5_000)
+        [problem] = refused()
+        assert problem.endswith("… (RECOVERY_CONFIG) cannot be read: File name too long")
+        assert len(problem) < 300
+
     def test_not_toml(self, config):
         """A configuration file that is not TOML is refused with the line and column."""
         config("[smtp]\nport 1")
@@ -319,6 +381,9 @@ RULES = [
         "must be starttls or implicit, or the password would cross the network in the clear",
     ),
     ({"smtp": {"ca_file": "nowhere.pem"}}, "smtp.ca_file", "must be a file that is there"),
+    ({"smtp": {"ca_file": "x" * 5_000}}, "smtp.ca_file", "must be a file that is there"),
+    ({"mail": {"templates": "x" * 5_000}}, "mail.templates", "must be a folder that is there"),
+    ({"dkim": {"private_key_file": "x" * 5_000}}, "dkim.private_key_file", "must be a file that is there"),
     ({"smtp": {"timeout": "0s"}}, "smtp.timeout", "must be longer than 0s"),
     ({"smtp": {"local_hostname": "a\r\nb"}}, "smtp.local_hostname", "must be a host name, or an address in []"),
     ({"mail": {"sender": "Shop"}}, "mail.sender", "must be an address like Shop <shop@example.com>"),
@@ -629,7 +694,11 @@ class TestShops:
             ('[shops.lamps.mail]\nsnder = "nobody"', "there is no such setting; did you mean mail.sender?"),
             ('[shops.lamps.smtp]\ntimeout = "2m"', "shops.lamps: schedule.lease"),
             ('[shops.lamps.mongodb]\nuri = "mongodb://x"', "lamps.mongodb cannot differ from shop to shop"),
-            ('[shops."a/b".mail]\nsender = "s@shop.example"', "shops.a/b"),
+            (
+                '[shops."a/b".mail]\nsender = "s@shop.example"',
+                "shops.a/b (set in config/recovery.toml): must be the name of a shop as it is reported: up to 100"
+                " characters, with no spaces or slashes in it",
+            ),
             ("shops = 3", "shops"),
             ('[shops."Lamps.example".shopify]\nwebhook_secret = "x"', "must be in lower case, lamps.example"),
             ('[shops."Lamps.myshopify.com".mail]\nreply_to = ""', "must be in lower case, lamps.myshopify.com"),

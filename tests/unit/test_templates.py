@@ -306,6 +306,9 @@ def test_words_are_filled_and_escaped_like_the_template(folder: Path) -> None:
     ("toml", "told"),
     [
         ("[own]\nsubject = ", "words.toml: it is not TOML: Invalid value (at"),
+        ('[own]\nsubjct = "x"', "words.toml, line 2: no template has the word subjct; did you mean subject?"),
+        ('[owm]\nsubject = "x"', "words.toml, line 2: there is no mail owm; did you mean own?"),
+        ('from = "x"\nqqqqq = "x"', "words.toml, line 2: no template has the word qqqqq"),
         ("[own]\n\nsubject = 5", "words.toml, line 3: subject must be text"),
         ('[own]\nsubject = "x"\nfrom = "{{ nobody }}"', "words.toml, line 3: 'nobody' is undefined"),
         ('from = "x"\n[own]\nsubject = "{{ 1 + }}"', "words.toml, line 3: "),

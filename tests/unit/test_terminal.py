@@ -1,0 +1,155 @@
+"""What a terminal gets to see: texts as they stand, whoever wrote them."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+from rich.console import Console
+
+from recovery import cli
+from recovery.checkout import Cause
+from recovery.cli import terminal
+from recovery.cli.dead import CAUSES
+from recovery.cli.suppressions import REASONS
+from recovery.cli.terminal import in_words, json_text, plain, print_table, say, say_lines, sentence
+from recovery.standing import SuppressionReason
+
+HOSTILE = [
+    "\x1b]0;OWNED\x07",
+    "\x1b[2J\x1b[H",
+    "\x9b31m",
+    "\x7f\x08\x08",
+    "\u202eelpmaxe\u202c",
+    "\u2066a\u2069",
+    "\u200f\u061c",
+    "\u2028",
+]
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """A terminal with colours that keeps what it is told."""
+    file = io.StringIO()
+    monkeypatch.setattr(terminal, "out", Console(file=file, force_terminal=True, width=200, highlight=False))
+    return file
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_that_a_terminal_obeys_gets_to_it(text):
+    """Each control character, and each that turns text around, is shown as an escape."""
+    assert plain(f"a{text}b").isprintable()
+    assert plain(f"a{text}b", keep="\n\t").startswith("a\\")
+
+
+@pytest.mark.parametrize("text", ["Ada Lovelace", "花子 佐藤", "مرحبا", "O’Neil <a@b.example>", "👩‍👧"])
+def test_ordinary_names_are_shown_as_they_are(text):
+    """Letters of every script stay, whatever direction they are read in."""
+    assert plain(text) == text
+
+
+def test_lines_stay_one_line_unless_kept():
+    """A line end in a name cannot begin a line of its own; a mail may have lines."""
+    assert plain("a\r\nb\tc") == "a  b c"
+    assert plain("a\nb\tc", keep="\n\t") == "a\nb\tc"
+
+
+@pytest.mark.parametrize("text", ["[red]x[/blue]", "[link=https://evil.example]x[/link]", "[/x]", ":smile:", "\\[b]"])
+def test_markup_is_text(screen, text):
+    """What looks like markup is printed as it stands, in a line and in a table."""
+    say(text)
+    print_table(["what"], [[text]])
+    assert screen.getvalue().count(text) == 2
+    assert "\x1b]8;" not in screen.getvalue(), "no link"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_table_and_a_line_are_safe(screen, text):
+    """Nothing of it but our own styles gets to the terminal."""
+    say(("head", "bold"), text)
+    say_lines(f"a\n{text}")
+    print_table(["what"], [[text]])
+    styles = re.compile(r"\x1b\[[0-9;]*m")
+    assert styles.sub("", screen.getvalue()).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_json_is_safe_and_the_same(text):
+    """A document has escapes for what a terminal would obey, and reads back as it was."""
+    written = json_text({"name": text})
+    assert written.replace("\n", "").isprintable()
+    assert json.loads(written) == {"name": text}
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (
+            "RuntimeError: unable to perform operation on <TCPTransport closed=True 0x7f3c>; it is closed",
+            "unable to perform operation on …; it is closed",
+        ),
+        ("ValueError: <object object at 0x7f00>", "…"),
+        ("550 5.1.1 <nobody@example.com> is unknown", "550 5.1.1 <nobody@example.com> is unknown"),
+        ("reminder-1 is due", "reminder-1 is due"),
+        ("TimeoutError: ", "TimeoutError: "),
+    ],
+)
+def test_reasons_are_for_people(reason, words):
+    """Neither the names of exceptions nor objects as Python shows them are told; a relay's words are."""
+    assert in_words(reason) == words
+
+
+@pytest.mark.parametrize("text", ["no address", "no address.", "no address..", "no address. "])
+def test_one_full_stop(text):
+    """A sentence ends with one, whatever it was given with."""
+    assert sentence(text) == "no address."
+
+
+def test_what_is_told_is_there():
+    """Every exception that is told by its message exists: it is named, so that it need not be imported."""
+    for module in ("cli.running", "check", "demo", "embedded", "mail.compose"):
+        import_module(f"recovery.{module}")
+    assert {each.__name__ for each in errors(Exception)} >= cli.TOLD
+
+
+def errors(kind):
+    """Return all exceptions of ours below this one."""
+    below = {each for child in kind.__subclasses__() for each in errors(child)}
+    return below | ({kind} if kind.__module__.startswith("recovery.") else set())
+
+
+@pytest.mark.parametrize(
+    ("told", "choices"), [(CAUSES, Cause), (REASONS, SuppressionReason)], ids=["causes", "reasons"]
+)
+def test_help_names_all_choices(told, choices):
+    """The help of an option names all that it may be, in their order."""
+    assert told.replace(" or ", ", ").split(", ") == [choice.value for choice in choices]
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help", "-h"])
+def test_what_needs_nothing_imports_nothing(argument):
+    """The version and the help wait for neither database, templates, HTTP nor settings."""
+    heavy = ["fastapi", "jinja2", "pymongo", "babel", "pydantic", "pydantic_settings", "prometheus_client"]
+    code = (
+        "import sys\nfrom recovery.cli import main\n"
+        f"sys.argv = ['recovery', {argument!r}]\n"
+        "try:\n    main()\nexcept SystemExit as exc:\n    assert not exc.code, exc.code\n"
+        f"print('imported', [name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("imported []\n")
+    assert ("recovery 0." in done.stdout) is (argument == "--version")
+
+
+def test_a_group_has_the_short_help_too():
+    """-h is understood wherever --help is."""
+    code = "from recovery.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "dead", "list", "-h"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "List dead letters" in done.stdout
