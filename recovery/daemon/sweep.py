@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -15,6 +15,10 @@ from recovery.mongo.shadows import MongoShadows
 from recovery.ports import Clock, StoreUnavailable
 
 AGAIN_AFTER = 0.5
+
+SET_WITHIN = 0.5
+"""Seconds in which whoever has planned a checkout sets its shadow."""
+
 LOOKED_AT_ONCE = 500
 
 log = structlog.get_logger()
@@ -95,17 +99,29 @@ class Sweep:
             log.warning("the sweep did the streams' work", why=self.fault)
 
     async def _put_back_shadows(self) -> int:
-        """Look at what is due before the next sweep and has no shadow: a look sets it. Return how many."""
-        count = 0
+        """Look at what is due before the next sweep and has no shadow: a look sets it. Return how many.
+
+        What has just been planned gets its shadow with the next write, so that only those count that have none still.
+        """
         now = self._clock.now()
-        soon = self._checkouts.soon(
-            now + self._grace, now + 2 * self._interval, LOOKED_AT_ONCE, self._mine, self._shops
-        )
-        async for ids in soon:
-            if missing := await self._shadows.missing(ids):
-                await self._engine.look(missing, "no shadow")
-                count += len(missing)
+        after, before = now + self._grace, now + 2 * self._interval
+        missing = {id_ async for ids in self._bare(after, before, self._mine) for id_ in ids}
+        if not missing:
+            return 0
+        await asyncio.sleep(SET_WITHIN)
+        count = 0
+        async for ids in self._bare(after, before, missing.__contains__):
+            await self._engine.look(ids, "no shadow")
+            count += len(ids)
         return count
+
+    async def _bare(
+        self, after: datetime, before: datetime, whose: Callable[[str], bool]
+    ) -> AsyncIterator[Sequence[str]]:
+        """Yield what is to be looked at between these times and has no shadow."""
+        async for ids in self._checkouts.soon(after, before, LOOKED_AT_ONCE, whose, self._shops):
+            if missing := await self._shadows.missing(ids):
+                yield missing
 
     async def _look_at_due(self, grace: timedelta, cause: str, whose: Callable[[str], bool]) -> int:
         looked = 0

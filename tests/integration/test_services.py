@@ -56,6 +56,16 @@ async def test_a_missing_shadow_of_the_near_future_is_put_back(house):
     assert house.sweep.fault is None
 
 
+async def test_a_shadow_that_is_about_to_be_set_is_not_missing(house):
+    """A checkout is planned by one write and gets its shadow by the next: a sweep between the two finds no fault."""
+    await house.put(state("near", next_at=DUE))
+    sweeping = asyncio.create_task(house.sweep.audit())
+    await asyncio.sleep(0.2)
+    await house.shadows.set({"shop.example/near": DUE})
+    await sweeping
+    assert (house.sweep.fault, house.witness.looks) == (None, [])
+
+
 async def test_a_sweep_drains_more_than_there_is_room_for(house):
     """All that is due is sent, in batches of what there is room for."""
     await house.put(*(state(str(n), next_at=DUE) for n in range(350)))

@@ -91,7 +91,7 @@ async def hostile_bounces(world: World) -> Promise:
         finally:
             writer.transport.abort()
 
-    promise = await _beset(world, bounce, 1)
+    promise = await _beset(world, bounce, TOGETHER)
     world.expect(statuses <= {200, 422}, f"bounces were answered with {sorted(statuses)}")
     return promise
 
