@@ -28,7 +28,11 @@ from pydantic import (
 )
 from pydantic.networks import validate_email
 
+from recovery.masking import is_plain, plain
 from recovery.quiet import zone
+
+LONGEST_DOMAIN = 254
+"""Characters of a domain, RFC 1035 section 2.3.4; the full stop at its end included."""
 
 _ORDINARY_LOCAL_PART = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 _ORDINARY_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:[/?#][^\x00-\x20]*)?")
@@ -53,12 +57,18 @@ def _email(value: object, check: ValidatorFunctionWrapHandler) -> str:
         local_part, _, domain = value.strip().rpartition("@")
         if len(local_part) <= 64 and _ORDINARY_LOCAL_PART.fullmatch(local_part) and (known := _domain(domain)):
             return f"{local_part}@{known}"
+        if len(domain) > LONGEST_DOMAIN:
+            raise ValueError(f"the part after the @ is longer than the {LONGEST_DOMAIN} characters a domain may have")
     return str(check(value))
 
 
-@lru_cache(maxsize=4096)
 def _domain(written: str) -> str | None:
     """Return a mail domain as it is kept, or None for the library to say what is wrong with it."""
+    return _short_domain(written) if len(written) <= LONGEST_DOMAIN else None  # or the cache would hold any amount
+
+
+@lru_cache(maxsize=4096)
+def _short_domain(written: str) -> str | None:
     try:
         _, address = validate_email(f"x@{written}")
     except ValueError:
@@ -111,9 +121,18 @@ def _as_utc(value: object) -> object:
 
 
 def _without_controls(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+    if not is_plain(value):
         raise ValueError("must not contain control characters")
     return value
+
+
+def _plain(value: object) -> object:
+    return plain(value) if isinstance(value, str) else value
+
+
+def _somebody(value: object) -> object:
+    """Leave out a name of nothing but control characters: no checkout is lost for it."""
+    return None if isinstance(value, str) and not is_plain(value) and not plain(value).strip() else value
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
@@ -129,7 +148,9 @@ Email = Annotated[EmailStr, WrapValidator(_email)]
 Zone = Annotated[str, Field(max_length=100), AfterValidator(lambda name: zone(name).key)]
 """A time zone by its name in the tz database, as in `Europe/Berlin`."""
 
-Name = Annotated[str, Field(min_length=1, max_length=300)]
+Name = Annotated[str, BeforeValidator(_plain), Field(min_length=1, max_length=300)]
+"""What strangers may call something: control characters and those that turn the direction of text are taken out."""
+
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
 
@@ -145,7 +166,7 @@ class Customer(_Word):
     """Who left the checkout."""
 
     email: Email
-    name: Name | None = None
+    name: Annotated[Name | None, BeforeValidator(_somebody)] = None
 
 
 class Item(_Word):

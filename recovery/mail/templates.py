@@ -5,7 +5,7 @@ A step's mail is a subject and two templates, `<template>.html.j2` and `<templat
 
 | name              | what it is                                                                             |
 |-------------------|----------------------------------------------------------------------------------------|
-| `customer`        | `.email` and `.name` (may be None); None where nobody is known                         |
+| `customer`        | `.email` and `.name` (may be None, and is where it is no name); None where nobody is known |
 | `items`           | each with `.name`, `.price` of one, `.quantity`; `.variant`, `.url`, `.image_url` or None |
 | `total`           | the amount of the whole; None if unknown                                               |
 | `currency`        | ISO 4217 code; None if unknown                                                         |
@@ -34,13 +34,14 @@ from typing import Any
 
 from jinja2 import TemplateNotFound
 
-from recovery.checkout import CheckoutState, web_address
+from recovery.checkout import CheckoutState, Customer, Item, web_address
 from recovery.mail import samples
 from recovery.mail.files import DEFAULTS as DEFAULTS
 from recovery.mail.files import Files, stamp
 from recovery.mail.files import TemplateError as TemplateError
 from recovery.mail.sandbox import GLOBALS, Sandbox, Sources, told
 from recovery.mail.words import FILE, Words
+from recovery.masking import greeted, plain, unlinked
 from recovery.schedule import Step
 
 Chain = tuple[str, ...]
@@ -215,20 +216,35 @@ def _names(
             _check(link)
     return {
         **GLOBALS,
-        "customer": facts.customer,
-        "items": facts.items,
+        "customer": _greeted(facts.customer),
+        "items": tuple(map(_unlinked, facts.items)),
         "total": facts.total,
         "currency": facts.currency,
         "checkout_url": checkout_url,
         "unsubscribe_url": unsubscribe_url,
         "coupon": step.coupon,
-        "shop": shop,
-        "order_id": order_id,
+        "shop": plain(shop),
+        "order_id": plain(order_id),
         "locale": facts.locale or "en",
         "time_zone": facts.time_zone or time_zone,
         "touched_at": checkout.touched_at,
         "ordered_at": checkout.ordered_at,
     }
+
+
+def _greeted(customer: Customer | None) -> Customer | None:
+    """Return a customer without a name that no mail should greet anybody by."""
+    if customer is None or greeted(customer.name) == customer.name:
+        return customer
+    return customer.model_copy(update={"name": greeted(customer.name)})
+
+
+def _unlinked(item: Item) -> Item:
+    """Return an item whose name and variant become no link: only `url` is one that was checked."""
+    name, variant = unlinked(item.name), item.variant and unlinked(item.variant)
+    if name is item.name and variant is item.variant:
+        return item
+    return item.model_copy(update={"name": name, "variant": variant})
 
 
 def _check(link: str) -> None:
