@@ -5,7 +5,7 @@ document which does not read back is found at the border, with the name of the f
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -79,17 +79,39 @@ def _short_domain(written: str) -> str | None:
 def normalised(email: str) -> str:
     """Return an address in the one form that it is compared in: whatever case or composition it was written in.
 
-    The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. Case is
-    folded in the local part as well, where RFC 5321 lets it matter and no provider does.
+    The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. The local
+    part is in small letters as well, where RFC 5321 lets case matter and no provider does. It is not case-folded: that
+    would make one of `groß` and `gross`, who are two.
     """
-    if email.isascii():
-        return email.strip().lower()
+    return email.strip().lower() if email.isascii() else _normalised(email, _small)
+
+
+def formerly_normalised(email: str) -> str:
+    """Return an address as versions before this one compared it, which took `groß` for `gross`.
+
+    What they kept is found by it. Another address may have the same: nothing is given away, deleted or lifted by it.
+    """
+    return email.strip().lower() if email.isascii() else _normalised(email, _folded)
+
+
+def spellings(email: str) -> tuple[str, ...]:
+    """Return how an address is written: its domain in A-labels, and in U-labels where those differ (RFC 5890)."""
+    ascii_form = normalised(email)
+    local_part, _, domain = ascii_form.rpartition("@")
+    return tuple(dict.fromkeys([ascii_form, f"{local_part}@{_domain(domain) or domain}"]))
+
+
+def _normalised(email: str, small: Callable[[str], str]) -> str:
     local_part, _, domain = email.strip().rpartition("@")
-    labels = (_domain(domain) or _folded(domain)).split(".")
+    labels = (_domain(domain) or small(domain)).split(".")
     ascii_domain = ".".join(
         label.lower() if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )
-    return f"{_folded(local_part)}@{ascii_domain}"
+    return f"{small(local_part)}@{ascii_domain}"
+
+
+def _small(text: str) -> str:
+    return normalize("NFC", normalize("NFC", text).lower())
 
 
 def _folded(text: str) -> str:
