@@ -80,4 +80,6 @@ def unlinked(title: str) -> str:
     Not every domain is taken for one, such as `Node.js`: only one with `www.` before it, or with a path behind it.
     """
     title = plain(title)
-    return _LINK.sub(WORD_JOINER, title) if _LINK.search(title) else title
+    if "://" in title or "." in title or "@" in title:  # few have any of these, and a pattern is slow
+        return _LINK.sub(WORD_JOINER, title) if _LINK.search(title) else title
+    return title
