@@ -26,6 +26,7 @@ A name that is not among these is an error, not an empty string. `style.css` is 
 template when it is loaded.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,7 @@ from recovery.mail.files import DEFAULTS as DEFAULTS
 from recovery.mail.files import Files, stamp
 from recovery.mail.files import TemplateError as TemplateError
 from recovery.mail.sandbox import GLOBALS, Sandbox, Sources, told
+from recovery.mail.trial import tried
 from recovery.mail.words import FILE, Words
 from recovery.masking import greeted, plain, unlinked
 from recovery.schedule import Step
@@ -98,19 +100,22 @@ class Templates:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
         return self._edition.render(step, checkout, checkout_url, unsubscribe_url)
 
-    def refresh(self) -> TemplateError | None:
+    async def refresh(self) -> TemplateError | None:
         """Read the shop's folder anew if a file in it has changed.
 
-        The new templates take the place of the old only if they pass the check; else what is wrong with them is
-        returned, once, and nothing changes.
+        The new templates take the place of the old only if they pass the check, in a process of their own first; else
+        what is wrong with them is returned, once, and nothing changes.
         """
         try:
             if (now := stamp(self.folder)) == self._stamp:
                 return None
             self._stamp = now
-            edition = Edition(Files(self.folder), self._time_zone)
+            files = Files(self.folder)
+            if fault := await tried(files, self._time_zone, self._steps):
+                return fault
+            edition = Edition(files, self._time_zone)
             for _ in edition.checks(self._steps):
-                pass
+                await asyncio.sleep(0)
         except TemplateError as fault:
             return fault
         self._edition = edition
@@ -131,9 +136,18 @@ class Edition:
     def checks(self, steps: Iterable[Step]) -> Iterator[None]:
         """Fill these mails with a sample, one in one language at a time; raise `TemplateError` for the first fault."""
         for step in steps:
-            for locale in ("en", *self._files.locales):
-                self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+            for locale in self.locales:
+                self.check(step, locale)
                 yield
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """The locales that mails are checked in: English, and those that have files of their own."""
+        return "en", *self._files.locales
+
+    def check(self, step: Step, locale: str) -> None:
+        """Fill one mail in one language with a sample; raise `TemplateError` for a fault."""
+        self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
 
     def check_subject(self, step: Step) -> None:
         """Look for the templates of this step and fill its subject with a sample; raise `TemplateError` for a fault."""
