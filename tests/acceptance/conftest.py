@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from recovery import Recovery
+from tests.log_lines import addresses
 from tests.smtp_servers import RecordingRelay
 
 BINARY = Path(sys.executable).with_name("recovery")
@@ -91,6 +92,7 @@ class World:
             address = await asyncio.wait_for(ready, 20)
             async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
                 yield Daemon(process, http, log)
+            assert addresses(map(str, log)) == []
         finally:
             if process.returncode is None:
                 process.kill()
