@@ -140,8 +140,10 @@ def _by_address(email: str, shop: str | None) -> Document:
 
 def _is_of(checkout: Document, email: str) -> bool:
     """Return whether a checkout is that person's: what older versions kept it by may be somebody else's address."""
-    customer = (checkout.get("facts") or {}).get("customer") or {}
-    return normalised(str(customer.get("email") or checkout.get("address"))) == normalised(email)
+    match checkout:
+        case {"facts": {"customer": {"email": str(told)}}}:
+            return normalised(told) == normalised(email)
+    return True  # damaged: nothing tells it apart
 
 
 def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Document:

@@ -240,3 +240,24 @@ async def test_a_letter_is_found_by_either_form_of_a_domain(database, written):
         await bury(database, [DeadLetter(f"shop.example/{number}", "s", Cause.ATTEMPTS, f"550 <{named}> no", NOON)])
     assert len((await recovery.export(written))["dead_letters"]) == 2
     assert len((await recovery.erase(written)).dead_letters) == 2
+
+
+@pytest.mark.parametrize("facts", [None, "text", {"customer": []}, {"customer": {"email": 5}}])
+async def test_a_damaged_checkout_is_found_by_the_address_it_is_kept_by(house, facts):
+    """What cannot be read may name somebody all the same: it is told, and goes."""
+    await house.database[CHECKOUTS].update_one(
+        {"_id": "shop.example/1"}, {"$set": {"facts": facts}}, bypass_document_validation=True
+    )
+    assert len((await house.recovery.export(ADA))["checkouts"]) == 2
+    assert "shop.example/1" in (await house.recovery.erase(ADA)).checkouts
+
+
+async def test_a_letter_that_is_written_after_an_erasure_names_nobody(house, database):
+    """A message that was on its way may die when all else is gone: its letter is taken back with the checkout."""
+    checkouts = MongoCheckouts(database)
+    (seen,), _ = await checkouts.load(["shop.example/1"])
+    await house.recovery.erase(ADA)
+    dead = Message(state=MessageState.DEAD, reason=Cause.ATTEMPTS, attempts=5)
+    letter = DeadLetter("shop.example/1", "reminder-2", Cause.ATTEMPTS, "450 no", NOON, 5, ADA)
+    await checkouts.plan([Plan(seen, seen.status, None, None, {"reminder-2": dead}, (), (letter,))])
+    assert await house.traces("ada") == []
