@@ -40,7 +40,7 @@ class Row:
 
     def add(self, id_: str, reply: str, now: float) -> bool:
         """Take in a refusal; return whether there are too many by now. Numbers and addresses are no words."""
-        words = " ".join(_VARIES.sub("", reply).lower().split())
+        words = alike(reply)
         self._refused = [each for each in self._refused if each.words == words and now - each.at <= REMEMBERED_FOR]
         if all(each.id != id_ for each in self._refused):
             self._refused.append(_Refused(id_, words, now))
@@ -56,6 +56,11 @@ class Row:
 
     def __len__(self) -> int:
         return len(self._refused)
+
+
+def alike(reply: str) -> str:
+    """Return the words of a refusal without what differs from one message to the next: numbers and addresses."""
+    return " ".join(_VARIES.sub("", reply).lower().split())
 
 
 class Brake:

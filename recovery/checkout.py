@@ -5,7 +5,7 @@ document which does not read back is found at the border, with the name of the f
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +28,11 @@ from pydantic import (
 )
 from pydantic.networks import validate_email
 
+from recovery.masking import is_plain, plain
 from recovery.quiet import zone
+
+LONGEST_DOMAIN = 254
+"""Characters of a domain, RFC 1035 section 2.3.4; the full stop at its end included."""
 
 _ORDINARY_LOCAL_PART = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
@@ -54,12 +58,18 @@ def _email(value: object, check: ValidatorFunctionWrapHandler) -> str:
         local_part, _, domain = value.strip().rpartition("@")
         if len(local_part) <= 64 and _ORDINARY_LOCAL_PART.fullmatch(local_part) and (known := _domain(domain)):
             return f"{local_part}@{known}"
+        if len(domain) > LONGEST_DOMAIN:
+            raise ValueError(f"the part after the @ is longer than the {LONGEST_DOMAIN} characters a domain may have")
     return str(check(value))
 
 
-@lru_cache(maxsize=4096)
 def _domain(written: str) -> str | None:
     """Return a mail domain as it is kept, or None for the library to say what is wrong with it."""
+    return _short_domain(written) if len(written) <= LONGEST_DOMAIN else None  # or the cache would hold any amount
+
+
+@lru_cache(maxsize=4096)
+def _short_domain(written: str) -> str | None:
     try:
         _, address = validate_email(f"x@{written}")
     except ValueError:
@@ -70,17 +80,39 @@ def _domain(written: str) -> str | None:
 def normalised(email: str) -> str:
     """Return an address in the one form that it is compared in: whatever case or composition it was written in.
 
-    The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. Case is
-    folded in the local part as well, where RFC 5321 lets it matter and no provider does.
+    The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. The local
+    part is in small letters as well, where RFC 5321 lets case matter and no provider does. It is not case-folded: that
+    would make one of `groß` and `gross`, who are two.
     """
-    if email.isascii():
-        return email.strip().lower()
+    return email.strip().lower() if email.isascii() else _normalised(email, _small)
+
+
+def formerly_normalised(email: str) -> str:
+    """Return an address as versions before this one compared it, which took `groß` for `gross`.
+
+    What they kept is found by it. Another address may have the same: nothing is given away, deleted or lifted by it.
+    """
+    return email.strip().lower() if email.isascii() else _normalised(email, _folded)
+
+
+def spellings(email: str) -> tuple[str, ...]:
+    """Return how an address is written: its domain in A-labels, and in U-labels where those differ (RFC 5890)."""
+    ascii_form = normalised(email)
+    local_part, _, domain = ascii_form.rpartition("@")
+    return tuple(dict.fromkeys([ascii_form, f"{local_part}@{_domain(domain) or domain}"]))
+
+
+def _normalised(email: str, small: Callable[[str], str]) -> str:
     local_part, _, domain = email.strip().rpartition("@")
-    labels = (_domain(domain) or _folded(domain)).split(".")
+    labels = (_domain(domain) or small(domain)).split(".")
     ascii_domain = ".".join(
         label.lower() if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
     )
-    return f"{_folded(local_part)}@{ascii_domain}"
+    return f"{small(local_part)}@{ascii_domain}"
+
+
+def _small(text: str) -> str:
+    return normalize("NFC", normalize("NFC", text).lower())
 
 
 def _folded(text: str) -> str:
@@ -124,9 +156,18 @@ def _as_utc(value: object) -> object:
 
 
 def _without_controls(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+    if not is_plain(value):
         raise ValueError("must not contain control characters")
     return value
+
+
+def _plain(value: object) -> object:
+    return plain(value) if isinstance(value, str) else value
+
+
+def _somebody(value: object) -> object:
+    """Leave out a name of nothing but control characters: no checkout is lost for it."""
+    return None if isinstance(value, str) and not is_plain(value) and not plain(value).strip() else value
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_utc)]
@@ -142,7 +183,9 @@ Email = Annotated[EmailStr, WrapValidator(_email)]
 Zone = Annotated[str, Field(max_length=100), AfterValidator(lambda name: zone(name).key)]
 """A time zone by its name in the tz database, as in `Europe/Berlin`."""
 
-Name = Annotated[str, Field(min_length=1, max_length=300)]
+Name = Annotated[str, BeforeValidator(_plain), Field(min_length=1, max_length=300)]
+"""What strangers may call something: control characters and those that turn the direction of text are taken out."""
+
 Amount = Annotated[Decimal, BeforeValidator(_ascii_digits), Field(ge=0, max_digits=16, decimal_places=4)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
 
@@ -158,7 +201,7 @@ class Customer(_Word):
     """Who left the checkout."""
 
     email: Email
-    name: Name | None = None
+    name: Annotated[Name | None, BeforeValidator(_somebody)] = None
 
 
 class Item(_Word):

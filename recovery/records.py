@@ -7,6 +7,7 @@ from datetime import datetime
 
 from recovery.checkout import Cause, CheckoutState, Message, MessageState, Past, Status, normalised
 from recovery.delivery import Outcome, OutcomeKind, settle
+from recovery.masking import masked, private
 from recovery.ports import Claiming, Completion, DeadLetter, Plan
 from recovery.schedule import CONFIRMATION, NOT_BEGUN, Decision, OnAmbiguous, Rest, Schedule, Send, Wait, decide
 
@@ -42,7 +43,11 @@ def _letter(checkout: CheckoutState, step: str, message: Message, error: str, at
     """Return the dead letter of a message, if it is dead."""
     if message.state is not MessageState.DEAD or message.reason is None:
         return None
-    address = normalised(checkout.facts.customer.email) if checkout.facts.customer else None
+    customer = checkout.facts.customer
+    if customer is None:
+        return DeadLetter(checkout.id, step, Cause(message.reason), masked(error), at, message.attempts)
+    error = masked(error, private(customer.email, customer.name))  # an older version may have kept it as it was said
+    address = normalised(customer.email)
     return DeadLetter(checkout.id, step, Cause(message.reason), error, at, message.attempts, address)
 
 

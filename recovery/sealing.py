@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from recovery.checkout import normalised
+from recovery.checkout import formerly_normalised, normalised
 
 PSEUDONYM_BYTES = 16
 OVERHEAD = 16
@@ -93,8 +93,19 @@ class Pseudonyms:
         return self.all(address)[0]
 
     def all(self, address: str) -> tuple[str, ...]:
-        """Return the pseudonyms that the address may be kept under, by the newest key first."""
-        written = normalised(address).encode("utf-8", "surrogatepass")
+        """Return the pseudonyms that the address is kept under, by the newest key first."""
+        return self._hashed(normalised(address))
+
+    def also(self, address: str) -> tuple[str, ...]:
+        """Return `all`, and those that former versions kept it under: somebody else may be kept under these, too.
+
+        They are for not writing to an address, and for nothing else.
+        """
+        former, now = formerly_normalised(address), normalised(address)
+        return self._hashed(now) if former == now else (*self._hashed(now), *self._hashed(former))
+
+    def _hashed(self, normal: str) -> tuple[str, ...]:
+        written = normal.encode("utf-8", "surrogatepass")
         found = []
         for keyed in self._hashes:
             hashing = keyed.copy()

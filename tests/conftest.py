@@ -16,6 +16,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from recovery.embedded import NoMongod, mongod
 from recovery.mongo import collections
 from recovery.mongo.collections import OPTIONS, Document
+from tests.log_lines import addresses, overheard
 from tests.smtp_servers import RecordingRelay
 
 hypothesis.settings.register_profile("recovery", deadline=None)  # no test depends on how fast the machine is
@@ -33,6 +34,17 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     if "leap" in item.fixturenames:
         wanted = ("asyncio",)
     return {name: EVENT_LOOPS[name] for name in wanted}
+
+
+@pytest.fixture(autouse=True)
+def no_log_line_names_a_person(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test while which a customer's address was logged, at whatever level."""
+    if request.node.get_closest_marker("names_people"):
+        yield  # its lines are what is tested
+        return
+    with overheard() as lines:
+        yield
+    assert addresses(lines) == []
 
 
 @pytest.fixture(scope="session")

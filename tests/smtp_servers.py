@@ -346,7 +346,8 @@ class _Session(asyncio.Protocol):
         fault = self._relay._fault(phase, self._recipient)
         if fault is None:
             if phase == "DOT":
-                self._say(f"250 2.0.0 accepted as {len(self._relay.mails) + 1}")
+                # As some relays do, it names whom the mail was to: nothing of that may be kept or logged.
+                self._say(f"250 2.0.0 accepted as {len(self._relay.mails) + 1} for <{self._recipient}>")
             elif phase != "DATA-BODY":
                 self._say(self._relay._ehlo if phase == "EHLO" else _REPLIES[phase])
             return True

@@ -25,7 +25,7 @@ class Refreshing(Protocol):
         """Make ready what is not ready yet, a little at a time."""
         ...
 
-    def refresh(self) -> Exception | None:
+    async def refresh(self) -> Exception | None:
         """Take what has changed if it is in order; return what is wrong with it if it is not."""
         ...
 
@@ -37,5 +37,5 @@ async def reload(templates: Refreshing) -> None:
         await asyncio.sleep(BETWEEN)
     while True:
         await asyncio.sleep(EVERY)
-        if (fault := templates.refresh()) is not None:
+        if (fault := await templates.refresh()) is not None:
             log.error("the templates have a fault, so the former stay in use", fault=str(fault))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any
 
 import structlog
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recovery.brake import IN_A_ROW, Row
+from recovery.brake import IN_A_ROW, Row, alike
 from recovery.checkout import Email, Instant, Key, ShopKey
 from recovery.http.description import header
 from recovery.http.feedback import Feedback
@@ -18,13 +19,16 @@ from recovery.http.security import signature_fault
 from recovery.http.turns import Turns
 from recovery.mail.bounces import Bounced, BounceKind, NoReport, judged, read
 from recovery.mail.wording import says_nobody
-from recovery.masking import masked
+from recovery.masking import code, masked, private
 from recovery.standing import SuppressionReason
 
 EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
 
 KEPT = 200
 """Characters of a server's words that are kept."""
+
+DIGITS = 16
+"""Hexadecimal digits of the hash of a report's id, and of a server's words."""
 
 NO_SUCH_ADDRESS = "5.1.1"
 
@@ -121,7 +125,7 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
                 blocked.labels(domains.label(finding.domain)).inc()
                 _log.warning("our mail is blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
             else:
-                _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=finding.report)
+                _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=_hashed(finding.report))
             taken = taken.model_copy(update={finding.kind.value: getattr(taken, finding.kind.value) + 1})
         return taken
 
@@ -146,13 +150,13 @@ def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[_Fi
 
 
 def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
-    detail = masked(event.detail or "")[:KEPT]
+    detail = masked(event.detail or "", private(event.email, None))[:KEPT]
     return _Finding(
         kind=_weaker(event.kind, detail),
         pseudonym=feedback.pseudonyms.of(event.email),
         shop=event.shop,
         report=event.id or (event.at.isoformat() if event.at else "without id"),
-        detail=detail,
+        detail=code(detail),
         at=event.at,
         words=detail,
     )
@@ -173,7 +177,8 @@ def _believed(finding: _Finding, row: Row, now: float) -> _Finding:
         return finding
     _log.warning(
         f"{IN_A_ROW} addresses in a row are said not to exist in the same words, so that nobody is suppressed for them"
-        " any more; if they are about something else, lift the first by `recovery suppress lift --reply`",
+        " any more; if they are about something else, lift the first by"
+        f' `recovery suppress lift --reply "{_mark(finding)}"`',
         words=finding.words,
     )
     return finding.model_copy(update={"kind": BounceKind.SOFT})
@@ -212,7 +217,7 @@ def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> _Fin
         detail=bounced.detail,
         at=bounced.at,
         domain=(bounced.email or "").rpartition("@")[2].lower()[:253],
-        words=masked(bounced.words)[:KEPT],
+        words=masked(bounced.words, private(email or bounced.email or "", None))[:KEPT],
     )
 
 
@@ -241,11 +246,20 @@ async def _keep(finding: _Finding, feedback: Feedback) -> None:
     if finding.kind is BounceKind.BLOCKED:
         return  # it is not about the address
     if reason is None:
-        await feedback.suppressions.bounced(finding.pseudonym, finding.report, finding.at)
+        await feedback.suppressions.bounced(finding.pseudonym, _hashed(finding.report), finding.at)
         return
-    said = finding.detail if finding.detail == finding.words else f"{finding.detail} {finding.words}"
-    source = f"{said.strip()}, report {finding.report}".removeprefix(", ")
+    source = ", ".join(filter(None, [finding.detail, _mark(finding), f"report {_hashed(finding.report)}"]))
     await feedback.suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
+
+
+def _hashed(report: str) -> str:
+    """Return what tells two reports apart; their ids may hold the address that they are about."""
+    return sha256(report.encode()).hexdigest()[:DIGITS]
+
+
+def _mark(finding: _Finding) -> str:
+    """Return what all suppressions for the same words are found by. The words themselves may name somebody."""
+    return f"words {sha256(alike(finding.words).encode()).hexdigest()[:DIGITS]}" if finding.words else ""
 
 
 def _request_body() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from email_validator import validate_email
 from recovery.checkout import CheckoutState, shop_of
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.templates import Rendered, Templates
+from recovery.masking import greeted
 from recovery.schedule import CONFIRMATION, Step
 
 _BOUNDARY = "=_recovery"  # base64 has no "_", so it cannot occur in a part
@@ -148,7 +149,7 @@ class Composer:
         identifier = message_id(checkout.id, step.name, self._domain)
         head = "\r\n".join(
             [
-                mailbox("To", customer.name, recipient),
+                mailbox("To", greeted(customer.name), recipient),
                 unstructured("Subject", self._subject_prefix + rendered.subject),
                 _date(now.replace(microsecond=0)),
                 f"Message-ID: {identifier}",

@@ -9,6 +9,8 @@ from binascii import b2a_base64
 
 from email_validator import validate_email
 
+from recovery.masking import WORD_JOINER, plain
+
 LINE = 78
 """What a header line should keep to, RFC 5322 section 2.1.1."""
 
@@ -19,7 +21,7 @@ _MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 _LIST_ID = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)+")
 _HTTPS_ADDRESS = re.compile(r"https://[!-;=?-~]+")
 """What can stand in List-Unsubscribe: no space, nothing outside ASCII, and no angle bracket, RFC 2369 section 2."""
-_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_BLANK = re.compile(r"\s+")
 
 
 def own_address(what: str, written: str) -> tuple[str, str, str]:
@@ -79,8 +81,11 @@ def unstructured(header: str, text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return `text` on one line, without control characters: nothing may end a header but we."""
-    return _BLANK.sub(" ", text).strip(" ")
+    """Return `text` on one line, without control characters: nothing may end a header but we.
+
+    Nor does anything turn the direction of text. No mail program makes a link in a header, so no word joiner is needed.
+    """
+    return _BLANK.sub(" ", plain(text).replace(WORD_JOINER, "")).strip(" ")
 
 
 def _is_plain(text: str) -> bool:

@@ -12,7 +12,7 @@ from recovery.mail.compose import Composer, Envelope, RenderError
 from recovery.mail.conversation import Conversation, Disconnected, Reply, command
 from recovery.mail.pool import Connection, NoneFree, Pool, Relay
 from recovery.mail.replies import Phase, read_reply
-from recovery.masking import masked
+from recovery.masking import masked, private
 from recovery.per_shop import PerShop
 from recovery.ports import Clock, Permission
 from recovery.schedule import Step
@@ -55,8 +55,8 @@ class SmtpMailer:
         except NoneFree as error:
             return Outcome(OutcomeKind.UNSENT, str(error))
         except RenderError as error:
-            return Outcome(OutcomeKind.RENDER_ERROR, str(error))
-        return Outcome(kind, masked(reply), envelope.message_id)
+            return Outcome(OutcomeKind.RENDER_ERROR, masked(str(error), _private(checkout)))
+        return Outcome(kind, masked(reply, _private(checkout)), envelope.message_id)
 
     async def greet(self) -> Outcome | None:
         """Return why the relay does not let us in, or None if it does."""
@@ -103,6 +103,11 @@ class SmtpMailer:
             if kept_before and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.DROPPED:
                 continue
             return result
+
+
+def _private(checkout: CheckoutState) -> list[str]:
+    customer = checkout.facts.customer
+    return [] if customer is None else private(customer.email, customer.name)
 
 
 async def check_relay(relay: Relay) -> str:

@@ -1,18 +1,33 @@
 """Where templates are compiled and filled: a Jinja sandbox for one mail in one language."""
 
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from jinja2 import nodes
+from jinja2.defaults import DEFAULT_NAMESPACE
 from jinja2.ext import Extension
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 from markupsafe import escape
 from pydantic import BaseModel
 
 from recovery.checkout import Customer, Item
+from recovery.mail.bounds import (
+    BINARY,
+    FILTERS_BOUNDED,
+    TooMuch,
+    check_arguments,
+    check_format,
+    counted,
+    times,
+)
 from recovery.mail.files import File, Files, TemplateError
 from recovery.mail.inlining import Altered, inline
 from recovery.mail.locales import date, money
@@ -25,6 +40,12 @@ NAMES = frozenset(
     }
 )
 """The names that a template sees; `recovery.mail.templates` tells what they are."""
+
+GLOBALS: dict[str, Any] = {
+    **{name: each for name, each in DEFAULT_NAMESPACE.items() if name not in ("lipsum", "cycler")},
+    "range": counted,
+}
+"""What Jinja gives to every template, without what makes texts or lists of any length."""
 
 _IN_WORDS = NAMES | {"more"}
 _FIELDS = {model: frozenset(model.model_fields) for model in (Customer, Item)}
@@ -53,7 +74,12 @@ class WordTag(Extension):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox, which of a customer or an item shows the fields and nothing else; it is faster by that, too."""
+    """The sandbox, which of a customer or an item shows the fields and nothing else; it is faster by that, too.
+
+    What it computes is bounded by `recovery.mail.bounds`.
+    """
+
+    intercepted_binops = frozenset(BINARY)
 
     def __init__(self, files: "Sources", chain: tuple[str, ...], words: Words, mail: str) -> None:
         super().__init__(
@@ -65,7 +91,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             extensions=[WordTag],
         )
-        self.filters |= {"money": money, "date": date}
+        self.filters |= {**FILTERS_BOUNDED, "money": money, "date": date}
+        self.globals.clear()
+        self.globals.update(GLOBALS)
         self.words = words
         self.mail = mail
 
@@ -81,6 +109,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return attr in type(obj).model_fields
         return super().is_safe_attribute(obj, attr, value)
 
+    def _generate(self, source: nodes.Template, *arguments: Any, **named: Any) -> str:
+        return super()._generate(_Folded().visit(source), *arguments, **named)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
+        """Carry out one of the operators that are bounded."""
+        if type(left) is Decimal and operator == "*":  # what a line of a checkout costs: decimals are bounded already
+            return left * right
+        return BINARY[operator](left, right)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """Return what formats in place of `str.format` and `str.format_map`; None for everything else."""
+        if (safe := super().wrap_str_format(value)) is not None:
+            check_format(str(value.__self__))
+        return safe
+
+    def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805
+        """Call what a template calls, unless it is given a number that is too large."""
+        check_arguments(__obj, arguments, named)
+        return super().call(__context, __obj, *arguments, **named)
+
     def parse_word(self, word: Word) -> nodes.Template:
         """Return a word as Jinja reads it; raise `jinja2.TemplateSyntaxError` at it if no mail could fill it."""
         try:
@@ -92,6 +140,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if name.name not in _IN_WORDS | made | self.globals.keys():
                 raise jinja2.TemplateSyntaxError(f"'{name.name}' is undefined", word.line, FILE, str(word.path))
         return tree
+
+
+class _Folded(NodeTransformer):
+    """Multiplies what is constant once for all mails: Jinja leaves an operator that is bounded to each of them."""
+
+    def visit_Mul(self, node: nodes.Mul) -> nodes.Node:  # noqa: N802 - as Jinja calls it
+        self.generic_visit(node)
+        if isinstance(node.left, nodes.Const) and isinstance(node.right, nodes.Const):
+            with suppress(TooMuch, TypeError):  # told where it is filled, with the line
+                return nodes.Const(times(node.left.value, node.right.value), lineno=node.lineno)
+        return node
 
 
 class Sources:
@@ -145,10 +204,6 @@ def told(exc: Exception, template: str) -> TemplateError:
     return TemplateError(
         f"{where}: {what}" if isinstance(exc, jinja2.TemplateError) else f"{where}: {type(exc).__name__}: {what}"
     )
-
-
-GLOBALS = dict(ImmutableSandboxedEnvironment().globals)
-"""What Jinja gives to every template, such as `range`."""
 
 
 def _is_html(template: str | None) -> bool:

@@ -5,7 +5,7 @@ A step's mail is a subject and two templates, `<template>.html.j2` and `<templat
 
 | name              | what it is                                                                             |
 |-------------------|----------------------------------------------------------------------------------------|
-| `customer`        | `.email` and `.name` (may be None); None where nobody is known                         |
+| `customer`        | `.email` and `.name` (may be None, and is where it is no name); None where nobody is known |
 | `items`           | each with `.name`, `.price` of one, `.quantity`; `.variant`, `.url`, `.image_url` or None |
 | `total`           | the amount of the whole; None if unknown                                               |
 | `currency`        | ISO 4217 code; None if unknown                                                         |
@@ -26,6 +26,7 @@ A name that is not among these is an error, not an empty string. `style.css` is 
 template when it is loaded.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,13 +35,15 @@ from typing import Any
 
 from jinja2 import TemplateNotFound
 
-from recovery.checkout import CheckoutState, web_address
+from recovery.checkout import CheckoutState, Customer, Item, web_address
 from recovery.mail import samples
 from recovery.mail.files import DEFAULTS as DEFAULTS
 from recovery.mail.files import Files, stamp
 from recovery.mail.files import TemplateError as TemplateError
 from recovery.mail.sandbox import GLOBALS, Sandbox, Sources, told
+from recovery.mail.trial import tried
 from recovery.mail.words import FILE, Words
+from recovery.masking import greeted, plain, unlinked
 from recovery.schedule import Step
 
 Chain = tuple[str, ...]
@@ -97,19 +100,22 @@ class Templates:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
         return self._edition.render(step, checkout, checkout_url, unsubscribe_url)
 
-    def refresh(self) -> TemplateError | None:
+    async def refresh(self) -> TemplateError | None:
         """Read the shop's folder anew if a file in it has changed.
 
-        The new templates take the place of the old only if they pass the check; else what is wrong with them is
-        returned, once, and nothing changes.
+        The new templates take the place of the old only if they pass the check, in a process of their own first; else
+        what is wrong with them is returned, once, and nothing changes.
         """
         try:
             if (now := stamp(self.folder)) == self._stamp:
                 return None
             self._stamp = now
-            edition = Edition(Files(self.folder), self._time_zone)
+            files = Files(self.folder)
+            if fault := await tried(files, self._time_zone, self._steps):
+                return fault
+            edition = Edition(files, self._time_zone)
             for _ in edition.checks(self._steps):
-                pass
+                await asyncio.sleep(0)
         except TemplateError as fault:
             return fault
         self._edition = edition
@@ -130,9 +136,18 @@ class Edition:
     def checks(self, steps: Iterable[Step]) -> Iterator[None]:
         """Fill these mails with a sample, one in one language at a time; raise `TemplateError` for the first fault."""
         for step in steps:
-            for locale in ("en", *self._files.locales):
-                self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+            for locale in self.locales:
+                self.check(step, locale)
                 yield
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """The locales that mails are checked in: English, and those that have files of their own."""
+        return "en", *self._files.locales
+
+    def check(self, step: Step, locale: str) -> None:
+        """Fill one mail in one language with a sample; raise `TemplateError` for a fault."""
+        self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
 
     def check_subject(self, step: Step) -> None:
         """Look for the templates of this step and fill its subject with a sample; raise `TemplateError` for a fault."""
@@ -215,20 +230,35 @@ def _names(
             _check(link)
     return {
         **GLOBALS,
-        "customer": facts.customer,
-        "items": facts.items,
+        "customer": _greeted(facts.customer),
+        "items": tuple(map(_unlinked, facts.items)),
         "total": facts.total,
         "currency": facts.currency,
         "checkout_url": checkout_url,
         "unsubscribe_url": unsubscribe_url,
         "coupon": step.coupon,
-        "shop": shop,
-        "order_id": order_id,
+        "shop": plain(shop),
+        "order_id": plain(order_id),
         "locale": facts.locale or "en",
         "time_zone": facts.time_zone or time_zone,
         "touched_at": checkout.touched_at,
         "ordered_at": checkout.ordered_at,
     }
+
+
+def _greeted(customer: Customer | None) -> Customer | None:
+    """Return a customer without a name that no mail should greet anybody by."""
+    if customer is None or greeted(customer.name) == customer.name:
+        return customer
+    return customer.model_copy(update={"name": greeted(customer.name)})
+
+
+def _unlinked(item: Item) -> Item:
+    """Return an item whose name and variant become no link: only `url` is one that was checked."""
+    name, variant = unlinked(item.name), item.variant and unlinked(item.variant)
+    if name is item.name and variant is item.variant:
+        return item
+    return item.model_copy(update={"name": name, "variant": variant})
 
 
 def _check(link: str) -> None:

@@ -9,6 +9,7 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from recovery.checkout import Cause, CheckoutState
+from recovery.masking import masked, private
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.documents import read
@@ -163,7 +164,8 @@ class MongoCheckouts:
         hello = await self._checkouts.database.command("hello")
         now: datetime = hello["localTime"].replace(tzinfo=UTC)
         letters = [
-            DeadLetter(each.id, None, Cause.INVALID, f"cannot be written: {fault}", now) for each, fault in found
+            DeadLetter(each.id, None, Cause.INVALID, f"cannot be written: {_nameless(each, fault)}", now)
+            for each, fault in found
         ]
         await self._dead_letters.bulk_write([updates.buried(letter) for letter in letters], ordered=False)
         rest = [updates.put_to_rest(each, now + UNWRITABLE_KEPT) for each, _ in found]
@@ -211,3 +213,9 @@ class MongoCheckouts:
         """Find these checkouts in one round trip: the server's own first batch is 101 documents."""
         matching = {"_id": {"$in": list(ids)}} | (query or {})
         return self._checkouts.find(matching, list(fields) or {"history": {"$slice": -1}}, batch_size=len(ids) + 1)
+
+
+def _nameless(checkout: CheckoutState, fault: str) -> str:
+    """Return what a driver says of a document, which may be all that is in it, without whom it is of."""
+    customer = checkout.facts.customer
+    return masked(fault, private(customer.email, customer.name) if customer is not None else ())

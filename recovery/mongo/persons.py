@@ -1,12 +1,12 @@
 """All that is kept of a person, by their address: exported, or erased (GDPR, articles 15, 17 and 20)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from recovery.checkout import normalised, shop_of
+from recovery.checkout import formerly_normalised, normalised, spellings
 from recovery.mongo.collections import (
     CHECKOUTS,
     DATA_REQUESTS,
@@ -55,14 +55,10 @@ class Persons:
 
     async def export(self, email: str, shop: str | None) -> dict[str, Any]:
         """Return all that is kept of a person at a shop, or at all of them, as plain values: times in ISO 8601."""
-        checkouts = await self._whole(self._checkouts, _by_address(email, shop))
+        kept = await self._whole(self._checkouts, _by_address(email, shop))
+        checkouts = [each for each in kept if _is_of(each, email)]
         letters = await self._whole(self._dead_letters, _letters(email, shop, checkouts))
-        ids = [
-            f"{each}/{pseudonym}"
-            for pseudonym in self._pseudonyms.all(email)
-            for each in {"", *([shop] if shop else {shop_of(id_) for id_ in _ids(checkouts)})}
-        ]
-        suppressions = await self._whole(self._suppressions, {"_id": {"$in": ids}})
+        suppressions = await self._whole(self._suppressions, self._suppressed(email, {"", shop} if shop else None))
         found = {"email": email, "checkouts": checkouts, "dead_letters": letters, "suppressions": suppressions}
         return {name: _plain(value) for name, value in found.items()}
 
@@ -70,11 +66,17 @@ class Persons:
         """Suppress the address, so that nobody writes to it when it is reported again; then delete all else."""
         new = NewSuppression(shop, self._pseudonyms.of(email), SuppressionReason.ERASED, "erased")
         await settled(self._suppressions.update_one(*suppress_write(new)))
+        # What older versions kept with it names people: the id of a report, and a relay's words.
+        theirs = self._suppressed(email, {shop} if shop else None)
+        sourced = theirs | {"source": {"$exists": True}}
+        await settled(self._suppressions.update_many(sourced, {"$set": {"source": "erased"}}))
+        await settled(self._suppressions.update_many(theirs, {"$unset": {"reports": ""}}))
         checkouts: dict[str, None] = {}
         letters: dict[str, None] = {}
         shadows = 0
         for _ in range(LOOKS):
-            found = await self._named(self._checkouts, _by_address(email, shop))
+            known = await self._named(self._checkouts, _by_address(email, shop))
+            found = [each for each in known if _is_of(each, email)]
             dead = await self._named(self._dead_letters, _letters(email, shop, found))
             if not found and not dead:
                 break
@@ -84,7 +86,8 @@ class Persons:
             shadows += (await settled(self._shadows.delete_many(these))).deleted_count
             checkouts |= dict.fromkeys(_ids(found))
             letters |= dict.fromkeys(_ids(dead))
-        await settled(self._requests.delete_many(_by_address(email, shop)))
+        of_shops = {"_id": of_shop(shop)} if shop else {}
+        await settled(self._requests.delete_many({"address": normalised(email)} | of_shops))
         return Receipt(tuple(checkouts), tuple(letters), shadows)
 
     async def erase_shop(self, shop: str) -> Receipt:
@@ -118,13 +121,29 @@ class Persons:
         return found
 
     async def _named(self, collection: Any, query: Document) -> list[Document]:
-        found: list[Document] = await settled(collection.find(query, ["_id"]).to_list(None))
+        fields = ["_id", "address", "facts.customer.email"]
+        found: list[Document] = await settled(collection.find(query, fields).to_list(None))
         return found
+
+    def _suppressed(self, email: str, shops: Set[str] | None) -> Document:
+        """Match the suppressions of an address: for these shops, "" being all of them, or for whichever there are."""
+        pseudonyms = self._pseudonyms.all(email)
+        if shops is None:
+            return {"_id": {"$regex": f"/(?:{'|'.join(pseudonyms)})$"}}
+        return {"_id": {"$in": [f"{shop}/{pseudonym}" for pseudonym in pseudonyms for shop in shops]}}
 
 
 def _by_address(email: str, shop: str | None) -> Document:
-    query: Document = {"address": normalised(email)}
+    query: Document = {"address": {"$in": [normalised(email), formerly_normalised(email)]}}
     return query | {"_id": of_shop(shop)} if shop else query
+
+
+def _is_of(checkout: Document, email: str) -> bool:
+    """Return whether a checkout is that person's: what older versions kept it by may be somebody else's address."""
+    match checkout:
+        case {"facts": {"customer": {"email": str(told)}}}:
+            return normalised(told) == normalised(email)
+    return True  # damaged: nothing tells it apart
 
 
 def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Document:
@@ -132,11 +151,20 @@ def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Doc
 
     Letters of older versions name it only in a relay's words: there it must stand alone, or it is somebody else's.
     """
-    alone = rf"(?<![\w.+'-]){re.escape(email)}(?![\w-]|\.\w)"
-    named: list[Document] = [{"address": normalised(email)}, {"errors.error": {"$regex": alone, "$options": "i"}}]
+    written = "|".join(map(_in_any_case, spellings(email)))
+    alone = rf"(?<![\w.+'-])(?:{written})(?![\w-]|\.\w)"
+    named: list[Document] = [{"address": normalised(email)}, {"errors.error": {"$regex": alone}}]
     if shop:
         named = [{"checkout": of_shop(shop), **each} for each in named]
     return {"$or": [{"checkout": {"$in": _ids(checkouts)}}, *named]}
+
+
+def _in_any_case(text: str) -> str:
+    """Return the pattern of a text in small or capital letters; the server's own option takes a ſ for an s as well."""
+    letters = ({each, each.lower(), each.upper()} for each in text)
+    return "".join(
+        "(?:" + "|".join(re.escape(each) for each in sorted(every) if len(each) == 1) + ")" for every in letters
+    )
 
 
 def _ids(documents: Sequence[Document]) -> list[str]:

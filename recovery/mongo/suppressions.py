@@ -203,7 +203,7 @@ class Suppressions:
                 yield _read(document)
 
     def _keys(self, shop: str, email: str) -> list[str]:
-        return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.all(email) for scope in (shop, "")]
+        return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.also(email) for scope in (shop, "")]
 
 
 def suppress_write(new: NewSuppression) -> Write:

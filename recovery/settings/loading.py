@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
 
-    shops: Shops = {}
+    shops: Shops = Field({}, repr=False)  # as given: a shop's secrets are plain text here
     _of: dict[str, "Settings"] = PrivateAttr(default_factory=dict)
 
     @classmethod

@@ -12,6 +12,7 @@ address and in its reminders, name neither but its cart, of which there may be o
 
 import base64
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -48,6 +49,11 @@ _PAID = ("paid", "authorized", "partially_refunded", "refunded")
 
 _UNCONFIRMED_SOURCES = ("pos", "iphone", "android", "129785", "shopify_draft_order")
 """Where orders come from whose customers stand in a shop (by the apps of its till), or whom the merchant writes to."""
+
+_EAST_ASIAN = re.compile(r"[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff ]+")
+"""Kana, Han and Hangul: what Japanese, Chinese and Korean names are written in."""
+
+_HANGUL = re.compile(r"[\uac00-\ud7af]")
 
 _SAYS_YES, _SAYS_NO = ("subscribed",), ("unsubscribed", "redacted", "invalid")
 
@@ -282,20 +288,37 @@ def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _customer(payload: Mapping[str, Any]) -> Customer | None:
     """Return whom to write to: the first address given that is one."""
     customer = _object(payload.get("customer"))
-    name = _name(customer, _object(payload.get("billing_address")), _object(payload.get("shipping_address")))
+    locale = _text(payload.get("customer_locale")) or ""
+    name = _name(locale, customer, _object(payload.get("billing_address")), _object(payload.get("shipping_address")))
     for email in (payload.get("email"), customer.get("email"), payload.get("contact_email")):
         if accepted := _accepted(Customer, {"email": email, "name": name}):
             return accepted
     return None
 
 
-def _name(*people: Mapping[str, Any]) -> str | None:
+def _name(locale: str, *people: Mapping[str, Any]) -> str | None:
     for person in people:
-        if name := _text(person.get("name")) or _text(
-            " ".join(filter(None, (_text(person.get("first_name")), _text(person.get("last_name")))))
-        ):
+        given, family = _text(person.get("first_name")), _text(person.get("last_name"))
+        if given and family and (together := _family_first(given, family, locale)):
+            return _text(together)
+        if name := _text(person.get("name")) or _text(" ".join(filter(None, (given, family)))):
             return name
     return None
+
+
+def _family_first(given: str, family: str, locale: str) -> str | None:
+    """Return a name as it is written where the family's comes first; None where it does not.
+
+    Shopify's own `name` has the given name first, whatever the language. Of Chinese, Japanese and Korean names it is
+    the script that tells, as they are turned round where they are written in Latin letters; of Hungarian ones the
+    locale. Chinese and Korean names are written without a space.
+    """
+    language = locale[:2].lower()
+    if language == "hu":
+        return f"{family} {given}"
+    if not (_EAST_ASIAN.fullmatch(given) and _EAST_ASIAN.fullmatch(family)):
+        return None
+    return f"{family}{given}" if language in ("zh", "ko") or _HANGUL.search(given) else f"{family} {given}"
 
 
 def _keys(payload: Mapping[str, Any], *fields: str, prefix: str = "") -> tuple[str, ...]:

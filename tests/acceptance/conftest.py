@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from recovery import Recovery
+from tests.log_lines import addresses
 from tests.smtp_servers import RecordingRelay
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -93,6 +94,7 @@ class World:
             address = await asyncio.wait_for(ready, 20)
             async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
                 yield Daemon(process, http, log)
+            assert addresses(map(str, log)) == []
         finally:
             if process.returncode is None:
                 process.kill()

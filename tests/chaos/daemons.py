@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import recovery
+from tests.log_lines import addresses
 
 ROOT = Path(recovery.__file__).parents[1]
 """The tree that the harness runs from is the one whose daemons it starts: a copy that was broken on purpose, say."""
@@ -65,6 +66,10 @@ class Daemon:
             if line.startswith(f"{wanted} "):
                 return float(line.rpartition(" ")[2])
         return 0.0
+
+    def lines_that_name_people(self) -> list[str]:
+        """Return the lines of its log that have a customer's address in them."""
+        return addresses(map(str, self.log))
 
     def rss(self) -> int:
         """Return the memory it holds, in kilobytes."""

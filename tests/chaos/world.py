@@ -120,7 +120,7 @@ class World:
 
     @asynccontextmanager
     async def daemon(self, *, python_path: str = "", **settings: str) -> AsyncIterator[Daemon]:
-        """Run a daemon. One that ends without being told to is a broken promise."""
+        """Run a daemon. One that ends without being told to, or whose log names a person, is a broken promise."""
         async with started(self.environment() | settings, python_path=python_path) as daemon:
             self.daemons.append(daemon)
             try:
@@ -130,6 +130,8 @@ class World:
                 ended = daemon.process.returncode is not None and not daemon.stopped
                 last = [str(entry)[:300] for entry in daemon.log[-5:]]
                 self.expect(not ended, f"a daemon ended by itself, saying {last}")
+                named = daemon.lines_that_name_people()
+                self.expect(not named, f"{len(named)} lines of a daemon's log name a person, as {named[:1]}")
 
     async def kill(self, daemon: Daemon, name: str = "") -> None:
         """Kill a daemon with signal 9; take note of what it had in hand."""

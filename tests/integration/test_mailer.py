@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiosmtpd import smtp as aiosmtpd
 
-from recovery.checkout import CheckoutState, Status
+from recovery.checkout import CheckoutState, Customer, Facts, Status
 from recovery.delivery import OutcomeKind
 from recovery.mail.compose import Envelope, RenderError
 from recovery.mail.mailer import RelayUnreachable, SmtpMailer, check_relay
@@ -26,7 +26,8 @@ LOOPS = ("asyncio", "uvloop")
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STEP = Step("first", timedelta(minutes=30), "reminder", "Hello", timedelta(hours=12))
-CHECKOUT = CheckoutState(id="shop/1", status=Status.OPEN, opened_at=NOW, touched_at=NOW, revision=1)
+ANN = Facts(customer=Customer(email="ann@example.com", name="Ann Other"))
+CHECKOUT = CheckoutState(id="shop/1", status=Status.OPEN, facts=ANN, opened_at=NOW, touched_at=NOW, revision=1)
 CONTENT = b"Subject: hello\r\n\r\n.one dot\r\n..\r\nlast\r\n"
 
 
@@ -141,7 +142,7 @@ async def meet_silence(world, leap, phase):
 async def test_a_message_arrives_as_it_was_composed(world):
     """Sender, recipient and every byte arrive, and the outcome holds the relay's reply and the Message-ID."""
     outcome = await world.send()
-    assert (outcome.kind, outcome.reply) == (OutcomeKind.SENT, "250 2.0.0 accepted as 1")
+    assert (outcome.kind, outcome.reply) == (OutcomeKind.SENT, "250 2.0.0 accepted as 1 for <…>")
     assert outcome.message_id == "<1@example.com>"
     (mail,) = world.relay.mails
     assert (mail.sender, mail.recipient, mail.content) == ("shop@example.com", "ann@example.com", CONTENT)
@@ -536,11 +537,20 @@ async def test_an_answer_that_came_while_the_process_stood_still_is_heard():
 
 async def test_the_words_of_a_refusal_name_nobody(world):
     """They are kept and logged, and outlive the erasure of whom they are about."""
-    world.relay.answer("RCPT", "550 5.1.1 <ann@example.com>: no such user, says Ann@Example.com")
+    said = "550 5.1.1 <ann@example.com>: no such user, says Ann@Example.com: ANN at x, or Ann Other"
+    world.relay.answer("RCPT", said)
     outcome = await world.send()
     assert outcome.kind is OutcomeKind.DEAD_ADDRESS
     assert "no such user" in outcome.reply
     assert "example.com" not in outcome.reply.lower()
+    assert "ann" not in outcome.reply.lower()
+
+
+async def test_a_mail_that_cannot_be_made_names_nobody(world):
+    """Why is kept and logged, too, and may quote what the customer wrote."""
+    world.composer.error = RenderError("reminder-1: 'ann@example.com' of 'Ann Other' cannot be written")
+    outcome = await world.send()
+    assert (outcome.kind, outcome.reply) == (OutcomeKind.RENDER_ERROR, "reminder-1: '…' of '…' cannot be written")
 
 
 async def test_a_relay_says_whether_it_lets_us_in():

@@ -171,3 +171,93 @@ async def test_a_letter_is_found_by_whom_its_message_was_to(database):
     await bury(database, [DeadLetter("shop.example/9", "reminder-1", Cause.ATTEMPTS, "450 no", NOON, 5, ADA)])
     assert len((await recovery.export("ADA@Example.com"))["dead_letters"]) == 1
     assert (await recovery.erase(ADA)).dead_letters == ("shop.example/9#reminder-1",)
+
+
+async def test_an_export_finds_suppressions_of_shops_whose_checkouts_are_gone(house):
+    """Who unsubscribed is told of it, whether or not anything else is left at that shop."""
+    await house.suppressions.add(ADA, SuppressionReason.UNSUBSCRIBED, shop="closed.example", source="link")
+    await house.suppressions.add(
+        "ben@example.com", SuppressionReason.UNSUBSCRIBED, shop="closed.example", source="link"
+    )
+    (found,) = (await house.recovery.export(ADA))["suppressions"]
+    assert found["_id"].startswith("closed.example/")
+    assert (await house.recovery.export(ADA, shop="shop.example"))["suppressions"] == []
+
+
+async def test_an_erasure_leaves_no_words_of_a_report_with_the_suppression(house):
+    """Older versions kept ids of reports and a relay's words, which name people; the reason that is stronger stays."""
+    reason = SuppressionReason.HARD_BOUNCE
+    await house.suppressions.add(ADA, reason, source="5.1.1, report <bounce-ada@example.com>")
+    await house.suppressions.bounced(Pseudonyms(KEYS).of(ADA), "<bounce-ada@example.com>")
+    await house.suppressions.add(ADA, SuppressionReason.UNSUBSCRIBED, shop="shop.example", source="told by Ada")
+    await house.suppressions.add("ben@example.com", reason, source="5.1.1")
+    await house.recovery.erase(ADA)
+    assert await house.traces("ada") == []
+    kept = {
+        each.reason: each.source async for each in house.suppressions.each() if each.pseudonym != _pseudonym_of_ben()
+    }
+    assert kept == {reason: "erased", SuppressionReason.UNSUBSCRIBED: "erased"}
+    assert "5.1.1" in {each.source async for each in house.suppressions.each()}
+
+
+def _pseudonym_of_ben():
+    return Pseudonyms(KEYS).of("ben@example.com")
+
+
+ALIKE = [("groß@example.com", "gross@example.com"), ("ſam@example.com", "sam@example.com")]
+
+
+@pytest.mark.parametrize(("one", "other"), [*ALIKE, *((other, one) for one, other in ALIKE)])
+async def test_another_person_s_address_that_only_looks_alike_is_not_theirs(database, one, other):
+    """What case folding makes one are two people: none is told of the other, or erased for them."""
+    recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
+    for number, email in enumerate((one, other)):
+        await recovery.checkout(report(str(number), customer=Customer(email=email)))
+        await recovery.suppress(email, shop="shop.example")
+        await bury(database, [DeadLetter(f"shop.example/{number}", "s", Cause.ATTEMPTS, f"550 <{email}>", NOON)])
+    exported = await recovery.export(one)
+    assert [len(exported[name]) for name in ("checkouts", "dead_letters", "suppressions")] == [1, 1, 1]
+    receipt = await recovery.erase(one)
+    assert (receipt.checkouts, receipt.dead_letters) == (("shop.example/0",), ("shop.example/0#s",))
+    assert await recovery.get("shop.example", "1") is not None
+
+
+async def test_what_an_older_version_kept_is_found_and_told_apart(database):
+    """It kept `groß` by the normal form `gross`: whose a checkout is, its customer says."""
+    recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
+    for number, email in enumerate(("groß@example.com", "gross@example.com")):
+        await recovery.checkout(report(str(number), customer=Customer(email=email)))
+    await database[CHECKOUTS].update_many({}, {"$set": {"address": "gross@example.com"}})
+    assert (await recovery.erase("gross@example.com")).checkouts == ("shop.example/1",)
+    assert (await recovery.erase("GROß@example.com")).checkouts == ("shop.example/0",)
+
+
+@pytest.mark.parametrize("written", ["ada@bücher.example", "ADA@XN--BCHER-KVA.example"])
+async def test_a_letter_is_found_by_either_form_of_a_domain(database, written):
+    """A relay names an internationalised domain in A-labels, and a person in either."""
+    recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
+    for number, named in enumerate(("Ada@xn--bcher-kva.example", "ada@Bücher.example")):
+        await bury(database, [DeadLetter(f"shop.example/{number}", "s", Cause.ATTEMPTS, f"550 <{named}> no", NOON)])
+    assert len((await recovery.export(written))["dead_letters"]) == 2
+    assert len((await recovery.erase(written)).dead_letters) == 2
+
+
+@pytest.mark.parametrize("facts", [None, "text", {"customer": []}, {"customer": {"email": 5}}])
+async def test_a_damaged_checkout_is_found_by_the_address_it_is_kept_by(house, facts):
+    """What cannot be read may name somebody all the same: it is told, and goes."""
+    await house.database[CHECKOUTS].update_one(
+        {"_id": "shop.example/1"}, {"$set": {"facts": facts}}, bypass_document_validation=True
+    )
+    assert len((await house.recovery.export(ADA))["checkouts"]) == 2
+    assert "shop.example/1" in (await house.recovery.erase(ADA)).checkouts
+
+
+async def test_a_letter_that_is_written_after_an_erasure_names_nobody(house, database):
+    """A message that was on its way may die when all else is gone: its letter is taken back with the checkout."""
+    checkouts = MongoCheckouts(database)
+    (seen,), _ = await checkouts.load(["shop.example/1"])
+    await house.recovery.erase(ADA)
+    dead = Message(state=MessageState.DEAD, reason=Cause.ATTEMPTS, attempts=5)
+    letter = DeadLetter("shop.example/1", "reminder-2", Cause.ATTEMPTS, "450 no", NOON, 5, ADA)
+    await checkouts.plan([Plan(seen, seen.status, None, None, {"reminder-2": dead}, (), (letter,))])
+    assert await house.traces("ada") == []

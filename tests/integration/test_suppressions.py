@@ -183,3 +183,13 @@ async def test_nothing_else_is_kept(database, document):
     """The database itself refuses an address for a key, a reason without a time, and an unknown reason."""
     with pytest.raises(WriteError):
         await database[SUPPRESSIONS].insert_one({"_id": f"/{'0' * 32}"} | document)
+
+
+async def test_who_an_older_version_suppressed_is_not_written_to(database, suppressions):
+    """It took `groß` for `gross`; what it kept stops mails to either, and is lifted for the one that it names alone."""
+    former = Pseudonyms(KEYS).of("gross@example.com")
+    await suppressions.suppress(former, UNSUBSCRIBED, shop=SHOP, source="link")
+    assert await held(suppressions, (SHOP, "groß@example.com")) == {(SHOP, "groß@example.com"): UNSUBSCRIBED}
+    assert not await suppressions.remove("groß@example.com", shop=SHOP)
+    assert await suppressions.remove("gross@example.com", shop=SHOP)
+    assert await held(suppressions, (SHOP, "groß@example.com")) == {}

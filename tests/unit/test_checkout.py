@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr, TypeAdapter, ValidationError
 
-from recovery.checkout import Customer, WebAddress
+from recovery import checkout
+from recovery.checkout import Customer, WebAddress, normalised
 
 _LOCAL = st.text(ascii_letters + digits + "._+-\"@ ü'=?\r\n", max_size=70)
 _DOMAIN = st.one_of(
@@ -38,6 +39,15 @@ def test_addresses_are_taken_as_the_library_takes_them(local, domain):
     """Every address is refused, or kept in the same form, as by the library alone."""
     email = f"{local}@{domain}"
     assert _taken(Customer, email) == _taken(_ByTheLibrary, email)
+
+
+def test_a_domain_that_none_can_be_is_not_remembered():
+    """What is longer than a domain is refused before it is looked up, or refused reports would fill the memory."""
+    kept = checkout._short_domain.cache_info().currsize
+    with pytest.raises(ValidationError, match="longer than the 254 characters"):
+        Customer(email=f"ada@{'a' * 250_000}.example")
+    assert normalised(f"ä@{'a' * 300}.example").endswith(".example")
+    assert checkout._short_domain.cache_info().currsize == kept
 
 
 @pytest.mark.parametrize(

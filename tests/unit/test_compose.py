@@ -18,6 +18,7 @@ from recovery.checkout import CheckoutState, Customer
 from recovery.mail import samples
 from recovery.mail.compose import Composer, Envelope, Identity, RenderError, message_id
 from recovery.mail.templates import Templates
+from recovery.masking import WORD_JOINER, greeted, is_plain, plain
 from recovery.schedule import Step
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)
@@ -101,8 +102,8 @@ def part(message: EmailMessage, kind: str) -> str:
 
 
 def in_header(text: str) -> str:
-    """What is left of a text in a header: control characters and white space become one space."""
-    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip(" ")
+    """What is left of a text in a header: white space becomes one space, and control characters go."""
+    return re.sub(r"\s+", " ", plain(text).replace(WORD_JOINER, "")).strip(" ")
 
 
 def with_crlf(text: str) -> str:
@@ -157,7 +158,7 @@ def test_any_words_come_through_and_do_no_harm(name: str | None, item: str, loca
 
     assert message.keys() == HEADERS
     assert message["Subject"] == in_header(item)
-    assert recipient(envelope) == (in_header(name or ""), "ada@example.com")
+    assert recipient(envelope) == (in_header(greeted(name) or ""), "ada@example.com")
     assert [kind.get_content_type() for kind in message.walk()] == ["multipart/alternative", "text/plain", "text/html"]
     assert part(message, "plain") == with_crlf(rendered.text)
     assert part(message, "html") == with_crlf(rendered.html)
@@ -168,7 +169,7 @@ def test_any_words_come_through_and_do_no_harm(name: str | None, item: str, loca
     assert envelope.content.isascii()
     assert not envelope.needs_utf8
 
-    harmless = left(name=name and "Ada", locale=locale)
+    harmless = left(name=greeted(name) and "Ada", locale=locale)
     benign = TEMPLATES.render(STEP, harmless, checkout_url=checkout.facts.checkout_url)
     assert elements(rendered.html) == elements(benign.html)
 
@@ -433,3 +434,31 @@ def test_a_coupon_is_shown_where_the_step_gives_one() -> None:
         assert part(message, "plain").count("Your coupon code: <LAMP-10>") == count
         assert part(message, "html").count("&lt;LAMP-10&gt;") == count
         assert part(message, "html").count("Your coupon code:") == count
+
+
+@pytest.mark.parametrize("name", ["see https://evil.example/login", "call +1 900 555 12", "a" * 61])
+def test_a_message_in_the_place_of_a_name_reaches_nobody(name: str) -> None:
+    """Neither the greeting nor `To:` holds what a stranger wrote instead of a name: the mail is signed by the shop."""
+    envelope = COMPOSER.compose(left(name=name), STEP, NOW)
+    message = read(envelope)
+    assert recipient(envelope) == ("", "ada@example.com")
+    for kind in ("plain", "html"):
+        assert name not in part(message, kind)
+        assert "Hi " not in part(message, kind)
+
+
+def test_what_is_written_reaches_no_terminal_and_turns_no_text() -> None:
+    """Escape sequences and bidirectional controls of older documents are in no part and no header of a mail."""
+    message = read(COMPOSER.compose(left(name="Ada\x1b[2J\u202e", item="Lamp\x9b\u2066 \u200fx"), STEP, NOW))
+    words = [str(message["To"]), str(message["Subject"]), part(message, "plain"), part(message, "html")]
+    assert all(is_plain(text.replace("\n", "").replace("\r", "")) for text in words)
+    assert "Ada[2J" in words[2]
+
+
+def test_a_title_is_no_link_of_its_own() -> None:
+    """A mail program finds no address in an item's name; the subject has it as it was reported."""
+    message = read(COMPOSER.compose(left(item="Lamp https://evil.example/x"), STEP, NOW))
+    assert "Lamp https://evil.example/x" in message["Subject"]
+    for kind in ("plain", "html"):
+        assert "https://evil.example" not in part(message, kind)
+        assert "https://evil.example/x" in part(message, kind).replace(WORD_JOINER, "")

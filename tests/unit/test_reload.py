@@ -44,24 +44,24 @@ def write(path: Path, content: str) -> None:
 write.times = 1  # type: ignore[attr-defined]
 
 
-def test_a_change_is_taken_at_the_next_look_and_not_before(folder: Path, templates: Templates) -> None:
+async def test_a_change_is_taken_at_the_next_look_and_not_before(folder: Path, templates: Templates) -> None:
     """A file that changes is in the mails after the next refresh; without a change nothing is read."""
     former = templates._edition
-    assert templates.refresh() is None
+    assert await templates.refresh() is None
     assert templates._edition is former
     write(folder / "own.txt.j2", "two")
     assert text(templates) == "one"
-    assert templates.refresh() is None
+    assert await templates.refresh() is None
     assert text(templates) == "two"
 
 
 @pytest.mark.parametrize("name", ["words.toml", "own.de.txt.j2", "style.css"])
-def test_any_file_that_is_added_or_goes_is_noticed(folder: Path, templates: Templates, name: str) -> None:
+async def test_any_file_that_is_added_or_goes_is_noticed(folder: Path, templates: Templates, name: str) -> None:
     """New words, a new language and a new style sheet are taken too, and given up when they go."""
     for change in (lambda: write(folder / name, "" if name != "own.de.txt.j2" else "zwei"), (folder / name).unlink):
         former = templates._edition
         change()
-        assert templates.refresh() is None
+        assert await templates.refresh() is None
         assert templates._edition is not former
 
 
@@ -73,25 +73,25 @@ def test_any_file_that_is_added_or_goes_is_noticed(folder: Path, templates: Temp
         ("words.toml", "x = ", "words.toml: it is not TOML"),
     ],
 )
-def test_what_is_broken_does_not_take_the_place_of_what_works(
+async def test_what_is_broken_does_not_take_the_place_of_what_works(
     folder: Path, templates: Templates, name: str, content: str, told: str
 ) -> None:
     """A broken file is refused with file and line, once; the former templates go on, until the file is mended."""
     write(folder / name, content)
-    fault = templates.refresh()
+    fault = await templates.refresh()
     assert isinstance(fault, TemplateError)
     assert str(fault).startswith(f"{folder}/{told}")
-    assert templates.refresh() is None
+    assert await templates.refresh() is None
     assert text(templates) == "one"
     write(folder / name, "total = 'Sum'" if name == "words.toml" else "mended")
-    assert templates.refresh() is None
+    assert await templates.refresh() is None
     assert text(templates) == ("mended" if name == "own.txt.j2" else "one")
 
 
-def test_templates_that_went_stay_in_use(folder: Path, templates: Templates) -> None:
+async def test_templates_that_went_stay_in_use(folder: Path, templates: Templates) -> None:
     """A mail can be made though its file is gone: what was read is kept."""
     (folder / "own.txt.j2").unlink()
-    assert "no such template" in str(templates.refresh())
+    assert "no such template" in str(await templates.refresh())
     assert text(templates) == "one"
 
 

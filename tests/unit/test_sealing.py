@@ -135,11 +135,24 @@ def test_one_address_has_one_pseudonym(one, other):
         ("ada@example.com", "ada@example.org"),
         ("ada@straße.de", "ada@strasse.de"),
         ("ada+shop@example.com", "ada@example.com"),
+        ("groß@example.com", "gross@example.com"),
+        ("ſam@example.com", "sam@example.com"),
+        ("ﬁa@example.com", "fia@example.com"),
     ],
 )
 def test_two_addresses_have_two(one, other):
     """What may be two people is never taken for one."""
     assert Pseudonyms([]).of(one) != Pseudonyms([]).of(other)
+
+
+def test_what_an_older_version_kept_is_found_where_it_stops_a_mail():
+    """Versions before this one took a ß for ss: who was kept under that pseudonym is not written to now, either."""
+    pseudonyms = Pseudonyms([NEW])
+    assert set(pseudonyms.also("Groß@example.com")) == {
+        *pseudonyms.all("groß@example.com"),
+        *pseudonyms.all("gross@example.com"),
+    }
+    assert pseudonyms.also("ada@example.com") == pseudonyms.all("ada@example.com")
 
 
 @settings(deadline=None)

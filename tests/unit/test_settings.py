@@ -687,6 +687,17 @@ class TestShops:
         (tmp_path / "secret").unlink()
         assert "shops.lamps.smtp.password_file: cannot read" in refused()[0]
 
+    def test_no_secret_is_shown(self, config):
+        """What an error tracker prints of the settings holds no secret, a shop's own neither."""
+        config(
+            '[smtp]\npassword = "hush-1"\nusername = "u"\n[shops.lamps.smtp]\npassword = "hush-2"\nusername = "u"\n'
+            '[shops.lamps.shopify]\nwebhook_secret = "hush-3"\n[links]\nbase_url = "https://a.example"\n'
+            'keys = ["hush-4-hush-4-hush-4"]\n'
+        )
+        settings = load_settings()
+        assert settings.shops["lamps"]["smtp"]["password"] == "hush-2"
+        assert not [each for each in (settings, *settings.each()) if "hush" in f"{each!r} {each}"]
+
     @pytest.mark.parametrize(
         ("text", "told"),
         [

@@ -191,6 +191,26 @@ def test_name_is_found(people, name):
 
 
 @pytest.mark.parametrize(
+    ("locale", "given", "family", "name"),
+    [
+        ("ja-JP", "花子", "佐藤", "佐藤 花子"),
+        ("en", "花子", "佐藤", "佐藤 花子"),
+        ("zh-CN", "小明", "王", "王小明"),
+        ("ko", "민수", "김", "김민수"),
+        ("hu", "Béla", "Bartók", "Bartók Béla"),
+        ("ja", "Hanako", "Sato", "Hanako Sato"),
+        ("de", "Béla", "Bartók", "Béla Bartók"),
+    ],
+)
+@pytest.mark.parametrize("where", ["customer", "billing_address"])
+def test_a_family_name_is_first_where_it_is_written_first(locale, given, family, name, where):
+    """Japanese, Chinese, Korean and Hungarian names are not turned round, though Shopify's `name` is."""
+    person = {"first_name": given, "last_name": family, "name": f"{given} {family}"}
+    payload = checkout(**{"customer": None, "billing_address": None, where: person, "customer_locale": locale})
+    assert read("checkouts/create", SHOP, payload).customer.name == name
+
+
+@pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"id": None}, "token"),
