@@ -33,7 +33,7 @@ from recovery.mongo.intake import Write, cancelled, checkout_write, consented, o
 from recovery.mongo.persons import Persons, Receipt
 from recovery.mongo.suppressions import NewSuppression, lift_query, suppress_write
 from recovery.ports import Unreadable
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 
 T = TypeVar("T")

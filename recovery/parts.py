@@ -18,7 +18,8 @@ from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
 from recovery.per_shop import PerShop
 from recovery.ports import Clock
-from recovery.sealing import Pseudonyms, Seals
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals
 from recovery.sender import Limits
 from recovery.settings import Settings
 

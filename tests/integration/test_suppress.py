@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 
 KEYS = "a key of the suppressions"
 ADA = Pseudonyms([KEYS]).of("ada@example.com")
