@@ -1,5 +1,6 @@
 """What the settings make: each part of a running Recovery, not yet running."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -38,12 +39,22 @@ async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Datab
         yield client.get_database(settings.mongodb.database, **OPTIONS)
 
 
+MOST_REPORTS = 1_000
+"""How many calls of HTTP may wait for the database. While it stands still, more would only fill the memory."""
+
+
 def recovery_of(settings: Settings, client: Any = None) -> Recovery:
-    """Return the ingestion API on the database that the settings name, by a client that is there or one of its own."""
+    """Return the ingestion API on the database that the settings name.
+
+    By a client that is there it is bounded as requests over HTTP must be. By one of its own it is for a command, which
+    somebody waits for: to erase a large shop takes its time.
+    """
+    bounds: dict[str, float] = {"timeout": math.inf} if client is None else {"most_at_once": MOST_REPORTS}
     return Recovery(
         settings.mongodb.uri.get_secret_value() if client is None else client,
         database=settings.mongodb.database,
         suppression_keys=secrets_of(settings.suppressions.keys),
+        **bounds,
     )
 
 
