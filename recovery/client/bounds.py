@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pymongo
@@ -40,11 +40,11 @@ class TimeLimit:
 class Bounds:
     """What bounds the calls of one client.
 
-    `timeout` is in seconds, `math.inf` for none; `longest` is what the client itself allows, which always holds.
+    `timeout` is in seconds, `math.inf` for none; `longest` tells what the client itself allows, which always holds.
     `most_at_once` is how many calls may wait for the database.
     """
 
-    def __init__(self, timeout: float, *, longest: float = math.inf, most_at_once: float = math.inf) -> None:
+    def __init__(self, timeout: float, *, longest: Callable[[], float], most_at_once: float = math.inf) -> None:
         self._timeout = checked(timeout)
         self._longest = longest
         self._most = most_at_once
@@ -53,7 +53,7 @@ class Bounds:
     @contextmanager
     def call(self, timeout: float | None = None, fails_to: str = KEEPING) -> Iterator[TimeLimit]:
         """Hold PyMongo's calls within to the time limit, and translate its errors. Raises `Unavailable`, `Refused`."""
-        limit = TimeLimit(min(self._timeout if timeout is None else checked(timeout), self._longest))
+        limit = TimeLimit(min(self._timeout if timeout is None else checked(timeout), self._longest()))
         if self._now >= self._most:
             raise Unavailable(f"{self._now} calls wait for MongoDB already, the most there may be; call again later")
         self._now += 1

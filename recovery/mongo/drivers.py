@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -18,12 +19,15 @@ async def settled(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def own_limit(client: Any) -> float:
-    """Return the seconds that a client gives an operation (`timeoutMS`, `socketTimeoutMS`); `math.inf` if no limit.
+def own_limit(client: Any) -> Callable[[], float]:
+    """Return what tells the seconds that a client's own options give a call now; `math.inf` if they set no limit.
 
-    PyMongo heeds neither where `pymongo.timeout` says another.
+    They are `timeoutMS`, `socketTimeoutMS` and, while no server is known to write to, `serverSelectionTimeoutMS`:
+    PyMongo heeds none of them within `pymongo.timeout`.
     """
     options = getattr(client, "options", None)
     if not isinstance(options, ClientOptions):
-        return math.inf
-    return min(options.timeout or math.inf, options.pool_options.socket_timeout or math.inf)
+        return lambda: math.inf
+    always = min(options.timeout or math.inf, options.pool_options.socket_timeout or math.inf)
+    while_unknown = min(always, options.server_selection_timeout)
+    return lambda: always if client.topology_description.has_writable_server() else while_unknown

@@ -5,6 +5,7 @@ import math
 import os
 import signal
 from contextlib import closing, contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -111,6 +112,15 @@ async def test_the_limits_of_the_address_hold(mongodb, database_name, database):
             async with asyncio.timeout(LONG):
                 said = await failed(lambda: asyncio.to_thread(api.order, Order(shop=SHOP, order_id="1")))
     assert "within 0.3 s" in said
+
+
+@pytest.mark.parametrize("api", [Recovery, SyncRecovery])
+async def test_the_address_may_give_up_sooner_on_a_database_that_is_away(api):
+    """Who allows 50 ms to find a server is told within a second that there is none: PyMongo looks each half second."""
+    recovery = api("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
+    call = recovery.checkout if api is Recovery else partial(asyncio.to_thread, recovery.checkout)
+    assert "within 0." in await failed(lambda: call(report()))
+    await recovery.close() if api is Recovery else recovery.close()
 
 
 async def test_calls_that_go_out_together_have_each_its_own_limit(mongodb, database_name, database):
