@@ -1,7 +1,7 @@
 """Recovery reminds people of the checkouts they left, on time and only until they order."""
 
 from recovery.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
-from recovery.client import Damaged, Recovery, RecoveryError, Refused, SyncRecovery, Unavailable
+from recovery.client import Damaged, Kept, Recovery, RecoveryError, Refused, SyncRecovery, Unavailable
 
 __all__ = [
     "Checkout",
@@ -10,6 +10,7 @@ __all__ = [
     "Customer",
     "Damaged",
     "Item",
+    "Kept",
     "Order",
     "Recovery",
     "RecoveryError",

@@ -49,13 +49,11 @@ def recovery_of(settings: Settings, client: Any = None) -> Recovery:
     By a client that is there it is bounded as requests over HTTP must be. By one of its own it is for a command, which
     somebody waits for: to erase a large shop takes its time.
     """
-    bounds: dict[str, float] = {"timeout": math.inf} if client is None else {"most_at_once": MOST_REPORTS}
-    return Recovery(
-        settings.mongodb.uri.get_secret_value() if client is None else client,
-        database=settings.mongodb.database,
-        suppression_keys=secrets_of(settings.suppressions.keys),
-        **bounds,
-    )
+    mongodb, database = settings.mongodb.uri.get_secret_value(), settings.mongodb.database
+    keys = secrets_of(settings.suppressions.keys)
+    if client is None:
+        return Recovery(mongodb, database=database, suppression_keys=keys, timeout=math.inf)
+    return Recovery(client, database=database, suppression_keys=keys, most_at_once=MOST_REPORTS)
 
 
 def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:

@@ -4,14 +4,17 @@
 """
 
 from recovery.client.connecting import CLIENT_OPTIONS, connect
-from recovery.client.errors import BadAddress, Damaged, RecoveryError, Refused, Unavailable
+from recovery.client.errors import BadAddress, BadOutbox, Damaged, RecoveryError, Refused, Unavailable
 from recovery.client.recovery import Recovery
+from recovery.client.reports import Kept
 from recovery.client.synchronous import SyncRecovery
 
 __all__ = [
     "CLIENT_OPTIONS",
     "BadAddress",
+    "BadOutbox",
     "Damaged",
+    "Kept",
     "Recovery",
     "RecoveryError",
     "Refused",

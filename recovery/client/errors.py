@@ -8,6 +8,7 @@ class RecoveryError(Exception):
     ├── Unavailable       the database could not be asked to keep this: call again later
     │   └── Refused       the database refuses just this: calling again gives the same
     ├── BadAddress        the address of the database is not one
+    ├── BadOutbox         the file of the outbox cannot be used
     └── Damaged           what is kept cannot be read
     """
 
@@ -22,6 +23,10 @@ class Refused(Unavailable):
 
 class BadAddress(RecoveryError):
     """What was given as the address of the database is neither a MongoDB URI nor a client."""
+
+
+class BadOutbox(RecoveryError):
+    """What was given as the outbox cannot be used as one; the message says why."""
 
 
 class Damaged(RecoveryError):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,15 +18,25 @@ from recovery.checkout import (
     ShopKey,
     Status,
     checkout_id,
+    normalised,
 )
 from recovery.client.bounds import READING, TIMEOUT, Bounds, checked
 from recovery.client.connecting import connect
 from recovery.client.direct import Direct
 from recovery.client.errors import Damaged
-from recovery.client.reports import CancelReport, CheckoutReport, ConsentReport, OrderReport, SuppressReport
+from recovery.client.outbox import MOST_KEPT, Outbox, opened
+from recovery.client.reports import (
+    CancelReport,
+    CheckoutReport,
+    ConsentReport,
+    Kept,
+    OrderReport,
+    Report,
+    SuppressReport,
+)
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.documents import read
-from recovery.mongo.drivers import own_limit, settled
+from recovery.mongo.drivers import is_asynchronous, own_limit, settled
 from recovery.mongo.intake import cancelled
 from recovery.mongo.naming import called
 from recovery.mongo.persons import Persons, Receipt
@@ -73,7 +84,12 @@ class Recovery:
     again: the same report twice changes nothing.
 
     `timeout` is how many seconds a call may take, after which it raises `Unavailable`; `math.inf` is no limit. Each
-    call may be given one of its own. Where the client has a shorter one (`timeoutMS`), that holds.
+    call may be given one of its own. Where the client has a shorter one, such as `timeoutMS`, that holds.
+
+    `outbox` is the path of a file that keeps checkouts, orders, cancellations, consent and suppressions when the
+    database does not take them within the timeout, `outbox_limit` of them at most. They are delivered later, in order,
+    by a task that `async with`, or the first of these calls, starts. Such a call then returns `Kept.OUTBOX`, or None in
+    place of what only the database can tell. Raises `BadOutbox`.
 
     `suppression_keys` are the daemon's `suppressions.keys`; only `suppress`, `unsuppress`, `erase` and `export` need
     them. `most_at_once` is how many calls may wait for the database: those beyond raise `Unavailable` at once.
@@ -87,8 +103,11 @@ class Recovery:
         timeout: float = TIMEOUT,
         suppression_keys: Sequence[str] = (),
         most_at_once: float = math.inf,
+        outbox: str | PathLike[str] | None = None,
+        outbox_limit: int = MOST_KEPT,
     ) -> None:
         checked(timeout)  # before there is a connection that would have to be closed
+        journal = opened(outbox, outbox_limit) if outbox is not None else None
         self._own = isinstance(mongodb, str)
         self._client = connect(mongodb) if self._own else mongodb
         self._bounds = Bounds(timeout, longest=own_limit(self._client), most_at_once=most_at_once)
@@ -97,6 +116,7 @@ class Recovery:
         self._pseudonyms = Pseudonyms(suppression_keys)
         self._persons = Persons(self._client[database], self._pseudonyms)
         self._direct = Direct(self._client, database, self._bounds, self._pseudonyms)
+        self._outbox = None if journal is None else Outbox(journal, self._direct.send, is_asynchronous(self._client))
 
     async def checkout(
         self,
@@ -105,15 +125,15 @@ class Recovery:
         aliases: Sequence[str] | None = None,
         cart: str | None = None,
         timeout: float | None = None,
-    ) -> None:
-        """Keep what is known of a checkout, new or changed. Raises `Unavailable`.
+    ) -> Kept:
+        """Keep what is known of a checkout, new or changed; return where it is kept. Raises `Unavailable`.
 
         `aliases` are other order ids that the same checkout is called by, `cart` is what the shop calls the cart that
         it was made of. Even an empty list has it looked for by all of its names, as who changes how checkouts are named
         needs it; and a cart that has been ordered meanwhile is not opened again.
         """
         asked = CheckoutReport(report=report, aliases=_names(aliases), cart=cart)
-        await self._direct.send(asked, timeout)
+        return await self._report(asked, timeout) or Kept.OUTBOX
 
     async def order(
         self,
@@ -123,7 +143,7 @@ class Recovery:
         cart: str | None = None,
         confirm_default: bool = True,
         timeout: float | None = None,
-    ) -> None:
+    ) -> Kept:
         """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`.
 
         `aliases` and `cart` as for `checkout`: whatever it is kept under is ordered, and confirmed once, and nobody is
@@ -131,7 +151,7 @@ class Recovery:
         report says so.
         """
         asked = OrderReport(report=report, aliases=_names(aliases), cart=cart, confirm_default=confirm_default)
-        await self._direct.send(asked, timeout)
+        return await self._report(asked, timeout) or Kept.OUTBOX
 
     async def cancel(
         self,
@@ -141,14 +161,15 @@ class Recovery:
         aliases: Sequence[str] = (),
         cart: str | None = None,
         timeout: float | None = None,
-    ) -> bool:
+    ) -> bool | None:
         """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`.
 
         A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed. Where no
         checkout has any of these names, those of the `cart` are cancelled.
         """
         asked = CancelReport(shop=shop, order_id=order_id, aliases=tuple(aliases), cart=cart)
-        return bool(await self._direct.send(asked, timeout))
+        found: bool | None = await self._report(asked, timeout)
+        return found
 
     async def cancel_shop(self, shop: str, *, timeout: float | None = None) -> int:
         """Never remind of any checkout of this shop that is open now; return how many. Raises `Unavailable`.
@@ -158,13 +179,14 @@ class Recovery:
         with self._bounds.call(timeout):
             return await self._direct.update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled())
 
-    async def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int:
+    async def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Keep a word on consent in all checkouts of a person at this shop; return how many there are.
 
         Of several words the latest counts. Raises `Unavailable`, or `ValueError` for what is no address.
         """
         email, _ = _addressed(email, shop)
-        return int(await self._direct.send(ConsentReport(shop=shop, email=email, consent=consent), timeout))
+        found: int | None = await self._report(ConsentReport(shop=shop, email=email, consent=consent), timeout)
+        return found
 
     async def get(self, shop: str, order_id: str, *, timeout: float | None = None) -> CheckoutState | None:
         """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`.
@@ -181,14 +203,15 @@ class Recovery:
             raise Damaged(f"checkout {id_} cannot be read: {exc}") from exc
         return _state(document, id_)
 
-    async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool:
+    async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Never remind this address again, of any checkout of this shop, or without one of any shop.
 
         Orders are still confirmed. Returns whether that was new. Raises `Unavailable`, or `ValueError` for what is no
         address.
         """
         email, shop = _addressed(email, shop)
-        return bool(await self._direct.send(SuppressReport(shop=shop, email=email), timeout))
+        found: bool | None = await self._report(SuppressReport(shop=shop, email=email), timeout)
+        return found
 
     async def unsuppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool:
         """Lift what keeps this address from being written to by this shop or, without one, what does so by all.
@@ -215,6 +238,8 @@ class Recovery:
         What stays is a pseudonym among the suppressions. Calling again is safe. Raises as `export`.
         """
         email, shop = _addressed(email, shop)
+        if self._outbox is not None:
+            await self._outbox.forget(normalised(email), shop)
         with self._bounds.call(timeout):
             return await self._persons.erase(email, shop)
 
@@ -235,12 +260,24 @@ class Recovery:
         with self._bounds.call(timeout):
             await self._persons.request_data(shop, id_, email, orders)
 
+    async def waiting(self) -> int:
+        """Return how many reports wait in the outbox to be delivered; 0 without one. Raises `Unavailable`."""
+        return 0 if self._outbox is None else await self._outbox.waiting()
+
     async def close(self) -> None:
-        """Close the connection, if it was opened here."""
+        """Close the connection, if it was opened here, and the outbox: what waits there waits for the next start."""
+        if self._outbox is not None:
+            await self._outbox.stop()
         if self._own:
             await settled(self._client.close())
 
+    async def _report(self, report: Report, timeout: float | None) -> Any:
+        send = self._direct.send if self._outbox is None else self._outbox.take
+        return await send(report, timeout)
+
     async def __aenter__(self) -> Self:
+        if self._outbox is not None:
+            self._outbox.start()
         return self
 
     async def __aexit__(

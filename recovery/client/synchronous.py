@@ -1,6 +1,7 @@
 """The ingestion API for code that does not await."""
 
 from collections.abc import Sequence
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,8 +11,10 @@ from recovery.checkout import Checkout, CheckoutState, Consent, Order
 from recovery.client.bounds import TIMEOUT, checked
 from recovery.client.connecting import connect
 from recovery.client.driving import run
-from recovery.client.errors import BadAddress
+from recovery.client.errors import BadAddress, BadOutbox
+from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
+from recovery.client.reports import Kept
 from recovery.mongo.drivers import is_asynchronous
 from recovery.mongo.persons import Receipt
 
@@ -26,6 +29,8 @@ class SyncRecovery:
         database: str = "recovery",
         timeout: float = TIMEOUT,
         suppression_keys: Sequence[str] = (),
+        outbox: str | PathLike[str] | None = None,
+        outbox_limit: int = MOST_KEPT,
     ) -> None:
         if is_asynchronous(mongodb):
             raise BadAddress(
@@ -33,9 +38,18 @@ class SyncRecovery:
             )
         checked(timeout)
         self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
-        self._recovery = Recovery(
-            self._own or mongodb, database=database, timeout=timeout, suppression_keys=suppression_keys
-        )
+        try:
+            self._recovery = Recovery(
+                self._own or mongodb,
+                database=database,
+                timeout=timeout,
+                suppression_keys=suppression_keys,
+                outbox=outbox,
+                outbox_limit=outbox_limit,
+            )
+        except BadOutbox:
+            self._close_own()
+            raise
 
     def checkout(
         self,
@@ -44,9 +58,9 @@ class SyncRecovery:
         aliases: Sequence[str] | None = None,
         cart: str | None = None,
         timeout: float | None = None,
-    ) -> None:
+    ) -> Kept:
         """Keep what is known of a checkout, new or changed: see `Recovery.checkout`. Raises `Unavailable`."""
-        run(self._recovery.checkout(report, aliases=aliases, cart=cart, timeout=timeout))
+        return run(self._recovery.checkout(report, aliases=aliases, cart=cart, timeout=timeout))
 
     def order(
         self,
@@ -55,15 +69,15 @@ class SyncRecovery:
         aliases: Sequence[str] | None = None,
         cart: str | None = None,
         timeout: float | None = None,
-    ) -> None:
+    ) -> Kept:
         """Keep that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
-        run(self._recovery.order(report, aliases=aliases, cart=cart, timeout=timeout))
+        return run(self._recovery.order(report, aliases=aliases, cart=cart, timeout=timeout))
 
-    def cancel(self, shop: str, order_id: str, *, timeout: float | None = None) -> bool:
+    def cancel(self, shop: str, order_id: str, *, timeout: float | None = None) -> bool | None:
         """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`."""
         return run(self._recovery.cancel(shop, order_id, timeout=timeout))
 
-    def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int:
+    def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Keep a word on consent in all checkouts of a person at this shop: see `Recovery.consent`."""
         return run(self._recovery.consent(shop, email, consent, timeout=timeout))
 
@@ -71,7 +85,7 @@ class SyncRecovery:
         """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
         return run(self._recovery.get(shop, order_id, timeout=timeout))
 
-    def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool:
+    def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Never remind this address again: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""
         return run(self._recovery.suppress(email, shop=shop, timeout=timeout))
 
@@ -87,12 +101,21 @@ class SyncRecovery:
         """Erase all that is kept of a person: see `Recovery.erase`. Raises `Unavailable`, `ValueError`."""
         return run(self._recovery.erase(email, shop=shop, timeout=timeout))
 
+    def waiting(self) -> int:
+        """Return how many reports wait in the outbox: see `Recovery.waiting`."""
+        return run(self._recovery.waiting())
+
     def close(self) -> None:
-        """Close the connection, if it was opened here."""
+        """Close the connection, if it was opened here, and the outbox."""
+        run(self._recovery.close())
+        self._close_own()
+
+    def _close_own(self) -> None:
         if self._own is not None:
             self._own.close()
 
     def __enter__(self) -> Self:
+        run(self._recovery.__aenter__())
         return self
 
     def __exit__(
