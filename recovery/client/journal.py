@@ -7,7 +7,7 @@ Several processes may use one file; one of them at a time delivers.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -90,10 +90,10 @@ class Journal:
         with self._using() as connection:
             return [Waiting(*row) for row in connection.execute(query, (count,))]
 
-    def delivered(self, number: int) -> None:
-        """Delete a report: it is in the database."""
+    def delivered(self, numbers: Sequence[int]) -> None:
+        """Delete reports: they are in the database."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM reports WHERE number = ?", (number,))
+            connection.executemany("DELETE FROM reports WHERE number = ?", [(number,) for number in numbers])
 
     def set_aside(self, number: int, fault: str) -> None:
         """Take a report out of the row that can never be delivered, with what is wrong with it."""

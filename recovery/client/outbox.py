@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any, Protocol, TypeVar
@@ -13,16 +13,21 @@ from pydantic import ValidationError
 from recovery.client.couriers import TaskCourier, ThreadCourier
 from recovery.client.errors import BadOutbox, Refused, Unavailable
 from recovery.client.journal import Journal, JournalError, Waiting
-from recovery.client.reports import Report, about, as_of, now, read_report
+from recovery.client.reports import CheckoutReport, OrderReport, Report, about, as_of, now, read_report
 
 T = TypeVar("T")
 
 MOST_KEPT = 100_000
 """Reports in an outbox, at about a kilobyte each."""
 
-_TOGETHER = 100
+MOST_TOGETHER = 32
+"""Reports that are delivered at once from an event loop: as many share a round trip."""
 
 log = logging.getLogger("recovery.outbox")
+
+
+class Fault(str):
+    """Why a report can never be delivered."""
 
 
 class Hop(Protocol):
@@ -60,6 +65,7 @@ class Outbox:
         self._send = send
         self._hop: Hop = asyncio.to_thread if in_loop else at_once
         self._courier = TaskCourier(self.deliver) if in_loop else ThreadCourier(self.deliver)
+        self._most_together = MOST_TOGETHER if in_loop else 1
         self._stopping = False
 
     def start(self) -> None:
@@ -79,17 +85,24 @@ class Outbox:
         """
         self.start()
         at = now()
-        shop, *_ = about(report)
-        try:
-            if not await self._hop(self._journal.holds, shop):
+        why = "others wait before it"
+        if not await self._is_behind(report):
+            try:
                 return await self._send(report, timeout)
-            why = "others wait before it"
-        except Refused:
-            raise
-        except (Unavailable, JournalError) as exc:
-            why = str(exc)
+            except Refused:
+                raise
+            except Unavailable as exc:
+                why = str(exc)
         await self._keep(report, at, why)
         return None
+
+    async def _is_behind(self, report: Report) -> bool:
+        shop, *_ = about(report)
+        try:
+            return await self._hop(self._journal.holds, shop)
+        except JournalError as exc:
+            log.error("%s", exc)  # noqa: TRY400  a sentence, no traceback
+            return False  # a file that is damaged is no reason not to ask the database
 
     async def _keep(self, report: Report, at: datetime, why: str) -> None:
         shop, address, what = about(report)
@@ -130,31 +143,66 @@ class Outbox:
     async def _deliver_all(self) -> bool:
         delivered = 0
         try:
-            while rows := await self._hop(self._journal.oldest, _TOGETHER):
-                for row in rows:
-                    if self._stopping or not await self._deliver(row):
+            while rows := await self._hop(self._journal.oldest, self._most_together):
+                if self._stopping:
+                    return False
+                read = [_read(row) for row in rows]
+                group = range(together(read))
+                results = await self._all([self._outcome(read[number]) for number in group])
+                delivered += await self._settle([rows[number] for number in group], results)
+                for result in results:
+                    if isinstance(result, Unavailable):
+                        log.warning("the outbox waits for the database: %s", result)
                         return False
-                    delivered += 1
             return True
         finally:
             if delivered:
                 log.info("delivered %d reports of the outbox", delivered)
 
-    async def _deliver(self, row: Waiting) -> bool:
-        """Deliver one report, or set it aside; return whether to go on with the next."""
+    async def _all(self, calls: Sequence[Awaitable[T]]) -> Sequence[T]:
+        """Return what calls return that are made at once; without an event loop there is one at a time."""
+        return [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+
+    async def _outcome(self, report: Report | Fault) -> Fault | Unavailable | None:
+        """Send a report; return why it cannot be delivered ever, or now, or None if it was."""
+        if isinstance(report, Fault):
+            return report
         try:
-            await self._send(read_report(row.report), None)
+            await self._send(report, None)
         except (Refused, BSONError) as exc:
-            fault = str(exc)
-        except ValidationError as exc:
-            wrong = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-            fault = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+            return Fault(str(exc))
         except Unavailable as exc:
-            log.warning("the outbox waits for the database: %s", exc)
-            return False
-        else:
-            await self._hop(self._journal.delivered, row.number)
-            return True
-        log.error("cannot be delivered, and was set aside in the outbox: %s (%s)", row.what, fault)
-        await self._hop(self._journal.set_aside, row.number, fault)
-        return True
+            return exc
+        return None
+
+    async def _settle(self, rows: Sequence[Waiting], results: Sequence[Fault | Unavailable | None]) -> int:
+        """Take out of the row what is done with; return how many were delivered."""
+        delivered = [row.number for row, result in zip(rows, results, strict=True) if result is None]
+        await self._hop(self._journal.delivered, delivered)
+        for row, result in zip(rows, results, strict=True):
+            if isinstance(result, Fault):
+                log.error("cannot be delivered, and was set aside in the outbox: %s (%s)", row.what, result)
+                await self._hop(self._journal.set_aside, row.number, result)
+        return len(delivered)
+
+
+def _read(row: Waiting) -> Report | Fault:
+    try:
+        return read_report(row.report)
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        return Fault(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}")
+
+
+def together(reports: Sequence[Report | Fault]) -> int:
+    """Return how many reports, from the first on, may be delivered at once, which is in any order.
+
+    They are checkouts and orders of which each goes by one name, and none is of the checkout of another.
+    """
+    seen: set[str] = set()
+    for number, report in enumerate(reports):
+        plain = isinstance(report, CheckoutReport | OrderReport) and report.aliases is None and report.cart is None
+        if not plain or report.report.id in seen:  # type: ignore[union-attr]
+            return max(number, 1)
+        seen.add(report.report.id)  # type: ignore[union-attr]
+    return len(reports)

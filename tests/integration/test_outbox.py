@@ -18,6 +18,8 @@ from recovery import Consent, Kept, Order, Recovery, RecoveryError, Refused, Syn
 from recovery.checkout import Status
 from recovery.client.couriers import IDLE, LATEST, pause
 from recovery.client.journal import Journal
+from recovery.client.outbox import Fault, together
+from recovery.client.reports import CancelReport, CheckoutReport, OrderReport
 from recovery.embedded import _free_port, find_mongod
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
@@ -235,6 +237,46 @@ async def test_what_the_database_refuses_is_not_kept(mongodb, database_name, dat
         with pytest.raises(Refused, match="MongoDB refuses this, so it is not kept"):
             await recovery.checkout(report("1", total="66.60"))
         assert await recovery.waiting() == 0
+
+
+async def test_a_damaged_file_does_not_keep_reports_from_a_database_that_is_well(
+    mongodb, database_name, database, path
+):
+    """Where the file is lost under way, reports go to the database as ever; only a fault of both is one."""
+    async with Recovery(mongodb, database=database_name, outbox=path) as recovery:
+        assert await recovery.checkout(report("1")) is Kept.DATABASE
+        for file in path.parent.glob("outbox*"):
+            with file.open("r+b") as opened:
+                opened.write(b"nonsense" * 1000)
+        assert await recovery.checkout(report("2")) is Kept.DATABASE
+        with pytest.raises(Unavailable, match=r"the outbox .* cannot be used"):
+            await recovery.waiting()
+
+
+def test_only_what_cannot_overtake_is_delivered_at_once():
+    """Reports of different checkouts go together; the same checkout, other names, and other calls wait."""
+
+    def checkout(order_id, **names):
+        return CheckoutReport(report=report(order_id), **names)
+
+    order = OrderReport(report=ORDER)
+    cancel = CancelReport(shop=SHOP, order_id="5")
+    assert together([checkout("1"), checkout("2"), checkout("3")]) == 3
+    assert together([checkout("1"), checkout("2"), order]) == 2
+    assert together([checkout("1"), checkout("2", cart="c"), checkout("3")]) == 1
+    assert together([checkout("2", aliases=()), checkout("3")]) == 1
+    assert together([cancel, checkout("3")]) == 1
+    assert together([checkout("1"), cancel]) == 1
+    assert together([Fault("unheard of"), checkout("1")]) == 1
+
+
+def test_each_report_is_synced(path):
+    """A loss of power takes nothing that was acknowledged: SQLite waits for the disk with each (2 is FULL)."""
+    journal = Journal(path, 10)
+    with journal._using() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.close()
 
 
 async def test_a_full_outbox_says_so(path):
