@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recovery.checkout import Order, Status, normalised
-from recovery.client.bounds import Bounds, TimeLimit
+from recovery.client.bounds import Bounds, Call
 from recovery.client.reports import (
     CancelReport,
     CheckoutReport,
@@ -36,63 +36,71 @@ class Direct:
 
     async def send(self, report: Report, timeout: float | None = None) -> Any:
         """Return what the report's call of `Recovery` does, once it is kept. Raises `Unavailable`, `Refused`."""
-        with self._bounds.call(timeout) as limit:
+        with self._bounds.call(timeout) as call:
             match report:
                 case CheckoutReport():
-                    return await self._checkout(report, limit)
+                    return await self._checkout(report, call)
                 case OrderReport():
-                    return await self._order(report, limit)
+                    return await self._order(report, call)
                 case CancelReport():
-                    return await self._cancel(report)
+                    return await self._cancel(report, call)
                 case ConsentReport(shop=shop, email=email, consent=consent):
-                    return await self.update({"address": normalised(email), "_id": of_shop(shop)}, consented(consent))
+                    of_person = {"address": normalised(email), "_id": of_shop(shop)}
+                    return await self.update(of_person, consented(consent), call)
                 case SuppressReport():
-                    return await self._suppress(report)
+                    return await self._suppress(report, call)
 
-    async def update(self, query: Mapping[str, Any], update: Any) -> int:
+    async def update(self, query: Mapping[str, Any], update: Any, call: Call) -> int:
         """Change all checkouts that match; return how many do. Raises what PyMongo raises."""
-        result = await settled(self._checkouts.update_many(query, update))
+        with call.driver():
+            result = await settled(self._checkouts.update_many(query, update))
         return int(result.matched_count)
 
-    async def _checkout(self, asked: CheckoutReport, limit: TimeLimit) -> Kept:
-        report, names = asked.report, list[str]()
+    async def _checkout(self, asked: CheckoutReport, call: Call) -> Kept:
+        report = asked.report
+        names: list[str] = []
         if asked.aliases is not None or asked.cart is not None:
             names = [report.order_id, *(asked.aliases or ())]
-            kept = await namesakes(self._checkouts, report, names, asked.cart)
+            with call.driver():
+                kept = await namesakes(self._checkouts, report, names, asked.cart)
             since = [each.order_id for each in kept.of_cart if each.ordered_since(report.touched_at)]
             if known := [each.order_id for each in kept.own] + since:
                 report = report.model_copy(update={"order_id": known[0]})
-        await self._write(checkout_write(report, known_as=all_names(names, asked.cart)), limit)
+        await self._write(checkout_write(report, known_as=all_names(names, asked.cart)), call)
         return Kept.DATABASE
 
-    async def _order(self, asked: OrderReport, limit: TimeLimit) -> Kept:
-        report, names = asked.report, list[str]()
+    async def _order(self, asked: OrderReport, call: Call) -> Kept:
+        report = asked.report
+        names: list[str] = []
         if asked.aliases is not None or asked.cart is not None:
             names = [report.order_id, *(asked.aliases or ())]
-            own, of_cart = await namesakes(self._checkouts, report, names, asked.cart)
+            with call.driver():
+                own, of_cart = await namesakes(self._checkouts, report, names, asked.cart)
             others = [*own[1:], *(each for each in of_cart if each.status in (Status.OPEN, Status.FINISHED))]
             for each in others:
                 also = Order(shop=report.shop, order_id=each.order_id, ordered_at=report.ordered_at, confirm=False)
-                await self._write(order_write(also), limit)
+                await self._write(order_write(also), call)
             if own:
                 report = report.model_copy(update={"order_id": own[0].order_id})
         known_as = all_names(names, asked.cart)
-        await self._write(order_write(report, confirm_default=asked.confirm_default, known_as=known_as), limit)
+        await self._write(order_write(report, confirm_default=asked.confirm_default, known_as=known_as), call)
         return Kept.DATABASE
 
-    async def _cancel(self, asked: CancelReport) -> bool:
-        matched = await self.update(called(asked.shop, [asked.order_id, *asked.aliases]), cancelled())
+    async def _cancel(self, asked: CancelReport, call: Call) -> bool:
+        matched = await self.update(called(asked.shop, [asked.order_id, *asked.aliases]), cancelled(), call)
         if not matched and asked.cart:
-            matched = await self.update(called(asked.shop, [asked.cart]), cancelled())
+            matched = await self.update(called(asked.shop, [asked.cart]), cancelled(), call)
         return bool(matched)
 
-    async def _suppress(self, asked: SuppressReport) -> bool:
+    async def _suppress(self, asked: SuppressReport, call: Call) -> bool:
         new = NewSuppression(asked.shop, self._pseudonyms.of(asked.email), SuppressionReason.SHOP, "service")
-        result = await settled(self._suppressions.update_one(*suppress_write(new)))
+        with call.driver():
+            result = await settled(self._suppressions.update_one(*suppress_write(new)))
         return result.upserted_id is not None or bool(result.modified_count)
 
-    async def _write(self, write: Write, limit: TimeLimit) -> None:
+    async def _write(self, write: Write, call: Call) -> None:
         if self._group is not None:
-            await self._group.write(write, limit.left)
+            await self._group.write(write, call.left)
         else:
-            await settled(self._checkouts.update_one(*write))
+            with call.driver():
+                await settled(self._checkouts.update_one(*write))

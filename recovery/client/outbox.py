@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from recovery.client.couriers import TaskCourier, ThreadCourier
 from recovery.client.errors import BadOutbox, Refused, Unavailable
 from recovery.client.journal import Journal, JournalError, Waiting
-from recovery.client.reports import CheckoutReport, OrderReport, Report, about, as_of, now, read_report
+from recovery.client.reports import CheckoutReport, OrderReport, Report, about, as_of, now, read_report, written
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Outbox:
     async def _keep(self, report: Report, at: datetime, why: str) -> None:
         shop, address, what = about(report)
         try:
-            await self._hop(self._journal.keep, shop, address, what, as_of(report, at).model_dump_json())
+            await self._hop(self._journal.keep, shop, address, what, written(as_of(report, at)))
         except JournalError as exc:
             raise Unavailable(f"{exc} ({why})") from exc
         log.info("kept in the outbox: %s (%s)", what, why)

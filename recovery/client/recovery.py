@@ -110,7 +110,7 @@ class Recovery:
         journal = opened(outbox, outbox_limit) if outbox is not None else None
         self._own = isinstance(mongodb, str)
         self._client = connect(mongodb) if self._own else mongodb
-        self._bounds = Bounds(timeout, longest=own_limit(self._client), most_at_once=most_at_once)
+        self._bounds = Bounds(timeout, shortened=own_limit(self._client), most_at_once=most_at_once)
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
         self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._pseudonyms = Pseudonyms(suppression_keys)
@@ -176,8 +176,8 @@ class Recovery:
 
         As when a shop will tell of its orders no more. What it reports from now on is taken as ever.
         """
-        with self._bounds.call(timeout):
-            return await self._direct.update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled())
+        with self._bounds.call(timeout) as call:
+            return await self._direct.update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled(), call)
 
     async def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Keep a word on consent in all checkouts of a person at this shop; return how many there are.
@@ -195,7 +195,7 @@ class Recovery:
         """
         id_ = checkout_id(shop, order_id)
         try:
-            with self._bounds.call(timeout, READING):
+            with self._bounds.call(timeout, READING) as call, call.driver():
                 document = await settled(self._checkouts.find_one({"_id": id_}))
                 if document is None:
                     document = await settled(self._checkouts.find_one(called(shop, [order_id])))
@@ -219,7 +219,7 @@ class Recovery:
         That is whatever the reason was: ask people first. Returns whether there was anything. Raises as `suppress`.
         """
         email, shop = _addressed(email, shop)
-        with self._bounds.call(timeout):
+        with self._bounds.call(timeout) as call, call.driver():
             result = await settled(self._suppressions.delete_many(lift_query(self._pseudonyms, email, shop)))
         return bool(result.deleted_count)
 
@@ -229,7 +229,7 @@ class Recovery:
         Raises `Unavailable`, or `ValueError` for what is no address.
         """
         email, shop = _addressed(email, shop)
-        with self._bounds.call(timeout, READING):
+        with self._bounds.call(timeout, READING) as call, call.driver():
             return await self._persons.export(email, shop)
 
     async def erase(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> Receipt:
@@ -240,7 +240,7 @@ class Recovery:
         email, shop = _addressed(email, shop)
         if self._outbox is not None:
             await self._outbox.forget(normalised(email), shop)
-        with self._bounds.call(timeout):
+        with self._bounds.call(timeout) as call, call.driver():
             return await self._persons.erase(email, shop)
 
     async def erase_shop(self, shop: str, *, timeout: float | None = None) -> Receipt:
@@ -249,7 +249,7 @@ class Recovery:
             shop = _SHOP.validate_python(shop) or ""
         except ValidationError as exc:
             raise ValueError("invalid shop") from exc
-        with self._bounds.call(timeout):
+        with self._bounds.call(timeout) as call, call.driver():
             return await self._persons.erase_shop(shop)
 
     async def request_data(
@@ -257,7 +257,7 @@ class Recovery:
     ) -> None:
         """Keep that a person asks a shop what is kept of them, for an operator to answer. Raises as `export`."""
         email, _ = _addressed(email, shop)
-        with self._bounds.call(timeout):
+        with self._bounds.call(timeout) as call, call.driver():
             await self._persons.request_data(shop, id_, email, orders)
 
     async def waiting(self) -> int:

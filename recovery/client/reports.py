@@ -1,10 +1,11 @@
 """Reports as they are kept in an outbox: calls of the ingestion API as data, which go to JSON and back."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from recovery.checkout import Checkout, Consent, Order, normalised
 
@@ -16,11 +17,8 @@ class Kept(StrEnum):
     OUTBOX = "outbox"
 
 
-class _Report(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class CheckoutReport(_Report):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutReport:
     """A call of `Recovery.checkout`."""
 
     kind: Literal["checkout"] = "checkout"
@@ -29,7 +27,8 @@ class CheckoutReport(_Report):
     cart: str | None = None
 
 
-class OrderReport(_Report):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
     """A call of `Recovery.order`."""
 
     kind: Literal["order"] = "order"
@@ -39,7 +38,8 @@ class OrderReport(_Report):
     confirm_default: bool = True
 
 
-class CancelReport(_Report):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelReport:
     """A call of `Recovery.cancel`."""
 
     kind: Literal["cancel"] = "cancel"
@@ -49,7 +49,8 @@ class CancelReport(_Report):
     cart: str | None = None
 
 
-class ConsentReport(_Report):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentReport:
     """A call of `Recovery.consent`."""
 
     kind: Literal["consent"] = "consent"
@@ -58,7 +59,8 @@ class ConsentReport(_Report):
     consent: Consent
 
 
-class SuppressReport(_Report):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressReport:
     """A call of `Recovery.suppress`; without a shop it is for all of them."""
 
     kind: Literal["suppress"] = "suppress"
@@ -69,6 +71,11 @@ class SuppressReport(_Report):
 Report = CheckoutReport | OrderReport | CancelReport | ConsentReport | SuppressReport
 
 _ANY: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
+
+
+def written(report: Report) -> str:
+    """Return a report as JSON."""
+    return _ANY.dump_json(report).decode()
 
 
 def read_report(text: str) -> Report:
@@ -97,7 +104,7 @@ def now() -> datetime:
 def as_of(report: Report, at: datetime) -> Report:
     """Return a report with the time that it is about, where it does not give one: when it was made, not delivered."""
     if isinstance(report, CheckoutReport) and report.report.touched_at is None:
-        return report.model_copy(update={"report": report.report.model_copy(update={"touched_at": at})})
+        return replace(report, report=report.report.model_copy(update={"touched_at": at}))
     if isinstance(report, OrderReport) and report.report.ordered_at is None:
-        return report.model_copy(update={"report": report.report.model_copy(update={"ordered_at": at})})
+        return replace(report, report=report.report.model_copy(update={"ordered_at": at}))
     return report

@@ -19,15 +19,22 @@ async def settled(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def own_limit(client: Any) -> Callable[[], float]:
-    """Return what tells the seconds that a client's own options give a call now; `math.inf` if they set no limit.
+def own_limit(client: Any) -> Callable[[float], float]:
+    """Return what shortens a time limit in seconds to what a client's own options give a call now.
 
     They are `timeoutMS`, `socketTimeoutMS` and, while no server is known to write to, `serverSelectionTimeoutMS`:
     PyMongo heeds none of them within `pymongo.timeout`.
     """
     options = getattr(client, "options", None)
     if not isinstance(options, ClientOptions):
-        return lambda: math.inf
+        return lambda limit: limit
     always = min(options.timeout or math.inf, options.pool_options.socket_timeout or math.inf)
-    while_unknown = min(always, options.server_selection_timeout)
-    return lambda: always if client.topology_description.has_writable_server() else while_unknown
+    while_unknown = options.server_selection_timeout
+
+    def shortened(limit: float) -> float:
+        limit = min(limit, always)
+        if limit > while_unknown and not client.topology_description.has_writable_server():
+            return while_unknown
+        return limit
+
+    return shortened

@@ -47,16 +47,16 @@ class GroupCommit:
             # Not in the context of the caller: a time limit of PyMongo's that holds there is not that of the others.
             loop.call_soon(self._go, context=Context())
         self._waiting.append(_Waiting(write, kept, time.monotonic() + within))
-        # Only the waiting is cut short: a call of the driver that is cancelled can leave a connection open.
-        async with asyncio.timeout(_seconds(within)):
-            await kept
+        await kept
 
     def _go(self) -> None:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), MOST_TOGETHER):
-            group = asyncio.create_task(self._commit(waiting[start : start + MOST_TOGETHER]))
-            self._groups.add(group)
-            group.add_done_callback(self._groups.discard)
+            group = waiting[start : start + MOST_TOGETHER]
+            task = asyncio.create_task(self._commit(group))
+            self._groups.add(task)
+            task.add_done_callback(self._groups.discard)
+            _watch(group, task)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         faults: Mapping[int, Exception] = {}
@@ -83,6 +83,26 @@ class GroupCommit:
             await self._collection.update_one(*writes[0])
         else:
             await self._collection.bulk_write([UpdateOne(*write) for write in writes], ordered=False)
+
+
+def _watch(group: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
+    """Let callers go when their time is over, by one alarm for all, while `task` writes.
+
+    Only the waiting is cut short: a call of the driver that is cancelled can leave a connection open.
+    """
+    first = min(each.until for each in group)
+    if first < math.inf:
+        alarm = task.get_loop().call_later(max(first - time.monotonic(), 0), _give_up, group, task)
+        task.add_done_callback(lambda _: alarm.cancel())
+
+
+def _give_up(group: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
+    waiting = [each for each in group if not each.kept.done()]
+    late = [each for each in waiting if each.until <= time.monotonic()]
+    for each in late:
+        each.kept.set_exception(TimeoutError())
+    if len(late) < len(waiting):
+        _watch([each for each in waiting if not each.kept.done()], task)
 
 
 def _seconds(within: float) -> float | None:

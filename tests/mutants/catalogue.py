@@ -178,7 +178,7 @@ _FIRST = (
            (Edit("mongo/persons.py", "            await settled(self._checkouts.delete_many(these))\n", ""),)),
     Mutant("failed-calls-acknowledged", "the driver does not retry, and a call that failed is acknowledged", ("step-down-ingestion",),
            (Edit("client/connecting.py", "        return kind(uri, **(defaults | options))", "        return kind(uri, **(defaults | options | {\"retryWrites\": False}))"),
-            Edit("client/direct.py", "            await self._group.write(write, limit.left)", "            try:\n                await self._group.write(write, limit.left)\n            except Exception:\n                pass"))),
+            Edit("client/direct.py", "            await self._group.write(write, call.left)", "            try:\n                await self._group.write(write, call.left)\n            except Exception:\n                pass"))),
     Mutant("nothing-is-tried-again", "the driver does not retry, and no error of the database is known to pass", ("step-down-burst",),
            (Edit("client/connecting.py", "        return kind(uri, **(defaults | options))", "        return kind(uri, **(defaults | options | {\"retryWrites\": False, \"retryReads\": False}))"),
             Edit("mongo/errors.py", "        if temporary(exc):\n            raise StoreUnavailable(str(exc)) from exc\n        raise StoreRefuses", "        raise ValueError"))),
