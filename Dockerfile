@@ -25,7 +25,7 @@ RUN python -m venv "$VENV" \
 COPY pyproject.toml README.md LICENSE ./
 COPY recovery/ recovery/
 RUN tools/bin/python -m hatchling build --target wheel --directory dist \
-    && "$VENV/bin/python" -m pip install --no-index --no-deps dist/recovery-*.whl \
+    && "$VENV/bin/python" -m pip install --no-index "$(echo dist/recovery-*.whl)[daemon,fast]" \
     && "$VENV/bin/python" -m pip check
 
 

@@ -47,7 +47,7 @@ bench-peers: $(READY)  ## measure beside Agenda, BullMQ, Celery, arq and APSched
 
 lock: $(READY)  ## pin the dependencies anew
 	$(BIN)/python -m pip install --quiet uv  # only to compile: nothing of what runs depends on it
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --extra fast \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --extra daemon --extra fast \
 		--custom-compile-command 'make lock' pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --all-extras --group dev \
 		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt

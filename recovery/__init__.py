@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recovery.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
-    from recovery.client import Damaged, Recovery, RecoveryError, SyncRecovery, Unavailable
+    from recovery.client import Damaged, Kept, Recovery, RecoveryError, Refused, SyncRecovery, Unavailable
 
 __all__ = [
     "Checkout",
@@ -14,9 +14,11 @@ __all__ = [
     "Customer",
     "Damaged",
     "Item",
+    "Kept",
     "Order",
     "Recovery",
     "RecoveryError",
+    "Refused",
     "SyncRecovery",
     "Unavailable",
 ]

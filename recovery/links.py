@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote_plus
 
 from recovery.checkout import CheckoutState, normalised
+from recovery.pseudonyms import Pseudonyms
 from recovery.schedule import Step
-from recovery.sealing import Pseudonyms, Seals, base32, from_base32
+from recovery.sealing import Seals, base32, from_base32
 
 UNSUBSCRIBE, BACK = "/u/", "/r/"
 """Where the links lead, below the public address."""

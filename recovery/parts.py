@@ -1,5 +1,6 @@
 """What the settings make: each part of a running Recovery, not yet running."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -19,7 +20,8 @@ from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
 from recovery.per_shop import PerShop
 from recovery.ports import Clock
-from recovery.sealing import Pseudonyms, Seals
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals
 from recovery.sender import Limits
 from recovery.settings import Settings
 
@@ -38,13 +40,21 @@ async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Datab
         yield client.get_database(settings.mongodb.database, **OPTIONS)
 
 
+MOST_REPORTS = 1_000
+"""How many calls of HTTP may wait for the database. While it stands still, more would only fill the memory."""
+
+
 def recovery_of(settings: Settings, client: Any = None) -> Recovery:
-    """Return the ingestion API on the database that the settings name, by a client that is there or one of its own."""
-    return Recovery(
-        settings.mongodb.uri.get_secret_value() if client is None else client,
-        database=settings.mongodb.database,
-        suppression_keys=secrets_of(settings.suppressions.keys),
-    )
+    """Return the ingestion API on the database that the settings name.
+
+    By a client that is there it is bounded as requests over HTTP must be. By one of its own it is for a command, which
+    somebody waits for: to erase a large shop takes its time.
+    """
+    mongodb, database = settings.mongodb.uri.get_secret_value(), settings.mongodb.database
+    keys = secrets_of(settings.suppressions.keys)
+    if client is None:
+        return Recovery(mongodb, database=database, suppression_keys=keys, timeout=math.inf)
+    return Recovery(client, database=database, suppression_keys=keys, most_at_once=MOST_REPORTS)
 
 
 def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:

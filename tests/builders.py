@@ -23,8 +23,9 @@ from recovery.ports import (
     Unreadable,
     Written,
 )
+from recovery.pseudonyms import Pseudonyms
 from recovery.schedule import NOT_BEGUN, Schedule, Step
-from recovery.sealing import Pseudonyms, Seals
+from recovery.sealing import Seals
 from recovery.standing import Standing, SuppressionReason
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)

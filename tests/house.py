@@ -14,7 +14,7 @@ from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
 from recovery.per_shop import PerShop
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from tests.builders import Relay, SetClock, Witness, report, schedule
 
 

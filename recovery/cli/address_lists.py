@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from recovery.checkout import Email, ShopKey
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 
 COLUMNS = ("shop", "pseudonym", "reason", "at", "source")

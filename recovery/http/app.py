@@ -28,7 +28,8 @@ from recovery.http.way_back import way_back
 from recovery.http.webhooks import ShopifyShop, webhooks
 from recovery.links import Links
 from recovery.per_shop import PerShop
-from recovery.sealing import Pseudonyms, Seals
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals
 
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from recovery.links import Links
 from recovery.per_shop import PerShop
 from recovery.ports import Clock
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 
 

@@ -12,7 +12,7 @@ class Ingestion(Protocol):
 
     async def checkout(
         self, report: Checkout, *, aliases: Sequence[str] | None = None, cart: str | None = None
-    ) -> None:
+    ) -> object:
         """Keep what is known of a checkout, which may be kept under an alias already."""
         ...
 
@@ -23,11 +23,13 @@ class Ingestion(Protocol):
         aliases: Sequence[str] | None = None,
         cart: str | None = None,
         confirm_default: bool = True,
-    ) -> None:
+    ) -> object:
         """Keep that a checkout was ordered, whatever alias it is kept under."""
         ...
 
-    async def cancel(self, shop: str, order_id: str, *, aliases: Sequence[str] = (), cart: str | None = None) -> bool:
+    async def cancel(
+        self, shop: str, order_id: str, *, aliases: Sequence[str] = (), cart: str | None = None
+    ) -> bool | None:
         """Never remind of this checkout again; return whether there is such a checkout."""
         ...
 
@@ -35,7 +37,7 @@ class Ingestion(Protocol):
         """Never remind of any checkout of this shop that is open now; return how many there were."""
         ...
 
-    async def consent(self, shop: str, email: str, consent: Consent) -> int:
+    async def consent(self, shop: str, email: str, consent: Consent) -> int | None:
         """Keep a word on consent in all checkouts of a person at this shop; return how many there are."""
         ...
 

@@ -20,7 +20,7 @@ from recovery.mongo.collections import (
 )
 from recovery.mongo.drivers import settled
 from recovery.mongo.suppressions import NewSuppression, suppress_write
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 
 LOOKS = 3

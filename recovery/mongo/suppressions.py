@@ -15,7 +15,7 @@ from pymongo import ASCENDING, DESCENDING, UpdateOne
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import Suppression, SuppressionReason
 
 REPORTS_KEPT = 20

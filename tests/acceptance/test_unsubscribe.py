@@ -10,7 +10,8 @@ import pytest
 from recovery.checkout import MessageState
 from recovery.links import Links
 from recovery.mongo.suppressions import Suppressions
-from recovery.sealing import Pseudonyms, Seals
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals
 from recovery.standing import SuppressionReason
 from tests.acceptance.conftest import World
 from tests.builders import minutes, report, state, step

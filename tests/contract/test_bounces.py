@@ -16,7 +16,8 @@ from recovery.http.webhooks import ShopifyShop
 from recovery.links import MOST_TRIED, Links
 from recovery.per_shop import PerShop
 from recovery.ports import StoreUnavailable
-from recovery.sealing import Pseudonyms, Seals
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals
 from recovery.standing import SuppressionReason
 from tests.builders import NOON, feedback
 

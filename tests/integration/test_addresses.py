@@ -11,7 +11,7 @@ from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
 from recovery.ports import Ask
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import Other, SuppressionReason
 from tests.builders import NOON, minutes, report, state
 

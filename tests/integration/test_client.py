@@ -15,7 +15,7 @@ from recovery import Consent, Customer, Damaged, Item, Order, Recovery, Recovery
 from recovery.checkout import Status
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 from tests.builders import NOON, minutes, report
 

@@ -11,7 +11,7 @@ from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS, SUPPRES
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
 from recovery.ports import DeadLetter, Plan
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 from tests.builders import NOON, bury, minutes, report, state
 

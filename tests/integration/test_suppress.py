@@ -9,7 +9,7 @@ import pytest
 
 from recovery.cli.address_lists import row
 from recovery.mongo.suppressions import KeptSuppression
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 
 KEYS = "a key of the suppressions"

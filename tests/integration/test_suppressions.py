@@ -9,7 +9,7 @@ from pymongo.monitoring import CommandListener
 
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import Suppression, SuppressionReason
 
 ADA, BEN = "ada@example.com", "ben@example.com"

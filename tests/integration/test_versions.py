@@ -9,7 +9,7 @@ from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, LAYOUT, SUPPRESSIONS
 from recovery.mongo.documents import SCHEMA
 from recovery.mongo.suppressions import Suppressions
-from recovery.sealing import Pseudonyms
+from recovery.pseudonyms import Pseudonyms
 from recovery.standing import SuppressionReason
 from tests.builders import NOON, minutes, report, state
 from tests.house import running

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from recovery.checkout import normalised
 from recovery.links import Links
-from recovery.sealing import Pseudonyms, Seals
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals
 from tests.builders import state, step
 
 KEY = "a key of some length"

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.checkout import normalised
-from recovery.sealing import Pseudonyms, Seals, base32, from_base32
+from recovery.pseudonyms import Pseudonyms
+from recovery.sealing import Seals, base32, from_base32
 
 OLD, NEW = "an old key of some length", "a new key of some length"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

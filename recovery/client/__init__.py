@@ -1,0 +1,24 @@
+"""The ingestion API: what a shop's services import to report checkouts and orders.
+
+`Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the second runs the first without a loop.
+"""
+
+from recovery.client.connecting import CLIENT_OPTIONS, connect
+from recovery.client.errors import BadAddress, BadOutbox, Damaged, RecoveryError, Refused, Unavailable
+from recovery.client.recovery import Recovery
+from recovery.client.reports import Kept
+from recovery.client.synchronous import SyncRecovery
+
+__all__ = [
+    "CLIENT_OPTIONS",
+    "BadAddress",
+    "BadOutbox",
+    "Damaged",
+    "Kept",
+    "Recovery",
+    "RecoveryError",
+    "Refused",
+    "SyncRecovery",
+    "Unavailable",
+    "connect",
+]

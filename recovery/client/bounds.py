@@ -1,0 +1,106 @@
+"""The bounds of calls: how long each may take, how many there may be at once, and what is said of one that fails."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+import pymongo
+from pymongo.errors import PyMongoError, WriteError
+
+from recovery.client.errors import Refused, Unavailable
+from recovery.mongo.errors import temporary
+
+TIMEOUT = 4.0
+"""Seconds. Whoever reports within a web request must answer it in time: Shopify gives five seconds."""
+
+KEEPING = "acknowledge this within {:.1f} s, so it may not be kept"
+READING = "answer within {:.1f} s"
+_AT_ONCE = {KEEPING: "acknowledge this, so it may not be kept", READING: "answer"}
+
+
+class Bounds:
+    """What bounds the calls of one client.
+
+    `timeout` is in seconds, `math.inf` for none; `shortened` makes of it what the client itself allows, if less.
+    `most_at_once` is how many calls may wait for the database.
+    """
+
+    def __init__(self, timeout: float, *, shortened: Callable[[float], float], most_at_once: float = math.inf) -> None:
+        self._timeout = checked(timeout)
+        self._shortened = shortened
+        self.most_at_once = most_at_once
+        self.at_once = 0
+
+    def call(self, timeout: float | None = None, fails_to: str = KEEPING) -> "Call":
+        """Return a call to be made within `with`, which raises `Unavailable` and `Refused`. Raises `ValueError`."""
+        return Call(self, self._shortened(self._timeout if timeout is None else checked(timeout)), fails_to)
+
+
+class Call:
+    """One call: what PyMongo raises within is translated, and what is done within `driver` too ends in time."""
+
+    __slots__ = ("_began", "_bounds", "_fails_to", "_seconds")
+
+    def __init__(self, bounds: Bounds, seconds: float, fails_to: str) -> None:
+        self._bounds = bounds
+        self._seconds = seconds
+        self._fails_to = fails_to
+
+    @property
+    def left(self) -> float:
+        """Seconds, at least 0; `math.inf` without a limit."""
+        return max(self._seconds - self.spent, 0.0)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the call began."""
+        return time.monotonic() - self._began
+
+    def driver(self) -> AbstractContextManager[None]:
+        """Hold PyMongo to the time that is left.
+
+        A group of writes does that itself: for each of its callers it would cost 3 µs (measured).
+        """
+        return pymongo.timeout(None if self._seconds == math.inf else max(self.left, 0.001))  # 0 would be no limit
+
+    def __enter__(self) -> Self:
+        bounds = self._bounds
+        if bounds.at_once >= bounds.most_at_once:
+            raise Unavailable(
+                f"{bounds.at_once} calls wait for MongoDB already, the most there may be; call again later"
+            )
+        bounds.at_once += 1
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bounds.at_once -= 1
+        if isinstance(exc, WriteError):
+            raise _refused(exc) from exc
+        if isinstance(exc, PyMongoError | TimeoutError):
+            raise Unavailable(_said(exc, self.spent, self._fails_to)) from exc
+
+
+def checked(timeout: float) -> float:
+    """Return a time limit that is one. Raises `ValueError`."""
+    if not timeout > 0:
+        raise ValueError(f"timeout is {timeout!r}: give seconds, more than 0, or math.inf for no limit")
+    return timeout
+
+
+def _refused(exc: WriteError) -> Unavailable:
+    if temporary(exc):
+        return Unavailable(f"MongoDB did not {_AT_ONCE[KEEPING]}; call again later: {exc}")
+    return Refused(f"MongoDB refuses this, so it is not kept: {exc}")
+
+
+def _said(exc: PyMongoError | TimeoutError, spent: float, fails_to: str) -> str:
+    late = isinstance(exc, TimeoutError) or exc.timeout
+    failed = fails_to.format(spent) if late else _AT_ONCE[fails_to]
+    why = str(exc).partition(", Timeout: ")[0]  # what follows is the driver's picture of the whole cluster
+    return f"MongoDB did not {failed}; call again later{f': {why}' if why else ''}"

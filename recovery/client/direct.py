@@ -1,0 +1,106 @@
+"""Reports written to the database, without a way round."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recovery.checkout import Order, Status, normalised
+from recovery.client.bounds import Bounds, Call
+from recovery.client.reports import (
+    CancelReport,
+    CheckoutReport,
+    ConsentReport,
+    Kept,
+    OrderReport,
+    Report,
+    SuppressReport,
+)
+from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
+from recovery.mongo.drivers import is_asynchronous, settled
+from recovery.mongo.group_commit import GroupCommit
+from recovery.mongo.intake import Write, cancelled, checkout_write, consented, order_write
+from recovery.mongo.naming import all_names, called, namesakes
+from recovery.mongo.suppressions import NewSuppression, suppress_write
+from recovery.pseudonyms import Pseudonyms
+from recovery.standing import SuppressionReason
+
+
+class Direct:
+    """Writes reports to a database, by any client that `recovery.client.Recovery` takes."""
+
+    def __init__(self, client: Any, database: str, bounds: Bounds, pseudonyms: Pseudonyms) -> None:
+        self._checkouts = client[database].get_collection(CHECKOUTS, **OPTIONS)
+        self._suppressions = client[database].get_collection(SUPPRESSIONS, **OPTIONS)
+        self._bounds = bounds
+        self._pseudonyms = pseudonyms
+        self._group = GroupCommit(self._checkouts) if is_asynchronous(client) else None
+
+    async def send(self, report: Report, timeout: float | None = None) -> Any:
+        """Return what the report's call of `Recovery` does, once it is kept. Raises `Unavailable`, `Refused`."""
+        with self._bounds.call(timeout) as call:
+            match report:
+                case CheckoutReport():
+                    return await self._checkout(report, call)
+                case OrderReport():
+                    return await self._order(report, call)
+                case CancelReport():
+                    return await self._cancel(report, call)
+                case ConsentReport(shop=shop, email=email, consent=consent):
+                    of_person = {"address": normalised(email), "_id": of_shop(shop)}
+                    return await self.update(of_person, consented(consent), call)
+                case SuppressReport():
+                    return await self._suppress(report, call)
+
+    async def update(self, query: Mapping[str, Any], update: Any, call: Call) -> int:
+        """Change all checkouts that match; return how many do. Raises what PyMongo raises."""
+        with call.driver():
+            result = await settled(self._checkouts.update_many(query, update))
+        return int(result.matched_count)
+
+    async def _checkout(self, asked: CheckoutReport, call: Call) -> Kept:
+        report = asked.report
+        names: list[str] = []
+        if asked.aliases is not None or asked.cart is not None:
+            names = [report.order_id, *(asked.aliases or ())]
+            with call.driver():
+                kept = await namesakes(self._checkouts, report, names, asked.cart)
+            since = [each.order_id for each in kept.of_cart if each.ordered_since(report.touched_at)]
+            if known := [each.order_id for each in kept.own] + since:
+                report = report.model_copy(update={"order_id": known[0]})
+        await self._write(checkout_write(report, known_as=all_names(names, asked.cart)), call)
+        return Kept.DATABASE
+
+    async def _order(self, asked: OrderReport, call: Call) -> Kept:
+        report = asked.report
+        names: list[str] = []
+        if asked.aliases is not None or asked.cart is not None:
+            names = [report.order_id, *(asked.aliases or ())]
+            with call.driver():
+                own, of_cart = await namesakes(self._checkouts, report, names, asked.cart)
+            others = [*own[1:], *(each for each in of_cart if each.status in (Status.OPEN, Status.FINISHED))]
+            for each in others:
+                also = Order(shop=report.shop, order_id=each.order_id, ordered_at=report.ordered_at, confirm=False)
+                await self._write(order_write(also), call)
+            if own:
+                report = report.model_copy(update={"order_id": own[0].order_id})
+        known_as = all_names(names, asked.cart)
+        await self._write(order_write(report, confirm_default=asked.confirm_default, known_as=known_as), call)
+        return Kept.DATABASE
+
+    async def _cancel(self, asked: CancelReport, call: Call) -> bool:
+        matched = await self.update(called(asked.shop, [asked.order_id, *asked.aliases]), cancelled(), call)
+        if not matched and asked.cart:
+            matched = await self.update(called(asked.shop, [asked.cart]), cancelled(), call)
+        return bool(matched)
+
+    async def _suppress(self, asked: SuppressReport, call: Call) -> bool:
+        new = NewSuppression(asked.shop, self._pseudonyms.of(asked.email), SuppressionReason.SHOP, "service")
+        with call.driver():
+            result = await settled(self._suppressions.update_one(*suppress_write(new)))
+        return result.upserted_id is not None or bool(result.modified_count)
+
+    async def _write(self, write: Write, call: Call) -> None:
+        if self._group is not None:
+            await self._group.write(write, call.left)
+        else:
+            with call.driver():
+                await settled(self._checkouts.update_one(*write))

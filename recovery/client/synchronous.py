@@ -1,0 +1,124 @@
+"""The ingestion API for code that does not await."""
+
+from collections.abc import Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+
+from recovery.checkout import Checkout, CheckoutState, Consent, Order
+from recovery.client.bounds import TIMEOUT, checked
+from recovery.client.connecting import connect
+from recovery.client.driving import run
+from recovery.client.errors import BadAddress, BadOutbox
+from recovery.client.outbox import MOST_KEPT
+from recovery.client.recovery import Recovery
+from recovery.client.reports import Kept
+from recovery.mongo.drivers import is_asynchronous
+from recovery.mongo.persons import Receipt
+
+
+class SyncRecovery:
+    """Report checkouts and orders, from code that does not await. As `Recovery`, with PyMongo's `MongoClient`."""
+
+    def __init__(
+        self,
+        mongodb: Any,
+        *,
+        database: str = "recovery",
+        timeout: float = TIMEOUT,
+        suppression_keys: Sequence[str] = (),
+        outbox: str | PathLike[str] | None = None,
+        outbox_limit: int = MOST_KEPT,
+    ) -> None:
+        if is_asynchronous(mongodb):
+            raise BadAddress(
+                "SyncRecovery takes a URI or PyMongo's MongoClient; for an asyncio client there is Recovery"
+            )
+        checked(timeout)
+        self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
+        try:
+            self._recovery = Recovery(
+                self._own or mongodb,
+                database=database,
+                timeout=timeout,
+                suppression_keys=suppression_keys,
+                outbox=outbox,
+                outbox_limit=outbox_limit,
+            )
+        except BadOutbox:
+            self._close_own()
+            raise
+
+    def checkout(
+        self,
+        report: Checkout,
+        *,
+        aliases: Sequence[str] | None = None,
+        cart: str | None = None,
+        timeout: float | None = None,
+    ) -> Kept:
+        """Keep what is known of a checkout, new or changed: see `Recovery.checkout`. Raises `Unavailable`."""
+        return run(self._recovery.checkout(report, aliases=aliases, cart=cart, timeout=timeout))
+
+    def order(
+        self,
+        report: Order,
+        *,
+        aliases: Sequence[str] | None = None,
+        cart: str | None = None,
+        timeout: float | None = None,
+    ) -> Kept:
+        """Keep that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
+        return run(self._recovery.order(report, aliases=aliases, cart=cart, timeout=timeout))
+
+    def cancel(self, shop: str, order_id: str, *, timeout: float | None = None) -> bool | None:
+        """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`."""
+        return run(self._recovery.cancel(shop, order_id, timeout=timeout))
+
+    def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
+        """Keep a word on consent in all checkouts of a person at this shop: see `Recovery.consent`."""
+        return run(self._recovery.consent(shop, email, consent, timeout=timeout))
+
+    def get(self, shop: str, order_id: str, *, timeout: float | None = None) -> CheckoutState | None:
+        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
+        return run(self._recovery.get(shop, order_id, timeout=timeout))
+
+    def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
+        """Never remind this address again: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""
+        return run(self._recovery.suppress(email, shop=shop, timeout=timeout))
+
+    def unsuppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool:
+        """Lift what keeps this address from being written to: see `Recovery.unsuppress`."""
+        return run(self._recovery.unsuppress(email, shop=shop, timeout=timeout))
+
+    def export(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> dict[str, Any]:
+        """Return all that is kept of a person: see `Recovery.export`. Raises `Unavailable`, `ValueError`."""
+        return run(self._recovery.export(email, shop=shop, timeout=timeout))
+
+    def erase(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> Receipt:
+        """Erase all that is kept of a person: see `Recovery.erase`. Raises `Unavailable`, `ValueError`."""
+        return run(self._recovery.erase(email, shop=shop, timeout=timeout))
+
+    def waiting(self) -> int:
+        """Return how many reports wait in the outbox: see `Recovery.waiting`."""
+        return run(self._recovery.waiting())
+
+    def close(self) -> None:
+        """Close the connection, if it was opened here, and the outbox."""
+        run(self._recovery.close())
+        self._close_own()
+
+    def _close_own(self) -> None:
+        if self._own is not None:
+            self._own.close()
+
+    def __enter__(self) -> Self:
+        run(self._recovery.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
