@@ -40,8 +40,9 @@ async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Datab
         yield client.get_database(settings.mongodb.database, **OPTIONS)
 
 
-MOST_REPORTS = 1_000
-"""How many calls of HTTP may wait for the database. While it stands still, more would only fill the memory."""
+MOST_REPORTS = 400
+"""How many requests may wait for the database, of the 500 connections that there may be: while it stands still, health
+checks get through."""
 
 
 def recovery_of(settings: Settings, client: Any = None) -> Recovery:
