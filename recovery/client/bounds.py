@@ -11,7 +11,7 @@ import pymongo
 from pymongo.errors import PyMongoError, WriteError
 
 from recovery.client.errors import Refused, Unavailable
-from recovery.mongo.errors import temporary
+from recovery.mongo.errors import said, temporary
 
 TIMEOUT = 4.0
 """Seconds. Whoever reports within a web request must answer it in time: Shopify gives five seconds."""
@@ -83,7 +83,7 @@ class Call:
         if isinstance(exc, WriteError):
             raise _refused(exc) from exc
         if isinstance(exc, PyMongoError | TimeoutError):
-            raise Unavailable(_said(exc, self.spent, self._fails_to)) from exc
+            raise Unavailable(_why(exc, self.spent, self._fails_to)) from exc
 
 
 def checked(timeout: float) -> float:
@@ -95,12 +95,12 @@ def checked(timeout: float) -> float:
 
 def _refused(exc: WriteError) -> Unavailable:
     if temporary(exc):
-        return Unavailable(f"MongoDB did not {_AT_ONCE[KEEPING]}; call again later: {exc}")
-    return Refused(f"MongoDB refuses this, so it is not kept: {exc}")
+        return Unavailable(f"MongoDB did not {_AT_ONCE[KEEPING]}; call again later: {said(exc)}")
+    return Refused(f"MongoDB refuses this, so it is not kept: {said(exc)}")
 
 
-def _said(exc: PyMongoError | TimeoutError, spent: float, fails_to: str) -> str:
+def _why(exc: PyMongoError | TimeoutError, spent: float, fails_to: str) -> str:
     late = isinstance(exc, TimeoutError) or exc.timeout
     failed = fails_to.format(spent) if late else _AT_ONCE[fails_to]
-    why = str(exc).partition(", Timeout: ")[0]  # what follows is the driver's picture of the whole cluster
+    why = said(exc) if isinstance(exc, PyMongoError) else ""
     return f"MongoDB did not {failed}; call again later{f': {why}' if why else ''}"

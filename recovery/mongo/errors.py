@@ -69,8 +69,8 @@ def translating() -> Iterator[None]:
         yield
     except PyMongoError as exc:
         if temporary(exc):
-            raise StoreUnavailable(str(exc)) from exc
-        raise StoreRefuses(f"{type(exc).__name__}: {exc}") from exc
+            raise StoreUnavailable(said(exc)) from exc
+        raise StoreRefuses(f"{type(exc).__name__}: {said(exc)}") from exc
 
 
 def translated(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -82,6 +82,16 @@ def translated(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corouti
             return await call(*args, **kwargs)
 
     return wrapped
+
+
+def said(exc: PyMongoError) -> str:
+    """Return what the driver says, in a line, and without the document that it was about: that may name a person."""
+    if isinstance(exc, BulkWriteError) and (errors := (exc.details or {}).get("writeErrors")):
+        return f"{errors[0].get('errmsg')} (code {errors[0].get('code')})"
+    line = str(exc).partition("\n")[0]
+    for beyond in (", Timeout:", " (configured timeouts:", ", full error"):
+        line = line.partition(beyond)[0]
+    return line.rstrip(".")
 
 
 def temporary(exc: PyMongoError) -> bool:

@@ -3,6 +3,7 @@
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from recovery.mongo.collections import Database, Document
+from recovery.mongo.errors import said
 
 OLDEST = (6, 0)
 RECOMMENDED = (7, 0, 4)
@@ -28,12 +29,12 @@ async def fault(database: Database) -> str | None:
         if "RSGhost" in str(exc):
             return FRESH
         if "for replica set name" in str(exc):
-            return f"{_first_line(exc)}: mend replicaSet in mongodb.uri, or, if the server is on its own: {ALONE}"
-        return f"MongoDB cannot be reached: {_first_line(exc)}. Is it running, and is mongodb.uri right?"
+            return f"{said(exc)}: mend replicaSet in mongodb.uri, or, if the server is on its own: {ALONE}"
+        return f"MongoDB cannot be reached: {said(exc)}. Is it running, and is mongodb.uri right?"
     except OperationFailure as exc:
-        return f"MongoDB refuses us: {_first_line(exc)}. Check the user, the password and the roles in mongodb.uri."
+        return f"MongoDB refuses us: {said(exc)}. Check the user, the password and the roles in mongodb.uri."
     except PyMongoError as exc:
-        return f"MongoDB cannot be used: {_first_line(exc)}."
+        return f"MongoDB cannot be used: {said(exc)}."
     return None
 
 
@@ -66,12 +67,7 @@ async def initiate(database: Database) -> str | None:
     except OperationFailure as exc:
         if exc.code == _ALREADY_INITIATED:
             return None
-        return ALONE if exc.code == _NOT_REPLICATING else f"MongoDB refuses to initiate: {_first_line(exc)}."
+        return ALONE if exc.code == _NOT_REPLICATING else f"MongoDB refuses to initiate: {said(exc)}."
     except PyMongoError as exc:
-        return f"MongoDB cannot be reached: {_first_line(exc)}. Is it running, and is mongodb.uri right?"
+        return f"MongoDB cannot be reached: {said(exc)}. Is it running, and is mongodb.uri right?"
     return None
-
-
-def _first_line(exc: PyMongoError) -> str:
-    said = str(exc).split(", Timeout:")[0].split(" (configured timeouts:")[0].split("\n")[0].split(", full error")[0]
-    return said.rstrip(".")

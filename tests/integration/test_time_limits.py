@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from recovery import Order, Recovery, SyncRecovery, Unavailable
 from recovery.http.reports import Reports
-from recovery.http.security import guard
+from recovery.http.security import Guard
 from tests.builders import report
 
 SHOP = "shop.example"
@@ -149,7 +149,7 @@ async def test_reports_over_http_are_answered_in_time_and_those_beyond_the_most_
     """While the database stands still, reports over HTTP get 503 with Retry-After, as problems; too many at once."""
     async with AsyncMongoClient(mongodb) as client:
         ingestion = Recovery(client, database=database_name, timeout=1.0, most_at_once=3)
-        app = Reports(None, ingestion, guard(()))
+        app = Reports(None, ingestion, Guard(()))
         await ingestion.get(SHOP, "1")
         finished = []
 
