@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from unicodedata import normalize
 
 SHORTEST_PRIVATE = 3
@@ -32,8 +33,9 @@ def masked(text: str, private: Iterable[str] = ()) -> str:
     text = plain(text)
     if "@" in text:
         text = _ADDRESS.sub("…", text)
+    small = text.lower()
     for each in private:
-        if each.lower() in text.lower():
+        if each.lower() in small:
             text = re.sub(rf"(?<!\w){re.escape(each)}(?!\w)", "…", text, flags=re.IGNORECASE)
     return text
 
@@ -74,6 +76,7 @@ def greeted(name: str | None) -> str | None:
     return None if not name or len(name) > LONGEST_GREETED or _NOT_A_NAME.search(seen) else name
 
 
+@lru_cache(maxsize=4096)  # the same products are left by many
 def unlinked(title: str) -> str:
     """Return a title, plain, of which no mail program makes a link: a word joiner (U+2060, unseen) parts each address.
 

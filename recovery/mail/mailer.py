@@ -56,7 +56,9 @@ class SmtpMailer:
             return Outcome(OutcomeKind.UNSENT, str(error))
         except RenderError as error:
             return Outcome(OutcomeKind.RENDER_ERROR, masked(str(error), _private(checkout)))
-        return Outcome(kind, masked(reply, _private(checkout)), envelope.message_id)
+        # Who takes a mail names nobody but by the address.
+        names = () if kind is OutcomeKind.SENT else _private(checkout)
+        return Outcome(kind, masked(reply, names), envelope.message_id)
 
     async def greet(self) -> Outcome | None:
         """Return why the relay does not let us in, or None if it does."""

@@ -13,8 +13,8 @@ from pymongo.errors import OperationFailure
 from recovery import Consent, Customer, Order, SyncRecovery
 from recovery.checkout import Cause
 from recovery.cli import terminal
-from recovery.mongo import server
 from recovery.mongo.collections import DATA_REQUESTS, DEAD_LETTERS
+from recovery.mongo.errors import said
 from recovery.ports import DeadLetter
 from tests.builders import NOON, report
 
@@ -149,7 +149,7 @@ def test_show_says_that_the_database_is_away(call):
 
 def test_what_the_driver_ends_with_a_full_stop_is_not_ended_twice():
     """A sentence of ours goes on after the driver's words."""
-    assert server._first_line(OperationFailure("Authentication failed.")) == "Authentication failed"
+    assert said(OperationFailure("Authentication failed.")) == "Authentication failed"
 
 
 def _path():
