@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants unit lint check audit bench bench-peers lock settings api pictures clean
+.PHONY: help demo test test-asyncio chaos mutants unit lint check audit fuzz bench bench-peers lock settings api pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -21,6 +21,9 @@ chaos: $(READY)  ## provoke every fault we can, and show that nothing is lost (C
 
 mutants: $(READY)  ## break a copy line by line, and see a row of the chaos run turn red (MUTANTS=--list names them)
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
+fuzz: $(READY)  ## send what nobody would send, for ten minutes (FUZZ="--minutes 1" for less)
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 unit: $(READY)  ## run the tests that need no I/O
 	$(BIN)/pytest -n 0 tests/unit

@@ -216,7 +216,7 @@ class Consent(_Word):
     refusal, but no consent either.
     """
 
-    given: bool | None = True
+    given: Annotated[bool, Field(strict=True)] | None = True
     basis: Name
     at: Instant
     source: Name

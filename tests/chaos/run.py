@@ -16,6 +16,7 @@ from tests.chaos.scenarios import (  # noqa: F401  entered by being imported
     crashes,
     documents,
     elections,
+    intake,
     life,
     manners,
     orders,

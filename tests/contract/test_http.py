@@ -239,6 +239,7 @@ async def test_location_leads_to_the_checkout(house):
         ({"total": "1_000"}, "total"),
         ({"total": "٣"}, "total"),
         ({"consent": {"basis": "box", "source": "shop", "at": 0}}, "consent.at"),
+        ({"consent": {"given": "no", "basis": "b", "source": "s", "at": "2026-03-01T14:05:00Z"}}, "consent.given"),
         ({"touched_at": "0001-01-01T00:00:00+23:59"}, "touched_at"),
         ({"touched_at": "9999-12-31T23:59:59-23:59"}, "touched_at"),
         ({"items": [{}] * 60_000}, "items.0.name"),
