@@ -4,11 +4,13 @@
 # there and here, RUN finds everything by a variable or below WORKDIR, never by an absolute path.
 
 ARG PYTHON=3.12
+# docs/running.md tells how to pin it by digest, and how to renew that.
+ARG BASE=python:${PYTHON}-slim
 # A virtual environment works only where it was made: it is at the same place in both stages.
 ARG VENV=/venv
 
 
-FROM python:${PYTHON}-slim AS build
+FROM ${BASE} AS build
 ARG VENV
 WORKDIR /build
 
@@ -29,7 +31,7 @@ RUN tools/bin/python -m hatchling build --target wheel --directory dist \
     && "$VENV/bin/python" -m pip check
 
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 ARG VENV
 COPY --from=build ${VENV} ${VENV}
 

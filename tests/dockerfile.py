@@ -67,7 +67,8 @@ class Image:
     def _arg(self, rest: str) -> None:
         name, given, value = rest.partition("=")
         if self._stage is None:
-            self._everywhere[name] = self._value(value)
+            of_another = Template(value).safe_substitute(self._everywhere)
+            self._everywhere[name] = self._value(value) if of_another == value else of_another
         else:
             assert not given, f"the arguments of a stage are declared above the first: {rest}"
             self._arguments[name] = self._everywhere[name]

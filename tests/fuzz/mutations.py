@@ -90,9 +90,9 @@ def of_json(rng: random.Random, sound: Any) -> bytes:
             case 1 if isinstance(holder, dict):
                 holder[rng.choice(("", "$set", "id\u0000", "x" * 300))] = holder.pop(key)
             case 2 if isinstance(holder, list):
-                holder += [holder[key]] * rng.choice((1, 300))
+                holder += [copy.deepcopy(holder[key]) for _ in range(rng.choice((1, 300)))]
             case _:
-                holder[key] = rng.choice(VALUES)
+                holder[key] = copy.deepcopy(rng.choice(VALUES))
     text = json.dumps(document).encode()
     return of_bytes(rng, text, 1) if rng.random() < 0.2 else text
 

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import httpx
 
 import recovery.mail
+from recovery.http.app import LONGEST_BODY
 from recovery.links import Links
 from recovery.mail.files import Files, TemplateError
 from recovery.mail.templates import Edition
@@ -291,8 +292,13 @@ async def _sent(daemon: Daemon, until: float, make: Callable[[], tuple[str, byte
         while time.monotonic() < until:
             path, body, headers = make()
             began = time.monotonic()
-            answer = await client.post(path, content=body, headers=headers)
-            found.answered(answer.status_code, time.monotonic() - began, f"{path} {body[:200]!r}")
+            try:
+                status = (await client.post(path, content=body, headers=headers)).status_code
+            except httpx.TransportError as exc:
+                if len(body) <= LONGEST_BODY:  # of a longer one, the answer may go under in what is still being sent
+                    found.faults.append(f"{type(exc).__name__} for {path} {body[:200]!r}")
+                status = 413
+            found.answered(status, time.monotonic() - began, f"{path} {body[:200]!r}")
     return found
 
 
