@@ -33,8 +33,11 @@ class Refreshing(Protocol):
 async def reload(templates: Refreshing) -> None:
     """Make them ready in small steps, then look for changes for ever; tell of those that are refused."""
     await asyncio.sleep(AT_FIRST)
-    for _ in templates.prepare():
-        await asyncio.sleep(BETWEEN)
+    try:
+        for _ in templates.prepare():
+            await asyncio.sleep(BETWEEN)
+    except Exception as exc:  # noqa: BLE001  such as too many open files: no reason to send no mails
+        log.error("the templates were not made ready, so that the first mails take longer", fault=str(exc))
     while True:
         await asyncio.sleep(EVERY)
         if (fault := await templates.refresh()) is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -129,3 +130,25 @@ def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
     assert list(steps) == []
     templates.render(reminder, samples.of("reminder-1", "ja"))
     assert len(templates._edition._mails) == 3
+
+
+async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when there are too many open files: it is told, and changes are looked for as ever."""
+    monkeypatch.setattr(reloading, "AT_FIRST", 0.0)
+    monkeypatch.setattr(reloading, "EVERY", 0.0)
+    looked = asyncio.Event()
+
+    class Starved:
+        def prepare(self) -> Iterator[None]:
+            yield
+            raise TemplateError("own.txt.j2: OSError: [Errno 24] Too many open files")
+
+        async def refresh(self) -> None:
+            looked.set()
+
+    with capture_logs() as lines:
+        task = asyncio.create_task(reloading.reload(Starved()))
+        async with asyncio.timeout(5):
+            await looked.wait()
+        task.cancel()
+    assert ["Too many open files" in line["fault"] for line in lines] == [True]
