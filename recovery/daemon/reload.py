@@ -37,7 +37,7 @@ async def reload(templates: Refreshing) -> None:
         for _ in templates.prepare():
             await asyncio.sleep(BETWEEN)
     except Exception as exc:  # noqa: BLE001  such as too many open files: no reason to send no mails
-        log.error("the templates were not made ready, so that the first mails take longer", fault=str(exc))
+        log.warning("the templates were not made ready, so that the first mails take longer", fault=str(exc))
     while True:
         await asyncio.sleep(EVERY)
         if (fault := await templates.refresh()) is not None:
