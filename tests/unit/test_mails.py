@@ -20,6 +20,7 @@ from recovery.mail.lint import lint
 from recovery.mail.sandbox import NAMES
 from recovery.mail.templates import Templates
 from recovery.masking import greeted
+from recovery.masking import plain as plain_text
 from recovery.schedule import CONFIRMATION, Step
 from recovery.settings import Settings
 
@@ -161,6 +162,7 @@ def of(name: str, language: str, words: list[str], urls: list[str]) -> CheckoutS
 @example(name="reminder-3", language="ja", words=["' onclick='x"] * 5, urls=["https://a.example/'onclick='x"] * 3)
 @example(name="confirmation", language="en", words=["</title><script>"] * 5, urls=["https://a.example/"] * 3)
 @example(name="reminder-1", language="en", words=["x"] * 5, urls=["javascript:alert(1)"] * 3)
+@example(name="reminder-1", language="en", words=["\x1b\u202e"] * 5, urls=["https://a.example/"] * 3)
 def test_nothing_that_is_put_into_a_mail_can_act(name: str, language: str, words: list[str], urls: list[str]) -> None:
     """No text or address adds a header, an element, an attribute or a style, or leads anywhere but to the web.
 
@@ -174,7 +176,7 @@ def test_nothing_that_is_put_into_a_mail_can_act(name: str, language: str, words
             urlsplit(url).scheme in ("http", "https") and url.isprintable() and " " not in url for url in urls
         )
         return
-    nobody = ["x" if greeted(words[0]) else "", *["x"] * 4]
+    nobody = ["x" if greeted(words[0]) else "", "x", "x" if plain_text(words[2]) else "", "x", "x"]
     harmless = read(COMPOSER.compose(of(name, language, nobody, ["https://a.example/"] * 3), STEPS[name], NOW))
     assert message.keys() == harmless.keys()
     for header in {*message.keys()} - {"To", "Subject", "Message-ID"}:
