@@ -68,14 +68,29 @@ class SyncRecovery:
         *,
         aliases: Sequence[str] | None = None,
         cart: str | None = None,
+        confirm_default: bool = True,
         timeout: float | None = None,
     ) -> Kept:
         """Keep that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
-        return run(self._recovery.order(report, aliases=aliases, cart=cart, timeout=timeout))
+        return run(
+            self._recovery.order(report, aliases=aliases, cart=cart, confirm_default=confirm_default, timeout=timeout)
+        )
 
-    def cancel(self, shop: str, order_id: str, *, timeout: float | None = None) -> bool | None:
-        """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`."""
-        return run(self._recovery.cancel(shop, order_id, timeout=timeout))
+    def cancel(
+        self,
+        shop: str,
+        order_id: str,
+        *,
+        aliases: Sequence[str] = (),
+        cart: str | None = None,
+        timeout: float | None = None,
+    ) -> bool | None:
+        """Never remind of this checkout again: see `Recovery.cancel`. Raises `Unavailable`."""
+        return run(self._recovery.cancel(shop, order_id, aliases=aliases, cart=cart, timeout=timeout))
+
+    def cancel_shop(self, shop: str, *, timeout: float | None = None) -> int:
+        """Never remind of any checkout of this shop that is open now: see `Recovery.cancel_shop`."""
+        return run(self._recovery.cancel_shop(shop, timeout=timeout))
 
     def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Keep a word on consent in all checkouts of a person at this shop: see `Recovery.consent`."""
@@ -100,6 +115,16 @@ class SyncRecovery:
     def erase(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> Receipt:
         """Erase all that is kept of a person: see `Recovery.erase`. Raises `Unavailable`, `ValueError`."""
         return run(self._recovery.erase(email, shop=shop, timeout=timeout))
+
+    def erase_shop(self, shop: str, *, timeout: float | None = None) -> Receipt:
+        """Erase all that is kept for a shop: see `Recovery.erase_shop`. Raises as `export`."""
+        return run(self._recovery.erase_shop(shop, timeout=timeout))
+
+    def request_data(
+        self, shop: str, id_: str, email: str, orders: Sequence[str] = (), *, timeout: float | None = None
+    ) -> None:
+        """Keep that a person asks a shop what is kept of them: see `Recovery.request_data`. Raises as `export`."""
+        run(self._recovery.request_data(shop, id_, email, orders, timeout=timeout))
 
     def waiting(self) -> int:
         """Return how many reports wait in the outbox: see `Recovery.waiting`."""
