@@ -112,6 +112,8 @@ async def stalled(world: World) -> Promise:
             await asyncio.sleep(LEASE + SWEEP + 3)  # until the other has taken over and sent what that one had
             one.go_on()
         world.healed()
+        # Whoever had ordered waits for nothing, though what was with the relay then is still to be recorded.
+        world.restless = {"$or": [world.restless, {"messages.reminder-1.state": "sending"}]}
         await world.settle()
     world.notes.append(f"{unrecorded} with the relay and not recorded when it stopped")
     return Promise(recover_within=LEASE + SWEEP + SLACK)
