@@ -255,7 +255,9 @@ def _greeted(customer: Customer | None) -> Customer | None:
 
 def _unlinked(item: Item) -> Item:
     """Return an item whose name and variant become no link: only `url` is one that was checked."""
-    name, variant = unlinked(item.name) or "…", item.variant and unlinked(item.variant)
+    name, variant = unlinked(item.name), item.variant and unlinked(item.variant)
+    if not name.strip():
+        name = "…"
     if name == item.name and variant == item.variant:
         return item
     return item.model_copy(update={"name": name, "variant": variant})
