@@ -181,6 +181,9 @@ Name = Annotated[str, Field(min_length=1, max_length=300)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4), BeforeValidator(_ascii_digits)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
 
+YesOrNo = Annotated[bool, Field(strict=True)]
+"""Not what could be taken for either, such as `"no"` or 0."""
+
 Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$"), AfterValidator(_without_controls)]
 ShopKey = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/]+$"), AfterValidator(_without_controls)]
 
@@ -216,7 +219,7 @@ class Consent(_Word):
     refusal, but no consent either.
     """
 
-    given: Annotated[bool, Field(strict=True)] | None = True
+    given: YesOrNo | None = True
     basis: Name
     at: Instant
     source: Name
@@ -274,7 +277,7 @@ class Order(_Report):
     """
 
     ordered_at: Instant | None = None
-    confirm: bool | None = None
+    confirm: YesOrNo | None = None
 
 
 class Status(StrEnum):

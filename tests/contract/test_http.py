@@ -327,6 +327,13 @@ async def chunks(size):
         sent += 64 * 1024
 
 
+@pytest.mark.parametrize("confirm", [0, 1, "no", "false"])
+async def test_whether_an_order_is_confirmed_is_yes_or_no(house, confirm):
+    """What could be taken for either is refused."""
+    told = problem(await house.post("/order", {**ORDER, "confirm": confirm}), 422)
+    assert told["errors"][0]["field"] == "confirm"
+
+
 @pytest.mark.parametrize("path", ["/checkout", "/order"])
 async def test_long_body_is_refused(house, path):
     """A body that says it is over 256 KiB is refused with 413, and nothing is kept."""
