@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from tests.fuzz.__main__ import play
+from tests.chaos.daemons import ROOT
+from tests.fuzz.__main__ import OF_OURS, _is_fault, play
 from tests.fuzz.mutations import of_bytes, of_json
 from tests.fuzz.parts import PARTS, SLOWEST, WEBHOOK, Found
 
@@ -29,6 +30,14 @@ def test_what_must_not_be_is_a_fault():
         found.answered(status, seconds, "x")
     assert found.cases == 4
     assert found.faults == ["500 to x", f"{SLOWEST + 0.1:.1f} s for x"]
+
+
+@pytest.mark.parametrize("event", OF_OURS)
+def test_an_error_that_nobody_foresaw_is_a_fault(event):
+    """By the words that the daemon logs it in."""
+    assert any(f'"{event}"' in path.read_text() for path in (ROOT / "recovery").rglob("*.py"))
+    assert _is_fault({"event": event})
+    assert not _is_fault({"event": "bounce"})
 
 
 def test_mutations_can_be_repeated_and_leave_what_they_are_made_of():

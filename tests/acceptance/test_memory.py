@@ -1,7 +1,6 @@
 """What a daemon holds in memory while large checkouts come in, and while it finds them at its start."""
 
 import asyncio
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -20,12 +19,6 @@ LARGE = tuple(
     Item(name="x" * 300, variant="y" * 300, price="1.00", url=f"https://shop.example/{'z' * 600}") for _ in range(200)
 )
 """Some 248 KiB, which is what a report over HTTP may have."""
-
-
-def peak(daemon) -> int:
-    """Return the most memory that a daemon has held, in kilobytes."""
-    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 async def planned(checkouts) -> None:
@@ -56,10 +49,10 @@ async def test_large_checkouts_are_looked_at_in_parts(mongodb):
         async with started(environment) as daemon:
             await asyncio.gather(*map(tell, range(8)))
             await planned(checkouts)
-            by_stream = peak(daemon)
+            by_stream = daemon.peak()
         await checkouts.update_many({}, [{"$set": {"next_at": "$$NOW"}}, {"$unset": "history"}])
         async with started(environment) as daemon:
             await planned(checkouts)
-            by_sweep = peak(daemon)
+            by_sweep = daemon.peak()
         await client.drop_database(name)
     assert (by_stream < MOST, by_sweep < MOST) == (True, True), (by_stream, by_sweep)

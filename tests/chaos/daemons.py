@@ -73,8 +73,15 @@ class Daemon:
 
     def rss(self) -> int:
         """Return the memory it holds, in kilobytes."""
+        return self._status("VmRSS")
+
+    def peak(self) -> int:
+        """Return the most memory that it ever held, in kilobytes."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name))
 
     def _get(self, path: str) -> tuple[int, str]:
         try:

@@ -18,6 +18,9 @@ from tests.smtp_servers import RecordingRelay
 MOST_MEMORY = 200 * 1024
 """Kilobytes that the daemon may hold after all of it."""
 
+OF_OURS = ("a fault of ours", "unexpected error", "a root task ended, so everything stops")
+"""What the daemon logs of an error that nobody foresaw."""
+
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -54,7 +57,7 @@ async def _faults_of(daemon: Daemon) -> list[str]:
 
 
 def _is_fault(entry: dict) -> bool:
-    return "Traceback" in str(entry) or entry.get("event") in ("a request failed", "something failed")
+    return "Traceback" in str(entry) or entry.get("event") in OF_OURS
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ from recovery.sealing import Seals
 from recovery.settings import Settings, SettingsError, load_settings
 from tests.chaos.daemons import Daemon
 from tests.fuzz.mutations import of_bytes, of_json
-from tests.unit.test_hostile_bounces import HOSTILE
+from tests.hostile_reports import HOSTILE
 
 SECRET = "a secret that is long enough"
 KEY = "a-key-that-is-long-enough"

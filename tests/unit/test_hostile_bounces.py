@@ -5,47 +5,11 @@ from contextlib import suppress
 
 import pytest
 
-from recovery.http.app import LONGEST_BODY
 from recovery.mail.bounces import NoReport, read
+from tests.hostile_reports import FIELDS, HEAD, HOSTILE, RECIPIENT
 
 WITHIN = 0.5
 """Seconds of this process's own time."""
-
-SIZE = LONGEST_BODY
-
-HEAD = b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n"
-FIELDS = b"\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
-"""Up to where a report tells of recipients."""
-
-RECIPIENT = b"Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
-
-
-def filled(before, part, after=b""):
-    return before + part * ((SIZE - len(before) - len(after)) // len(part)) + after
-
-
-def nested(depth):
-    opened = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (number, number) for number in range(depth)
-    )
-    return filled(opened, b"--c\r\n")
-
-
-HOSTILE = {
-    "blanks in a field": filled(HEAD + FIELDS + RECIPIENT[:-2] + b"x", b" ", b"x\r\n--b--"),
-    "blanks in a header": filled(HEAD + b"Message-ID: x", b" ", b"x\r\n" + FIELDS + RECIPIENT + b"--b--"),
-    "folds": filled(HEAD + b"Message-ID: x", b"\r\n ", b"\r\n" + FIELDS + RECIPIENT + b"--b--"),
-    "recipients": filled(HEAD + FIELDS, RECIPIENT + b"\r\n", b"--b--"),
-    "words": filled(HEAD + FIELDS + RECIPIENT + b"Diagnostic-Code: smtp; 550 ", b"user mailbox is over ", b"\r\n--b--"),
-    "parts within each other": nested(900),
-    "parts beside each other": filled(HEAD + b"\r\n", b"--b\r\n\r\n"),
-    "headers": filled(HEAD, b"a: b\r\n"),
-    "semicolons": filled(b'Content-Type: multipart/report; x="', b";", b"\r\n\r\n"),
-    "semicolons in a fold": filled(HEAD + b"\r\n--b\r\nContent-Type: x/y\r\n", b' ;"', b"\r\n\r\n--b--"),
-    "codes": filled(HEAD + FIELDS + RECIPIENT[:-7] + b"Status: ", b"5.1.1", b"\r\n--b--"),
-    "lines": filled(HEAD + b"\r\n", b"\n"),
-    "returns": filled(HEAD + b"\r\n", b"\r"),
-}
 
 
 @pytest.mark.parametrize("what", HOSTILE)

@@ -6,13 +6,12 @@ import resource
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from tests.chaos.checker import Promise
 from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import World
-from tests.unit.test_hostile_bounces import HOSTILE
+from tests.hostile_reports import HOSTILE
 
 SECRET = "a secret that is long enough"
 FILES = 1024
@@ -112,7 +111,7 @@ async def _beset(
                 await asyncio.sleep(seconds / count)
             await world.taken(count, 30)
         await world.settle()
-        memory = _most_memory(daemon)
+        memory = daemon.peak()
     world.expect(longest() <= HELD, f"the event loop was held for {longest():.2f} s, where {HELD} s may be")
     world.expect(memory <= MOST_MEMORY, f"the daemon held {memory // 1024} MB, where {MOST_MEMORY // 1024} may be")
     world.notes.append(f"loop held for {longest():.2f} s at most, {memory // 1024} MB")
@@ -167,9 +166,3 @@ async def _pulse(daemon: Daemon) -> AsyncIterator[Callable[[], float]]:
         with suppress(asyncio.CancelledError):
             await asking
         writer.transport.abort()
-
-
-def _most_memory(daemon: Daemon) -> int:
-    """Return the most memory that a daemon ever held, in kilobytes."""
-    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
