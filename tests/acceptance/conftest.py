@@ -42,7 +42,8 @@ class Daemon:
     async def terminate(self, within: float = 10) -> int:
         """Ask it to stop; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), within)
+        async with asyncio.timeout(within):
+            return await self.process.wait()
 
     async def kill(self) -> None:
         """End it without a chance to do anything."""
@@ -91,7 +92,8 @@ class World:
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         reader = asyncio.create_task(_read(process, log, ready))
         try:
-            address = await asyncio.wait_for(ready, 20)
+            async with asyncio.timeout(20):
+                address = await ready
             async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
                 yield Daemon(process, http, log)
             assert addresses(map(str, log)) == []

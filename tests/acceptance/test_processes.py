@@ -67,7 +67,8 @@ async def test_one_that_dies_takes_the_others_along(world):
         await both(daemon, "ready")
         pids = children(daemon.process.pid)
         os.kill(pids[1], signal.SIGKILL)
-        assert await asyncio.wait_for(daemon.process.wait(), 15) != 0
+        async with asyncio.timeout(15):
+            assert await daemon.process.wait() != 0
         await ended(pids)
 
 

@@ -41,7 +41,8 @@ class Daemon:
         """Ask it to stop, and wait until it has."""
         self.stopped = True
         self.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(self.process.wait(), 20)
+        async with asyncio.timeout(20):
+            await self.process.wait()
 
     def pause(self) -> None:
         """Stop it in the midst of whatever it does, as a virtual machine that is moved."""
@@ -106,7 +107,8 @@ async def started(environment: Mapping[str, str], *, python_path: str = "") -> A
     ready = asyncio.get_running_loop().create_future()
     reader = asyncio.create_task(_read(daemon, ready))
     try:
-        daemon.address = await asyncio.wait_for(ready, STARTS_WITHIN)
+        async with asyncio.timeout(STARTS_WITHIN):
+            daemon.address = await ready
         yield daemon
     finally:
         if process.returncode is None:

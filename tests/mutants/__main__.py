@@ -70,7 +70,8 @@ async def played(row: str, mutant: Mutant | None, seed: int) -> str | None:
             start_new_session=True,
         )
         try:
-            said, _ = await asyncio.wait_for(process.communicate(), LONGEST)
+            async with asyncio.timeout(LONGEST):
+                said, _ = await process.communicate()
         except TimeoutError:
             os.killpg(process.pid, 9)
             await process.wait()

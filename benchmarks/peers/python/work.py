@@ -95,7 +95,8 @@ class Worker:
     async def wait(self) -> None:
         """Wait until all is done, or it takes too long."""
         try:
-            await asyncio.wait_for(self._all.wait(), self._task.within)
+            async with asyncio.timeout(self._task.within):
+                await self._all.wait()
         except TimeoutError:
             return
         await asyncio.sleep(LINGER)

@@ -58,7 +58,8 @@ async def pipelined_requests(world: World) -> Promise:
             try:
                 for _ in range(50):
                     writer.write(flood)
-                    await asyncio.wait_for(writer.drain(), 1)
+                    async with asyncio.timeout(1):
+                        await writer.drain()
             except TimeoutError:
                 await asyncio.sleep(1)
             finally:

@@ -25,7 +25,8 @@ async def no_expiry(world: World) -> Promise:
             await world.report_all([f"c{number}" for number in range(count)])
             await world.settle()
             try:
-                check = await asyncio.wait_for(degraded, 10)
+                async with asyncio.timeout(10):
+                    check = await degraded
                 world.expect("no stream had told of" in check, f"readiness says {check}")
             except TimeoutError:
                 world.expect(False, "readiness never named the sweep")
