@@ -63,6 +63,7 @@ def is_plain(text: str) -> bool:
     return text.isprintable() or _CONTROL.search(text) is None
 
 
+@lru_cache(maxsize=1024)  # a mail asks twice
 def greeted(name: str | None) -> str | None:
     """Return the name that a mail may greet somebody by, or None.
 

@@ -248,9 +248,9 @@ def _names(
 
 def _greeted(customer: Customer | None) -> Customer | None:
     """Return a customer without a name that no mail should greet anybody by."""
-    if customer is None or greeted(customer.name) == customer.name:
+    if customer is None or (name := greeted(customer.name)) == customer.name:
         return customer
-    return customer.model_copy(update={"name": greeted(customer.name)})
+    return customer.model_copy(update={"name": name})
 
 
 def _unlinked(item: Item) -> Item:
