@@ -26,7 +26,7 @@ from benchmarks.figures import (  # noqa: F401  entered by being imported
 from benchmarks.machine import describe
 from benchmarks.measured import Report, markdown, table
 from benchmarks.relay import relay
-from recovery.embedded import mongod
+from recovery.testing.mongod import mongod
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 

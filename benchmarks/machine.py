@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from recovery.embedded import find_mongod
+from recovery.testing.mongod import find_mongod
 
 
 def describe() -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from recovery.embedded import _free_port
+from recovery.testing.mongod import _free_port
 
 ROOT = Path(__file__).parents[1]
 UNPACKED = ROOT / ".bench" / "postfix"

@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recovery.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
     from recovery.client import Damaged, Kept, Recovery, RecoveryError, Refused, SyncRecovery, Unavailable
+    from recovery.domain.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
 
 __all__ = [
     "Checkout",
@@ -30,6 +30,6 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of ours
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         words = ("Checkout", "CheckoutState", "Consent", "Customer", "Item", "Order")
-        value = getattr(import_module("recovery.checkout" if name in words else "recovery.client"), name)
+        value = getattr(import_module("recovery.domain.checkout" if name in words else "recovery.client"), name)
         globals()[name] = value
         return value

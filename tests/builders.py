@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery import Checkout, CheckoutState, Customer, Item
-from recovery.checkout import Cause, Claim, Message, MessageState, Past, Status
-from recovery.delivery import Outcome, OutcomeKind
-from recovery.http.feedback import Feedback
-from recovery.links import Links
-from recovery.mongo.collections import DEAD_LETTERS
-from recovery.mongo.updates import buried
-from recovery.per_shop import PerShop
-from recovery.ports import (
+from recovery.domain.checkout import Cause, Claim, Message, MessageState, Past, Status
+from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.per_shop import PerShop
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import Standing, SuppressionReason
+from recovery.domain.schedule import NOT_BEGUN, Schedule, Step
+from recovery.engine.ports import (
     Ask,
     Claiming,
     Completion,
@@ -23,10 +22,11 @@ from recovery.ports import (
     Unreadable,
     Written,
 )
-from recovery.pseudonyms import Pseudonyms
-from recovery.schedule import NOT_BEGUN, Schedule, Step
-from recovery.sealing import Seals
-from recovery.standing import Standing, SuppressionReason
+from recovery.http.customer.feedback import Feedback
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
+from recovery.mongo.collections import DEAD_LETTERS
+from recovery.mongo.updates import buried
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
 """So far ahead that no real TTL monitor deletes what is due around it."""

@@ -13,9 +13,9 @@ import uvloop
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from recovery.embedded import NoMongod, mongod
 from recovery.mongo import collections
 from recovery.mongo.collections import OPTIONS, Document
+from recovery.testing.mongod import NoMongod, mongod
 from tests.log_lines import addresses, overheard
 from tests.smtp_servers import RecordingRelay
 

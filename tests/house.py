@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from recovery.daemon.share import Share
 from recovery.daemon.sweep import Sweep
-from recovery.engine import Engine
+from recovery.domain.per_shop import PerShop
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.engine.engine import Engine
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from recovery.per_shop import PerShop
-from recovery.pseudonyms import Pseudonyms
 from tests.builders import Relay, SetClock, Witness, report, schedule
 
 

@@ -11,8 +11,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from benchmarks.bench import DELAY, Bench, checkouts, moved_on, planned, report_all, server_now
 from benchmarks.figures import benchmark
 from benchmarks.measured import Figure, ratios
-from recovery.mail.compose import Composer, Identity
-from recovery.mail.templates import Templates
+from recovery.mail.composer import Composer, Identity
+from recovery.mail.templates.templates import Templates
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.documents import read
 from recovery.settings import load_settings

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from benchmarks.relay import ROOT
-from recovery.embedded import _free_port
+from recovery.testing.mongod import _free_port
 
 UNPACKED = ROOT / ".bench" / "redis" / "usr"
 STARTS_WITHIN = 20

@@ -19,7 +19,7 @@ from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import AsJson, Unasked, Wrong, load, out, plain, say, say_json, sentence
 
 if TYPE_CHECKING:
-    from recovery.findings import Finding
+    from recovery.checks.finding import Finding
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -100,20 +100,20 @@ def run_check(
     """Check that MongoDB, its indexes, the templates and the relay are as they must be, and say how to mend them."""
     settings = load()
     if mail:
-        from recovery import golive  # takes libraries that nothing else needs
+        from recovery.checks import deliverability  # takes libraries that nothing else needs
 
-        findings = golive.examine(settings)
+        findings = deliverability.examine(settings)
     else:
-        from recovery import check
+        from recovery.checks import installation
 
-        findings = check.examine(settings)
+        findings = installation.examine(settings)
     raise typer.Exit(asyncio.run(_tell_json(findings) if as_json else _tell(findings)))
 
 
 @cli.command()
 def init() -> None:
     """Make the database ready: a fresh single node becomes a replica set; collections, validators and indexes."""
-    from recovery import app
+    from recovery.app import daemon as app
 
     for done in asyncio.run(app.initialise(load())) or ["everything is there already"]:
         say(sentence(f"{done[0].upper()}{done[1:]}"))

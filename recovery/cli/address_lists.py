@@ -10,10 +10,10 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from recovery.checkout import Email, ShopKey
+from recovery.domain.checkout import Email, ShopKey
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import SuppressionReason
 
 COLUMNS = ("shop", "pseudonym", "reason", "at", "source")
 """Of an export. No shop: all of them."""

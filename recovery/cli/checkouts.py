@@ -20,9 +20,9 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.checkout import CheckoutState
     from recovery.cli.outlook import Ahead
-    from recovery.standing import Suppression
+    from recovery.domain.checkout import CheckoutState
+    from recovery.domain.recipient import Suppression
 
 checkouts = typer.Typer()
 
@@ -45,9 +45,9 @@ def show(
 
 
 async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead]]":
-    from recovery.checkout import normalised, shop_of
+    from recovery.app.factories import suppressions_of
     from recovery.cli.outlook import outlook
-    from recovery.parts import suppressions_of
+    from recovery.domain.checkout import normalised, shop_of
 
     async with house() as parts:
         state = await kept(parts, checkout)

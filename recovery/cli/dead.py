@@ -23,18 +23,18 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.checkout import Cause, CheckoutState
     from recovery.cli.outlook import Ahead
+    from recovery.domain.checkout import Cause, CheckoutState
+    from recovery.domain.recipient import Standing
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
     from recovery.mongo.dead_letters import Filter, KeptLetter
-    from recovery.standing import Standing
 
 dead = typer.Typer(no_args_is_help=True, help="Look into what could not be sent, and replay or drop it.")
 
 
 def _causes() -> "type[Cause]":
-    from recovery.checkout import Cause
+    from recovery.domain.checkout import Cause
 
     return Cause
 
@@ -204,10 +204,10 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
 
 async def _foretold(parts: Parts, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
     """Return what comes of each letter if it is replayed now, by its id; `would` is "would" or "will"."""
-    from recovery.checkout import shop_of
     from recovery.cli.outlook import replay
+    from recovery.domain.checkout import shop_of
+    from recovery.domain.recipient import NOTHING_KNOWN
     from recovery.mongo.checkouts import MongoCheckouts
-    from recovery.standing import NOTHING_KNOWN
 
     now = parts.clock.now()
     states, _ = await MongoCheckouts(parts.database).load(list({letter.checkout: None for letter in letters}))
@@ -236,9 +236,9 @@ def _told(ahead: "Ahead", would: str) -> str:
 
 async def _standings(parts: Parts, states: "Sequence[CheckoutState]") -> "Mapping[str, Standing]":
     """Return what is known of the addresses of these checkouts, by checkout id."""
+    from recovery.app.factories import suppressions_of
+    from recovery.engine.ports import Ask
     from recovery.mongo.addresses import MongoAddresses
-    from recovery.parts import suppressions_of
-    from recovery.ports import Ask
 
     now = parts.clock.now()
     gap = max((own.schedule.min_gap_per_address for own in parts.settings.each()), default=timedelta())

@@ -11,7 +11,7 @@ import typer
 from recovery.cli.terminal import Wrong, house, kept, load, parted, say, say_lines
 
 if TYPE_CHECKING:
-    from recovery.checkout import CheckoutState
+    from recovery.domain.checkout import CheckoutState
 
 mails = typer.Typer()
 templates = typer.Typer(no_args_is_help=True, help="Check the templates of the mails.")
@@ -36,10 +36,10 @@ def preview(
     open_: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
 ) -> None:
     """Render a step's mail with sample data or a real checkout, to the terminal, a file or the browser."""
-    from recovery import proof
+    from recovery.app import preview
 
     settings = load().of(shop or (checkout or "").partition("/")[0])
-    rendered, message = proof.preview(settings, step, _checkout(step, checkout, locale))
+    rendered, message = preview.preview(settings, step, _checkout(step, checkout, locale))
     contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
     if open_:
         output = output or Path(mkdtemp(prefix="recovery-")) / f"{step}.html"
@@ -67,10 +67,10 @@ def send_test(
     shop: ForShop = "",
 ) -> None:
     """Send one mail with sample data through the real relay, to an address of your own. Nothing is recorded."""
-    from recovery import proof
-    from recovery.delivery import OutcomeKind
+    from recovery.app import preview
+    from recovery.domain.outcome import OutcomeKind
 
-    outcome = asyncio.run(proof.send_test(load().of(shop), step, to, locale))
+    outcome = asyncio.run(preview.send_test(load().of(shop), step, to, locale))
     if outcome.kind is not OutcomeKind.SENT:
         raise Wrong(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
     say(f"Sent to {to}. The relay says: {outcome.reply}")
@@ -79,7 +79,7 @@ def send_test(
 @templates.command(name="lint")
 def run_lint() -> None:
     """Find what is wrong with the mails, in every language and with awkward checkouts; exit 1 if anything is."""
-    from recovery.mail.lint import lint
+    from recovery.mail.templates.lint import lint
 
     settings = load()
     mails = {(own.mail.templates, own.to_schedule().messages): None for own in settings.each()}
@@ -95,7 +95,7 @@ def run_lint() -> None:
 
 def _checkout(step: str, wanted: str | None, locale: str) -> "CheckoutState":
     if wanted is None:
-        from recovery.mail import samples
+        from recovery.mail.templates import samples
 
         return samples.of(step, locale)
     parted(wanted)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from recovery.checkout import CheckoutState, Message, MessageState
-from recovery.schedule import NOT_BEGUN, Rest, Schedule, Send, Step, Wait, decide
-from recovery.standing import Standing, Suppression, withheld
+from recovery.domain.checkout import CheckoutState, Message, MessageState
+from recovery.domain.recipient import Standing, Suppression, withheld
+from recovery.domain.schedule import NOT_BEGUN, Rest, Schedule, Send, Step, Wait, decide
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def _count(what: str, ids: Sequence[str], done: str) -> None:
 
 
 def _asked(ask: "Callable[[Recovery], Awaitable[T]]") -> T:
-    from recovery.parts import recovery_of
+    from recovery.app.factories import recovery_of
 
     async def answer() -> T:
         async with recovery_of(load()) as recovery:

@@ -10,7 +10,7 @@ from multiprocessing import parent_process
 
 import structlog
 
-from recovery import app
+from recovery.app import daemon as app
 from recovery.cli.processes import each_of, run_together
 from recovery.settings import Settings
 

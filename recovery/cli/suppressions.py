@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from recovery.cli.address_lists import Refused
+    from recovery.domain.recipient import SuppressionReason
     from recovery.mongo.suppressions import KeptSuppression
-    from recovery.standing import SuppressionReason
 
 suppress = typer.Typer(no_args_is_help=True, help="Keep the list of whom not to write to. It holds no addresses.")
 
@@ -45,7 +45,7 @@ TIMES = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 
 
 def _reasons() -> "type[SuppressionReason]":
-    from recovery.standing import SuppressionReason
+    from recovery.domain.recipient import SuppressionReason
 
     return SuppressionReason
 
@@ -78,8 +78,8 @@ ByReason = Annotated[
 @suppress.command()
 def add(emails: Emails, shop: ForShop = None, reason: For = "shop") -> None:
     """Write to these addresses no more. With 'hard bounce' as the reason, even orders are not confirmed to them."""
+    from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions
-    from recovery.parts import pseudonyms_of
 
     addresses = _checked(emails, shop)
 
@@ -97,8 +97,8 @@ def add(emails: Emails, shop: ForShop = None, reason: For = "shop") -> None:
 @suppress.command()
 def remove(emails: Emails, shop: ForShop = None) -> None:
     """Write to these addresses again: lift what holds for this shop or, without one, for all."""
+    from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions
-    from recovery.parts import pseudonyms_of
 
     addresses = _checked(emails, shop)
 
@@ -125,8 +125,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List who is suppressed, the newest first, by pseudonym: the addresses themselves are not kept."""
+    from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions, Which
-    from recovery.parts import pseudonyms_of
 
     async def listed() -> "list[KeptSuppression]":
         async with house() as (settings, database, _):
@@ -157,8 +157,8 @@ def lift(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Lift many at once, as after a relay called living addresses dead: by time, by its words, by reason."""
+    from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions, Which
-    from recovery.parts import pseudonyms_of
 
     if not (since or until or reply):
         raise Wrong("Say which: by --since, --until or --reply. `recovery suppress list` shows what there is.")
@@ -191,9 +191,9 @@ def export_(
     Of a text that a spreadsheet would take for a formula, an apostrophe is written before it, and dropped again by
     'import'.
     """
+    from recovery.app.factories import pseudonyms_of
     from recovery.cli.address_lists import COLUMNS, row
     from recovery.mongo.suppressions import Suppressions, Which
-    from recovery.parts import pseudonyms_of
 
     async def exported() -> int:
         async with house() as (settings, database, _):
@@ -240,9 +240,9 @@ class _Imported:
 
 
 async def _import(file: Path, shop: str | None, reason: str) -> _Imported:
+    from recovery.app.factories import pseudonyms_of
     from recovery.cli.address_lists import Incoming, Refused
     from recovery.mongo.suppressions import NewSuppression, Suppressions
-    from recovery.parts import pseudonyms_of
 
     result = _Imported()
     async with house() as (settings, database, _):

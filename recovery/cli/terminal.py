@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from recovery.checkout import CheckoutState
+    from recovery.domain.checkout import CheckoutState
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
     from recovery.settings import Settings
@@ -141,7 +141,7 @@ def one_of(choices: Callable[[], type[Enum]]) -> Callable[[str], str]:
 
 def load() -> "Settings":
     """Return the settings, and log as they say."""
-    from recovery.app import configure_logging
+    from recovery.app.daemon import configure_logging
     from recovery.settings import load_settings
 
     settings = load_settings()
@@ -154,13 +154,13 @@ async def house() -> AsyncIterator[Parts]:
     """Read the settings and connect to the database that they name. Raises `CannotStart` if it is not as it must be."""
     import time
 
-    from recovery.mongo import server
+    from recovery.app.factories import CannotStart, database_of
+    from recovery.mongo import preflight
     from recovery.mongo.clock import MongoClock
-    from recovery.parts import CannotStart, database_of
 
     settings = load()
     async with database_of(settings) as database:
-        if fault := await server.fault(database):
+        if fault := await preflight.fault(database):
             raise CannotStart(fault)
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
@@ -174,7 +174,7 @@ def written(at: datetime | None) -> str:
 
 async def kept(parts: Parts, checkout: str) -> "CheckoutState":
     """Return the checkout of this key, `SHOP/ORDER`. Raises `Wrong` if there is none."""
-    from recovery.parts import recovery_of
+    from recovery.app.factories import recovery_of
 
     shop, order_id = parted(checkout)
     state = await recovery_of(parts.settings, parts.database.client).get(shop, order_id)

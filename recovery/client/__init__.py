@@ -3,11 +3,11 @@
 `Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the second runs the first without a loop.
 """
 
-from recovery.client.connecting import CLIENT_OPTIONS, connect
-from recovery.client.errors import BadAddress, BadOutbox, Damaged, RecoveryError, Refused, Unavailable
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
 from recovery.client.synchronous import SyncRecovery
+from recovery.errors import BadAddress, BadOutbox, Damaged, RecoveryError, Refused, Unavailable
+from recovery.mongo.connection import CLIENT_OPTIONS, connect
 
 __all__ = [
     "CLIENT_OPTIONS",

@@ -10,7 +10,7 @@ from typing import Self
 import pymongo
 from pymongo.errors import PyMongoError, WriteError
 
-from recovery.client.errors import Refused, Unavailable
+from recovery.errors import Refused, Unavailable
 from recovery.mongo.errors import said, temporary
 
 TIMEOUT = 4.0

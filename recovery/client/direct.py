@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recovery.checkout import Order, Status, normalised
 from recovery.client.bounds import Bounds, Call
 from recovery.client.reports import (
     CancelReport,
@@ -14,14 +13,15 @@ from recovery.client.reports import (
     Report,
     SuppressReport,
 )
+from recovery.domain.checkout import Order, Status, normalised
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import Write, cancelled, checkout_write, consented, order_write
 from recovery.mongo.naming import all_names, called, namesakes
 from recovery.mongo.suppressions import NewSuppression, suppress_write
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import SuppressionReason
 
 
 class Direct:

@@ -11,9 +11,9 @@ from bson.errors import BSONError
 from pydantic import ValidationError
 
 from recovery.client.couriers import TaskCourier, ThreadCourier
-from recovery.client.errors import BadOutbox, Refused, Unavailable
 from recovery.client.journal import Journal, JournalError, Waiting
 from recovery.client.reports import CheckoutReport, OrderReport, Report, about, as_of, now, read_report, written
+from recovery.errors import BadOutbox, Refused, Unavailable
 
 T = TypeVar("T")
 

@@ -9,21 +9,8 @@ from typing import Any, Self
 from bson.errors import InvalidBSON
 from pydantic import TypeAdapter, ValidationError
 
-from recovery.checkout import (
-    Checkout,
-    CheckoutState,
-    Consent,
-    Email,
-    Order,
-    ShopKey,
-    Status,
-    checkout_id,
-    normalised,
-)
 from recovery.client.bounds import READING, TIMEOUT, Bounds, checked
-from recovery.client.connecting import connect
 from recovery.client.direct import Direct
-from recovery.client.errors import Damaged
 from recovery.client.outbox import MOST_KEPT, Outbox, opened
 from recovery.client.reports import (
     CancelReport,
@@ -34,15 +21,28 @@ from recovery.client.reports import (
     Report,
     SuppressReport,
 )
+from recovery.domain.checkout import (
+    Checkout,
+    CheckoutState,
+    Consent,
+    Email,
+    Order,
+    ShopKey,
+    Status,
+    checkout_id,
+    normalised,
+)
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.engine.ports import Unreadable
+from recovery.errors import Damaged
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
+from recovery.mongo.connection import connect
+from recovery.mongo.data_subjects import Persons, Receipt
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, own_limit, settled
 from recovery.mongo.intake import cancelled
 from recovery.mongo.naming import called
-from recovery.mongo.persons import Persons, Receipt
 from recovery.mongo.suppressions import lift_query
-from recovery.ports import Unreadable
-from recovery.pseudonyms import Pseudonyms
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 _SHOP: TypeAdapter[str | None] = TypeAdapter(ShopKey | None)

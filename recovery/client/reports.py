@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from recovery.checkout import Checkout, Consent, Order, normalised
+from recovery.domain.checkout import Checkout, Consent, Order, normalised
 
 
 class Kept(StrEnum):

@@ -7,16 +7,16 @@ from typing import Any, Self
 
 from pymongo import MongoClient
 
-from recovery.checkout import Checkout, CheckoutState, Consent, Order
 from recovery.client.bounds import TIMEOUT, checked
-from recovery.client.connecting import connect
 from recovery.client.driving import run
-from recovery.client.errors import BadAddress, BadOutbox
 from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
+from recovery.domain.checkout import Checkout, CheckoutState, Consent, Order
+from recovery.errors import BadAddress, BadOutbox
+from recovery.mongo.connection import connect
+from recovery.mongo.data_subjects import Receipt
 from recovery.mongo.drivers import is_asynchronous
-from recovery.mongo.persons import Receipt
 
 
 class SyncRecovery:

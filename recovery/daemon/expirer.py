@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Share
+from recovery.engine.ports import Clock, StoreUnavailable
 from recovery.mongo.shadows import MongoShadows
-from recovery.ports import Clock, StoreUnavailable
 
 LONGEST_SLEEP = timedelta(seconds=1)
 """How long a shadow that another daemon set, due before all others, may be overlooked."""

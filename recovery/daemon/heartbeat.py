@@ -10,9 +10,9 @@ import structlog
 
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Ability, Share
+from recovery.engine.ports import StoreUnavailable
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.daemons import Daemons
-from recovery.ports import StoreUnavailable
 
 log = structlog.get_logger()
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from recovery.daemon.share import ALL_OTHERS, Ability
 from recovery.daemon.sweep import Sweep
-from recovery.engine import Engine
-from recovery.per_shop import PerShop
+from recovery.domain.per_shop import PerShop
+from recovery.engine.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 import structlog
 
-from recovery.ports import StoreRefuses, StoreUnavailable
+from recovery.engine.ports import StoreRefuses, StoreUnavailable
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from recovery.checkout import shop_of
+from recovery.domain.checkout import shop_of
 
 EXPIRER = "expirer"
 """The key whose owner is the expirer."""

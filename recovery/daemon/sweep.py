@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from recovery.daemon.outage import Outage
-from recovery.engine import Engine
+from recovery.engine.engine import Engine
+from recovery.engine.ports import Clock, StoreUnavailable
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.queues import ALL, Shops
 from recovery.mongo.shadows import MongoShadows
-from recovery.ports import Clock, StoreUnavailable
 
 AGAIN_AFTER = 0.5
 

@@ -11,9 +11,9 @@ import structlog
 from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Share
+from recovery.engine.ports import Clock, StoreUnavailable
 from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
-from recovery.ports import Clock, StoreUnavailable
 
 SAVE_EVERY = 1.0
 """Seconds."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from recovery.demo.mails import Mail
-from recovery.ports import Clock
+from recovery.engine.ports import Clock
 
 
 class Inbox:

@@ -16,8 +16,8 @@ from recovery.demo.report import Case, Report, judge, missing
 from recovery.demo.stage import Stage
 from recovery.demo.story import Scene, Story, Visit
 from recovery.demo.timetable import Event, Kind
-from recovery.mail.compose import message_id
-from recovery.schedule import CONFIRMATION
+from recovery.domain.schedule import CONFIRMATION
+from recovery.mail.composer import message_id
 
 QUIET = 1.0
 """Seconds to listen on after the last time at which a mail might come, due or not."""

@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 import httpx
 from pymongo.errors import PyMongoError
 
-from recovery import app
+from recovery.app import daemon as app
 from recovery.client import connect
 from recovery.demo.configuration import settings_for
 from recovery.demo.inbox import Inbox, listening
 from recovery.demo.pages import pages
-from recovery.embedded import mongod
+from recovery.domain.schedule import Schedule
 from recovery.http.server import serve
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import OPTIONS, Database
-from recovery.schedule import Schedule
 from recovery.settings import Settings
 from recovery.settings.sources import environment
+from recovery.testing.mongod import mongod
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -50,7 +50,7 @@ class Stage:
 async def standing(say: Say) -> AsyncIterator[Stage]:
     """Start everything, telling each as it comes; take everything down at the end, and leave nothing behind.
 
-    Raises `recovery.embedded.NoMongod`, `recovery.parts.CannotStart`, `recovery.client.BadAddress` or `DemoFailed`.
+    Raises `NoMongod`, `CannotStart`, `BadAddress` or `DemoFailed`.
     """
     inbox = Inbox()
     secret = token_hex(32)

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from recovery.checkout import checkout_id
 from recovery.demo.timetable import Kind
+from recovery.domain.checkout import checkout_id
 
 _FILES = resources.files("recovery.demo") / "afternoon"
 _TIMES = ("created_at", "updated_at", "processed_at")

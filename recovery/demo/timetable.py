@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from recovery.schedule import CONFIRMATION
+from recovery.domain.schedule import CONFIRMATION
 
 CLOCK_ERROR = timedelta(milliseconds=50)
 """By how much two readings of the database's clock may differ while both cores are busy; no mail is early by less."""

@@ -10,26 +10,26 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
-from recovery.checkout import Checkout, Order
-from recovery.http.bounces import BounceEvent, bounces
-from recovery.http.checkouts import checkouts
-from recovery.http.feedback import Feedback
-from recovery.http.ingestion import Ingestion
+from recovery.domain.checkout import Checkout, Order
+from recovery.domain.per_shop import PerShop
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.http.api.checkouts import checkouts
+from recovery.http.api.data_requests import persons
+from recovery.http.api.ingestion import Ingestion
+from recovery.http.api.reference import reference
+from recovery.http.api.reports import Reports, described
+from recovery.http.customer.feedback import Feedback
+from recovery.http.customer.return_link import way_back
+from recovery.http.customer.unsubscribe import unsubscribe
+from recovery.http.health import Readiness, operation
+from recovery.http.inbound.bounces import BounceEvent, bounces
+from recovery.http.inbound.shop_webhooks import ShopifyShop, webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
-from recovery.http.operation import Readiness, operation
-from recovery.http.persons import persons
 from recovery.http.problems import ProblemDetails, tell_problems
-from recovery.http.reference import reference
-from recovery.http.reports import Reports, described
 from recovery.http.security import Guard
-from recovery.http.unsubscribe import unsubscribe
-from recovery.http.way_back import way_back
-from recovery.http.webhooks import ShopifyShop, webhooks
-from recovery.links import Links
-from recovery.per_shop import PerShop
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
 
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""

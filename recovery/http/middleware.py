@@ -9,9 +9,9 @@ from prometheus_client import Counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recovery.domain.masking import masked
 from recovery.http.log_bound import LogBound
 from recovery.http.problems import Problem, ProblemType, answer
-from recovery.masking import masked
 
 PATIENCE = 8 * 1024 * 1024
 """Bytes of a body that is too long that are still taken, and thrown away: a client that is cut off while it sends may

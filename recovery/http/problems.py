@@ -18,7 +18,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from recovery.client import Unavailable
-from recovery.ports import StoreUnavailable
+from recovery.engine.ports import StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20

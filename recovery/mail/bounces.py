@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from hashlib import sha256
 
-from recovery.delivery import OutcomeKind
-from recovery.mail.replies import Phase, read_reply
+from recovery.domain.outcome import OutcomeKind
+from recovery.mail.smtp.replies import Phase, read_reply
 
 DELIVERY, FEEDBACK = "delivery-status", "feedback-report"
 """Values of `report-type` (RFC 6522)."""

@@ -9,7 +9,7 @@ from binascii import b2a_base64
 
 from email_validator import validate_email
 
-from recovery.masking import WORD_JOINER, plain
+from recovery.domain.masking import WORD_JOINER, plain
 
 LINE = 78
 """What a header line should keep to, RFC 5322 section 2.1.1."""

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from recovery.checkout import CheckoutState, Item, Status, normalised, shop_of
+from recovery.domain.checkout import CheckoutState, Item, Status, normalised, shop_of
+from recovery.domain.recipient import Other, Standing, SuppressionReason
+from recovery.engine.ports import Ask
 from recovery.mongo.collections import CHECKOUTS, FORGIVING, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import translated
 from recovery.mongo.suppressions import FIELDS, Suppressions
-from recovery.ports import Ask
-from recovery.standing import Other, Standing, SuppressionReason
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 

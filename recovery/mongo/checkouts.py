@@ -8,14 +8,14 @@ from pymongo import DeleteOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
-from recovery.checkout import Cause, CheckoutState
-from recovery.masking import masked, private
+from recovery.domain.checkout import Cause, CheckoutState
+from recovery.domain.masking import masked, private
+from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.documents import read
 from recovery.mongo.errors import temporary, translated, translating
 from recovery.mongo.queues import ALL, Queues, Shops
-from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 
 UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)
 """What the driver raises for a document that cannot be sent at all."""

@@ -11,9 +11,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from recovery.checkout import Status
+from recovery.domain.checkout import Status
+from recovery.engine.ports import StoreRefuses, StoreUnavailable
 from recovery.mongo.errors import translated
-from recovery.ports import StoreRefuses, StoreUnavailable
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"

@@ -18,7 +18,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from recovery.ports import StoreRefuses, StoreUnavailable
+from recovery.engine.ports import StoreRefuses, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from recovery.checkout import Checkout, Consent, Order, Status, normalised
+from recovery.domain.checkout import Checkout, Consent, Order, Status, normalised
 
 NOW = "$$NOW"
 KEPT = "$$ROOT"

@@ -12,11 +12,11 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import Suppression, SuppressionReason
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import Suppression, SuppressionReason
 
 REPORTS_KEPT = 20
 """Ids of soft bounces that are kept with the address, so that the same report twice is counted once."""

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from pymongo import UpdateMany, UpdateOne
 
-from recovery.checkout import CheckoutState, Claim, MessageState, Past
+from recovery.domain.checkout import CheckoutState, Claim, MessageState, Past
+from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
+from recovery.engine.writes import reminded_at
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import written
-from recovery.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
-from recovery.records import reminded_at
 
 HISTORY_KEPT = 50
 ERRORS_KEPT = 20

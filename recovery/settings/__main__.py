@@ -2,6 +2,6 @@
 
 import sys
 
-from recovery.settings.document import document
+from recovery.settings.reference import document
 
 sys.stdout.write(document())

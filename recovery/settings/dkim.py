@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from recovery.settings.kinds import ExistingFile, Maybe, Section, broken, like, setting
+from recovery.settings.fields import ExistingFile, Maybe, Section, broken, like, setting
 
 DomainName = Annotated[
     str,

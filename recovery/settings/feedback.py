@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from recovery.settings.durations import PositiveDuration
-from recovery.settings.kinds import Maybe, Section, broken, from_lines, is_loopback, like, setting
+from recovery.settings.fields import Maybe, Section, broken, from_lines, is_loopback, like, setting
 
 LONGEST_TAG = 11
 """Characters before the + of a return path: with it and 52 of base32 they make the 64 of RFC 5321 section 4.5.3.1.1."""

@@ -7,12 +7,12 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from recovery.schedule import Schedule
+from recovery.domain.schedule import Schedule
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
+from recovery.settings.fields import broken
 from recovery.settings.keys import KeySettings
-from recovery.settings.kinds import broken
 from recovery.settings.names import Setting, settings_of, suggestion
 from recovery.settings.reminders import ConfirmationSettings, ScheduleSettings, StepSettings, schedule_of
 from recovery.settings.sections import (

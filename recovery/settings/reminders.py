@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, StopOn, default_max_lateness
+from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, StopOn, default_max_lateness
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
-from recovery.settings.kinds import (
+from recovery.settings.fields import (
     Hours,
     Line,
     Maybe,

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
-from recovery.settings.keys import Keys, KeySecrets
-from recovery.settings.kinds import (
+from recovery.settings.fields import (
     Domain,
     ExistingFile,
     ExistingFolder,
@@ -21,6 +20,7 @@ from recovery.settings.kinds import (
     like,
     setting,
 )
+from recovery.settings.keys import Keys, KeySecrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 OwnName = Annotated[str, like(r"[A-Za-z0-9_.:\[\]-]{1,255}", "must be a host name, or an address in []")]

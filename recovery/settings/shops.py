@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from recovery.settings.kinds import like
+from recovery.settings.fields import like
 from recovery.settings.names import suggestion
 
 SECTIONS = ("mail", "dkim", "smtp", "schedule", "confirmation", "links", "shopify")

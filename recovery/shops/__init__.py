@@ -1,8 +1,8 @@
-"""Adapters from what shops send to the words of `recovery.checkout`, and what they may find in it."""
+"""Adapters from what shops send to the words of `recovery.domain.checkout`, and what they may find in it."""
 
 from dataclasses import dataclass
 
-from recovery.checkout import Checkout, Consent, Order
+from recovery.domain.checkout import Checkout, Consent, Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from playwright.async_api import async_playwright
 from pymongo import AsyncMongoClient
 from rich.console import Console
 
-from recovery import app, demo
+from recovery import demo
+from recovery.app import daemon as app
+from recovery.app.factories import CannotStart
 from recovery.demo import configuration, play, show
 from recovery.demo.inbox import Inbox
-from recovery.parts import CannotStart
 
 BINARY = Path(sys.executable).with_name("recovery")
 CHROMIUM = Path("/usr/bin/chromium")

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from recovery.checkout import MessageState
-from recovery.links import Links
+from recovery.domain.checkout import MessageState
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
 from recovery.mongo.suppressions import Suppressions
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals
-from recovery.standing import SuppressionReason
 from tests.acceptance.conftest import World
 from tests.builders import minutes, report, state, step
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from recovery.embedded import mongod
+from recovery.testing.mongod import mongod
 from tests.chaos.checker import Row
 from tests.chaos.cluster import Cluster, cluster
 from tests.chaos.run import SCENARIOS, run

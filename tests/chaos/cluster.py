@@ -12,7 +12,7 @@ from pathlib import Path
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from recovery.embedded import _free_port, find_mongod
+from recovery.testing.mongod import _free_port, find_mongod
 
 ELECTION_TIMEOUT_MS = 2000
 STARTS_WITHIN = 60

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from recovery.mail.compose import message_id
+from recovery.mail.composer import message_id
 from tests.chaos.checker import Accepted
 from tests.chaos.ledger import Key
 from tests.smtp_servers import Mail, RecordingRelay, _Session

@@ -13,8 +13,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from recovery import Order, Recovery
-from recovery.breaker import LONGEST_PAUSE
 from recovery.client import Unavailable, connect
+from recovery.engine.breaker import LONGEST_PAUSE
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, OPTIONS
 from tests.builders import report

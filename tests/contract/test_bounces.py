@@ -10,15 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from recovery.domain.per_shop import PerShop
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
+from recovery.engine.ports import StoreUnavailable
 from recovery.http.app import create_app
+from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.security import TOLERANCE
-from recovery.http.webhooks import ShopifyShop
-from recovery.links import MOST_TRIED, Links
-from recovery.per_shop import PerShop
-from recovery.ports import StoreUnavailable
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals
-from recovery.standing import SuppressionReason
+from recovery.mail.links import MOST_TRIED, Links
+from recovery.mail.seals import Seals
 from tests.builders import NOON, feedback
 
 SECRET, OLD_SECRET = "a secret of some length", "an older secret"

@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
-from recovery.checkout import (
+from recovery.client import Unavailable
+from recovery.domain.checkout import (
     Checkout,
     CheckoutState,
     Claim,
@@ -24,14 +25,13 @@ from recovery.checkout import (
     Status,
     checkout_id,
 )
-from recovery.client import Unavailable
+from recovery.domain.per_shop import PerShop
 from recovery.http.app import LONGEST_WEBHOOK, create_app
+from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import unscoped
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
-from recovery.http.webhooks import ShopifyShop
-from recovery.mongo.persons import Receipt
-from recovery.per_shop import PerShop
+from recovery.mongo.data_subjects import Receipt
 from tests.builders import feedback
 
 KEY = "k-1234567890"

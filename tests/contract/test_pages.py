@@ -9,16 +9,16 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from recovery.checkout import Message, MessageState
 from recovery.client import Damaged, Unavailable
+from recovery.domain.checkout import Message, MessageState
+from recovery.domain.per_shop import PerShop
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
+from recovery.engine.ports import StoreUnavailable
 from recovery.http.app import create_app
-from recovery.http.webhooks import ShopifyShop
-from recovery.links import Links
-from recovery.per_shop import PerShop
-from recovery.ports import StoreUnavailable
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals
-from recovery.standing import SuppressionReason
+from recovery.http.inbound.shop_webhooks import ShopifyShop
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
 from tests.builders import NOON, feedback, minutes, state, step
 
 SHOP, ADA = "shop.example", "ada@example.com"

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from recovery.checkout import Cause, Message, MessageState, Past, Status
+from recovery.domain.checkout import Cause, Message, MessageState, Past, Status
+from recovery.domain.schedule import Step
+from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.shadows import MongoShadows
-from recovery.ports import Claiming, Completion, DeadLetter, Plan
-from recovery.schedule import Step
 from tests.builders import NOON, SetClock, Store, minutes, report, state
 
 STEP = Step("reminder-1", minutes(30), "reminder-1", "subject", minutes(60))

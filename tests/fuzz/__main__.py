@@ -10,7 +10,7 @@ from uuid import uuid4
 from rich.console import Console
 from rich.table import Table
 
-from recovery.embedded import mongod
+from recovery.testing.mongod import mongod
 from tests.chaos.daemons import Daemon, started
 from tests.fuzz.parts import PARTS, Found, environment
 from tests.smtp_servers import RecordingRelay

@@ -21,13 +21,13 @@ from urllib.parse import quote
 import httpx
 
 import recovery.mail
+from recovery.domain.pseudonyms import Pseudonyms
 from recovery.http.app import LONGEST_BODY
-from recovery.links import Links
-from recovery.mail.files import Files, TemplateError
-from recovery.mail.templates import Edition
-from recovery.mail.trial import tried
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
+from recovery.mail.templates.files import Files, TemplateError
+from recovery.mail.templates.templates import Edition
+from recovery.mail.templates.trial import tried
 from recovery.settings import Settings, SettingsError, load_settings
 from tests.chaos.daemons import Daemon
 from tests.fuzz.mutations import of_bytes, of_json

@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 
 from recovery import Customer, Item
-from recovery.checkout import Claim
 from recovery.client import Recovery
+from recovery.domain.checkout import Claim
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import Other, SuppressionReason
+from recovery.engine.ports import Ask
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
-from recovery.ports import Ask
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import Other, SuppressionReason
 from tests.builders import NOON, minutes, report, state
 
 EVERYTHING = Ask(written_since=NOON - timedelta(hours=12), imminent_until=NOON + minutes(1), orders=True)

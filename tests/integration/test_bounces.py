@@ -12,13 +12,13 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client import CollectorRegistry
 
+from recovery.domain.per_shop import PerShop
+from recovery.domain.recipient import SuppressionReason
 from recovery.http.app import create_app
+from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.server import serve
-from recovery.http.webhooks import ShopifyShop
 from recovery.mongo.suppressions import Suppressions
-from recovery.per_shop import PerShop
 from recovery.settings import load_settings
-from recovery.standing import SuppressionReason
 from tests.builders import SetClock, feedback
 
 GUIDE = (Path(__file__).parents[2] / "docs/bounces.md").read_text()

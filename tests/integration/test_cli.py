@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import SyncRecovery, cli
-from recovery.checkout import Cause
-from recovery.embedded import find_mongod
+from recovery.domain.checkout import Cause
+from recovery.engine.ports import DeadLetter
 from recovery.mail.dkim import load_key
-from recovery.ports import DeadLetter
+from recovery.testing.mongod import find_mongod
 from tests.builders import NOON, report
 
 

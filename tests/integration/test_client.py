@@ -12,11 +12,11 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient, monitoring
 
 from recovery import Consent, Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
-from recovery.checkout import Status
+from recovery.domain.checkout import Status
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import SuppressionReason
 from tests.builders import NOON, minutes, report
 
 LONG_AGO = datetime(2020, 3, 5, 12, tzinfo=UTC)

@@ -11,11 +11,11 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from recovery import Consent, Customer, Order, SyncRecovery
-from recovery.checkout import Cause
 from recovery.cli import terminal
+from recovery.domain.checkout import Cause
+from recovery.engine.ports import DeadLetter
 from recovery.mongo.collections import DATA_REQUESTS, DEAD_LETTERS
 from recovery.mongo.errors import said
-from recovery.ports import DeadLetter
 from tests.builders import NOON, report
 
 HOSTILE = "\x1b]0;OWNED\x07[/x][link=https://evil.example]\u202e"

@@ -3,12 +3,12 @@
 import pytest
 
 from recovery import Order, Recovery
-from recovery.checkout import Cause, Message, MessageState
+from recovery.domain.checkout import Cause, Message, MessageState
+from recovery.domain.schedule import Rest, Send, decide
+from recovery.engine.ports import DeadLetter
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from recovery.mongo.dead_letters import DeadLetters, Filter
-from recovery.ports import DeadLetter
-from recovery.schedule import Rest, Send, decide
 from tests.builders import NOON, bury, minutes, report, schedule, state
 
 LATER = NOON + minutes(3 * 24 * 60)

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from recovery.golive import examine
-from recovery.golive.lookup import look_up
-from recovery.golive.records import Answer
+from recovery.checks.deliverability import examine
+from recovery.checks.dns import look_up
+from recovery.checks.dns_records import Answer
 from recovery.mail.dkim import load_key
 from recovery.settings import load_settings
 from tests.dns_server import ERROR, SILENCE, DnsServer
@@ -37,7 +37,7 @@ async def test_no_record_is_an_answer(name):
 )
 async def test_no_answer_is_told_apart(monkeypatch, says, why):
     """A server that is silent or in trouble tells nothing of what there is."""
-    monkeypatch.setattr("recovery.golive.lookup.PATIENCE", 0.2)
+    monkeypatch.setattr("recovery.checks.dns.PATIENCE", 0.2)
     async with DnsServer({("shop.test", "TXT"): says}) as server:
         answer = await look_up(("shop.test", "TXT"), server.address)
     assert answer.records == ()

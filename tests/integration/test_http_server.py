@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 
+from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
+from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.server import CannotListen, serve
-from recovery.http.webhooks import ShopifyShop
-from recovery.per_shop import PerShop
 from tests.builders import feedback
 
 

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiosmtpd import smtp as aiosmtpd
 
-from recovery.checkout import CheckoutState, Customer, Facts, Status
-from recovery.delivery import OutcomeKind
-from recovery.mail.compose import Envelope, RenderError
-from recovery.mail.mailer import RelayUnreachable, SmtpMailer, check_relay
-from recovery.mail.pool import Relay
-from recovery.per_shop import PerShop
-from recovery.schedule import Step
+from recovery.domain.checkout import CheckoutState, Customer, Facts, Status
+from recovery.domain.outcome import OutcomeKind
+from recovery.domain.per_shop import PerShop
+from recovery.domain.schedule import Step
+from recovery.mail.composer import Envelope, RenderError
+from recovery.mail.smtp.mailer import RelayUnreachable, SmtpMailer, check_relay
+from recovery.mail.smtp.pool import Relay
 from tests.smtp_servers import EXTENSIONS, RecordingRelay
 
 LOOPS = ("asyncio", "uvloop")

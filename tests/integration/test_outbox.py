@@ -15,15 +15,15 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from recovery import Consent, Kept, Order, Recovery, RecoveryError, Refused, SyncRecovery, Unavailable
-from recovery.checkout import Status
 from recovery.client.couriers import IDLE, LATEST, pause
 from recovery.client.journal import Journal
 from recovery.client.outbox import Fault, together
 from recovery.client.reports import CancelReport, CheckoutReport, OrderReport
-from recovery.embedded import _free_port, find_mongod
+from recovery.domain.checkout import Status
+from recovery.domain.pseudonyms import Pseudonyms
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
-from recovery.pseudonyms import Pseudonyms
+from recovery.testing.mongod import _free_port, find_mongod
 from tests.builders import report
 
 SHOP = "shop.example"

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from recovery import Customer, Recovery
-from recovery.checkout import Cause, Message, MessageState, Past
+from recovery.domain.checkout import Cause, Message, MessageState, Past
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
+from recovery.engine.ports import DeadLetter, Plan
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS, SUPPRESSIONS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from recovery.ports import DeadLetter, Plan
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import SuppressionReason
 from tests.builders import NOON, bury, minutes, report, state
 
 ADA = "ada@example.com"

@@ -7,9 +7,9 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
-from recovery.checkout import Message, MessageState, Past
+from recovery.domain.checkout import Message, MessageState, Past
+from recovery.engine.ports import Plan
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
-from recovery.ports import Plan
 from tests.builders import NOON, minutes, report, state
 from tests.house import running
 

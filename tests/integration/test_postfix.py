@@ -10,14 +10,14 @@ from email import message_from_bytes
 
 import pytest
 
-from recovery.checkout import CheckoutState, Status
-from recovery.delivery import OutcomeKind
-from recovery.mail.compose import Envelope
-from recovery.mail.mailer import SmtpMailer
-from recovery.mail.pool import Relay
-from recovery.per_shop import PerShop
-from recovery.ports import ALLOWED
-from recovery.schedule import Step
+from recovery.domain.checkout import CheckoutState, Status
+from recovery.domain.outcome import OutcomeKind
+from recovery.domain.per_shop import PerShop
+from recovery.domain.schedule import Step
+from recovery.engine.ports import ALLOWED
+from recovery.mail.composer import Envelope
+from recovery.mail.smtp.mailer import SmtpMailer
+from recovery.mail.smtp.pool import Relay
 from tests.postfix import CAN_RUN, postfix
 from tests.smtp_servers import RecordingRelay
 

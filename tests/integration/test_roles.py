@@ -12,11 +12,11 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from recovery import Consent, Order, Recovery
-from recovery.app import CannotStart, initialise, run
+from recovery.app.daemon import CannotStart, initialise, run
 from recovery.client import Unavailable
-from recovery.embedded import mongod
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, SHADOWS
 from recovery.settings import Settings
+from recovery.testing.mongod import mongod
 from tests.builders import report
 from tests.chaos.daemons import started
 from tests.smtp_servers import RecordingRelay

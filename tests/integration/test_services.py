@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson.datetime_ms import DatetimeMS
 
-from recovery.checkout import MessageState
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import ABLE, EXPIRER, Ability, owner
-from recovery.mongo import collections, server
+from recovery.domain.checkout import MessageState
+from recovery.engine.ports import StoreRefuses, StoreUnavailable
+from recovery.mongo import collections, preflight
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.daemons import Daemons
-from recovery.ports import StoreRefuses, StoreUnavailable
 from tests.builders import NOON, minutes, report, state
 from tests.house import failing, running
 
@@ -405,4 +405,4 @@ async def test_a_lost_collection_is_made_again(database, name):
 
 async def test_a_fit_server_is_found_fit(database):
     """A replica set of one is all that is needed."""
-    assert await server.fault(database) is None
+    assert await preflight.fault(database) is None

@@ -11,15 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery import Customer, Recovery
-from recovery.checkout import Status
+from recovery.domain.checkout import Status
+from recovery.domain.per_shop import PerShop
+from recovery.domain.schedule import Send, decide
 from recovery.http.app import create_app
+from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import unscoped
-from recovery.http.webhooks import ShopifyShop
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.data_requests import DataRequests
-from recovery.per_shop import PerShop
-from recovery.schedule import Send, decide
 from tests.builders import feedback, minutes, report, schedule
 
 SECRET = "hush"

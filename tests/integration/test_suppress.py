@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from recovery.cli.address_lists import row
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
 from recovery.mongo.suppressions import KeptSuppression
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import SuppressionReason
 
 KEYS = "a key of the suppressions"
 ADA = Pseudonyms([KEYS]).of("ada@example.com")

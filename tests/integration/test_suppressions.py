@@ -7,10 +7,10 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import WriteError
 from pymongo.monitoring import CommandListener
 
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import Suppression, SuppressionReason
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import Suppression, SuppressionReason
 
 ADA, BEN = "ada@example.com", "ben@example.com"
 SHOP, OTHER = "shop.example", "other.example"

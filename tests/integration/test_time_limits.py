@@ -13,7 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
 
 from recovery import Order, Recovery, SyncRecovery, Unavailable
-from recovery.http.reports import Reports
+from recovery.http.api.reports import Reports
 from recovery.http.security import Guard
 from tests.builders import report
 

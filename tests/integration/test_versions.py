@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from pymongo import ASCENDING, IndexModel
 
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.recipient import SuppressionReason
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, LAYOUT, SUPPRESSIONS
 from recovery.mongo.documents import SCHEMA
 from recovery.mongo.suppressions import Suppressions
-from recovery.pseudonyms import Pseudonyms
-from recovery.standing import SuppressionReason
 from tests.builders import NOON, minutes, report, state
 from tests.house import running
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from recovery.mail import samples
-from recovery.mail.templates import TemplateError, Templates
-from recovery.schedule import Step
+from recovery.domain.schedule import Step
+from recovery.mail.templates import samples
+from recovery.mail.templates.templates import TemplateError, Templates
 
 STEP = Step("own", timedelta(), "own", "Subject", timedelta(hours=1))
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.brake import LEAST, OF_ANSWERS, PART, Brake
+from recovery.engine.brake import LEAST, OF_ANSWERS, PART, Brake
 
 
 def test_a_tenth_of_the_last_answers_is_too_much_in_whatever_words():

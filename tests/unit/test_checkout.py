@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr, TypeAdapter, ValidationError
 
-from recovery import checkout
-from recovery.checkout import Customer, WebAddress, normalised
+from recovery.domain import checkout
+from recovery.domain.checkout import Customer, WebAddress, normalised
 
 _LOCAL = st.text(ascii_letters + digits + "._+-\"@ ü'=?\r\n", max_size=70)
 _DOMAIN = st.one_of(

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import CheckoutState, Customer
-from recovery.mail import samples
-from recovery.mail.compose import Composer, Envelope, Identity, RenderError, message_id
-from recovery.mail.templates import Templates
-from recovery.masking import WORD_JOINER, greeted, is_plain, plain
-from recovery.schedule import Step
+from recovery.domain.checkout import CheckoutState, Customer
+from recovery.domain.masking import WORD_JOINER, greeted, is_plain, plain
+from recovery.domain.schedule import Step
+from recovery.mail.composer import Composer, Envelope, Identity, RenderError, message_id
+from recovery.mail.templates import samples
+from recovery.mail.templates.templates import Templates
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)
 SUBJECT = "{{ items[0].name }}"

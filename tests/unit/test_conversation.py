@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from recovery.mail.conversation import LONGEST_REPLY, Conversation, Disconnected, Reply, command
+from recovery.mail.smtp.conversation import LONGEST_REPLY, Conversation, Disconnected, Reply, command
 
 
 class Transport:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.breaker import FAULTS_IN_A_ROW, LONGEST_PAUSE, Breaker
-from recovery.checkout import Cause, Message, MessageState
-from recovery.delivery import LONGEST_BACK_OFF, Outcome, OutcomeKind, back_off, settle
-from recovery.schedule import OnAmbiguous
+from recovery.domain.checkout import Cause, Message, MessageState
+from recovery.domain.outcome import LONGEST_BACK_OFF, Outcome, OutcomeKind, back_off, settle
+from recovery.domain.schedule import OnAmbiguous
+from recovery.engine.breaker import FAULTS_IN_A_ROW, LONGEST_PAUSE, Breaker
 from tests.builders import NOON, minutes, schedule
 
 NOW = 1000.0

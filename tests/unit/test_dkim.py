@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recovery.mail.compose import Composer
+from recovery.mail.composer import Composer
 from recovery.mail.dkim import BadKey, Signer, load_key
 from tests.unit.test_compose import IDENTITY, NOW, STEP, TEMPLATES, WORDS, left
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from recovery.checkout import Cause, Claim, Item, Message, MessageState, Status
-from recovery.delivery import Outcome, OutcomeKind
-from recovery.engine import Engine
-from recovery.per_shop import PerShop
-from recovery.ports import StoreUnavailable
-from recovery.schedule import OnAmbiguous, StopOn
-from recovery.sender import Limits
-from recovery.standing import RIVALS_TURN, Other, Standing, Suppression, SuppressionReason
+from recovery.domain.checkout import Cause, Claim, Item, Message, MessageState, Status
+from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.per_shop import PerShop
+from recovery.domain.recipient import RIVALS_TURN, Other, Standing, Suppression, SuppressionReason
+from recovery.domain.schedule import OnAmbiguous, StopOn
+from recovery.engine.engine import Engine
+from recovery.engine.ports import StoreUnavailable
+from recovery.engine.sender import Limits
 from tests.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, report, schedule, state, step
 
 DUE = NOON + minutes(30)
@@ -23,9 +23,9 @@ DUE = NOON + minutes(30)
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch):
     """What waits for a moment waits for a short one."""
-    monkeypatch.setattr("recovery.sender.RENEW_EVERY", 0.01)
-    monkeypatch.setattr("recovery.sender.ASK_RELAY_EVERY", 0.01)
-    monkeypatch.setattr("recovery.sender.BELIEVED_AFTER", 0.02)
+    monkeypatch.setattr("recovery.engine.sender.RENEW_EVERY", 0.01)
+    monkeypatch.setattr("recovery.engine.sender.ASK_RELAY_EVERY", 0.01)
+    monkeypatch.setattr("recovery.engine.sender.BELIEVED_AFTER", 0.02)
 
 
 class Scene:

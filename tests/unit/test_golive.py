@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.golive.records import Answer, Dmarc, PublicKey, dkim, mx, spf
-from recovery.golive.rules import Mailing, judge, questions
+from recovery.checks.dns_records import Answer, Dmarc, PublicKey, dkim, mx, spf
+from recovery.checks.rules import Mailing, judge, questions
 
 NOTHING = Answer()
 SILENT = Answer(fault="the DNS did not answer.")

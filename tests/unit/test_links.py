@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import normalised
-from recovery.links import Links
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals
+from recovery.domain.checkout import normalised
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
 from tests.builders import state, step
 
 KEY = "a key of some length"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from recovery.mail import samples
-from recovery.mail.lint import Finding, lint
-from recovery.mail.templates import Templates
-from recovery.schedule import CONFIRMATION, Step
+from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.mail.templates import samples
+from recovery.mail.templates.lint import Finding, lint
+from recovery.mail.templates.templates import Templates
 
 FOOT = "{% if unsubscribe_url %}{{ unsubscribe_url }}{% endif %}"
 LINK = '{% if unsubscribe_url %}<a href="{{ unsubscribe_url }}">out</a>{% endif %}'

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import CheckoutState, Customer, Item
-from recovery.mail import samples
-from recovery.mail.compose import Composer, Envelope, Identity, RenderError
-from recovery.mail.lint import lint
-from recovery.mail.sandbox import NAMES
-from recovery.mail.templates import Templates
-from recovery.masking import greeted
-from recovery.masking import plain as plain_text
-from recovery.schedule import CONFIRMATION, Step
+from recovery.domain.checkout import CheckoutState, Customer, Item
+from recovery.domain.masking import greeted
+from recovery.domain.masking import plain as plain_text
+from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.mail.composer import Composer, Envelope, Identity, RenderError
+from recovery.mail.templates import samples
+from recovery.mail.templates.lint import lint
+from recovery.mail.templates.sandbox import NAMES
+from recovery.mail.templates.templates import Templates
 from recovery.settings import Settings
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.checkout import Customer, Item, Order
-from recovery.masking import code, greeted, is_plain, masked, plain, private, unlinked
+from recovery.domain.checkout import Customer, Item, Order
+from recovery.domain.masking import code, greeted, is_plain, masked, plain, private, unlinked
 
 
 @pytest.mark.parametrize(

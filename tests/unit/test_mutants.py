@@ -26,6 +26,6 @@ def test_every_row_has_a_mutant_that_it_must_see():
 def test_one_that_does_not_fit_is_told_by_its_name():
     """And so is what was looked for."""
     with pytest.raises(
-        ValueError, match=r"the mutant odd has to be renewed: engine\.py has 0 times, not once: 'nonsense'"
+        ValueError, match=r"the mutant odd has to be renewed: engine/engine\.py has 0 times, not once: 'nonsense'"
     ):
-        Mutant("odd", "x", (), (Edit("engine.py", "nonsense", ""),)).check(ROOT)
+        Mutant("odd", "x", (), (Edit("engine/engine.py", "nonsense", ""),)).check(ROOT)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recovery.quiet import QuietHours, zone
+from recovery.domain.quiet_hours import QuietHours, zone
 
 NIGHT = QuietHours(time(21), time(8))
 ZONES = sorted(available_timezones() - {"localtime"})

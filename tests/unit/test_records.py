@@ -2,8 +2,8 @@
 
 import pytest
 
-from recovery.checkout import Cause, Customer, Facts, Message, MessageState
-from recovery.records import _letter
+from recovery.domain.checkout import Cause, Customer, Facts, Message, MessageState
+from recovery.engine.writes import _letter
 from tests.builders import NOON, state
 
 

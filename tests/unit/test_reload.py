@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from recovery.daemon import reload as reloading
-from recovery.mail import samples
-from recovery.mail.templates import TemplateError, Templates
-from recovery.schedule import Step
+from recovery.daemon import template_reload
+from recovery.domain.schedule import Step
+from recovery.mail.templates import samples
+from recovery.mail.templates.templates import TemplateError, Templates
 
 STEP = Step("own", timedelta(), "own", "Subject", timedelta(hours=1))
 
@@ -100,10 +100,10 @@ async def test_the_daemon_tells_of_what_it_refuses(
     folder: Path, templates: Templates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look that recurs puts a fault into the log, and goes on."""
-    monkeypatch.setattr(reloading, "AT_FIRST", 0)
-    monkeypatch.setattr(reloading, "EVERY", 0.001)
+    monkeypatch.setattr(template_reload, "AT_FIRST", 0)
+    monkeypatch.setattr(template_reload, "EVERY", 0.001)
     with capture_logs() as log:
-        task = asyncio.create_task(reloading.reload(templates))
+        task = asyncio.create_task(template_reload.reload(templates))
         write(folder / "own.txt.j2", "{{ nobody }}")
         async with asyncio.timeout(20):
             while not log:
@@ -134,8 +134,8 @@ def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
 
 async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when there are too many open files: it is told, and changes are looked for as ever."""
-    monkeypatch.setattr(reloading, "AT_FIRST", 0.0)
-    monkeypatch.setattr(reloading, "EVERY", 0.0)
+    monkeypatch.setattr(template_reload, "AT_FIRST", 0.0)
+    monkeypatch.setattr(template_reload, "EVERY", 0.0)
     looked = asyncio.Event()
 
     class Starved:
@@ -147,7 +147,7 @@ async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.Monke
             looked.set()
 
     with capture_logs() as lines:
-        task = asyncio.create_task(reloading.reload(Starved()))
+        task = asyncio.create_task(template_reload.reload(Starved()))
         async with asyncio.timeout(5):
             await looked.wait()
         task.cancel()

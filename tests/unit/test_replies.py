@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.delivery import OutcomeKind
-from recovery.mail.mailer import as_data
-from recovery.mail.replies import MEANINGS, Phase, read_reply
+from recovery.domain.outcome import OutcomeKind
+from recovery.mail.smtp.mailer import as_data
+from recovery.mail.smtp.replies import MEANINGS, Phase, read_reply
 
 IN_MESSAGE = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT)
 SINCE_RCPT = (Phase.RCPT, Phase.DATA, Phase.DOT)

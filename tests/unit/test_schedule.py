@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import Cause, Claim, Message, MessageState, Status
-from recovery.quiet import QuietHours, zone
-from recovery.schedule import CONFIRMATION, OnAmbiguous, Rest, Send, Wait, decide, default_max_lateness
+from recovery.domain.checkout import Cause, Claim, Message, MessageState, Status
+from recovery.domain.quiet_hours import QuietHours, zone
+from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Rest, Send, Wait, decide, default_max_lateness
 from tests.builders import NOON, minutes, report, schedule, state, step
 
 SENT = MessageState.SENT

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import normalised
-from recovery.pseudonyms import Pseudonyms
-from recovery.sealing import Seals, base32, from_base32
+from recovery.domain.checkout import normalised
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.mail.seals import Seals, base32, from_base32
 
 OLD, NEW = "an old key of some length", "a new key of some length"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

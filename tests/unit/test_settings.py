@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recovery.quiet import QuietHours
-from recovery.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, StopOn
+from recovery.domain.quiet_hours import QuietHours
+from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step, StopOn
 from recovery.settings import Settings, SettingsError, document, load_settings
 from recovery.settings.names import settings_of
 

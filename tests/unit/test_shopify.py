@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import Checkout, Order
+from recovery.domain.checkout import Checkout, Order
 from recovery.shops import Cancelled, DataRequest, Ignored, Redact, Reported, Unmapped, shopify
 from recovery.shops.shopify import LONGEST_NAME, MOST_ITEMS, verify
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from recovery.checkout import Item
-from recovery.delivery import OutcomeKind
-from recovery.schedule import CONFIRMATION, StopOn
-from recovery.standing import UNKNOWN, Other, Standing, Suppression, SuppressionReason, still_wanted, withheld
+from recovery.domain.checkout import Item
+from recovery.domain.outcome import OutcomeKind
+from recovery.domain.recipient import UNKNOWN, Other, Standing, Suppression, SuppressionReason, still_wanted, withheld
+from recovery.domain.schedule import CONFIRMATION, StopOn
 from tests.builders import NOON, minutes, report, schedule, state, step
 
 REMINDER = step("reminder-1", minutes(30))

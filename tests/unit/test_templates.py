@@ -13,12 +13,12 @@ from babel.numbers import format_currency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.checkout import CheckoutState, Facts, Item
-from recovery.mail import samples
-from recovery.mail.inlining import Altered, inline
-from recovery.mail.locales import amount, known
-from recovery.mail.templates import DEFAULTS, Rendered, TemplateError, Templates
-from recovery.schedule import Step
+from recovery.domain.checkout import CheckoutState, Facts, Item
+from recovery.domain.schedule import Step
+from recovery.mail.templates import samples
+from recovery.mail.templates.inlining import Altered, inline
+from recovery.mail.templates.locales import amount, known
+from recovery.mail.templates.templates import DEFAULTS, Rendered, TemplateError, Templates
 
 SUBJECTS = {
     "reminder-1": "You left {{ items[0].name }} behind",

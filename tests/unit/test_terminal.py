@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 from recovery import cli
-from recovery.checkout import Cause
 from recovery.cli import terminal
 from recovery.cli.dead import CAUSES
 from recovery.cli.suppressions import REASONS
 from recovery.cli.terminal import in_words, json_text, plain, print_table, say, say_lines, sentence
-from recovery.standing import SuppressionReason
+from recovery.domain.checkout import Cause
+from recovery.domain.recipient import SuppressionReason
 
 HOSTILE = [
     "\x1b]0;OWNED\x07",
@@ -110,7 +110,7 @@ def test_one_full_stop(text):
 
 def test_what_is_told_is_there():
     """Every exception that is told by its message exists: it is named, so that it need not be imported."""
-    for module in ("cli.running", "check", "demo", "embedded", "mail.compose"):
+    for module in ("cli.running", "checks.installation", "demo", "testing.mongod", "mail.composer"):
         import_module(f"recovery.{module}")
     assert {each.__name__ for each in errors(Exception)} >= cli.TOLD
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recovery.mail.files import Files
-from recovery.mail.templates import Templates
-from recovery.mail.trial import LIMITS, Limits, tried
-from recovery.schedule import Step
+from recovery.domain.schedule import Step
+from recovery.mail.templates.files import Files
+from recovery.mail.templates.templates import Templates
+from recovery.mail.templates.trial import LIMITS, Limits, tried
 
 STEP = Step("own", timedelta(), "own", "Subject", timedelta(hours=1))
 
@@ -68,7 +68,7 @@ async def test_the_clock_ends_a_trial_as_well(tmp_path: Path) -> None:
 
 async def test_a_shop_s_slip_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While new templates are tried all else goes on, and the former stay in use."""
-    monkeypatch.setattr("recovery.mail.templates.tried", lambda *what: tried(*what, Limits(processor_time=1)))
+    monkeypatch.setattr("recovery.mail.templates.templates.tried", lambda *what: tried(*what, Limits(processor_time=1)))
     for name in ("own.html.j2", "own.txt.j2"):
         (tmp_path / name).write_text("<p>one</p>")
     templates = Templates(tmp_path)

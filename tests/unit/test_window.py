@@ -1,6 +1,6 @@
 """The window: it grows with what the relay takes and shrinks when messages find no connection in time."""
 
-from recovery.window import FIRST, LEAST, Window
+from recovery.engine.window import FIRST, LEAST, Window
 
 NOW = 1000.0
 

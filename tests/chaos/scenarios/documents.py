@@ -4,7 +4,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recovery.mail.templates import DEFAULTS
+from recovery.mail.templates.templates import DEFAULTS
 from tests.chaos.checker import Promise
 from tests.chaos.ledger import Key
 from tests.chaos.scenarios import scenario

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recovery.breaker import LONGEST_PAUSE
+from recovery.engine.breaker import LONGEST_PAUSE
 from tests.chaos.checker import Promise
 from tests.chaos.ledger import Key
 from tests.chaos.relay import Relay

@@ -1,0 +1,188 @@
+"""What the settings make: each part of a running Recovery, not yet running."""
+
+import math
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from recovery.client import Recovery, connect
+from recovery.domain.per_shop import PerShop
+from recovery.domain.pseudonyms import Pseudonyms
+from recovery.engine.ports import Clock
+from recovery.engine.sender import Limits
+from recovery.http.customer.feedback import Feedback
+from recovery.http.inbound.shop_webhooks import ShopifyShop
+from recovery.http.keys import ApiKey, Scope, unscoped
+from recovery.mail.composer import Composer, Identity
+from recovery.mail.dkim import BadKey, Signer, load_key
+from recovery.mail.links import Links
+from recovery.mail.seals import Seals
+from recovery.mail.smtp.pool import Relay
+from recovery.mail.templates.templates import Templates
+from recovery.mongo.collections import OPTIONS, Database
+from recovery.mongo.suppressions import Suppressions
+from recovery.settings import Settings
+
+T = TypeVar("T")
+
+
+class CannotStart(Exception):
+    """Recovery cannot do its work as things are; the message says why, and what to mend."""
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Database]:
+    """Connect to the database that the settings name."""
+    client = connect(settings.mongodb.uri.get_secret_value(), **options)
+    async with client:
+        yield client.get_database(settings.mongodb.database, **OPTIONS)
+
+
+MOST_REPORTS = 400
+"""How many requests may wait for the database, of the 500 connections that there may be: while it stands still, health
+checks get through."""
+
+
+def recovery_of(settings: Settings, client: Any = None) -> Recovery:
+    """Return the ingestion API on the database that the settings name.
+
+    By a client that is there it is bounded as requests over HTTP must be. By one of its own it is for a command, which
+    somebody waits for: to erase a large shop takes its time.
+    """
+    mongodb, database = settings.mongodb.uri.get_secret_value(), settings.mongodb.database
+    keys = secrets_of(settings.suppressions.keys)
+    if client is None:
+        return Recovery(mongodb, database=database, suppression_keys=keys, timeout=math.inf)
+    return Recovery(client, database=database, suppression_keys=keys, most_at_once=MOST_REPORTS)
+
+
+def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
+    """Return what is made of the settings for all, and of those of each shop that has its own."""
+    return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
+
+
+def composers_of(settings: Settings) -> PerShop[Composer]:
+    """Return what makes the mails of each shop. Shops with the same templates and steps share what is made of them.
+
+    Raises as `templates_of` and `composer_of` do.
+    """
+    made: dict[Hashable, Templates] = {}
+
+    def shared(own: Settings) -> Composer:
+        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().messages
+        if key not in made:
+            made[key] = templates_of(own)
+        return composer_of(own, made[key])
+
+    return per_shop(settings, shared)
+
+
+def templates_of(settings: Settings) -> Templates:
+    """Return the templates of a shop, checked. Raises `recovery.mail.templates.templates.TemplateError`."""
+    templates = Templates(settings.mail.templates, settings.schedule.time_zone)
+    templates.check(settings.to_schedule().messages)
+    return templates
+
+
+def composer_of(settings: Settings, templates: Templates, *, subject_prefix: str = "") -> Composer:
+    """Return what makes mails of these templates. Raises `CannotStart` if there is no signing with the key given."""
+    mail = settings.mail
+    identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
+    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Return what signs mails, or None where that is left to the relay. Raises `CannotStart`."""
+    dkim = settings.dkim
+    if dkim.domain is None or dkim.selector is None or dkim.private_key_file is None:
+        return None
+    try:
+        return Signer(dkim.domain, dkim.selector, load_key(dkim.private_key_file))
+    except BadKey as exc:
+        raise CannotStart(f"dkim.private_key_file: {exc}") from exc
+
+
+def suppressions_of(settings: Settings, database: Database) -> Suppressions:
+    """Return the list of whom not to write to, with the keys that the settings name."""
+    return Suppressions(database, pseudonyms_of(settings))
+
+
+def relay_of(settings: Settings) -> Relay:
+    """Return the relay that the settings name."""
+    smtp = settings.smtp
+    return Relay(
+        host=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        username=smtp.username,
+        password=smtp.password.get_secret_value() if smtp.password else None,
+        ca_file=str(smtp.ca_file) if smtp.ca_file else None,
+        local_hostname=smtp.local_hostname,
+        connections=smtp.connections,
+        messages_per_connection=smtp.messages_per_connection,
+        idle_seconds=smtp.idle.total_seconds(),
+        timeout_seconds=smtp.timeout.total_seconds(),
+        dot_timeout_seconds=smtp.dot_timeout.total_seconds(),
+    )
+
+
+def pseudonyms_of(settings: Settings) -> Pseudonyms:
+    """Return what stands for addresses that are not written to any more."""
+    return Pseudonyms(secrets_of(settings.suppressions.keys))
+
+
+def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
+    """Return what makes the links in mails, and opens them: also those that were sealed with keys of `others`."""
+    links = settings.links
+    return Links(
+        Seals(secrets_of(dict.fromkeys([*links.keys, *others]))),
+        pseudonyms_of(settings),
+        base_url=links.base_url,
+        return_path=settings.bounces.return_path,
+        parameters=links.parameters,
+        count_clicks=links.count_clicks,
+    )
+
+
+def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedback:
+    """Return what the endpoints need that customers and mail systems call."""
+    all_keys = [key for own in settings.each() for key in own.links.keys]
+    return Feedback(
+        per_shop(settings, lambda own: links_of(own, all_keys)),
+        suppressions_of(settings, database),
+        pseudonyms_of(settings),
+        clock,
+        expire_after=settings.links.expire_after,
+        bounce_secrets=secrets_of(settings.bounces.secrets),
+    )
+
+
+def api_keys_of(settings: Settings) -> list[ApiKey]:
+    """Return the keys of the API: those with a name and scopes, and those that may be used for everything."""
+    named = [
+        ApiKey(key.name, key.secret.get_secret_value(), frozenset(map(Scope, key.scopes)), frozenset(key.shops))
+        for key in settings.http.keys
+    ]
+    return [*named, *unscoped(secrets_of(settings.http.api_keys))]
+
+
+def shopify_shop_of(settings: Settings) -> ShopifyShop:
+    """Return what a shop has settled with Shopify."""
+    return ShopifyShop(secret_of(settings.shopify.webhook_secret), settings.shopify.confirm_orders)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what bounds the work in hand for each relay."""
+    return Limits(settings.daemon.in_flight, settings.daemon.hand_over_within.total_seconds())
+
+
+def secrets_of(values: Iterable[SecretStr]) -> list[str]:
+    """Return secrets as they are."""
+    return [value.get_secret_value() for value in values]
+
+
+def secret_of(value: SecretStr | None) -> str | None:
+    """Return a secret as it is, or None where there is none."""
+    return value.get_secret_value() if value is not None else None

@@ -1,0 +1,72 @@
+"""Mails before any customer gets one: shown, and sent to whoever makes them."""
+
+import time
+from contextlib import AsyncExitStack
+from secrets import token_hex
+
+from recovery.app.factories import CannotStart, composer_of, database_of, relay_of, templates_of
+from recovery.domain.checkout import CheckoutState
+from recovery.domain.outcome import Outcome
+from recovery.domain.per_shop import PerShop
+from recovery.domain.schedule import Step
+from recovery.engine.ports import ALLOWED
+from recovery.mail.smtp.mailer import SmtpMailer
+from recovery.mail.templates import samples
+from recovery.mail.templates.templates import Rendered
+from recovery.mongo import preflight
+from recovery.mongo.clock import MongoClock
+from recovery.settings import Settings
+
+MARK = "[test] "
+"""What the subject of a test begins with."""
+
+
+def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
+    """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
+    wanted = _step(settings, step)
+    composer = composer_of(settings, templates_of(settings))
+    message = composer.compose(checkout, wanted, checkout.ordered_at or checkout.touched_at)
+    return composer.render(checkout, wanted), message.content
+
+
+async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outcome:
+    """Send a step's mail with sample data through the relay, and record it nowhere.
+
+    Raises `CannotStart` if there is no such step, or the settings do not let this address be written to.
+    """
+    wanted = _step(settings, step)
+    if not _may_get_tests(to, settings.mail.test_recipients):
+        raise CannotStart(
+            f"{to} is not among mail.test_recipients (RECOVERY_MAIL__TEST_RECIPIENTS): add it there, or its domain as"
+            " in @example.com."
+        )
+    sample = samples.of(step, locale)
+    customer = sample.facts.customer
+    assert customer is not None  # noqa: S101 - a sample has one
+    facts = sample.facts.model_copy(update={"customer": customer.model_copy(update={"email": to})})
+    # Its own order, for a mail program shows but one mail of a Message-ID.
+    checkout = sample.model_copy(update={"facts": facts, "id": f"{sample.id}-{token_hex(4)}"})
+    composer = composer_of(settings, templates_of(settings), subject_prefix=MARK)
+    relay = relay_of(settings)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(database_of(settings))
+        if fault := await preflight.fault(database):
+            raise CannotStart(fault)
+        clock = MongoClock(database, time.monotonic)
+        await clock.measure()
+        mailer = SmtpMailer(PerShop(composer), relay, clock)
+        stack.push_async_callback(mailer.aclose)
+        return await mailer.send(checkout, wanted, hand_over_within=relay.timeout_seconds, permission=ALLOWED)
+
+
+def _step(settings: Settings, name: str) -> Step:
+    steps = {each.name: each for each in settings.to_schedule().messages}
+    if name not in steps:
+        raise CannotStart(f"There is no step {name}; there are {', '.join(steps)}.")
+    return steps[name]
+
+
+def _may_get_tests(address: str, allowed: tuple[str, ...]) -> bool:
+    """Whether an address, or its domain as in `@example.com`, is among those allowed."""
+    domain = address.rpartition("@")[2]
+    return any(each.casefold() in (address.casefold(), f"@{domain}".casefold()) for each in allowed)

@@ -1,0 +1,144 @@
+"""What else is known of an address when one of its checkouts is about to be written about, and what follows from it.
+
+Nothing here reads a clock, a file or a network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from recovery.domain.checkout import CheckoutState, Facts, Item
+from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.schedule import CONFIRMATION, Schedule, Step, StopOn
+
+RIVALS_TURN = timedelta(seconds=2)
+"""How long one of two checkouts steps back that are about to be written about together, up to twice as long."""
+
+
+class SuppressionReason(StrEnum):
+    """Why an address is not written to. The stronger reasons come later: none gives way to one before it."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    SHOP = "shop"
+    COMPLAINT = "complaint"
+    ERASED = "erased"
+    HARD_BOUNCE = "hard bounce"
+
+    @classmethod
+    def of(cls, kept: str) -> "SuppressionReason":
+        """Return a reason as it is kept; one that only a newer version knows counts as the shop's own wish."""
+        return next((reason for reason in cls if reason.value == kept), cls.SHOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """That an address is not to be reminded any more, why, and since when."""
+
+    reason: SuppressionReason
+    at: datetime
+
+    @property
+    def dead(self) -> bool:
+        """Whether the address takes no mail at all: then even an order is not confirmed."""
+        return self.reason is SuppressionReason.HARD_BOUNCE
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another checkout of the same address at the same shop, as far as it matters.
+
+    `claimed`: a message of it is being sent. `imminent`: one may be claimed at any moment. `written_at`: when its last
+    reminder was sent. `bought` is what was ordered under it at `ordered_at`.
+    """
+
+    claimed: bool = False
+    imminent: bool = False
+    written_at: datetime | None = None
+    ordered_at: datetime | None = None
+    bought: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the address of a checkout; not `known` where the database did not say."""
+
+    suppression: Suppression | None = None
+    others: Sequence[Other] = ()
+    known: bool = True
+
+    @property
+    def contested(self) -> bool:
+        """Whether another checkout may be claimed at this moment: then it takes another look, after one's own claim."""
+        return any(other.claimed or other.imminent for other in self.others)
+
+
+NOTHING_KNOWN = Standing()
+UNKNOWN = Standing(known=False)
+
+
+def withheld(
+    checkout: CheckoutState, step: Step, standing: Standing, schedule: Schedule, now: datetime, jitter: float
+) -> Outcome | None:
+    """Return what becomes of a claimed message that is not to be sent after all; None if it is.
+
+    `jitter` is a number in [0, 1) that parts two checkouts of one address that step back for each other.
+    """
+    if not standing.known:
+        return Outcome(OutcomeKind.CALLED_OFF, "the database does not say whether this address may be written to")
+    suppression = standing.suppression
+    if step.name == CONFIRMATION:
+        return _suppressed(suppression) if suppression is not None and suppression.dead else None
+    if suppression is not None:
+        return _suppressed(suppression)
+    if checkout.facts.items and not still_wanted(checkout, standing, schedule).items:
+        return _skipped("the same customer has ordered all of it")
+    if not schedule.min_gap_per_address:
+        return None
+    if any(other.claimed for other in standing.others):
+        return _deferred(now + RIVALS_TURN * (1 + jitter), "another checkout of this address is being written about")
+    written = [other.written_at for other in standing.others if other.written_at is not None]
+    until = max(written) + schedule.min_gap_per_address if written else now
+    if until > now:
+        return _deferred(until, "this address was written to about another checkout")
+    return None
+
+
+def still_wanted(checkout: CheckoutState, standing: Standing, schedule: Schedule) -> Facts:
+    """Return the facts of a checkout without the lines that its customer ordered under another since.
+
+    Only where the schedule says `stop_on` customer. The total of what is left is not known then, for nobody knows what
+    discounts it had.
+    """
+    if schedule.stop_on is not StopOn.CUSTOMER:
+        return checkout.facts
+    bought = _bought(checkout, standing)
+    left = tuple(item for item in checkout.facts.items if _line(item) not in bought)
+    if len(left) == len(checkout.facts.items):
+        return checkout.facts
+    return checkout.facts.model_copy(update={"items": left, "total": None})
+
+
+def _bought(checkout: CheckoutState, standing: Standing) -> set[tuple[str, str | None]]:
+    return {
+        _line(item)
+        for other in standing.others
+        if other.ordered_at is not None and other.ordered_at >= checkout.opened_at
+        for item in other.bought
+    }
+
+
+def _line(item: Item) -> tuple[str, str | None]:
+    return item.name, item.variant
+
+
+def _suppressed(suppression: Suppression) -> Outcome:
+    return _skipped(f"the address is suppressed: {suppression.reason}")
+
+
+def _skipped(reason: str) -> Outcome:
+    return Outcome(OutcomeKind.SKIPPED, reason)
+
+
+def _deferred(until: datetime, reason: str) -> Outcome:
+    return Outcome(OutcomeKind.DEFERRED, reason, until=until)

@@ -1,0 +1,36 @@
+"""The alarms that follow from decisions: `next_at` of a checkout becomes its shadow, or is due now."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from recovery.engine.ports import Clock, Shadows
+
+
+class Alarms:
+    """Sets the shadows. `behind` is set while more is due than was looked at: then somebody must look at what is due.
+
+    `on_set` is called with the earliest time of the shadows just set. While `leaving`, nobody here will look again, so
+    that what is due gets a shadow too: its going wakes another daemon.
+    """
+
+    def __init__(self, shadows: Shadows, clock: Clock) -> None:
+        self._shadows = shadows
+        self._clock = clock
+        self.behind = asyncio.Event()
+        self.leaving = False
+        self.on_set: Callable[[datetime], None] = lambda _: None
+
+    async def set(self, next_at: Mapping[str, datetime | None]) -> None:
+        """Make the shadows of these checkouts what their `next_at` says. What is due already needs none.
+
+        Raises `StoreUnavailable`.
+        """
+        now = self._clock.now()
+        later = {id_: at for id_, at in next_at.items() if at is None or at > now or self.leaving}
+        if len(later) < len(next_at):
+            self.behind.set()
+        if later:
+            await self._shadows.set(later)
+            if times := [at for at in later.values() if at is not None]:
+                self.on_set(min(times))

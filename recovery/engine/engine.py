@@ -1,0 +1,322 @@
+"""The engine: `look()` moves checkouts from what they are to what they ought to be.
+
+Load, decide, plan, claim: each is one round trip for a batch; what is claimed is the sender's. `look()` may be called
+at any time, any number of times, for any reason, by any daemon. What is due and finds no room stays due in the
+database.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from recovery.domain.checkout import CheckoutState, normalised, shop_of
+from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.per_shop import PerShop
+from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, withheld
+from recovery.domain.schedule import CONFIRMATION, Decision, Schedule, Send, StopOn, decide
+from recovery.engine.alarms import Alarms
+from recovery.engine.flight import Flight, is_suspect
+from recovery.engine.last_check import LastCheck
+from recovery.engine.ports import (
+    Addresses,
+    Ask,
+    Checkouts,
+    Claiming,
+    Clock,
+    Mailer,
+    Observer,
+    Plan,
+    Shadows,
+    StoreUnavailable,
+    Unreadable,
+)
+from recovery.engine.sender import Limits, Sender
+from recovery.engine.writes import claimed, planned
+
+LOOKED_BESIDE_CLAIM = 0.05
+"""Seconds that a claim may take for what was asked beside it to count as asked after it."""
+
+FIRST_PART, LARGEST_PART, SMALLEST_PART = 100, 500, 16
+ITEMS_TOGETHER = 4000
+"""Lines of checkouts that are looked at together: with texts of a kilobyte each they take some 16 MB."""
+
+PARTS_IN_HAND = 3
+"""Parts of looks that are in memory at a time."""
+
+LOOKED_AGAIN_AFTER = timedelta(seconds=0.5)
+"""How long it is until what had to wait for something other than room is looked at again."""
+
+OWNERS_TURN = 3.0
+"""Seconds after an outage in which a lapsed claim is left to its owner, who may be about to record what it sent."""
+
+
+class Engine:
+    """Looks at checkouts and has its sender send what is due. `owner` is this daemon's name on its claims."""
+
+    def __init__(
+        self,
+        *,
+        checkouts: Checkouts,
+        shadows: Shadows,
+        addresses: Addresses,
+        mailer: Mailer,
+        clock: Clock,
+        observer: Observer,
+        schedules: PerShop[Schedule],
+        owner: str,
+        limits: Limits | None = None,
+        jitter: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checkouts = checkouts
+        self._addresses = addresses
+        self._clock = clock
+        self._observer = observer
+        self._schedules = schedules
+        self._owner = owner
+        self._limits = limits or Limits()
+        self._jitter = jitter
+        self._monotonic = monotonic
+        self._outage_at: float | None = None
+        self._part = FIRST_PART
+        self._in_hand = asyncio.Semaphore(PARTS_IN_HAND)
+        self._last_check = LastCheck(checkouts, self._withheld_now)
+        self.alarms = Alarms(shadows, clock)
+        self.sender = Sender(
+            checkouts=checkouts,
+            addresses=addresses,
+            mailer=mailer,
+            clock=clock,
+            observer=observer,
+            alarms=self.alarms,
+            limits=self._limits,
+            jitter=jitter,
+            monotonic=monotonic,
+        )
+
+    @property
+    def behind(self) -> asyncio.Event:
+        """Set while more is due than there is room for: then somebody must look at what is due until nothing is."""
+        return self.alarms.behind
+
+    async def look(self, ids: Collection[str], cause: str) -> None:
+        """Look at these checkouts: plan what is to wait or to rest, claim what is due and start to send it.
+
+        Returns once all that is decided is written; the sends go on. `cause` says who asked. Raises
+        `StoreUnavailable`.
+        """
+        waiting = list(ids)
+        try:
+            while waiting:
+                async with self._in_hand:
+                    await self.sender.recorded()
+                    part, waiting = waiting[: self._part], waiting[self._part :]
+                    self._part = _next_part(await self._look(part, cause))
+        except StoreUnavailable:
+            self.outage()
+            raise
+
+    def outage(self) -> None:
+        """Take note that the database does not answer, as whoever asks it may find."""
+        self._outage_at = self._monotonic()
+
+    async def _look(self, ids: Sequence[str], cause: str) -> Sequence[CheckoutState]:
+        checkouts, unreadable = await self._checkouts.load(ids)
+        asked = {id_: number for number, id_ in enumerate(ids)}
+        checkouts.sort(key=lambda checkout: asked[checkout.id])  # whoever asked knows which come first
+        self._observer.looked(cause, len(ids))
+        now = self._clock.now()
+        decided: list[tuple[CheckoutState, Decision]] = []
+        for checkout in checkouts:
+            try:
+                decided.append((checkout, decide(checkout, self._schedules.of(checkout.id), now)))
+            except Exception as exc:  # noqa: BLE001  such as dates put there by hand, beyond all calendars
+                fault = f"cannot be decided on: {exc}"
+                unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
+        if unreadable:
+            await self._set_aside(unreadable, now)
+        await self._plan([(checkout, d) for checkout, d in decided if not _is_clean_send(d)], now)
+        await self._claim([(checkout, d) for checkout, d in decided if isinstance(d, Send) and not d.given_up])
+        return checkouts
+
+    async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
+        """Put to rest what cannot be read; what a newer version has written is its own to look at."""
+        for each in documents:
+            if each.newer:
+                self._observer.newer(each.id)
+        if ours := [each for each in documents if not each.newer]:
+            retention = max(self._schedules.of(each.id).retention for each in ours)
+            written = await self._checkouts.set_aside(ours, now, now + retention)
+            await self.alarms.set(written.next_at)
+            for letter in written.letters:
+                self._observer.buried(letter)
+
+    async def _plan(self, decided: Sequence[tuple[CheckoutState, Decision]], now: datetime) -> None:
+        plans: list[Plan] = []
+        alarms: dict[str, datetime | None] = {}
+        for checkout, decision in decided:
+            plan = planned(checkout, decision, self._schedules.of(checkout.id), now)
+            if plan is not None:
+                plans.append(plan)
+            elif checkout.next_at is not None:
+                alarms[checkout.id] = checkout.next_at  # the shadow is gone, as this look may tell: put it back
+        if plans:
+            written = await self._checkouts.plan(plans)
+            alarms.update(written.next_at)
+            for letter in written.letters:
+                self._observer.buried(letter)
+            for plan in plans:
+                for past in plan.history:
+                    self._observer.decided(plan.seen.id, past)
+        await self.alarms.set(alarms)
+
+    async def _claim(self, due: Sequence[tuple[CheckoutState, Decision]]) -> None:
+        flights, waiting = self._chosen(due)
+        if flights:
+            # What is chosen is reserved before anything else happens, or another look would choose it as well. A claim
+            # that is asked for may take hold, so it is seen to its end, though this look be cancelled.
+            await asyncio.shield(self.sender.reserve(flights, self._claim_and_send(flights)))
+        if waiting:  # not for room, but for others: to look again at once would be in vain
+            at = self._clock.now() + LOOKED_AGAIN_AFTER
+            await self.alarms.set(dict.fromkeys(waiting, at))
+
+    async def _claim_and_send(self, flights: Sequence[Flight]) -> None:
+        flying = {flight.id: flight for flight in flights}
+        claims = [flight.claiming for flight in flights]
+        asked_at = self._monotonic()
+        try:
+            won, standings = await asyncio.gather(self._checkouts.claim(claims), self._standings(claims))
+        except BaseException as exc:
+            # Some may have taken hold: each is given back by its token, once the database is there.
+            why = f"the claim was not acknowledged: {exc}"
+            for flight in flights:
+                flight.starved = True
+                self.sender.end(flight, Outcome(OutcomeKind.CALLED_OFF, why))
+            raise
+        self.sender.give_up([flight for flight in flights if flight.id not in won])
+        took_long = self._monotonic() - asked_at > LOOKED_BESIDE_CLAIM
+        if standings is not None:
+            standings = await self._asked_again([flying[id_].claiming for id_ in won], standings, all_=took_long)
+        for id_ in won:
+            flight = flying[id_]
+            standing = UNKNOWN if standings is None else standings.get(id_)
+            if standing is not None and (outcome := self._withheld(flight.claiming, standing)):
+                self.sender.end(flight, outcome)
+                continue
+            if standing is not None and standing.others and flight.claiming.step.name != CONFIRMATION:
+                facts = still_wanted(flight.checkout, standing, flight.schedule)
+                flight.checkout = flight.checkout.model_copy(update={"facts": facts})
+            self.sender.send(flight)
+
+    async def _asked_again(
+        self, claims: Sequence[Claiming], standings: Mapping[str, Standing], *, all_: bool
+    ) -> Mapping[str, Standing] | None:
+        """Return the standings as they are after the claim: of two that claim and then look, one sees the other."""
+        contested = [claim for claim in claims if all_ or standings.get(claim.seen.id, NOTHING_KNOWN).contested]
+        if not contested:
+            return standings
+        again = await self._standings(contested)
+        if again is None:
+            return None
+        return {**standings, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
+
+    def _chosen(self, due: Sequence[tuple[CheckoutState, Decision]]) -> tuple[list[Flight], list[str]]:
+        """Return what to claim: as much as there is room for, and one reminder for each address; and what must wait.
+
+        That is a message that is in flight, one that its owner may be about to record, and one that may end its sender
+        while another such is on its way.
+        """
+        room = min(self.sender.room(), len(due))
+        token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
+        flights: list[Flight] = []
+        addresses: set[tuple[str, str]] = set()
+        suspect = self.sender.has_suspect
+        waiting: list[str] = []
+        for checkout, decision in due:
+            if len(flights) == room or not isinstance(decision, Send):
+                break
+            schedule = self._schedules.of(checkout.id)
+            if self.sender.has(checkout.id) or self._is_owners_turn(checkout):
+                waiting.append(checkout.id)
+                continue
+            if is_suspect(checkout, decision.step.name):
+                if suspect:
+                    waiting.append(checkout.id)
+                    continue
+                suspect = True
+            if schedule.min_gap_per_address and decision.step is not schedule.confirmation and checkout.facts.customer:
+                address = (shop_of(checkout.id), normalised(checkout.facts.customer.email))
+                if address in addresses:
+                    continue
+                addresses.add(address)
+            flights.append(
+                Flight(
+                    claimed(checkout, decision, schedule, token, self._owner, now),
+                    decision.due_at,
+                    schedule,
+                    known_at=known_at,
+                    fresh_for=self._limits.hand_over_within,
+                    last_check=self._last_check,
+                    stopping=lambda: self.sender.stopping,
+                    clock=self._clock,
+                )
+            )
+        if len(flights) + len(waiting) < len(due):
+            self.behind.set()
+        return flights, waiting
+
+    def _is_owners_turn(self, checkout: CheckoutState) -> bool:
+        """Return whether a lapsed claim is left alone: after an outage its owner is about to record what it sent."""
+        if self._outage_at is None or checkout.claim is None or checkout.claim.owner == self._owner:
+            return False
+        return self._monotonic() - self._outage_at < OWNERS_TURN
+
+    async def _standings(self, claims: Sequence[Claiming]) -> Mapping[str, Standing] | None:
+        """Return what is known of these checkouts' addresses, by checkout id; None if that cannot be known now."""
+        now = self._clock.now()
+        schedules = [self._schedules.of(claim.seen.id) for claim in claims]
+        gap = max((schedule.min_gap_per_address for schedule in schedules), default=timedelta())
+        ask = Ask(
+            written_since=now - gap if gap else None,
+            imminent_until=now + max((schedule.lease for schedule in schedules), default=timedelta()),
+            orders=any(schedule.stop_on is StopOn.CUSTOMER for schedule in schedules),
+        )
+        try:
+            return await self._addresses.standings([claim.seen for claim in claims], ask)
+        except StoreUnavailable:
+            self.outage()
+            return None
+
+    async def _withheld_now(self, claims: Sequence[Claiming]) -> dict[str, str]:
+        """Return why these claimed messages must not be sent any more, by checkout id. Raises `StoreUnavailable`."""
+        standings = await self._standings(claims)
+        if standings is None:
+            raise StoreUnavailable("the database does not say whether these addresses may be written to")
+        found = {}
+        for claim in claims:
+            standing = standings.get(claim.seen.id, NOTHING_KNOWN)
+            # Whoever has claimed since then has seen this claim, and steps back: if both did, neither would be sent.
+            others = [replace(other, claimed=False) for other in standing.others]
+            if outcome := self._withheld(claim, replace(standing, others=others)):
+                found[claim.seen.id] = outcome.reply
+        return found
+
+    def _withheld(self, claiming: Claiming, standing: Standing) -> Outcome | None:
+        schedule = self._schedules.of(claiming.seen.id)
+        return withheld(claiming.seen, claiming.step, standing, schedule, self._clock.now(), self._jitter())
+
+
+def _next_part(checkouts: Sequence[CheckoutState]) -> int:
+    """Return how many checkouts to look at together next, by how large the last ones were."""
+    if not checkouts:
+        return LARGEST_PART
+    items = sum(len(checkout.facts.items) for checkout in checkouts) / len(checkouts)
+    return max(SMALLEST_PART, min(LARGEST_PART, int(ITEMS_TOGETHER / max(items, 1))))
+
+
+def _is_clean_send(decision: Decision) -> bool:
+    return isinstance(decision, Send) and not decision.given_up

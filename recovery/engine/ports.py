@@ -1,0 +1,283 @@
+"""What the engine needs of the world, as small protocols. Their real sides are `recovery.mongo` and `recovery.mail`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from recovery.domain.checkout import Cause, CheckoutState, Message, Past, Status
+from recovery.domain.outcome import Outcome
+from recovery.domain.recipient import Standing
+from recovery.domain.schedule import Step
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be reached or refuses for now; the same call may succeed later, and may be made again."""
+
+
+class StoreRefuses(StoreUnavailable):
+    """The database refuses for a reason that is not known to pass: tried again as well, but told loudly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A document that is not a checkout, with what is wrong with it.
+
+    `revision` and `next_at` are what it has in their places, whatever that is. One that is `newer` was written by a
+    later version of Recovery, and is left alone.
+    """
+
+    id: str
+    fault: str
+    revision: Any = None
+    next_at: Any = None
+    newer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be sent, or a document that could not be read (then without a step).
+
+    `address` is whom the message was to, normalised.
+    """
+
+    checkout: str
+    step: str | None
+    cause: Cause
+    error: str
+    at: datetime
+    attempts: int = 0
+    address: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The key of the letter: there is one for each checkout and step."""
+        return f"{self.checkout}#{self.step or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of a look without a send. Takes hold only where `seen` is still what is kept.
+
+    `messages` are those that change, by step name. A `next_at` of None lets the checkout rest until `purge_at`, when
+    it is purged.
+    """
+
+    seen: CheckoutState
+    status: Status
+    next_at: datetime | None
+    purge_at: datetime | None
+    messages: Mapping[str, Message]
+    history: tuple[Past, ...]
+    letters: tuple[DeadLetter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """A wish to send the message of `step`. Takes hold only where `seen` is still what is kept.
+
+    `message` is how it stands once claimed: sending, with this attempt counted.
+    """
+
+    seen: CheckoutState
+    step: Step
+    message: Message
+    token: str
+    owner: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a send. The message is recorded wherever the claim's token still stands.
+
+    The rest (`status`, `next_at`, `purge_at`) only where nothing was reported meanwhile; otherwise the checkout is to
+    be looked at again at once.
+    """
+
+    claiming: Claiming
+    message: Message
+    status: Status
+    next_at: datetime | None
+    purge_at: datetime | None
+    history: tuple[Past, ...]
+    letter: DeadLetter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What holds after a write: each checkout's `next_at` as it is kept, and the dead letters that came of it."""
+
+    next_at: Mapping[str, datetime | None]
+    letters: Sequence[DeadLetter] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of the other checkouts of an address, beside whether it is suppressed.
+
+    `written_since`: which reminders count, None for none. `imminent_until`: what is due before then may be claimed at
+    any moment. `orders`: whether it matters what was bought under them.
+    """
+
+    written_since: datetime | None
+    imminent_until: datetime
+    orders: bool
+
+
+class Checkouts(Protocol):
+    """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.
+
+    `plan`, `claim` and `complete` return what then holds; with it they keep its dead letters. A document that cannot be
+    written is set aside alone, as one that cannot be read. All raise `StoreUnavailable`.
+    """
+
+    async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
+        """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
+        ...
+
+    async def plan(self, plans: Sequence[Plan]) -> Written:
+        """Write the plans that still hold."""
+        ...
+
+    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+        """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
+        ...
+
+    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+        """Return the ids of the checkouts that these claims still hold, and of which nothing was reported since."""
+        ...
+
+    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+        """Keep that the content of these messages goes out now; return the ids of those that `held` would."""
+        ...
+
+    async def renew(self, claims: Sequence[Claiming]) -> None:
+        """Move the ends of these leases to their `until`, where the claims still hold."""
+        ...
+
+    async def complete(self, completions: Sequence[Completion]) -> Written:
+        """Record how sends ended."""
+        ...
+
+    async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
+        """Put documents to rest that cannot be read, each with a dead letter, unless they have changed since."""
+        ...
+
+
+class Shadows(Protocol):
+    """The alarms: at most one for each checkout."""
+
+    async def set(self, alarms: Mapping[str, datetime | None]) -> None:
+        """Move each checkout's shadow to its time, or drop it where the time is None."""
+        ...
+
+
+class Addresses(Protocol):
+    """What is known of addresses, whatever checkout they come in."""
+
+    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
+        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out.
+
+        Asked at the moment of the claim, and not of the load: what was kept before counts. Raises `StoreUnavailable`.
+        """
+        ...
+
+    async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
+        """Suppress the addresses of these checkouts, since the relay says, in these words, that they do not exist."""
+        ...
+
+    async def found_alive(self, checkouts: Sequence[CheckoutState]) -> None:
+        """Lift what `found_dead` has just suppressed: it was not the addresses."""
+        ...
+
+
+class Permission(Protocol):
+    """Whether a claimed message may still be handed over. Whoever hands it over asks last, and says when it is done."""
+
+    def granted(self) -> bool:
+        """Return whether the content may be handed over at once, without asking anybody."""
+        ...
+
+    async def refused(self) -> str | None:
+        """Return why the content must not be handed over now, or None where it may be, at once."""
+        ...
+
+    def used(self) -> None:
+        """Tell that the content goes out now: from here on, only the relay knows what becomes of it."""
+        ...
+
+
+class _Allowed:
+    """The permission for what nobody can call off."""
+
+    def granted(self) -> bool:
+        return True
+
+    async def refused(self) -> str | None:
+        return None
+
+    def used(self) -> None:
+        pass
+
+
+ALLOWED: Permission = _Allowed()
+"""For a test to oneself: nobody can call it off."""
+
+
+class Mailer(Protocol):
+    """The way out."""
+
+    async def send(
+        self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
+    ) -> Outcome:
+        """Render and send one message; every fault is an outcome, never an exception.
+
+        A message that no connection was free for within `hand_over_within` seconds is not sent. Nor is one that
+        `permission` is refused for, which is asked immediately before the content is handed over.
+        """
+        ...
+
+    async def greet(self) -> Outcome | None:
+        """Return why the relay does not let us in, or None if it does. No message is sent."""
+        ...
+
+
+class Clock(Protocol):
+    """The database's time."""
+
+    def now(self) -> datetime:
+        """Return the time now, in UTC, to the millisecond."""
+        ...
+
+
+class Observer(Protocol):
+    """Whoever wants to know what the engine does: metrics, logs, the live view of the demo."""
+
+    def looked(self, cause: str, count: int) -> None:
+        """Tell that `count` checkouts were looked at, because of `cause`."""
+        ...
+
+    def decided(self, checkout: str, past: Past) -> None:
+        """Tell what a look or a send came to, where it changed anything."""
+        ...
+
+    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
+        """Tell how one attempt ended, and how long after its due time."""
+        ...
+
+    def newer(self, checkout: str) -> None:
+        """Tell of a checkout that a later version of Recovery has written, and that is left alone."""
+        ...
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Tell of an error that nobody expected, and what it kept from being done."""
+        ...
+
+    def relay(self, fault: str | None) -> None:
+        """Tell that no message is claimed any more, for a fault of the relay; or again, without one."""
+        ...
+
+    def buried(self, letter: DeadLetter) -> None:
+        """Tell of a message or document that is given up for dead."""
+        ...

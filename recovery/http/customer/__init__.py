@@ -1,0 +1,1 @@
+"""The pages that customers reach by the links in their mails."""

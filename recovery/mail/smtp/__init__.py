@@ -1,0 +1,1 @@
+"""Sending over SMTP: connections, conversations, and what a relay's replies mean."""

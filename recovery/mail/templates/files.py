@@ -1,0 +1,103 @@
+"""The files that mails are made of, as they stood at one moment: a shop's, and those of the package."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recovery.mail.templates.locales import fallbacks, known
+
+DEFAULTS = Path(__file__).with_name("defaults")
+"""The folder of the files that a shop may copy and change."""
+
+_NAME = re.compile(
+    r"(?P<stem>.+?)(?:\.(?P<locale>[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*))?(?P<ending>\.html\.j2|\.txt\.j2|\.toml|\.css)"
+)
+
+
+class TemplateError(Exception):
+    """A template is missing, broken or cannot be filled: the message names the file, the line and the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, with what was in it."""
+
+    path: Path
+    text: str
+
+
+class Files:
+    """The files of a shop's folder before those of the package. Raises `TemplateError` where one cannot be read.
+
+    A file may be for one locale: `words.de-CH.toml` is a `words.toml` for German in Switzerland.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        if folder is not None and not folder.is_dir():
+            raise TemplateError(f"{folder}: no such folder of templates")
+        self._found: dict[tuple[str, str], list[File]] = {}
+        for each in (folder, DEFAULTS):
+            for path in _listed(each):
+                name, locale = _parted(path.relative_to(each or DEFAULTS).as_posix())
+                self._found.setdefault((name, locale), []).append(File(path, _read(path)))
+        self.locales = sorted({locale for _, locale in self._found if locale})
+        """The locales that have a file of their own."""
+
+    def chain(self, locale: str) -> tuple[str, ...]:
+        """Return in which order a locale's files are looked for; the last, "", are those for all locales."""
+        return (*(each for each in fallbacks(locale) if each in self.locales), "")
+
+    def all(self, name: str, chain: Sequence[str]) -> list[File]:
+        """Return all files of this name, the most specific first, and of the same locale the shop's first."""
+        return [file for locale in chain for file in self._found.get((name, locale), ())]
+
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of each template, without its locale, and its text."""
+        for (name, _), files in self._found.items():
+            if name.endswith(".j2"):
+                yield from ((name, file.text) for file in files)
+
+    def names(self, ending: str) -> list[str]:
+        """Return the names with this ending, each without its locale."""
+        return sorted({name for name, _ in self._found if name.endswith(ending)})
+
+
+def stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes whenever a file of the folder does: the names, times of change (ns) and sizes (bytes).
+
+    Raises `TemplateError` where the folder cannot be listed.
+    """
+    marks = []
+    for path in _listed(folder):
+        try:
+            found = path.stat()
+        except OSError:
+            continue  # gone since it was listed
+        marks.append((str(path), found.st_mtime_ns, found.st_size))
+    return tuple(marks)
+
+
+def _listed(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    try:
+        return sorted(path for path in folder.rglob("*") if _NAME.fullmatch(path.name))
+    except OSError as exc:
+        raise TemplateError(f"{folder}: it cannot be listed: {exc.strerror}") from exc
+
+
+def _parted(path: str) -> tuple[str, str]:
+    """Return the name of a file without its locale, and the locale; what Babel does not know is none."""
+    if (match := _NAME.fullmatch(path)) and match["locale"] and known(match["locale"]):
+        return match["stem"] + match["ending"], fallbacks(match["locale"])[0]
+    return path, ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as exc:
+        raise TemplateError(f"{path}: it is not UTF-8 text ({exc}): save it as UTF-8") from exc
+    except OSError as exc:
+        raise TemplateError(f"{path}: it cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,109 @@
+"""Checkouts to show and try a mail with, before any customer has left one."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from recovery.domain.checkout import CheckoutState, Customer, Facts, Item, Status
+from recovery.domain.schedule import CONFIRMATION
+
+TIME = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
+"""When the sample was left."""
+
+CHECKOUT_URL = "https://lampshop.example/checkouts/c0ffee"
+UNSUBSCRIBE_URL = "https://recovery.example/u/1f0c2d"
+
+_WORDS = {
+    "en": (
+        "Ada",
+        ("Arc floor lamp", "Brass, linen shade"),
+        ("Globe table lamp", "Opal glass, 25 cm"),
+        ("Warm white bulb, E27", None),
+    ),
+    "de": (
+        "Frau Lovelace",
+        ("Bogenleuchte", "Messing, Leinenschirm"),
+        ("Tischleuchte Globus", "Opalglas, 25 cm"),
+        ("Leuchtmittel warmweiß, E27", None),
+    ),
+    "ja": (
+        "山田 花子",
+        ("アーチ型フロアランプ", "真鍮、リネンシェード"),
+        ("グローブ型テーブルランプ", "オパールガラス、25 cm"),
+        ("電球色 LED 電球、E27", None),
+    ),
+}
+_PRICES = (Decimal("189.00"), 1), (Decimal("64.50"), 2), (Decimal("7.90"), 3)
+_YEN = 160
+
+
+def left_open(locale: str = "en") -> CheckoutState:
+    """Return a checkout that somebody has left, in the locale's language if it has words here, else in English."""
+    language = locale[:2].lower()
+    name, *articles = _WORDS.get(language, _WORDS["en"])
+    in_yen = language == "ja"
+    items = tuple(
+        Item(
+            name=article,
+            variant=variant,
+            price=(price * _YEN).quantize(Decimal(1)) if in_yen else price,
+            quantity=many,
+        )
+        for (article, variant), (price, many) in zip(articles, _PRICES, strict=True)
+    )
+    facts = Facts(
+        customer=Customer(email="ada@example.com", name=str(name)),
+        items=items,
+        total=sum((item.price * item.quantity for item in items), Decimal(0)),
+        currency="JPY" if in_yen else "EUR",
+        checkout_url=CHECKOUT_URL,
+        locale=locale,
+    )
+    return CheckoutState(
+        id="lampshop.example/1042", status=Status.OPEN, facts=facts, opened_at=TIME, touched_at=TIME, revision=1
+    )
+
+
+def ordered(locale: str = "en") -> CheckoutState:
+    """Return the same checkout, ordered five minutes later."""
+    return left_open(locale).model_copy(
+        update={"status": Status.ORDERED, "ordered_at": TIME + timedelta(minutes=5), "revision": 2}
+    )
+
+
+def of(step_name: str, locale: str = "en") -> CheckoutState:
+    """Return the checkout that a step's mail is for."""
+    return ordered(locale) if step_name == CONFIRMATION else left_open(locale)
+
+
+def awkward(step_name: str, locale: str = "en") -> Iterator[tuple[str, CheckoutState]]:
+    """Yield checkouts that are not as one thinks of them, each with what is the matter with it."""
+    plain = of(step_name, locale)
+    first = plain.facts.items[0]
+    cases: dict[str, dict[str, object]] = {
+        "no name": {"customer": Customer(email="ada@example.com")},
+        "no variant": {"items": (Item(name="Lamp", price=Decimal(1)),)},
+        "one item": {"items": (first,)},
+        "200 items": {"items": tuple(_long(number) for number in range(200))},
+        "no link back": {"checkout_url": None},
+        "a name from right to left": {
+            "customer": Customer(email="ada@example.com", name="ليلى الفارسي"),
+            "items": (Item(name="مصباح أرضي", variant="نحاس", price=Decimal("189.00")),),
+        },
+        "a name of emoji": {
+            "customer": Customer(email="ada@example.com", name="👩🏽\u200d🚀"),
+            "items": (Item(name="💡" * 40, price=Decimal(1), quantity=1_000_000),),
+        },
+    }
+    if step_name == CONFIRMATION:  # an order may come with nothing but its address
+        cases["nothing but an address"] = {
+            **dict.fromkeys(Facts.model_fields),
+            "items": (),
+            "customer": plain.facts.customer,
+        }
+    for what, facts in cases.items():
+        yield what, plain.model_copy(update={"facts": plain.facts.model_copy(update=facts)})
+
+
+def _long(number: int) -> Item:
+    return Item(name=f"{number} " + "Lämpchen " * 30, variant="schön " * 40, price=Decimal(number))

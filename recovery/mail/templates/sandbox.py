@@ -1,0 +1,210 @@
+"""Where templates are compiled and filled: a Jinja sandbox for one mail in one language."""
+
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+from jinja2.defaults import DEFAULT_NAMESPACE
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+from markupsafe import escape
+from pydantic import BaseModel
+
+from recovery.domain.checkout import Customer, Item
+from recovery.mail.templates.bounds import (
+    BINARY,
+    FILTERS_BOUNDED,
+    TooMuch,
+    check_arguments,
+    check_format,
+    counted,
+    times,
+)
+from recovery.mail.templates.files import File, Files, TemplateError
+from recovery.mail.templates.inlining import Altered, inline
+from recovery.mail.templates.locales import date, money
+from recovery.mail.templates.words import FILE, Word, Words
+
+NAMES = frozenset(
+    {
+        *("customer", "items", "total", "currency", "checkout_url", "unsubscribe_url", "coupon", "shop", "order_id"),
+        *("locale", "time_zone", "touched_at", "ordered_at"),
+    }
+)
+"""The names that a template sees; `recovery.mail.templates.templates` tells what they are."""
+
+GLOBALS: dict[str, Any] = {
+    **{name: each for name, each in DEFAULT_NAMESPACE.items() if name not in ("lipsum", "cycler")},
+    "range": counted,
+}
+"""What Jinja gives to every template, without what makes texts or lists of any length."""
+
+_IN_WORDS = NAMES | {"more"}
+_FIELDS = {model: frozenset(model.model_fields) for model in (Customer, Item)}
+
+
+class WordTag(Extension):
+    """The tag `{% word "headline" %}`: the word itself, as if it stood there."""
+
+    tags = {"word"}  # noqa: RUF012 - as the class above has it
+    environment: "Sandbox"
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """Return the nodes of the word; its text is escaped where the template is HTML."""
+        line = next(parser.stream).lineno
+        key = parser.stream.expect("string").value
+        word = self.environment.words.find(self.environment.mail, key)
+        if word is None:
+            parser.fail(f'no {FILE} has the word "{key}", neither for {self.environment.mail} nor for all mails', line)
+        tree = self.environment.parse_word(word)
+        if _is_html(parser.name):
+            for data in tree.find_all(nodes.TemplateData):
+                data.data = str(escape(data.data))
+        for node in tree.find_all(nodes.Node):
+            node.set_lineno(line, override=True)
+        return list(tree.body)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, which of a customer or an item shows the fields and nothing else; it is faster by that, too.
+
+    What it computes is bounded by `recovery.mail.templates.bounds`.
+    """
+
+    intercepted_binops = frozenset(BINARY)
+
+    def __init__(self, files: "Sources", chain: tuple[str, ...], words: Words, mail: str) -> None:
+        super().__init__(
+            loader=_Loader(files, chain),
+            undefined=jinja2.StrictUndefined,
+            autoescape=_is_html,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[WordTag],
+        )
+        self.filters |= {**FILTERS_BOUNDED, "money": money, "date": date}
+        self.globals.clear()
+        self.globals.update(GLOBALS)
+        self.words = words
+        self.mail = mail
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return an attribute, as Jinja asks for it."""
+        if attribute in _FIELDS.get(type(obj), ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        """Whether a template may see this attribute."""
+        if isinstance(obj, BaseModel):
+            return attr in type(obj).model_fields
+        return super().is_safe_attribute(obj, attr, value)
+
+    def _generate(self, source: nodes.Template, *arguments: Any, **named: Any) -> str:
+        return super()._generate(_Folded().visit(source), *arguments, **named)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
+        """Carry out one of the operators that are bounded."""
+        if type(left) is Decimal and operator == "*":  # what a line of a checkout costs: decimals are bounded already
+            return left * right
+        return BINARY[operator](left, right)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """Return what formats in place of `str.format` and `str.format_map`; None for everything else."""
+        if (safe := super().wrap_str_format(value)) is not None:
+            check_format(str(value.__self__))
+        return safe
+
+    def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805
+        """Call what a template calls, unless it is given a number that is too large."""
+        check_arguments(__obj, arguments, named)
+        return super().call(__context, __obj, *arguments, **named)
+
+    def parse_word(self, word: Word) -> nodes.Template:
+        """Return a word as Jinja reads it; raise `jinja2.TemplateSyntaxError` at it if no mail could fill it."""
+        try:
+            tree = self.parse(word.text, FILE, str(word.path))
+        except jinja2.TemplateSyntaxError as exc:
+            raise jinja2.TemplateSyntaxError(exc.message or "", word.line, FILE, str(word.path)) from exc
+        made = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+        for name in tree.find_all(nodes.Name):
+            if name.name not in _IN_WORDS | made | self.globals.keys():
+                raise jinja2.TemplateSyntaxError(f"'{name.name}' is undefined", word.line, FILE, str(word.path))
+        return tree
+
+
+class _Folded(NodeTransformer):
+    """Multiplies what is constant once for all mails: Jinja leaves an operator that is bounded to each of them."""
+
+    def visit_Mul(self, node: nodes.Mul) -> nodes.Node:  # noqa: N802 - as Jinja calls it
+        self.generic_visit(node)
+        if isinstance(node.left, nodes.Const) and isinstance(node.right, nodes.Const):
+            with suppress(TooMuch, TypeError):  # told where it is filled, with the line
+                return nodes.Const(times(node.left.value, node.right.value), lineno=node.lineno)
+        return node
+
+
+class Sources:
+    """The sources of templates; HTML with the style sheet written into its elements, once for all mails."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._inlined: dict[tuple[Path, Path], str] = {}
+
+    def find(self, template: str, chain: tuple[str, ...]) -> File | None:
+        """Return the first file of this name in the chain of locales, as it is written."""
+        return next(iter(self._files.all(template, chain)), None)
+
+    def inlined(self, environment: jinja2.Environment, template: str, file: File, chain: tuple[str, ...]) -> str:
+        """Return an HTML template with its styles. Raises `jinja2.TemplateSyntaxError` where it is no sound HTML."""
+        css = self._files.all("style.css", chain)[0]
+        if (source := self._inlined.get((file.path, css.path))) is None:
+            environment.parse(file.text, template, str(file.path))  # faults are told as written, not as inlined
+            try:
+                source = self._inlined[file.path, css.path] = inline(file.text, css.text)
+            except Altered as exc:
+                raise jinja2.TemplateSyntaxError(str(exc), exc.line, template, str(file.path)) from exc
+        return source
+
+
+class _Loader(jinja2.BaseLoader):
+    def __init__(self, sources: Sources, chain: tuple[str, ...]) -> None:
+        self._sources = sources
+        self._chain = chain
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, None]:
+        if (file := self._sources.find(template, self._chain)) is None:
+            raise jinja2.TemplateNotFound(template)
+        if not _is_html(template):
+            return file.text, str(file.path), None
+        return self._sources.inlined(environment, template, file, self._chain), str(file.path), None
+
+
+def told(exc: Exception, template: str) -> TemplateError:
+    """Return an error of Jinja's as one of ours: where a fault is, as exactly as can be known, and what it is."""
+    match exc:
+        case TemplateError():
+            return exc
+        case jinja2.TemplateSyntaxError():
+            return TemplateError(f"{exc.filename or template}, line {exc.lineno}: {exc.message}")
+        case jinja2.TemplateNotFound() if exc.name == template:
+            return TemplateError(f"{template}: no such template, neither in the shop's folder nor among the defaults")
+    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.endswith(".j2")]
+    where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else template
+    what = f"no template {exc.name}" if isinstance(exc, jinja2.TemplateNotFound) else str(exc)
+    return TemplateError(
+        f"{where}: {what}" if isinstance(exc, jinja2.TemplateError) else f"{where}: {type(exc).__name__}: {what}"
+    )
+
+
+def _is_html(template: str | None) -> bool:
+    return template is not None and template.endswith(".html.j2")

@@ -1,0 +1,270 @@
+"""The mails as templates: found, checked at the start, and filled.
+
+A step's mail is a subject and two templates, `<template>.html.j2` and `<template>.txt.j2`, or for one locale
+`<template>.de-CH.html.j2`: the most specific is taken. Each is Jinja in a sandbox, and sees:
+
+| name              | what it is                                                                             |
+|-------------------|----------------------------------------------------------------------------------------|
+| `customer`        | `.email` and `.name` (may be None, and is where it is no name); None where nobody is known |
+| `items`           | each with `.name`, `.price` of one, `.quantity`; `.variant`, `.url`, `.image_url` or None |
+| `total`           | the amount of the whole; None if unknown                                               |
+| `currency`        | ISO 4217 code; None if unknown                                                         |
+| `checkout_url`    | the link back to the checkout; None if unknown. Never anything but http(s)             |
+| `unsubscribe_url` | the link to be reminded no more; None where there is none. Never anything but http(s)  |
+| `coupon`          | the code that the step gives; None if it gives none                                    |
+| `shop`            | the shop's key, the part of the checkout's id before the slash                         |
+| `order_id`        | the rest of it                                                                         |
+| `locale`          | as reported, "en" if unknown                                                           |
+| `time_zone`       | the time zone that `date` writes in: an IANA name                                      |
+| `touched_at`      | when the checkout was last touched                                                     |
+| `ordered_at`      | when it was ordered; None if it was not                                                |
+| `money`           | a filter: `{{ total | money }}` is an amount in the checkout's currency and locale     |
+| `date`            | a filter: `{{ touched_at | date }}` is a day in the locale; `date("short")` a shorter one |
+| `word`            | a tag: `{% word "headline" %}` is the mail's word of that name (words.py) |
+
+A name that is not among these is an error, not an empty string. `style.css` is written into the elements of every HTML
+template when it is loaded.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateNotFound
+
+from recovery.domain.checkout import CheckoutState, Customer, Item, web_address
+from recovery.domain.masking import greeted, plain, unlinked
+from recovery.domain.schedule import Step
+from recovery.mail.templates import samples
+from recovery.mail.templates.files import DEFAULTS as DEFAULTS
+from recovery.mail.templates.files import Files, stamp
+from recovery.mail.templates.files import TemplateError as TemplateError
+from recovery.mail.templates.sandbox import GLOBALS, Sandbox, Sources, told
+from recovery.mail.templates.trial import tried
+from recovery.mail.templates.words import FILE, Words
+
+Chain = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail in words: its subject, its text and its HTML."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Templates:
+    """The templates of a shop's folder, and those of the package for every file that is not there.
+
+    `time_zone` is the shop's, for the times in a mail to a customer whose own is not known.
+    """
+
+    def __init__(self, folder: Path | None = None, time_zone: str = "UTC") -> None:
+        self.folder = folder
+        self._time_zone = time_zone
+        self._stamp = stamp(folder)
+        self._edition = Edition(Files(folder), time_zone)
+        self._steps: tuple[Step, ...] = ()
+
+    def check(self, steps: Iterable[Step]) -> None:
+        """Raise `TemplateError` for the first fault in the mails of these steps, filled with a sample.
+
+        In every language, where the shop has templates of its own. Those of the package are known to be sound: then
+        only their subjects are filled, and they must be there. What is read anew later is checked with the same steps.
+        """
+        self._steps = tuple(steps)
+        if self.folder is None:
+            for step in self._steps:
+                self._edition.check_subject(step)
+            return
+        for _ in self._edition.checks(self._steps):
+            pass
+
+    def prepare(self) -> Iterator[None]:
+        """Compile what is not compiled yet, one mail in one language at a time: else its first customer would wait."""
+        yield from self._edition.checks(self._steps)
+
+    def render(
+        self,
+        step: Step,
+        checkout: CheckoutState,
+        *,
+        checkout_url: str | None = None,
+        unsubscribe_url: str | None = None,
+    ) -> Rendered:
+        """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
+        return self._edition.render(step, checkout, checkout_url, unsubscribe_url)
+
+    async def refresh(self) -> TemplateError | None:
+        """Read the shop's folder anew if a file in it has changed.
+
+        The new templates take the place of the old only if they pass the check, in a process of their own first; else
+        what is wrong with them is returned, once, and nothing changes.
+        """
+        try:
+            if (now := stamp(self.folder)) == self._stamp:
+                return None
+            self._stamp = now
+            files = Files(self.folder)
+            if fault := await tried(files, self._time_zone, self._steps):
+                return fault
+            edition = Edition(files, self._time_zone)
+            for _ in edition.checks(self._steps):
+                await asyncio.sleep(0)
+        except TemplateError as fault:
+            return fault
+        self._edition = edition
+        return None
+
+
+class Edition:
+    """What was made of the files of one moment: each mail compiled once in each language that has files of its own."""
+
+    def __init__(self, files: Files, time_zone: str) -> None:
+        self._files = files
+        self._time_zone = time_zone
+        self._sources = Sources(files)
+        self._chain = lru_cache(maxsize=256)(files.chain)  # customers may report any number of locales
+        self._words: dict[Chain, Words] = {}
+        self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
+
+    def checks(self, steps: Iterable[Step]) -> Iterator[None]:
+        """Fill these mails with a sample, one in one language at a time; raise `TemplateError` for the first fault."""
+        for step in steps:
+            for locale in self.locales:
+                self.check(step, locale)
+                yield
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """The locales that mails are checked in: English, and those that have files of their own."""
+        return "en", *self._files.locales
+
+    def check(self, step: Step, locale: str) -> None:
+        """Fill one mail in one language with a sample; raise `TemplateError` for a fault."""
+        self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+
+    def check_subject(self, step: Step) -> None:
+        """Look for the templates of this step and fill its subject with a sample; raise `TemplateError` for a fault."""
+        sample = samples.of(step.name, "en")
+        names = _names(step, sample, self._time_zone, samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+        chain = self._chain(names["locale"])
+        for name in (f"{step.template}.txt.j2", f"{step.template}.html.j2"):
+            if self._sources.find(name, chain) is None:
+                raise told(TemplateNotFound(name), name)
+        _subject(self.sandbox(step.template, chain), step.subject).fill(names)
+
+    def render(
+        self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
+    ) -> Rendered:
+        """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
+        names = _names(step, checkout, self._time_zone, checkout_url, unsubscribe_url)
+        subject, text, html = self._mail(step.template, step.subject, self._chain(names["locale"]))
+        return Rendered(subject.fill(names), text.fill(names), html.fill(names))
+
+    def sandbox(self, mail: str, chain: Chain) -> Sandbox:
+        """Return where a mail is compiled in a language. Raises `TemplateError` where its words cannot be read."""
+        if (words := self._words.get(chain)) is None:
+            words = self._words[chain] = Words(self._files, chain)
+        return Sandbox(self._sources, chain, words, mail)
+
+    def _mail(self, mail: str, subject: str | None, chain: Chain) -> "tuple[_Template, _Template, _Template]":
+        key = (mail, subject, chain)
+        if (found := self._mails.get(key)) is None:
+            sandbox = self.sandbox(mail, chain)
+            text, html = (_Template(sandbox, f"{mail}.{ending}") for ending in ("txt.j2", "html.j2"))
+            found = self._mails[key] = (_subject(sandbox, subject), text, html)
+        return found
+
+
+def _subject(sandbox: Sandbox, own: str | None) -> "_Template":
+    if own is not None:
+        return _Template(sandbox, f'the subject "{own}"', own)
+    if (word := sandbox.words.find(sandbox.mail, "subject")) is None:
+        raise TemplateError(f"{sandbox.mail} has no subject: give the step one, or {FILE} a subject for it")
+    try:
+        sandbox.parse_word(word)
+    except Exception as exc:
+        raise told(exc, FILE) from exc
+    return _Template(sandbox, f"{word.path}, line {word.line}", word.text)
+
+
+class _Template:
+    """A compiled template: `name` is what it is called where it is at fault, `source` is given if it is no file."""
+
+    def __init__(self, sandbox: Sandbox, name: str, source: str | None = None) -> None:
+        self._name = name
+        try:
+            self._compiled = sandbox.get_template(name) if source is None else sandbox.from_string(source)
+        except Exception as exc:
+            raise told(exc, name) from exc
+        self._fill = self._compiled.root_render_func
+
+    def fill(self, names: dict[str, Any]) -> str:
+        """Return the template filled with these names, or raise `TemplateError`."""
+        try:
+            return "".join(self._fill(self._compiled.new_context(names, shared=True)))
+        except Exception:  # noqa: BLE001
+            return self._fill_again(names)
+
+    def _fill_again(self, names: dict[str, Any]) -> str:
+        try:
+            return self._compiled.render(names)  # fails in the same way, and knows the line of the template
+        except Exception as exc:
+            raise told(exc, self._name) from exc
+
+
+def _names(
+    step: Step, checkout: CheckoutState, time_zone: str, checkout_url: str | None, unsubscribe_url: str | None
+) -> dict[str, Any]:
+    facts = checkout.facts
+    shop, _, order_id = checkout.id.partition("/")
+    # Facts come from a database that others can write to, and escaping does not stop a "javascript:" link.
+    for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
+        if link is not None:
+            _check(link)
+    return {
+        **GLOBALS,
+        "customer": _greeted(facts.customer),
+        "items": tuple(map(_unlinked, facts.items)),
+        "total": facts.total,
+        "currency": facts.currency,
+        "checkout_url": checkout_url,
+        "unsubscribe_url": unsubscribe_url,
+        "coupon": step.coupon,
+        "shop": plain(shop),
+        "order_id": plain(order_id),
+        "locale": facts.locale or "en",
+        "time_zone": facts.time_zone or time_zone,
+        "touched_at": checkout.touched_at,
+        "ordered_at": checkout.ordered_at,
+    }
+
+
+def _greeted(customer: Customer | None) -> Customer | None:
+    """Return a customer without a name that no mail should greet anybody by."""
+    if customer is None or (name := greeted(customer.name)) == customer.name:
+        return customer
+    return customer.model_copy(update={"name": name})
+
+
+def _unlinked(item: Item) -> Item:
+    """Return an item whose name and variant become no link: only `url` is one that was checked."""
+    name, variant = unlinked(item.name), item.variant and unlinked(item.variant)
+    if not name.strip():
+        name = "…"
+    if name == item.name and variant == item.variant:
+        return item
+    return item.model_copy(update={"name": name, "variant": variant})
+
+
+def _check(link: str) -> None:
+    try:
+        web_address(link)
+    except ValueError as exc:
+        raise TemplateError(f"the link {link!r} cannot be written: it {exc}") from exc

@@ -1,0 +1,103 @@
+"""The words of the mails, apart from their templates: `words.toml`, and `words.<locale>.toml` for other languages.
+
+A word is a line of text. Those of one mail stand in a table named after its template; those above the first table are
+for all mails. A template writes one by `{% word "headline" %}`: that of its mail, else the one for all. A word may hold
+Jinja, and sees what a template sees. It is put into the template when that is compiled, so that a mail costs no more.
+
+A word that no template writes, or of a mail that has no template, is an error: it is a slip, and would change nothing.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from recovery.mail.templates.files import File, Files, TemplateError
+
+FILE = "words.toml"
+
+SUBJECT = "subject"
+"""The word that no template writes: it is the mail's subject."""
+
+_WRITTEN = re.compile(r"""\{%[-+]?\s*word\s+(["'])(?P<key>.*?)\1""")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, and where it stands."""
+
+    text: str
+    path: Path
+    line: int
+
+
+class Words:
+    """The words of a chain of locales, key by key: the most specific that there is. Raises `TemplateError`."""
+
+    def __init__(self, files: Files, chain: Sequence[str]) -> None:
+        self._words: dict[tuple[str, str], Word] = {}
+        parsed = [_parsed(file) for file in reversed(files.all(FILE, chain))]
+        for words in parsed:
+            self._words |= words
+        _check(parsed, files)
+
+    def find(self, mail: str, key: str) -> Word | None:
+        """Return a word of the mail, else the word for all mails."""
+        return self._words.get((mail, key)) or self._words.get(("", key))
+
+    def keys(self) -> set[tuple[str, str]]:
+        """Return the mail ("" for all) and the key of every word."""
+        return set(self._words)
+
+
+def _check(parsed: Sequence[dict[tuple[str, str], Word]], files: Files) -> None:
+    """Raise `TemplateError` for the first word that no template writes."""
+    templates = list(files.templates())
+    mails = {name.removesuffix(".j2").removesuffix(".txt").removesuffix(".html") for name, _ in templates}
+    keys = {SUBJECT}
+    for text in [text for _, text in templates] + [word.text for words in parsed for word in words.values()]:
+        keys |= {match["key"] for match in _WRITTEN.finditer(text)}
+    for words in parsed:
+        for (mail, key), word in words.items():
+            where = f"{word.path}, line {word.line}"
+            if mail and mail not in mails:
+                raise TemplateError(f"{where}: there is no mail {mail}{_meant(mail, mails)}")
+            if key not in keys:
+                raise TemplateError(f"{where}: no template has the word {key}{_meant(key, keys)}")
+
+
+def _meant(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _parsed(file: File) -> dict[tuple[str, str], Word]:
+    try:
+        tables = tomllib.loads(file.text)
+    except tomllib.TOMLDecodeError as exc:
+        raise TemplateError(f"{file.path}: it is not TOML: {exc}") from exc
+    words = {}
+    for mail, table in {
+        "": {key: each for key, each in tables.items() if not isinstance(each, dict)},
+        **tables,
+    }.items():
+        for key, text in table.items() if isinstance(table, dict) else ():
+            line = _line(file.text, mail, key)
+            if not isinstance(text, str):
+                raise TemplateError(f'{file.path}, line {line}: {key} must be text, in "quotes"')
+            words[mail, key] = Word(text, file.path, line)
+    return words
+
+
+def _line(text: str, mail: str, key: str) -> int:
+    """Return the line of a key, or that of its table where it is written in a way that only TOML understands."""
+    table, number = "", 1
+    for number_now, line in enumerate(text.splitlines(), 1):
+        if head := re.match(r"""\s*\[\s*["']?(.*?)["']?\s*\]""", line):
+            table = head[1]
+            number = number_now if table == mail else number
+        elif table == mail and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
+            return number_now
+    return number

@@ -1,0 +1,21 @@
+"""Connections, as Recovery wants them."""
+
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError, InvalidURI
+
+from recovery.errors import BadAddress
+from recovery.mongo import uris
+
+CLIENT_OPTIONS = {"tz_aware": True, "appname": "recovery", "serverSelectionTimeoutMS": 5000}
+
+
+def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
+    """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
+    asked = uri.lower()
+    defaults = {name: value for name, value in CLIENT_OPTIONS.items() if f"{name.lower()}=" not in asked}
+    try:
+        return kind(uri, **(defaults | options))
+    except (InvalidURI, ConfigurationError, ValueError) as exc:
+        raise BadAddress(f"this is not the address of a MongoDB: {uris.fault(uri, exc)}") from None
