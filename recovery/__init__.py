@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recovery.client import Damaged, Kept, Recovery, RecoveryError, Refused, SyncRecovery, Unavailable
-    from recovery.domain.checkout import Checkout, CheckoutState, Consent, Customer, Item, Order
+    from recovery.domain.checkout import Checkout, Consent, Customer, Item, Order
+    from recovery.domain.state import CheckoutState
 
 __all__ = [
     "Checkout",
@@ -23,13 +24,17 @@ __all__ = [
     "Unavailable",
 ]
 
+_DOMAIN = {
+    **dict.fromkeys(("Checkout", "Consent", "Customer", "Item", "Order"), "recovery.domain.checkout"),
+    "CheckoutState": "recovery.domain.state",
+}
+
 if not TYPE_CHECKING:  # a type checker would take every name for one of ours
 
     def __getattr__(name: str) -> Any:
         """Import what a service asks for at its first use, so that `recovery --help` waits for no driver."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        words = ("Checkout", "CheckoutState", "Consent", "Customer", "Item", "Order")
-        value = getattr(import_module("recovery.domain.checkout" if name in words else "recovery.client"), name)
+        value = getattr(import_module(_DOMAIN.get(name, "recovery.client")), name)
         globals()[name] = value
         return value

@@ -5,23 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery import Checkout, CheckoutState, Customer, Item
-from recovery.domain.checkout import Cause, Claim, Message, MessageState, Past, Status
+from recovery.domain.decision import NOT_BEGUN
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import Standing, SuppressionReason
-from recovery.domain.schedule import NOT_BEGUN, Schedule, Step
-from recovery.engine.ports import (
-    Ask,
-    Claiming,
-    Completion,
-    DeadLetter,
-    Permission,
-    Plan,
-    StoreUnavailable,
-    Unreadable,
-    Written,
-)
+from recovery.domain.recipient import Standing
+from recovery.domain.schedule import Schedule, Step
+from recovery.domain.state import Cause, Claim, Message, MessageState, Past, Status
+from recovery.domain.suppression import SuppressionReason
+from recovery.engine.ports import Permission, StoreUnavailable
+from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 from recovery.http.customer.feedback import Feedback
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 from secrets import token_hex
 
 from recovery.app.factories import CannotStart, composer_of, database_of, relay_of, templates_of
-from recovery.domain.checkout import CheckoutState
 from recovery.domain.outcome import Outcome
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.engine.ports import ALLOWED
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.templates import samples

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from recovery.domain.checkout import Email, ShopKey
+from recovery.domain.fields import Email, ShopKey
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression
 
 COLUMNS = ("shop", "pseudonym", "reason", "at", "source")

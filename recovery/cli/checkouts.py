@@ -21,8 +21,8 @@ from recovery.cli.terminal import (
 
 if TYPE_CHECKING:
     from recovery.cli.outlook import Ahead
-    from recovery.domain.checkout import CheckoutState
-    from recovery.domain.recipient import Suppression
+    from recovery.domain.state import CheckoutState
+    from recovery.domain.suppression import Suppression
 
 checkouts = typer.Typer()
 
@@ -47,7 +47,8 @@ def show(
 async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead]]":
     from recovery.app.factories import suppressions_of
     from recovery.cli.outlook import outlook
-    from recovery.domain.checkout import normalised, shop_of
+    from recovery.domain.checkout import shop_of
+    from recovery.domain.fields import normalised
 
     async with house() as parts:
         state = await kept(parts, checkout)

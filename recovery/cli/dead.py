@@ -24,8 +24,8 @@ from recovery.cli.terminal import (
 
 if TYPE_CHECKING:
     from recovery.cli.outlook import Ahead
-    from recovery.domain.checkout import Cause, CheckoutState
     from recovery.domain.recipient import Standing
+    from recovery.domain.state import Cause, CheckoutState
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
     from recovery.mongo.dead_letters import Filter, KeptLetter
@@ -34,7 +34,7 @@ dead = typer.Typer(no_args_is_help=True, help="Look into what could not be sent,
 
 
 def _causes() -> "type[Cause]":
-    from recovery.domain.checkout import Cause
+    from recovery.domain.state import Cause
 
     return Cause
 
@@ -237,7 +237,7 @@ def _told(ahead: "Ahead", would: str) -> str:
 async def _standings(parts: Parts, states: "Sequence[CheckoutState]") -> "Mapping[str, Standing]":
     """Return what is known of the addresses of these checkouts, by checkout id."""
     from recovery.app.factories import suppressions_of
-    from recovery.engine.ports import Ask
+    from recovery.engine.writes import Ask
     from recovery.mongo.addresses import MongoAddresses
 
     now = parts.clock.now()

@@ -11,7 +11,7 @@ import typer
 from recovery.cli.terminal import Wrong, house, kept, load, parted, say, say_lines
 
 if TYPE_CHECKING:
-    from recovery.domain.checkout import CheckoutState
+    from recovery.domain.state import CheckoutState
 
 mails = typer.Typer()
 templates = typer.Typer(no_args_is_help=True, help="Check the templates of the mails.")

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from recovery.domain.checkout import CheckoutState, Message, MessageState
-from recovery.domain.recipient import Standing, Suppression, withheld
-from recovery.domain.schedule import NOT_BEGUN, Rest, Schedule, Send, Step, Wait, decide
+from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide
+from recovery.domain.recipient import Standing, withheld
+from recovery.domain.schedule import Schedule, Step
+from recovery.domain.state import CheckoutState, Message, MessageState
+from recovery.domain.suppression import Suppression
 
 
 @dataclass(frozen=True, slots=True)

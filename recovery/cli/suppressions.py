@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from recovery.cli.address_lists import Refused
-    from recovery.domain.recipient import SuppressionReason
+    from recovery.domain.suppression import SuppressionReason
     from recovery.mongo.suppressions import KeptSuppression
 
 suppress = typer.Typer(no_args_is_help=True, help="Keep the list of whom not to write to. It holds no addresses.")
@@ -45,7 +45,7 @@ TIMES = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 
 
 def _reasons() -> "type[SuppressionReason]":
-    from recovery.domain.recipient import SuppressionReason
+    from recovery.domain.suppression import SuppressionReason
 
     return SuppressionReason
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from recovery.domain.checkout import CheckoutState
+    from recovery.domain.state import CheckoutState
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
     from recovery.settings import Settings

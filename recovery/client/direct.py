@@ -13,9 +13,11 @@ from recovery.client.reports import (
     Report,
     SuppressReport,
 )
-from recovery.domain.checkout import Order, Status, normalised
+from recovery.domain.checkout import Order
+from recovery.domain.fields import normalised
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.state import Status
+from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.group_commit import GroupCommit

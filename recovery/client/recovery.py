@@ -21,19 +21,11 @@ from recovery.client.reports import (
     Report,
     SuppressReport,
 )
-from recovery.domain.checkout import (
-    Checkout,
-    CheckoutState,
-    Consent,
-    Email,
-    Order,
-    ShopKey,
-    Status,
-    checkout_id,
-    normalised,
-)
+from recovery.domain.checkout import Checkout, Consent, Order, checkout_id
+from recovery.domain.fields import Email, ShopKey, normalised
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.engine.ports import Unreadable
+from recovery.domain.state import CheckoutState, Status
+from recovery.engine.writes import Unreadable
 from recovery.errors import Damaged
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.connection import connect

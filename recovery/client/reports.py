@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from recovery.domain.checkout import Checkout, Consent, Order, normalised
+from recovery.domain.checkout import Checkout, Consent, Order
+from recovery.domain.fields import normalised
 
 
 class Kept(StrEnum):

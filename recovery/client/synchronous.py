@@ -12,7 +12,8 @@ from recovery.client.driving import run
 from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
-from recovery.domain.checkout import Checkout, CheckoutState, Consent, Order
+from recovery.domain.checkout import Checkout, Consent, Order
+from recovery.domain.state import CheckoutState
 from recovery.errors import BadAddress, BadOutbox
 from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Receipt

@@ -8,9 +8,9 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from recovery.domain.checkout import Past
 from recovery.domain.outcome import Outcome, OutcomeKind
-from recovery.engine.ports import DeadLetter
+from recovery.domain.state import Past
+from recovery.engine.writes import DeadLetter
 
 LATENESS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 3600, 6 * 3600)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from hashlib import blake2b, sha512
 
-from recovery.domain.checkout import formerly_normalised, normalised
+from recovery.domain.fields import formerly_normalised, normalised
 
 PSEUDONYM_BYTES = 16
 
@@ -12,7 +12,7 @@ class Pseudonyms:
     """Keyed hashes that stand for addresses, so that a list of those who want no mail is no list of addresses.
 
     The first key, the newest, makes new ones. All of them find, and so does the empty key, which stands for none: a key
-    that is added later loses nobody. Addresses are hashed as `recovery.domain.checkout.normalised` has them.
+    that is added later loses nobody. Addresses are hashed as `recovery.domain.fields.normalised` has them.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What else is known of an address when one of its checkouts is about to be written about, and what follows from it.
+"""The last check of a recipient before a message is sent: suppression, other checkouts, gap, what is still wanted.
 
 Nothing here reads a clock, a file or a network.
 """
@@ -6,42 +6,15 @@ Nothing here reads a clock, a file or a network.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from recovery.domain.checkout import CheckoutState, Facts, Item
+from recovery.domain.checkout import Facts, Item
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.schedule import CONFIRMATION, Schedule, Step, StopOn
+from recovery.domain.state import CheckoutState
+from recovery.domain.suppression import Suppression
 
 RIVALS_TURN = timedelta(seconds=2)
 """How long one of two checkouts steps back that are about to be written about together, up to twice as long."""
-
-
-class SuppressionReason(StrEnum):
-    """Why an address is not written to. The stronger reasons come later: none gives way to one before it."""
-
-    UNSUBSCRIBED = "unsubscribed"
-    SHOP = "shop"
-    COMPLAINT = "complaint"
-    ERASED = "erased"
-    HARD_BOUNCE = "hard bounce"
-
-    @classmethod
-    def of(cls, kept: str) -> "SuppressionReason":
-        """Return a reason as it is kept; one that only a newer version knows counts as the shop's own wish."""
-        return next((reason for reason in cls if reason.value == kept), cls.SHOP)
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """That an address is not to be reminded any more, why, and since when."""
-
-    reason: SuppressionReason
-    at: datetime
-
-    @property
-    def dead(self) -> bool:
-        """Whether the address takes no mail at all: then even an order is not confirmed."""
-        return self.reason is SuppressionReason.HARD_BOUNCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,29 +13,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from recovery.domain.checkout import CheckoutState, normalised, shop_of
+from recovery.domain.checkout import shop_of
+from recovery.domain.decision import Decision, Send, decide
+from recovery.domain.fields import normalised
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, withheld
-from recovery.domain.schedule import CONFIRMATION, Decision, Schedule, Send, StopOn, decide
+from recovery.domain.schedule import CONFIRMATION, Schedule, StopOn
+from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
-from recovery.engine.ports import (
-    Addresses,
-    Ask,
-    Checkouts,
-    Claiming,
-    Clock,
-    Mailer,
-    Observer,
-    Plan,
-    Shadows,
-    StoreUnavailable,
-    Unreadable,
-)
+from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, Shadows, StoreUnavailable
 from recovery.engine.sender import Limits, Sender
-from recovery.engine.writes import claimed, planned
+from recovery.engine.writes import Ask, Claiming, Plan, Unreadable, claimed, planned
 
 LOOKED_BESIDE_CLAIM = 0.05
 """Seconds that a claim may take for what was asked beside it to count as asked after it."""

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from recovery.domain.checkout import CheckoutState, MessageState
+from recovery.domain.decision import NOT_BEGUN, Send, decide
 from recovery.domain.outcome import Outcome, OutcomeKind
-from recovery.domain.schedule import CONFIRMATION, NOT_BEGUN, Schedule, Send, decide
+from recovery.domain.schedule import CONFIRMATION, Schedule
+from recovery.domain.state import CheckoutState, MessageState
 from recovery.engine.last_check import LastCheck
-from recovery.engine.ports import Claiming, Clock
+from recovery.engine.ports import Clock
+from recovery.engine.writes import Claiming
 
 ASKED_AT_MOST = 5
 """How often the database is asked before a message goes back, where each answer is stale when it comes."""

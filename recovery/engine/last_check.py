@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from recovery.engine.ports import Checkouts, Claiming, StoreUnavailable
+from recovery.engine.ports import Checkouts, StoreUnavailable
+from recovery.engine.writes import Claiming
 
 Withheld = Callable[[Sequence[Claiming]], Awaitable[dict[str, str]]]
 """Says of which of these messages the address must not be written to any more, and why, by checkout id."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from recovery.domain.checkout import CheckoutState
 from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.brake import BELIEVED_AFTER, Brake
 from recovery.engine.breaker import Breaker

@@ -3,13 +3,125 @@
 Pure: from what was seen, what was decided and the time to the record, for the ports to carry out.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from recovery.domain.checkout import Cause, CheckoutState, Message, MessageState, Past, Status, normalised
+from recovery.domain.decision import NOT_BEGUN, Decision, Rest, Send, Wait, decide
+from recovery.domain.fields import normalised
 from recovery.domain.masking import masked, private
-from recovery.domain.outcome import Outcome, OutcomeKind, settle
-from recovery.domain.schedule import CONFIRMATION, NOT_BEGUN, Decision, OnAmbiguous, Rest, Schedule, Send, Wait, decide
-from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan
+from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.retry import settle
+from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Past, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A document that is not a checkout, with what is wrong with it.
+
+    `revision` and `next_at` are what it has in their places, whatever that is. One that is `newer` was written by a
+    later version of Recovery, and is left alone.
+    """
+
+    id: str
+    fault: str
+    revision: Any = None
+    next_at: Any = None
+    newer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be sent, or a document that could not be read (then without a step).
+
+    `address` is whom the message was to, normalised.
+    """
+
+    checkout: str
+    step: str | None
+    cause: Cause
+    error: str
+    at: datetime
+    attempts: int = 0
+    address: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The key of the letter: there is one for each checkout and step."""
+        return f"{self.checkout}#{self.step or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of a look without a send. Takes hold only where `seen` is still what is kept.
+
+    `messages` are those that change, by step name. A `next_at` of None lets the checkout rest until `purge_at`, when
+    it is purged.
+    """
+
+    seen: CheckoutState
+    status: Status
+    next_at: datetime | None
+    purge_at: datetime | None
+    messages: Mapping[str, Message]
+    history: tuple[Past, ...]
+    letters: tuple[DeadLetter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """A wish to send the message of `step`. Takes hold only where `seen` is still what is kept.
+
+    `message` is how it stands once claimed: sending, with this attempt counted.
+    """
+
+    seen: CheckoutState
+    step: Step
+    message: Message
+    token: str
+    owner: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of a send. The message is recorded wherever the claim's token still stands.
+
+    The rest (`status`, `next_at`, `purge_at`) only where nothing was reported meanwhile; otherwise the checkout is to
+    be looked at again at once.
+    """
+
+    claiming: Claiming
+    message: Message
+    status: Status
+    next_at: datetime | None
+    purge_at: datetime | None
+    history: tuple[Past, ...]
+    letter: DeadLetter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What holds after a write: each checkout's `next_at` as it is kept, and the dead letters that came of it."""
+
+    next_at: Mapping[str, datetime | None]
+    letters: Sequence[DeadLetter] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of the other checkouts of an address, beside whether it is suppressed.
+
+    `written_since`: which reminders count, None for none. `imminent_until`: what is due before then may be claimed at
+    any moment. `orders`: whether it matters what was bought under them.
+    """
+
+    written_since: datetime | None
+    imminent_until: datetime
+    orders: bool
+
 
 REPLY_KEPT = 500
 """Characters of a relay's reply."""

@@ -18,9 +18,10 @@ from typing import Protocol
 
 from email_validator import validate_email
 
-from recovery.domain.checkout import CheckoutState, shop_of
+from recovery.domain.checkout import shop_of
 from recovery.domain.masking import greeted
 from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.templates.templates import Rendered, Templates
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote, unquote_plus
 
-from recovery.domain.checkout import CheckoutState, normalised
+from recovery.domain.fields import normalised
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.seals import Seals, base32, from_base32
 
 UNSUBSCRIBE, BACK = "/u/", "/r/"

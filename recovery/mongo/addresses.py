@@ -7,9 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from recovery.domain.checkout import CheckoutState, Item, Status, normalised, shop_of
-from recovery.domain.recipient import Other, Standing, SuppressionReason
-from recovery.engine.ports import Ask
+from recovery.domain.checkout import Item, shop_of
+from recovery.domain.fields import normalised
+from recovery.domain.recipient import Other, Standing
+from recovery.domain.state import CheckoutState, Status
+from recovery.domain.suppression import SuppressionReason
+from recovery.engine.writes import Ask
 from recovery.mongo.collections import CHECKOUTS, FORGIVING, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import translated
 from recovery.mongo.suppressions import FIELDS, Suppressions

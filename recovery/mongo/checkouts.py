@@ -8,9 +8,9 @@ from pymongo import DeleteOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
-from recovery.domain.checkout import Cause, CheckoutState
 from recovery.domain.masking import masked, private
-from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
+from recovery.domain.state import Cause, CheckoutState
+from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.documents import read

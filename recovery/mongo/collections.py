@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from recovery.domain.checkout import Status
+from recovery.domain.state import Status
 from recovery.engine.ports import StoreRefuses, StoreUnavailable
 from recovery.mongo.errors import translated
 

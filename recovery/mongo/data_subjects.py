@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from recovery.domain.checkout import formerly_normalised, normalised, spellings
+from recovery.domain.fields import formerly_normalised, normalised, spellings
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.collections import (
     CHECKOUTS,
     DATA_REQUESTS,

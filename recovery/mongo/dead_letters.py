@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
-from recovery.domain.checkout import Cause, MessageState
+from recovery.domain.state import Cause, MessageState
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from recovery.domain.checkout import CheckoutState, Claim, Message
-from recovery.engine.ports import Unreadable
+from recovery.domain.state import CheckoutState, Claim, Message
+from recovery.engine.writes import Unreadable
 
 SCHEMA = 1
 """What this version writes. A version that writes what this one must not touch puts a higher number into `schema`."""

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from recovery.domain.checkout import Checkout, Consent, Order, Status, normalised
+from recovery.domain.checkout import Checkout, Consent, Order
+from recovery.domain.fields import normalised
+from recovery.domain.state import Status
 
 NOW = "$$NOW"
 KEPT = "$$ROOT"

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from recovery.domain.checkout import Checkout, Order, checkout_id, normalised
+from recovery.domain.checkout import Checkout, Order, checkout_id
+from recovery.domain.fields import normalised
 from recovery.mongo.collections import Document, of_shop
 from recovery.mongo.drivers import settled
 

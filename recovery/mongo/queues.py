@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo import ASCENDING
 
-from recovery.domain.checkout import Status
+from recovery.domain.state import Status
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import SCHEMA
 

@@ -13,7 +13,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import Suppression, SuppressionReason
+from recovery.domain.suppression import Suppression, SuppressionReason
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write

@@ -5,9 +5,8 @@ from datetime import datetime
 
 from pymongo import UpdateMany, UpdateOne
 
-from recovery.domain.checkout import CheckoutState, Claim, MessageState, Past
-from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan, Unreadable
-from recovery.engine.writes import reminded_at
+from recovery.domain.state import CheckoutState, Claim, MessageState, Past
+from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan, Unreadable, reminded_at
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import written
 

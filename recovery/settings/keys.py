@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from recovery.domain.checkout import ShopKey
+from recovery.domain.fields import ShopKey
 from recovery.settings.fields import Section, from_json, from_lines, like, setting
 from recovery.settings.sources import why
 

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from recovery.domain.checkout import Checkout, Consent, Customer, Email, Facts, Instant, Item, Order, ShopKey
+from recovery.domain.checkout import Checkout, Consent, Customer, Facts, Item, Order
+from recovery.domain.fields import Email, Instant, ShopKey
 from recovery.shops import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
 from recovery.shops.topics import misfit
 

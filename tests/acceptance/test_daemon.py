@@ -11,7 +11,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from recovery import Customer, Order
-from recovery.domain.checkout import Status
+from recovery.domain.state import Status
 from tests.builders import report
 from tests.conftest import SHOPIFY
 

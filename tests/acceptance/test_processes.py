@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.domain.checkout import MessageState
+from recovery.domain.state import MessageState
 from recovery.mongo.collections import CHECKOUTS, DAEMONS
 from tests.acceptance.conftest import World
 from tests.builders import report

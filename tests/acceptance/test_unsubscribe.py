@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from recovery.domain.checkout import MessageState
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.state import MessageState
+from recovery.domain.suppression import SuppressionReason
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from recovery.mongo.suppressions import Suppressions

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from recovery import Consent, Customer, Item, Order
-from recovery.domain.checkout import MessageState
+from recovery.domain.state import MessageState
 from tests.builders import report
 
 LINKS = {"RECOVERY_LINKS__BASE_URL": "https://mail.shop.example", "RECOVERY_LINKS__KEYS": "a key that is long enough"}

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.engine.ports import StoreUnavailable
 from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop

@@ -14,18 +14,9 @@ from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
 from recovery.client import Unavailable
-from recovery.domain.checkout import (
-    Checkout,
-    CheckoutState,
-    Claim,
-    Facts,
-    Message,
-    MessageState,
-    Past,
-    Status,
-    checkout_id,
-)
+from recovery.domain.checkout import Checkout, Facts, checkout_id
 from recovery.domain.per_shop import PerShop
+from recovery.domain.state import CheckoutState, Claim, Message, MessageState, Past, Status
 from recovery.http.app import LONGEST_WEBHOOK, create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import unscoped

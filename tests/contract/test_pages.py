@@ -10,10 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery.client import Damaged, Unavailable
-from recovery.domain.checkout import Message, MessageState
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.state import Message, MessageState
+from recovery.domain.suppression import SuppressionReason
 from recovery.engine.ports import StoreUnavailable
 from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop

@@ -50,7 +50,7 @@ async def test_a_fault_of_ours_is_logged_with_its_type_and_place(house):
         problem(await house.post("/checkout", CHECKOUT), 500)
     (line,) = [line for line in lines if line["log_level"] == "error"]
     assert line["error"] == "RuntimeError"
-    assert line["place"].startswith("http/reports.py:")
+    assert line["place"].startswith("http/api/reports.py:")
     assert "ada" not in str(lines)
 
 

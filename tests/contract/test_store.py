@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from recovery.domain.checkout import Cause, Message, MessageState, Past, Status
 from recovery.domain.schedule import Step
-from recovery.engine.ports import Claiming, Completion, DeadLetter, Plan
+from recovery.domain.state import Cause, Message, MessageState, Past, Status
+from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.shadows import MongoShadows

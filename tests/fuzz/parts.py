@@ -39,7 +39,7 @@ SLOWEST = 2.0
 """Seconds that an answer may take: far more than any does, since whatever else is going on here takes time as well."""
 
 ADDRESS = "https://mail.shop.example"
-DEFAULTS = Path(recovery.mail.__file__).parent / "defaults"
+DEFAULTS = Path(recovery.mail.__file__).parent / "templates" / "defaults"
 CONFIG = Path(__file__).parents[2] / "config" / "recovery.toml"
 SHOPIFY = Path(__file__).parents[3] / "shared" / "data" / "shopify"
 TOPICS = (

@@ -6,10 +6,11 @@ import pytest
 
 from recovery import Customer, Item
 from recovery.client import Recovery
-from recovery.domain.checkout import Claim
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import Other, SuppressionReason
-from recovery.engine.ports import Ask
+from recovery.domain.recipient import Other
+from recovery.domain.state import Claim
+from recovery.domain.suppression import SuppressionReason
+from recovery.engine.writes import Ask
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.server import serve

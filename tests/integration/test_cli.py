@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import SyncRecovery, cli
-from recovery.domain.checkout import Cause
-from recovery.engine.ports import DeadLetter
+from recovery.domain.state import Cause
+from recovery.engine.writes import DeadLetter
 from recovery.mail.dkim import load_key
 from recovery.testing.mongod import find_mongod
 from tests.builders import NOON, report

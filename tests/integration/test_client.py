@@ -12,9 +12,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient, monitoring
 
 from recovery import Consent, Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
-from recovery.domain.checkout import Status
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.state import Status
+from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
 from tests.builders import NOON, minutes, report

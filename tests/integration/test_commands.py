@@ -12,8 +12,8 @@ from pymongo.errors import OperationFailure
 
 from recovery import Consent, Customer, Order, SyncRecovery
 from recovery.cli import terminal
-from recovery.domain.checkout import Cause
-from recovery.engine.ports import DeadLetter
+from recovery.domain.state import Cause
+from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import DATA_REQUESTS, DEAD_LETTERS
 from recovery.mongo.errors import said
 from tests.builders import NOON, report

@@ -3,9 +3,9 @@
 import pytest
 
 from recovery import Order, Recovery
-from recovery.domain.checkout import Cause, Message, MessageState
-from recovery.domain.schedule import Rest, Send, decide
-from recovery.engine.ports import DeadLetter
+from recovery.domain.decision import Rest, Send, decide
+from recovery.domain.state import Cause, Message, MessageState
+from recovery.engine.writes import DeadLetter
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from recovery.mongo.dead_letters import DeadLetters, Filter

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiosmtpd import smtp as aiosmtpd
 
-from recovery.domain.checkout import CheckoutState, Customer, Facts, Status
+from recovery.domain.checkout import Customer, Facts
 from recovery.domain.outcome import OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState, Status
 from recovery.mail.composer import Envelope, RenderError
 from recovery.mail.smtp.mailer import RelayUnreachable, SmtpMailer, check_relay
 from recovery.mail.smtp.pool import Relay

@@ -19,8 +19,8 @@ from recovery.client.couriers import IDLE, LATEST, pause
 from recovery.client.journal import Journal
 from recovery.client.outbox import Fault, together
 from recovery.client.reports import CancelReport, CheckoutReport, OrderReport
-from recovery.domain.checkout import Status
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.state import Status
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
 from recovery.testing.mongod import _free_port, find_mongod

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from recovery import Customer, Recovery
-from recovery.domain.checkout import Cause, Message, MessageState, Past
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
-from recovery.engine.ports import DeadLetter, Plan
+from recovery.domain.state import Cause, Message, MessageState, Past
+from recovery.domain.suppression import SuppressionReason
+from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS, SUPPRESSIONS
 from recovery.mongo.shadows import MongoShadows

@@ -7,8 +7,8 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
-from recovery.domain.checkout import Message, MessageState, Past
-from recovery.engine.ports import Plan
+from recovery.domain.state import Message, MessageState, Past
+from recovery.engine.writes import Plan
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from tests.builders import NOON, minutes, report, state
 from tests.house import running

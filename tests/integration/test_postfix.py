@@ -10,10 +10,10 @@ from email import message_from_bytes
 
 import pytest
 
-from recovery.domain.checkout import CheckoutState, Status
 from recovery.domain.outcome import OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState, Status
 from recovery.engine.ports import ALLOWED
 from recovery.mail.composer import Envelope
 from recovery.mail.smtp.mailer import SmtpMailer

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from recovery.domain.checkout import Status
+from recovery.domain.state import Status
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.queues import ALL, Shops

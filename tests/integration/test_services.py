@@ -9,7 +9,7 @@ from bson.datetime_ms import DatetimeMS
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import ABLE, EXPIRER, Ability, owner
-from recovery.domain.checkout import MessageState
+from recovery.domain.state import MessageState
 from recovery.engine.ports import StoreRefuses, StoreUnavailable
 from recovery.mongo import collections, preflight
 from recovery.mongo.clock import MongoClock

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery import Customer, Recovery
-from recovery.domain.checkout import Status
+from recovery.domain.decision import Send, decide
 from recovery.domain.per_shop import PerShop
-from recovery.domain.schedule import Send, decide
+from recovery.domain.state import Status
 from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import unscoped

@@ -9,7 +9,7 @@ import pytest
 
 from recovery.cli.address_lists import row
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.suppressions import KeptSuppression
 
 KEYS = "a key of the suppressions"

@@ -8,7 +8,7 @@ from pymongo.errors import WriteError
 from pymongo.monitoring import CommandListener
 
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import Suppression, SuppressionReason
+from recovery.domain.suppression import Suppression, SuppressionReason
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
 

@@ -6,7 +6,7 @@ import pytest
 from pymongo import ASCENDING, IndexModel
 
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, LAYOUT, SUPPRESSIONS
 from recovery.mongo.documents import SCHEMA

@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr, TypeAdapter, ValidationError
 
-from recovery.domain import checkout
-from recovery.domain.checkout import Customer, WebAddress, normalised
+from recovery.domain import fields
+from recovery.domain.checkout import Customer
+from recovery.domain.fields import WebAddress, normalised
 
 _LOCAL = st.text(ascii_letters + digits + "._+-\"@ ü'=?\r\n", max_size=70)
 _DOMAIN = st.one_of(
@@ -43,11 +44,11 @@ def test_addresses_are_taken_as_the_library_takes_them(local, domain):
 
 def test_a_domain_that_none_can_be_is_not_remembered():
     """What is longer than a domain is refused before it is looked up, or refused reports would fill the memory."""
-    kept = checkout._short_domain.cache_info().currsize
+    kept = fields._short_domain.cache_info().currsize
     with pytest.raises(ValidationError, match="longer than the 254 characters"):
         Customer(email=f"ada@{'a' * 250_000}.example")
     assert normalised(f"ä@{'a' * 300}.example").endswith(".example")
-    assert checkout._short_domain.cache_info().currsize == kept
+    assert fields._short_domain.cache_info().currsize == kept
 
 
 @pytest.mark.parametrize(

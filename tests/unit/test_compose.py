@@ -14,9 +14,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.checkout import CheckoutState, Customer
+from recovery.domain.checkout import Customer
 from recovery.domain.masking import WORD_JOINER, greeted, is_plain, plain
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.composer import Composer, Envelope, Identity, RenderError, message_id
 from recovery.mail.templates import samples
 from recovery.mail.templates.templates import Templates

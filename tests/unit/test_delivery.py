@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.domain.checkout import Cause, Message, MessageState
-from recovery.domain.outcome import LONGEST_BACK_OFF, Outcome, OutcomeKind, back_off, settle
+from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.retry import LONGEST_BACK_OFF, back_off, settle
 from recovery.domain.schedule import OnAmbiguous
+from recovery.domain.state import Cause, Message, MessageState
 from recovery.engine.breaker import FAULTS_IN_A_ROW, LONGEST_PAUSE, Breaker
 from tests.builders import NOON, minutes, schedule
 

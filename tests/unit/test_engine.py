@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from recovery.domain.checkout import Cause, Claim, Item, Message, MessageState, Status
+from recovery.domain.checkout import Item
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import RIVALS_TURN, Other, Standing, Suppression, SuppressionReason
+from recovery.domain.recipient import RIVALS_TURN, Other, Standing
 from recovery.domain.schedule import OnAmbiguous, StopOn
+from recovery.domain.state import Cause, Claim, Message, MessageState, Status
+from recovery.domain.suppression import Suppression, SuppressionReason
 from recovery.engine.engine import Engine
 from recovery.engine.ports import StoreUnavailable
 from recovery.engine.sender import Limits

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.checkout import CheckoutState, Customer, Item
+from recovery.domain.checkout import Customer, Item
 from recovery.domain.masking import greeted
 from recovery.domain.masking import plain as plain_text
 from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.composer import Composer, Envelope, Identity, RenderError
 from recovery.mail.templates import samples
 from recovery.mail.templates.lint import lint

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from recovery.cli.outlook import Ahead, outlook, replay
-from recovery.domain.checkout import Claim, KeptConsent, Message, MessageState, Status
-from recovery.domain.recipient import NOTHING_KNOWN, Other, Standing, Suppression, SuppressionReason
+from recovery.domain.recipient import NOTHING_KNOWN, Other, Standing
+from recovery.domain.state import Claim, KeptConsent, Message, MessageState, Status
+from recovery.domain.suppression import Suppression, SuppressionReason
 from tests.builders import NOON, minutes, schedule, state
 
 DAY = timedelta(days=1)

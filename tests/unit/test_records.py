@@ -2,7 +2,8 @@
 
 import pytest
 
-from recovery.domain.checkout import Cause, Customer, Facts, Message, MessageState
+from recovery.domain.checkout import Customer, Facts
+from recovery.domain.state import Cause, Message, MessageState
 from recovery.engine.writes import _letter
 from tests.builders import NOON, state
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.checkout import Cause, Claim, Message, MessageState, Status
+from recovery.domain.decision import Rest, Send, Wait, decide
 from recovery.domain.quiet_hours import QuietHours, zone
-from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Rest, Send, Wait, decide, default_max_lateness
+from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, default_max_lateness
+from recovery.domain.state import Cause, Claim, Message, MessageState, Status
 from tests.builders import NOON, minutes, report, schedule, state, step
 
 SENT = MessageState.SENT

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.checkout import normalised
+from recovery.domain.fields import normalised
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.mail.seals import Seals, base32, from_base32
 

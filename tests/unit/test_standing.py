@@ -6,8 +6,9 @@ import pytest
 
 from recovery.domain.checkout import Item
 from recovery.domain.outcome import OutcomeKind
-from recovery.domain.recipient import UNKNOWN, Other, Standing, Suppression, SuppressionReason, still_wanted, withheld
+from recovery.domain.recipient import UNKNOWN, Other, Standing, still_wanted, withheld
 from recovery.domain.schedule import CONFIRMATION, StopOn
+from recovery.domain.suppression import Suppression, SuppressionReason
 from tests.builders import NOON, minutes, report, schedule, state, step
 
 REMINDER = step("reminder-1", minutes(30))

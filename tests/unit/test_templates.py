@@ -13,8 +13,9 @@ from babel.numbers import format_currency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.checkout import CheckoutState, Facts, Item
+from recovery.domain.checkout import Facts, Item
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
 from recovery.mail.templates.inlining import Altered, inline
 from recovery.mail.templates.locales import amount, known

@@ -15,8 +15,8 @@ from recovery.cli import terminal
 from recovery.cli.dead import CAUSES
 from recovery.cli.suppressions import REASONS
 from recovery.cli.terminal import in_words, json_text, plain, print_table, say, say_lines, sentence
-from recovery.domain.checkout import Cause
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.state import Cause
+from recovery.domain.suppression import SuppressionReason
 
 HOSTILE = [
     "\x1b]0;OWNED\x07",

@@ -7,8 +7,9 @@ import structlog
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime
 
-from recovery.domain.checkout import CheckoutState, Facts, KeptConsent, Message, Past, Status
+from recovery.domain.checkout import Facts
 from recovery.domain.masking import masked
+from recovery.domain.state import CheckoutState, KeptConsent, Message, Past, Status
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Caller, Scope
 from recovery.http.problems import Problem, ProblemType, answers

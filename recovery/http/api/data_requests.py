@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from recovery.domain.checkout import Email, ShopKey
+from recovery.domain.fields import Email, ShopKey
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Caller, Scope
 from recovery.http.problems import answers

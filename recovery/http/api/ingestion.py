@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from recovery.domain.checkout import Checkout, CheckoutState, Consent, Order
+from recovery.domain.checkout import Checkout, Consent, Order
+from recovery.domain.state import CheckoutState
 from recovery.mongo.data_subjects import Receipt
 
 

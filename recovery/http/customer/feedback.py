@@ -7,7 +7,7 @@ from typing import Protocol
 
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.engine.ports import Clock
 from recovery.mail.links import Links
 

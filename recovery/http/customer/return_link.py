@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry, Counter
 
-from recovery.domain.checkout import Message
+from recovery.domain.state import Message
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.pages import EXPIRED, UNKNOWN, WAY_BACK, PageRoute, answer

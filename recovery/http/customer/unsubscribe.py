@@ -9,7 +9,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter
 
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.pages import TOO_LATE, UNKNOWN, UNSUBSCRIBE, PageRoute, answer, done, undone
 from recovery.mail.links import UNSUBSCRIBE as PATH

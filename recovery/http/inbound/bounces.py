@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recovery.domain.checkout import Email, Instant, Key, ShopKey
+from recovery.domain.fields import Email, Instant, Key, ShopKey
 from recovery.domain.masking import code, masked, private
-from recovery.domain.recipient import SuppressionReason
+from recovery.domain.suppression import SuppressionReason
 from recovery.engine.brake import IN_A_ROW, Row, alike
 from recovery.http.api.description import header
 from recovery.http.customer.feedback import Feedback

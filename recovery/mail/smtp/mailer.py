@@ -6,11 +6,11 @@ import ssl
 
 import aiosmtplib
 
-from recovery.domain.checkout import CheckoutState
 from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock, Permission
 from recovery.mail.composer import Composer, Envelope, RenderError
 from recovery.mail.smtp.conversation import Conversation, Disconnected, Reply, command

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from recovery.domain.checkout import CheckoutState, Customer, Facts, Item, Status
+from recovery.domain.checkout import Customer, Facts, Item
 from recovery.domain.schedule import CONFIRMATION
+from recovery.domain.state import CheckoutState, Status
 
 TIME = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
 """When the sample was left."""

@@ -35,9 +35,11 @@ from typing import Any
 
 from jinja2 import TemplateNotFound
 
-from recovery.domain.checkout import CheckoutState, Customer, Item, web_address
+from recovery.domain.checkout import Customer, Item
+from recovery.domain.fields import web_address
 from recovery.domain.masking import greeted, plain, unlinked
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp

@@ -1,0 +1,191 @@
+"""The decision about a checkout: to rest, to wait, or to send a message. Pure: `decide()` reads no clock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from recovery.domain.quiet_hours import zone
+from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Status
+
+MOST_AMBIGUOUS = 1
+"""How often a message may have been taken without our knowing, and is still tried again."""
+NOT_BEGUN = Message()
+"""How a message stands of which nothing is known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A message that will not be sent: skipped because it is of no use any more, or dead where there is a `cause`."""
+
+    step: str
+    due_at: datetime
+    reason: str
+    cause: Cause | None = None
+
+    @property
+    def state(self) -> MessageState:
+        """What the message becomes."""
+        return MessageState.SKIPPED if self.cause is None else MessageState.DEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing is left to do. `status` is what the checkout then is."""
+
+    status: Status
+    reason: str
+    given_up: tuple[GivenUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`; then look again."""
+
+    until: datetime
+    reason: str
+    given_up: tuple[GivenUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The message of `step` was due at `due_at` and ought to be sent now."""
+
+    step: Step
+    due_at: datetime
+    reason: str
+    given_up: tuple[GivenUp, ...] = ()
+
+
+Decision = Rest | Wait | Send
+
+
+def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decision:
+    """Return what ought to happen to this checkout now.
+
+    A reminder is never sent before it is due, in quiet hours, after an order or a cancellation, or twice; while
+    anything is left to do, the answer is to send it or to look again at a later time.
+    """
+    if checkout.claim is not None and checkout.claim.until > now:
+        return Wait(checkout.claim.until, "a message is being sent")
+    given_up: list[GivenUp] = []
+    for step, scheduled_at in _wanted(checkout, schedule):
+        message = checkout.messages.get(step.name, NOT_BEGUN)
+        if message.state.settled:
+            continue
+        due_at = message.replayed_at or scheduled_at
+        if lost := _lost(message, schedule):
+            given_up.append(GivenUp(step.name, due_at, *lost))
+            continue
+        due_at, send_at, reason = _when(checkout, schedule, step, message, due_at)
+        if send_at > now:
+            return Wait(send_at, reason, tuple(given_up))
+        if quiet_until := _quiet_until(checkout, schedule, step, now):
+            reason = f"{step.name} is late, and may be sent when the quiet hours are over"
+            return Wait(quiet_until, reason, tuple(given_up))
+        if useless := _useless(checkout, schedule, step, due_at, now):
+            given_up.append(GivenUp(step.name, due_at, useless))
+            continue
+        return Send(step, due_at, f"{step.name} is due", tuple(given_up))
+    return _rest(checkout, schedule, tuple(given_up))
+
+
+def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step, datetime]]:
+    """Yield the messages that this checkout may get, each with the time it is due at, in that order."""
+    if checkout.status is Status.CANCELLED:
+        return
+    if checkout.status is Status.ORDERED:
+        if schedule.confirmation is not None and checkout.confirm and checkout.facts.customer is not None:
+            yield schedule.confirmation, (checkout.ordered_at or checkout.touched_at) + schedule.confirmation.delay
+        return
+    for step in schedule.steps:
+        yield step, checkout.touched_at + step.delay
+
+
+def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
+    """Return why a message that was begun must not be begun again, if it must not."""
+    if message.may_be_taken and schedule.on_ambiguous is OnAmbiguous.SKIP:
+        return "its sender died, and the relay may have taken it", Cause.LOST
+    if message.ambiguous + message.may_be_taken > MOST_AMBIGUOUS:
+        return "twice it was not known whether the relay had taken it", Cause.LOST
+    if message.attempts >= schedule.max_attempts:
+        return f"all {message.attempts} attempts are used up", Cause.ATTEMPTS
+    return None
+
+
+def _when(
+    checkout: CheckoutState, schedule: Schedule, step: Step, message: Message, due_at: datetime
+) -> tuple[datetime, datetime, str]:
+    """Return when a message is due, when it may be sent, and why then.
+
+    Quiet hours and mails to the same address move the due time itself: what waits for them is not late. A confirmation
+    waits for neither.
+    """
+    reason = f"{step.name} is due then"
+    if step is schedule.confirmation:
+        return due_at, max(due_at, message.retry_at or due_at), reason
+    written_at = _written_at(checkout)
+    moved_to = [due_at]
+    if message.deferred_to is not None:
+        moved_to.append(message.deferred_to)
+    if written_at is not None and schedule.min_gap_per_address:
+        moved_to.append(written_at + schedule.min_gap_per_address)
+    due_at = max(moved_to)
+    send_at = max(due_at, message.retry_at or due_at)
+    if written_at is not None:
+        send_at = max(send_at, written_at + schedule.min_gap)
+    if schedule.quiet_hours is not None:
+        where = zone(checkout.facts.time_zone or schedule.time_zone)
+        due_at = schedule.quiet_hours.end_after(due_at, where) or due_at
+        if end := schedule.quiet_hours.end_after(send_at, where):
+            send_at, reason = end, f"{step.name} may be sent then: the quiet hours in {where.key} are over"
+    return due_at, max(due_at, send_at), reason
+
+
+def _quiet_until(checkout: CheckoutState, schedule: Schedule, step: Step, now: datetime) -> datetime | None:
+    """Return when the quiet hours end that it is now, for a reminder: what is late is not sent in them either."""
+    if schedule.quiet_hours is None or step is schedule.confirmation:
+        return None
+    return schedule.quiet_hours.end_after(now, zone(checkout.facts.time_zone or schedule.time_zone))
+
+
+def _written_at(checkout: CheckoutState) -> datetime | None:
+    """Return when the last reminder of this checkout was sent."""
+    if not checkout.messages:
+        return None
+    sent = [m.sent_at for name, m in checkout.messages.items() if m.sent_at is not None and name != CONFIRMATION]
+    return max(sent) if sent else None
+
+
+def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: datetime, now: datetime) -> str | None:
+    """Return why a message that may be sent now had better not be, if so."""
+    late = now - due_at
+    if step is schedule.confirmation:
+        return "too late to be of use" if late > step.max_lateness else None
+    if late > step.max_lateness and schedule.quiet_hours is not None:
+        where = zone(checkout.facts.time_zone or schedule.time_zone)
+        late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
+    if late > step.max_lateness:
+        return "too late to be of use"
+    given = None if checkout.consent is None else checkout.consent.given
+    if given is False:
+        return "the customer has said no"
+    if schedule.require_consent and given is None:
+        return "no consent is known"
+    return None
+
+
+def _rest(checkout: CheckoutState, schedule: Schedule, given_up: tuple[GivenUp, ...]) -> Rest:
+    match checkout.status:
+        case Status.CANCELLED:
+            return Rest(Status.CANCELLED, "cancelled: no reminders", given_up)
+        case Status.ORDERED if schedule.confirmation is None:
+            return Rest(Status.ORDERED, "ordered: no reminders, and confirmations are turned off", given_up)
+        case Status.ORDERED if not checkout.confirm:
+            return Rest(Status.ORDERED, "ordered: no reminders, and this order is not to be confirmed", given_up)
+        case Status.ORDERED if checkout.facts.customer is None:
+            return Rest(Status.ORDERED, "ordered: no reminders, and no address to confirm to is known", given_up)
+        case Status.ORDERED:
+            return Rest(Status.ORDERED, "ordered: no reminders", given_up)
+        case _:
+            return Rest(Status.FINISHED, "every step is done", given_up)
