@@ -17,6 +17,7 @@ from recovery.mongo import collections
 from recovery.mongo.collections import OPTIONS, Document
 from recovery.testing.mongod import NoMongod, mongod
 from tests.log_lines import addresses, overheard
+from tests.quiet_machine import MACHINE
 from tests.smtp_servers import RecordingRelay
 
 hypothesis.settings.register_profile("recovery", deadline=None)  # no test depends on how fast the machine is
@@ -34,6 +35,22 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     if "leap" in item.fixturenames:
         wanted = ("asyncio",)
     return {name: EVENT_LOOPS[name] for name in wanted}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Run each test beside the others, unless one of them has the machine for itself: that is waited for before.
+
+    What waits is not timed: this comes before `pytest-timeout`.
+    """
+    with MACHINE.shared():
+        return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no file behind."""
+    if not hasattr(config, "workerinput"):
+        MACHINE.close()
 
 
 @pytest.fixture(autouse=True)
