@@ -1,16 +1,28 @@
-"""What a call to Recovery can fail with."""
+"""The errors whose message is for people: what failed, why, and what to do. The command line shows the message alone.
+
+RecoveryError
+├── Unavailable          the database cannot be asked now: call again later
+│   └── Refused          the database refuses this: the same call may never succeed
+│       └── NotAllowed   the database user lacks a right                     (recovery.mongo.collections)
+├── BadAddress           the address of the database is not one
+├── BadOutbox            the file of the outbox cannot be used
+├── Damaged              a kept checkout cannot be read
+├── SettingsError        a setting is missing or wrong                       (recovery.settings)
+├── TemplateError        a template cannot be compiled or filled             (recovery.mail.templates)
+├── RenderError          a mail cannot be made                               (recovery.mail.composer)
+├── CannotStart          the daemon cannot do its work as things are         (recovery.app)
+├── CannotListen         the HTTP port cannot be opened                      (recovery.http.server)
+├── CommandError         a command cannot do what it was asked               (recovery.cli)
+│   └── Unasked          somebody has to be asked first, and nobody is there
+├── NoMongod             there is no mongod to start                         (recovery.testing)
+└── DemoFailed           the demo cannot go on                               (recovery.demo)
+
+Exceptions that never leave their room, such as those of a connection, are defined there and do not stand here.
+"""
 
 
 class RecoveryError(Exception):
-    """Whatever a call to Recovery can fail with.
-
-    RecoveryError
-    ├── Unavailable       the database could not be asked to keep this: call again later
-    │   └── Refused       the database refuses just this: calling again gives the same
-    ├── BadAddress        the address of the database is not one
-    ├── BadOutbox         the file of the outbox cannot be used
-    └── Damaged           what is kept cannot be read
-    """
+    """The root of all errors whose message is for people."""
 
 
 class Unavailable(RecoveryError):
@@ -18,7 +30,7 @@ class Unavailable(RecoveryError):
 
 
 class Refused(Unavailable):
-    """The database is well and refuses just this write, as a validator does. It is not kept, nor will it be."""
+    """The database answers, and refuses for a reason that is not known to pass, as a validator does: it is not kept."""
 
 
 class BadAddress(RecoveryError):

@@ -13,8 +13,9 @@ from recovery.domain.recipient import Standing
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import Cause, Claim, Message, MessageState, Past, Status
 from recovery.domain.suppression import SuppressionReason
-from recovery.engine.ports import Permission, StoreUnavailable
+from recovery.engine.ports import Permission
 from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, Unreadable, Written
+from recovery.errors import Unavailable
 from recovery.http.customer.feedback import Feedback
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
@@ -184,7 +185,7 @@ class Store:
     def _ask(self) -> None:
         if self.unavailable:
             self.unavailable -= 1
-            raise StoreUnavailable("the database is having a rest")
+            raise Unavailable("the database is having a rest")
 
     def _unchanged(self, seen: CheckoutState) -> bool:
         kept = self.kept.get(seen.id)
@@ -318,7 +319,7 @@ class AddressBook:
         self.asked.append(([each.id for each in checkouts], ask))
         if self.unavailable:
             self.unavailable -= 1
-            raise StoreUnavailable("the database is having a rest")
+            raise Unavailable("the database is having a rest")
         answer = {each.id: self.known[each.id] for each in checkouts if each.id in self.known}
         if self.later:
             self.known = self.later.pop(0)

@@ -12,6 +12,7 @@ from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.engine.ports import Clock
 from recovery.engine.sender import Limits
+from recovery.errors import RecoveryError
 from recovery.http.customer.feedback import Feedback
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import ApiKey, Scope, unscoped
@@ -28,7 +29,7 @@ from recovery.settings import Settings
 T = TypeVar("T")
 
 
-class CannotStart(Exception):
+class CannotStart(RecoveryError):
     """Recovery cannot do its work as things are; the message says why, and what to mend."""
 
 

@@ -16,7 +16,8 @@ from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
 from recovery.cli.suppressions import suppress as suppressions
-from recovery.cli.terminal import AsJson, Unasked, Wrong, load, out, plain, say, say_json, sentence
+from recovery.cli.terminal import AsJson, CommandError, Unasked, load, out, plain, say, say_json, sentence
+from recovery.errors import RecoveryError
 
 if TYPE_CHECKING:
     from recovery.checks.finding import Finding
@@ -33,20 +34,6 @@ cli.add_typer(persons)
 cli.add_typer(requests)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
-
-TOLD = {
-    "Wrong",
-    "SettingsError",
-    "TemplateError",
-    "RenderError",
-    "CannotListen",
-    "NoMongod",
-    "CannotStart",
-    "RecoveryError",
-    "DemoFailed",
-    "StoreUnavailable",
-}
-"""The exceptions of ours whose message is for people, by name: to catch them, they need not be imported."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -126,9 +113,9 @@ def health() -> None:
 
     settings = load()
     if not settings.http.enabled:
-        raise Wrong("There is no telling: http.enabled is off, and Recovery answers over HTTP alone.")
+        raise CommandError("There is no telling: http.enabled is off, and Recovery answers over HTTP alone.")
     if fault := probe(settings.http.host, settings.http.port):
-        raise Wrong(fault)
+        raise CommandError(fault)
     say("Recovery is alive.")
 
 
@@ -165,8 +152,7 @@ def telling(call: Callable[[], object]) -> None:
     try:
         call()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
-        ours = {kind.__name__ for kind in type(exc).__mro__ if kind.__module__.startswith("recovery.")}
-        if not ours.isdisjoint(TOLD):
+        if isinstance(exc, RecoveryError):
             told = plain(f"recovery: {exc}", keep="\n")
             if isinstance(exc, Unasked):
                 sys.stderr.write(f"{told}\n")

@@ -10,8 +10,8 @@ import typer
 
 from recovery.cli.terminal import (
     AsJson,
+    CommandError,
     Parts,
-    Wrong,
     house,
     in_words,
     isoformatted,
@@ -100,7 +100,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
     letters = asyncio.run(found())
     if not letters:
-        raise Wrong(f"There is no dead letter {letter_id}.")
+        raise CommandError(f"There is no dead letter {letter_id}.")
     (letter,) = letters
     say((letter.id, "bold"), f"  {letter.cause}")
     say(f"died {written(letter.at)} UTC after {letter.attempts} attempts")
@@ -185,11 +185,11 @@ def _filter(
     from recovery.settings import parse_duration
 
     if not every and not any((ids, cause, shop, step, older_than)):
-        raise Wrong("Name letters by their ids or by a filter, or say --all.")
+        raise CommandError("Name letters by their ids or by a filter, or say --all.")
     try:
         before = clock.now() - parse_duration(older_than) if older_than else None
     except ValueError as exc:
-        raise Wrong(f"--older-than {older_than}: {exc}.") from exc
+        raise CommandError(f"--older-than {older_than}: {exc}.") from exc
     return Filter(tuple(ids or ()), _causes()(cause) if cause else None, shop, step, before, replayed)
 
 
@@ -198,7 +198,7 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
 
     letters = await DeadLetters(database).find(which)
     if unknown := set(ids or ()) - {letter.id for letter in letters}:
-        raise Wrong(f"There is no such dead letter, or it was replayed already: {', '.join(sorted(unknown))}.")
+        raise CommandError(f"There is no such dead letter, or it was replayed already: {', '.join(sorted(unknown))}.")
     return letters
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import Wrong, house, kept, load, parted, say, say_lines
+from recovery.cli.terminal import CommandError, house, kept, load, parted, say, say_lines
 
 if TYPE_CHECKING:
     from recovery.domain.state import CheckoutState
@@ -49,14 +49,14 @@ def preview(
         say((f"To see it as customers do: recovery preview {step} --open", "dim"))
         return
     if output.suffix not in contents:
-        raise Wrong(f"{output}: a file name must end in .html, .txt or .eml.")
+        raise CommandError(f"{output}: a file name must end in .html, .txt or .eml.")
     try:
         output.write_bytes(contents[output.suffix])
     except OSError as exc:
-        raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
+        raise CommandError(f"{output} cannot be written: {exc.strerror}.") from exc
     say(f"Wrote {output}.")
     if open_ and not webbrowser.open(output.resolve().as_uri()):
-        raise Wrong(f"There is no browser here that could be opened: open {output} in one.")
+        raise CommandError(f"There is no browser here that could be opened: open {output} in one.")
 
 
 @mails.command()
@@ -72,7 +72,7 @@ def send_test(
 
     outcome = asyncio.run(preview.send_test(load().of(shop), step, to, locale))
     if outcome.kind is not OutcomeKind.SENT:
-        raise Wrong(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
+        raise CommandError(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
     say(f"Sent to {to}. The relay says: {outcome.reply}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from recovery.cli.terminal import Wrong, confirm, json_text, load, say, say_json, sentence
+from recovery.cli.terminal import CommandError, confirm, json_text, load, say, say_json, sentence
 
 if TYPE_CHECKING:
     from recovery.client import Recovery
@@ -36,7 +36,7 @@ def export(
     try:
         output.write_text(f"{json_text(found)}\n", "utf-8")
     except OSError as exc:
-        raise Wrong(f"{output} cannot be written: {exc.strerror}.") from exc
+        raise CommandError(f"{output} cannot be written: {exc.strerror}.") from exc
     say(f"Wrote {output}: {len(found['checkouts'])} checkouts, {len(found['dead_letters'])} dead letters.")
 
 
@@ -90,4 +90,4 @@ def _asked(ask: "Callable[[Recovery], Awaitable[T]]") -> T:
     try:
         return asyncio.run(answer())
     except ValueError as exc:
-        raise Wrong(sentence(exc)) from exc
+        raise CommandError(sentence(exc)) from exc

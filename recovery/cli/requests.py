@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import AsJson, Wrong, house, isoformatted, print_table, say, say_json, written
+from recovery.cli.terminal import AsJson, CommandError, house, isoformatted, print_table, say, say_json, written
 
 if TYPE_CHECKING:
     from recovery.mongo.data_requests import KeptRequest
@@ -25,7 +25,7 @@ def requests_(
     """List people who ask what is kept of them. Answer with what `recovery export` prints, then say --done."""
     if done is not None:
         if not asyncio.run(_done(done)):
-            raise Wrong(f"There is no request {done}. `recovery requests` lists them.")
+            raise CommandError(f"There is no request {done}. `recovery requests` lists them.")
         say(f"{done} is answered.")
         return
     found = asyncio.run(_found(everything=everything))

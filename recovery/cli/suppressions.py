@@ -15,7 +15,7 @@ import typer
 
 from recovery.cli.terminal import (
     AsJson,
-    Wrong,
+    CommandError,
     confirm,
     house,
     isoformatted,
@@ -161,7 +161,7 @@ def lift(
     from recovery.mongo.suppressions import Suppressions, Which
 
     if not (since or until or reply):
-        raise Wrong("Say which: by --since, --until or --reply. `recovery suppress list` shows what there is.")
+        raise CommandError("Say which: by --since, --until or --reply. `recovery suppress list` shows what there is.")
     which = Which(shop, _reason(reason), reply, _utc(since), _utc(until))
 
     async def lifted(*, dry: bool) -> int:
@@ -272,9 +272,9 @@ def _checked(emails: Iterable[str], shop: str | None) -> list[str]:
         try:
             addresses.append(valid_address(email))
         except ValueError:
-            raise Wrong(f"{email!r} is not an address.") from None
+            raise CommandError(f"{email!r} is not an address.") from None
     if shop is not None and not is_shop(shop):
-        raise Wrong(f"{shop!r} is not the name of a shop: it has spaces or slashes in it.")
+        raise CommandError(f"{shop!r} is not the name of a shop: it has spaces or slashes in it.")
     return addresses
 
 
@@ -297,9 +297,9 @@ def _read_from(path: Path) -> Iterator[TextIO]:
         ) as lines:
             yield lines
     except OSError as exc:
-        raise Wrong(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise CommandError(f"{path} cannot be read: {exc.strerror}.") from exc
     except UnicodeDecodeError as exc:
-        raise Wrong(f"{path} is not UTF-8 text: save it as that, and import it again.") from exc
+        raise CommandError(f"{path} is not UTF-8 text: save it as that, and import it again.") from exc
 
 
 @contextmanager
@@ -311,7 +311,7 @@ def _written_to(path: Path | None) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
     except OSError as exc:
-        raise Wrong(f"{path} cannot be written: {exc.strerror}.") from exc
+        raise CommandError(f"{path} cannot be written: {exc.strerror}.") from exc
 
 
 @contextmanager

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from recovery.errors import RecoveryError
+
 if TYPE_CHECKING:
     from recovery.domain.state import CheckoutState
     from recovery.mongo.clock import MongoClock
@@ -30,11 +32,11 @@ _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): (?=\S)")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for programs.")]
 
 
-class Wrong(Exception):
+class CommandError(RecoveryError):
     """What was asked for cannot be done; the message is a sentence."""
 
 
-class Unasked(Wrong):
+class Unasked(CommandError):
     """Somebody has to be asked first, and nobody is there. `code` is the exit code, that of a wrong call."""
 
     code = 2
@@ -173,19 +175,19 @@ def written(at: datetime | None) -> str:
 
 
 async def kept(parts: Parts, checkout: str) -> "CheckoutState":
-    """Return the checkout of this key, `SHOP/ORDER`. Raises `Wrong` if there is none."""
+    """Return the checkout of this key, `SHOP/ORDER`. Raises `CommandError` if there is none."""
     from recovery.app.factories import recovery_of
 
     shop, order_id = parted(checkout)
     state = await recovery_of(parts.settings, parts.database.client).get(shop, order_id)
     if state is None:
-        raise Wrong(f"There is no checkout {checkout}.")
+        raise CommandError(f"There is no checkout {checkout}.")
     return state
 
 
 def parted(checkout: str) -> tuple[str, str]:
-    """Return shop and order id of `SHOP/ORDER`. Raises `Wrong` if it is not of that form."""
+    """Return shop and order id of `SHOP/ORDER`. Raises `CommandError` if it is not of that form."""
     shop, slash, order_id = checkout.partition("/")
     if not (shop and slash and order_id):
-        raise Wrong(f"{checkout!r} is not of the form SHOP/ORDER.")
+        raise CommandError(f"{checkout!r} is not of the form SHOP/ORDER.")
     return shop, order_id

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Share
-from recovery.engine.ports import Clock, StoreUnavailable
+from recovery.engine.ports import Clock
+from recovery.errors import Unavailable
 from recovery.mongo.shadows import MongoShadows
 
 LONGEST_SLEEP = timedelta(seconds=1)
@@ -38,7 +39,7 @@ class Expirer:
                 await self.expire()
                 await self._sleep()
                 self._outage.over()
-            except StoreUnavailable as exc:
+            except Unavailable as exc:
                 self._outage.tell(exc)
                 await asyncio.sleep(AGAIN_AFTER)
 

@@ -10,7 +10,7 @@ import structlog
 
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Ability, Share
-from recovery.engine.ports import StoreUnavailable
+from recovery.errors import Unavailable
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.daemons import Daemons
 
@@ -68,14 +68,14 @@ class Heartbeat:
                 await self.beat()
                 self._error = None
                 self._outage.over()
-            except StoreUnavailable as exc:
+            except Unavailable as exc:
                 self._error = str(exc)
                 self._on_outage()
                 self._outage.tell(exc)
             await asyncio.sleep(self._interval.total_seconds())
 
     async def beat(self) -> None:
-        """Beat once, and share the work with the daemons that are alive. Raises `StoreUnavailable`."""
+        """Beat once, and share the work with the daemons that are alive. Raises `Unavailable`."""
         await self._clock.measure()
         now = self._clock.now()
         own = self._lasting(self._ability())
@@ -92,7 +92,7 @@ class Heartbeat:
         """Take leave of the others. If the database is not there, they will notice by the silence."""
         try:
             await self._daemons.leave(self._share.daemon)
-        except StoreUnavailable as exc:
+        except Unavailable as exc:
             log.warning("could not deregister daemon", error=str(exc))
 
     def _lasting(self, now: Ability) -> Ability:

@@ -2,7 +2,7 @@
 
 import structlog
 
-from recovery.engine.ports import StoreRefuses, StoreUnavailable
+from recovery.errors import Refused, Unavailable
 
 log = structlog.get_logger()
 
@@ -14,13 +14,13 @@ class Outage:
         self._where = where
         self._told: str | None = None
 
-    def tell(self, error: StoreUnavailable) -> None:
+    def tell(self, error: Unavailable) -> None:
         """Log an error, unless it is the one that was logged last. What is not known to pass is logged as an error."""
-        kind = type(error).__name__ if not isinstance(error, StoreRefuses) else str(error)
+        kind = type(error).__name__ if not isinstance(error, Refused) else str(error)
         if kind == self._told:
             return
         self._told = kind
-        if isinstance(error, StoreRefuses):
+        if isinstance(error, Refused):
             log.error("the database refuses: trying again", error=str(error), **self._where)
         else:
             log.warning("the database is not available: trying again", error=str(error), **self._where)

@@ -9,7 +9,8 @@ import structlog
 
 from recovery.daemon.outage import Outage
 from recovery.engine.engine import Engine
-from recovery.engine.ports import Clock, StoreUnavailable
+from recovery.engine.ports import Clock
+from recovery.errors import Unavailable
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.queues import ALL, Shops
 from recovery.mongo.shadows import MongoShadows
@@ -143,7 +144,7 @@ class Sweep:
         while True:
             try:
                 await sweep()
-            except StoreUnavailable as exc:
+            except Unavailable as exc:
                 self._outage.tell(exc)
                 await asyncio.sleep(AGAIN_AFTER)
             else:

@@ -11,7 +11,8 @@ import structlog
 from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Share
-from recovery.engine.ports import Clock, StoreUnavailable
+from recovery.engine.ports import Clock
+from recovery.errors import Unavailable
 from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
 
@@ -96,7 +97,7 @@ class Watcher:
         while True:
             try:
                 await call(batch)
-            except StoreUnavailable as exc:
+            except Unavailable as exc:
                 self._outage.tell(exc)
                 await asyncio.sleep(AGAIN_AFTER)
             else:

@@ -2,10 +2,12 @@
 
 from rich.console import Console
 
+from recovery.errors import RecoveryError
+
 EXTRA = ("aiosmtpd", "httpx")
 
 
-class DemoFailed(Exception):
+class DemoFailed(RecoveryError):
     """The demo cannot run, or cannot go on; the message is a sentence."""
 
 

@@ -24,7 +24,7 @@ class Alarms:
     async def set(self, next_at: Mapping[str, datetime | None]) -> None:
         """Make the shadows of these checkouts what their `next_at` says. What is due already needs none.
 
-        Raises `StoreUnavailable`.
+        Raises `Unavailable`.
         """
         now = self._clock.now()
         later = {id_: at for id_, at in next_at.items() if at is None or at > now or self.leaving}

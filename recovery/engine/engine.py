@@ -24,9 +24,10 @@ from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
-from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, Shadows, StoreUnavailable
+from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.sender import Limits, Sender
 from recovery.engine.writes import Ask, Claiming, Plan, Unreadable, claimed, planned
+from recovery.errors import Unavailable
 
 LOOKED_BESIDE_CLAIM = 0.05
 """Seconds that a claim may take for what was asked beside it to count as asked after it."""
@@ -98,7 +99,7 @@ class Engine:
         """Look at these checkouts: plan what is to wait or to rest, claim what is due and start to send it.
 
         Returns once all that is decided is written; the sends go on. `cause` says who asked. Raises
-        `StoreUnavailable`.
+        `Unavailable`.
         """
         waiting = list(ids)
         try:
@@ -107,7 +108,7 @@ class Engine:
                     await self.sender.recorded()
                     part, waiting = waiting[: self._part], waiting[self._part :]
                     self._part = _next_part(await self._look(part, cause))
-        except StoreUnavailable:
+        except Unavailable:
             self.outage()
             raise
 
@@ -278,15 +279,15 @@ class Engine:
         )
         try:
             return await self._addresses.standings([claim.seen for claim in claims], ask)
-        except StoreUnavailable:
+        except Unavailable:
             self.outage()
             return None
 
     async def _withheld_now(self, claims: Sequence[Claiming]) -> dict[str, str]:
-        """Return why these claimed messages must not be sent any more, by checkout id. Raises `StoreUnavailable`."""
+        """Return why these claimed messages must not be sent any more, by checkout id. Raises `Unavailable`."""
         standings = await self._standings(claims)
         if standings is None:
-            raise StoreUnavailable("the database does not say whether these addresses may be written to")
+            raise Unavailable("the database does not say whether these addresses may be written to")
         found = {}
         for claim in claims:
             standing = standings.get(claim.seen.id, NOTHING_KNOWN)

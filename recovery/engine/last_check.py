@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from recovery.engine.ports import Checkouts, StoreUnavailable
+from recovery.engine.ports import Checkouts
 from recovery.engine.writes import Claiming
+from recovery.errors import Unavailable
 
 Withheld = Callable[[Sequence[Claiming]], Awaitable[dict[str, str]]]
 """Says of which of these messages the address must not be written to any more, and why, by checkout id."""
@@ -56,7 +57,7 @@ class LastCheck:
         try:
             faults = await self._faults([claim for claim, _ in waiting])
         except Exception as exc:  # noqa: BLE001  whatever it is, those who wait must be told
-            why = "the database does not say whether" if isinstance(exc, StoreUnavailable) else f"{exc!r}: unknown if"
+            why = "the database does not say whether" if isinstance(exc, Unavailable) else f"{exc!r}: unknown if"
             faults = dict.fromkeys((claim.seen.id for claim, _ in waiting), f"{why} it may still be handed over")
         for claim, answer in waiting:
             if not answer.done():  # whoever asked has gone

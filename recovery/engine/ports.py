@@ -11,19 +11,11 @@ from recovery.domain.state import CheckoutState, Past
 from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 
 
-class StoreUnavailable(Exception):
-    """The database cannot be reached or refuses for now; the same call may succeed later, and may be made again."""
-
-
-class StoreRefuses(StoreUnavailable):
-    """The database refuses for a reason that is not known to pass: tried again as well, but told loudly."""
-
-
 class Checkouts(Protocol):
     """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.
 
     `plan`, `claim` and `complete` return what then holds; with it they keep its dead letters. A document that cannot be
-    written is set aside alone, as one that cannot be read. All raise `StoreUnavailable`.
+    written is set aside alone, as one that cannot be read. All raise `Unavailable`.
     """
 
     async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
@@ -73,7 +65,7 @@ class Addresses(Protocol):
     async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
         """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out.
 
-        Asked at the moment of the claim, and not of the load: what was kept before counts. Raises `StoreUnavailable`.
+        Asked at the moment of the claim, and not of the load: what was kept before counts. Raises `Unavailable`.
         """
         ...
 

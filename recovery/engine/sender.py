@@ -15,9 +15,10 @@ from recovery.engine.alarms import Alarms
 from recovery.engine.brake import BELIEVED_AFTER, Brake
 from recovery.engine.breaker import Breaker
 from recovery.engine.flight import Ended, Flight
-from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, StoreUnavailable
+from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer
 from recovery.engine.window import Window
 from recovery.engine.writes import completed
+from recovery.errors import Unavailable
 
 RECORD_AGAIN_AFTER = 0.2
 RENEW_EVERY = 1.0
@@ -235,7 +236,7 @@ class Sender:
 
     def _claim_ended(self, task: asyncio.Task[None]) -> None:
         self._claims.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, StoreUnavailable):
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, Unavailable):
             self._observer.failed("claim", error)  # type: ignore[arg-type]
 
     def _landed(self, flight: Flight, task: "asyncio.Task[Outcome]") -> None:
@@ -349,7 +350,7 @@ class Sender:
         while True:
             try:
                 await self._write(batch)
-            except StoreUnavailable:
+            except Unavailable:
                 self._recorded.clear()
                 await asyncio.sleep(RECORD_AGAIN_AFTER)
             except Exception as exc:  # noqa: BLE001  one that cannot be written must not take its neighbours along
@@ -397,7 +398,7 @@ class Sender:
             at = self._clock.now()
             try:
                 await self._checkouts.renew([each.renewed(at + each.schedule.lease, now) for each in old])
-            except StoreUnavailable:
+            except Unavailable:
                 for each in old:
                     each.leased_at = float("-inf")  # again with the next round
             except Exception as exc:  # noqa: BLE001  a lease that is not renewed does less harm than no leases

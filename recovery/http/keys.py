@@ -84,7 +84,7 @@ class KeyRing:
 
 
 MOST_AT_ONCE, EVERY = 10, 6.0
-"""Wrong keys that are answered at once; and the seconds after which one more is."""
+"""CommandError keys that are answered at once; and the seconds after which one more is."""
 
 PAUSE, MOST_WAITING = 1.0, 50
 """Seconds by which the answer to a further wrong key is held back; and how many may wait for theirs at a time."""

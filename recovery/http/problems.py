@@ -17,8 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
-from recovery.client import Unavailable
-from recovery.engine.ports import StoreUnavailable
+from recovery.errors import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -144,7 +143,6 @@ def tell_problems(app: FastAPI) -> None:
         RequestValidationError,
         ClientDisconnect,
         Unavailable,
-        StoreUnavailable,
         Exception,
     ):
         app.add_exception_handler(kind, _answer)
@@ -201,7 +199,7 @@ def _as_problem(exc: Exception) -> Problem:
             return invalid(exc.errors())
         case ClientDisconnect():
             return Problem(400, "The connection ended before the body did.")
-        case Unavailable() | StoreUnavailable():
+        case Unavailable():
             _log.warning("database unavailable", error=str(exc))
             detail = "The database cannot be reached, or refuses: this may not be kept. Send it again."
             return Problem(503, detail, headers={"Retry-After": "1"})

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from recovery.errors import RecoveryError
 from recovery.http.log_bound import LogBound
 
 PROTOCOL: Any = "auto"
@@ -24,7 +25,7 @@ GRACE = 3
 """Seconds that requests under way have to finish after the stop."""
 
 
-class CannotListen(Exception):
+class CannotListen(RecoveryError):
     """The address is in use, not ours, or not to be had; the message is a sentence."""
 
 

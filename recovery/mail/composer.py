@@ -22,6 +22,7 @@ from recovery.domain.checkout import shop_of
 from recovery.domain.masking import greeted
 from recovery.domain.schedule import CONFIRMATION, Step
 from recovery.domain.state import CheckoutState
+from recovery.errors import RecoveryError
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.templates.templates import Rendered, Templates
 
@@ -30,7 +31,7 @@ _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-
 """An address that is the same in SMTP as anywhere, with nothing in it that a header would have to quote."""
 
 
-class RenderError(Exception):
+class RenderError(RecoveryError):
     """A mail cannot be made: the message names the step and says why. Trying again will not help."""
 
 

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from recovery.domain.state import Status
-from recovery.engine.ports import StoreRefuses, StoreUnavailable
+from recovery.errors import Refused, Unavailable
 from recovery.mongo.errors import translated
 
 CHECKOUTS = "checkouts"
@@ -163,7 +163,7 @@ def of_shop(shop: str) -> Document:
     return {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
 
 
-class NotAllowed(StoreRefuses):
+class NotAllowed(Refused):
     """This user may not make the collections what they must be; the message says what is left and what to do.
 
     Without what is `vital` nothing can be done; a validator of another version still does.
@@ -183,7 +183,7 @@ async def ensure(database: Database) -> list[str]:
     """Create what is missing and mend what differs; return a sentence for each thing done.
 
     Several daemons may be at it at a time, as after a collection was dropped: who was forestalled looks once more.
-    Raises `NotAllowed` where the user may not do what is needed, and `StoreUnavailable`, also while others take their
+    Raises `NotAllowed` where the user may not do what is needed, and `Unavailable`, also while others take their
     time, as for an index over much that is kept.
     """
     done: list[str] = []
@@ -194,7 +194,7 @@ async def ensure(database: Database) -> list[str]:
             if exc.code not in FORESTALLED:
                 raise
             if attempt == LOOKS - 1:
-                raise StoreUnavailable(f"somebody else is changing the collections: {exc}") from exc
+                raise Unavailable(f"somebody else is changing the collections: {exc}") from exc
             await asyncio.sleep(AGAIN_AFTER)
         else:
             break

@@ -21,7 +21,7 @@ class KeptRequest:
 
 
 class DataRequests:
-    """The requests of a database. Every method raises `StoreUnavailable`."""
+    """The requests of a database. Every method raises `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._requests = database.get_collection(DATA_REQUESTS, **OPTIONS)

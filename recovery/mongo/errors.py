@@ -18,7 +18,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from recovery.engine.ports import StoreRefuses, StoreUnavailable
+from recovery.errors import Refused, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,13 +64,13 @@ LABELS = ("RetryableWriteError", "TransientTransactionError", "RetryableError", 
 
 @contextmanager
 def translating() -> Iterator[None]:
-    """Raise `StoreUnavailable` in place of what the driver raises, and `StoreRefuses` of what is not known to pass."""
+    """Raise `Unavailable` in place of what the driver raises, and `Refused` of what is not known to pass."""
     try:
         yield
     except PyMongoError as exc:
         if temporary(exc):
-            raise StoreUnavailable(said(exc)) from exc
-        raise StoreRefuses(f"{type(exc).__name__}: {said(exc)}") from exc
+            raise Unavailable(said(exc)) from exc
+        raise Refused(f"{type(exc).__name__}: {said(exc)}") from exc
 
 
 def translated(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -82,7 +82,7 @@ class NewSuppression:
 
 
 class Suppressions:
-    """The suppressions of a database. Every method raises `StoreUnavailable`."""
+    """The suppressions of a database. Every method raises `Unavailable`."""
 
     def __init__(self, database: Database, pseudonyms: Pseudonyms) -> None:
         self._kept = database.get_collection(SUPPRESSIONS, **OPTIONS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recovery.errors import RecoveryError
 from recovery.settings.names import CONFIG, PREFIX, Setting, suggestion
 
 DEFAULT_CONFIG = Path("config/recovery.toml")
@@ -27,7 +28,7 @@ LONGEST_TOLD = 200
 Values = dict[str, Any]
 
 
-class SettingsError(Exception):
+class SettingsError(RecoveryError):
     """The settings are wrong. The message is one sentence a line, each naming a setting; no value of a secret."""
 
     def __init__(self, problems: Sequence[str]) -> None:

@@ -13,11 +13,13 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from recovery.errors import RecoveryError
+
 STARTS_WITHIN = 30.0
 """Seconds. A cold disk takes a few."""
 
 
-class NoMongod(Exception):
+class NoMongod(RecoveryError):
     """There is no mongod to start, or it does not start; the message is a sentence that says what to do."""
 
 

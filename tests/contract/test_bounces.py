@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
-from recovery.engine.ports import StoreUnavailable
+from recovery.errors import Unavailable
 from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.security import TOLERANCE
@@ -370,7 +370,7 @@ async def test_without_a_secret_nobody_may_report():
 
 async def test_without_the_database_a_report_is_sent_again(house):
     """When the database is away, whoever reports is told to come again."""
-    house.feedback.suppressions.fault = StoreUnavailable("no primary")
+    house.feedback.suppressions.fault = Unavailable("no primary")
     answer = await house.report(EVENT)
     assert answer.status_code == 503
     assert "retry-after" in answer.headers

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from recovery.client import Damaged, Unavailable
+from recovery.client import Damaged
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Message, MessageState
 from recovery.domain.suppression import SuppressionReason
-from recovery.engine.ports import StoreUnavailable
+from recovery.errors import Unavailable
 from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.mail.links import Links
@@ -183,7 +183,7 @@ async def test_a_forged_link_is_unknown(house, method, suffix):
 @pytest.mark.parametrize("suffix", ["", "/undo"])
 async def test_without_the_database_people_are_told(house, suffix):
     """When the database is away, the page says to try again, and mailbox providers are told when."""
-    house.feedback.suppressions.fault = StoreUnavailable("no primary")
+    house.feedback.suppressions.fault = Unavailable("no primary")
     answer = await house.client.post(f"{house.unsubscribe}{suffix}")
     assert "try again" in said(answer, 503)
     assert int(answer.headers["retry-after"]) > 0

@@ -10,7 +10,7 @@ from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import ABLE, EXPIRER, Ability, owner
 from recovery.domain.state import MessageState
-from recovery.engine.ports import StoreRefuses, StoreUnavailable
+from recovery.errors import Refused, Unavailable
 from recovery.mongo import collections, preflight
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, DEAD_LETTERS, SHADOWS
@@ -294,10 +294,10 @@ async def test_no_error_of_the_database_ends_a_sweep(house, code):
     house.clock.time = DUE
     client = house.database.client
     async with failing(client, house.database.name, ["find"], errorCode=code):
-        with pytest.raises(StoreUnavailable) as raised:
+        with pytest.raises(Unavailable) as raised:
             await house.sweep.audit()
-        assert isinstance(raised.value, StoreRefuses) == (code in CODES["unknown"])
-        with pytest.raises(StoreUnavailable):
+        assert isinstance(raised.value, Refused) == (code in CODES["unknown"])
+        with pytest.raises(Unavailable):
             [ids async for ids in house.checkouts.soon(NOON, DUE, 10, lambda _: True)]
     await house.sweep.due_now("start")
     await house.quiet()

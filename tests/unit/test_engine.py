@@ -15,8 +15,8 @@ from recovery.domain.schedule import OnAmbiguous, StopOn
 from recovery.domain.state import Cause, Claim, Message, MessageState, Status
 from recovery.domain.suppression import Suppression, SuppressionReason
 from recovery.engine.engine import Engine
-from recovery.engine.ports import StoreUnavailable
 from recovery.engine.sender import Limits
+from recovery.errors import Unavailable
 from tests.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, report, schedule, state, step
 
 DUE = NOON + minutes(30)
@@ -473,7 +473,7 @@ async def test_a_look_during_an_outage_says_so_and_leaves_room():
 
         scene.store.load = load_then_fail
         room = scene.engine.sender.room()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(Unavailable):
             await scene.engine.look(list(scene.store.kept), "test")
         assert scene.engine.sender.room() == room
 
@@ -521,10 +521,10 @@ async def test_a_claim_whose_acknowledgement_is_lost_is_given_back():
             scene.store.claim = claim
             await claim(claims[:1])
             scene.store.unavailable = 2
-            raise StoreUnavailable("connection reset by peer")
+            raise Unavailable("connection reset by peer")
 
         scene.store.claim = claim_and_lose
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(Unavailable):
             await scene.look()
         await scene.look_until_quiet()
     assert sorted(scene.relay.taken) == [("shop.example/1", "reminder-1"), ("shop.example/2", "reminder-1")]
@@ -697,7 +697,7 @@ async def test_after_an_outage_lapsed_claims_are_their_owners_for_a_moment():
         now = 0.0
         scene.engine._monotonic = lambda: now
         scene.store.unavailable = 1
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(Unavailable):
             await scene.look()
         await scene.look()
         assert scene.only.claim == other

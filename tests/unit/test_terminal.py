@@ -5,12 +5,10 @@ import json
 import re
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 from rich.console import Console
 
-from recovery import cli
 from recovery.cli import terminal
 from recovery.cli.dead import CAUSES
 from recovery.cli.suppressions import REASONS
@@ -106,19 +104,6 @@ def test_reasons_are_for_people(reason, words):
 def test_one_full_stop(text):
     """A sentence ends with one, whatever it was given with."""
     assert sentence(text) == "no address."
-
-
-def test_what_is_told_is_there():
-    """Every exception that is told by its message exists: it is named, so that it need not be imported."""
-    for module in ("cli.running", "checks.installation", "demo", "testing.mongod", "mail.composer"):
-        import_module(f"recovery.{module}")
-    assert {each.__name__ for each in errors(Exception)} >= cli.TOLD
-
-
-def errors(kind):
-    """Return all exceptions of ours below this one."""
-    below = {each for child in kind.__subclasses__() for each in errors(child)}
-    return below | ({kind} if kind.__module__.startswith("recovery.") else set())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from recovery.mail.links import Links
 
 
 class SuppressionList(Protocol):
-    """Whom not to write to. Its real side is `recovery.mongo.suppressions`; all raise `StoreUnavailable`."""
+    """Whom not to write to. Its real side is `recovery.mongo.suppressions`; all raise `Unavailable`."""
 
     async def add(
         self,

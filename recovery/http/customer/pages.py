@@ -16,7 +16,6 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
 from recovery.client import RecoveryError
-from recovery.engine.ports import StoreUnavailable
 
 _FOLDER = Path(__file__).with_name("pages")
 _PAGE = Template((_FOLDER / "page.html").read_text("utf-8"))
@@ -96,7 +95,7 @@ class PageRoute(APIRoute):
         async def handled(request: Request) -> Response:
             try:
                 return await handle(request)
-            except (RecoveryError, StoreUnavailable) as exc:
+            except RecoveryError as exc:
                 _log.warning("a page could not be answered", error=str(exc))
                 return answer(request, AWAY)
 

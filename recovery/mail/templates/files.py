@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recovery.errors import RecoveryError
 from recovery.mail.templates.locales import fallbacks, known
 
 DEFAULTS = Path(__file__).with_name("defaults")
@@ -15,7 +16,7 @@ _NAME = re.compile(
 )
 
 
-class TemplateError(Exception):
+class TemplateError(RecoveryError):
     """A template is missing, broken or cannot be filled: the message names the file, the line and the fault."""
 
 
