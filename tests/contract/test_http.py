@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -24,11 +23,11 @@ from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
 from recovery.mongo.data_subjects import Receipt
 from tests.builders import feedback
+from tests.collected import collected
 
 KEY = "k-1234567890"
 SECRET = "hush"
 AT = datetime(2026, 3, 1, 13, 5, tzinfo=UTC)
-SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "shopify"
 
 CHECKOUT = {
     "shop": "bikes.example",
@@ -584,11 +583,9 @@ async def test_webhook_is_kept(house):
 
 async def test_sample_webhooks_are_kept():
     """The documented checkout and order go in through the webhook, the order by an alias of the checkout."""
-    if not SAMPLES.exists():
-        pytest.skip("Shopify's samples are not here")
     house = House()
-    (left,) = json.loads((SAMPLES / "checkouts.json").read_text())["checkouts"]
-    ordered = json.loads((SAMPLES / "order.json").read_text())["order"]
+    (left,) = json.loads(collected("shopify", "checkouts.json").read_text())["checkouts"]
+    ordered = json.loads(collected("shopify", "order.json").read_text())["order"]
     assert (await house.webhook(left)).status_code == 200
     assert (await house.webhook(ordered, topic="orders/create")).status_code == 200
     assert [report.id for report in house.ingestion.reports] == [
