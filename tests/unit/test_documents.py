@@ -5,7 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from tests.support import log_events
+from tests.support import log_events, quotations
 
 ROOT = Path(__file__).parents[2]
 AGAIN = "run: make logs"
@@ -115,3 +115,10 @@ def test_every_link_within_the_documents_leads_to_a_heading():
             if target.suffix == ".md" and anchor not in _anchors(target):
                 lost.append(f"{page.name}: {name}#{anchor}")
     assert lost == []
+
+
+def test_what_is_quoted_is_what_the_file_says():
+    """A file that a document quotes is quoted as it is now: `python -m tests.support.quotations` does it."""
+    for name in quotations.QUOTING:
+        text = (ROOT / name).read_text()
+        assert text == quotations.quoted(text), name
