@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants unit lint check audit fuzz bench bench-peers lock settings api pictures clean
+.PHONY: help demo test test-asyncio chaos mutants unit lint check audit fuzz bench bench-peers lock settings api logs pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -62,6 +62,10 @@ settings: $(READY)  ## write config/recovery.toml anew from the settings' own wo
 
 api: $(READY)  ## write docs/openapi.json anew from the API itself
 	$(BIN)/python -m recovery.http > docs/openapi.json
+
+logs: $(READY)  ## write docs/logs.md from the code and docs/logs.toml
+	$(BIN)/python -m tests.support.log_events > docs/logs.md.new
+	@mv docs/logs.md.new docs/logs.md
 
 pictures: $(READY)  ## take the pictures of the mails anew (needs Debian's chromium and fonts-noto-cjk)
 	$(BIN)/python scripts/pictures

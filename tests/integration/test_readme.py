@@ -23,7 +23,7 @@ async def test_the_example_of_the_readme_runs(mongodb, database_name, monkeypatc
 def test_what_the_readme_points_to_is_there():
     """Every file that the README names exists."""
     text = README.read_text()
-    named = set(re.findall(r"(?:src=\"|\]\()((?!http)[^\")]+)", text)) | set(
+    named = set(re.findall(r"(?:src=\"|\]\()((?!http)[^\")#]+)", text)) | set(
         re.findall(r"`(recovery/[a-z_/.]+)`", text)
     )
     assert named
