@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from recovery.domain.checkout import Facts, Item
-from recovery.domain.schedule import CONFIRMATION, Schedule, Step, StopOn
+from recovery.domain.schedule import Schedule, Step, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.domain.suppression import Suppression
 
@@ -84,7 +84,7 @@ def held_back(
     if not standing.known:
         return CallOff("the database does not say whether this address may be written to")
     suppression = standing.suppression
-    if step.name == CONFIRMATION:
+    if not step.kind.is_marketing:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None
     if suppression is not None:
         return _suppressed(suppression)

@@ -19,7 +19,7 @@ from recovery.domain.fields import normalised
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, Standing, held_back, still_wanted
-from recovery.domain.schedule import CONFIRMATION, Schedule, StopOn
+from recovery.domain.schedule import MessageKind, Schedule, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
@@ -199,7 +199,7 @@ class Engine:
             if standing is not None and (held := self._held_back(flight.claiming, standing)):
                 self.sender.hold_back(flight, held)
                 continue
-            if standing is not None and standing.others and flight.claiming.step.name != CONFIRMATION:
+            if standing is not None and standing.others and flight.claiming.step.kind is MessageKind.REMINDER:
                 facts = still_wanted(flight.checkout, standing, flight.schedule)
                 flight.checkout = flight.checkout.model_copy(update={"facts": facts})
             self.sender.send(flight)
@@ -240,7 +240,7 @@ class Engine:
                     waiting.append(checkout.id)
                     continue
                 suspect = True
-            if schedule.min_gap_per_address and decision.step is not schedule.confirmation and checkout.facts.customer:
+            if schedule.min_gap_per_address and decision.step.kind.counts_for_gap and checkout.facts.customer:
                 address = (shop_of(checkout.id), normalised(checkout.facts.customer.email))
                 if address in addresses:
                     continue

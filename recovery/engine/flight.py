@@ -8,7 +8,7 @@ from datetime import datetime
 from recovery.domain.decision import NOT_BEGUN, Send, decide
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.schedule import CONFIRMATION, Schedule
+from recovery.domain.schedule import Schedule
 from recovery.domain.state import CheckoutState, MessageState
 from recovery.engine.last_check import LastCheck
 from recovery.engine.ports import Clock
@@ -56,7 +56,7 @@ class Flight:
         self.starved = False
         """Whether it is called off because the database did not answer in time."""
         self._known_at = known_at
-        self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.name != CONFIRMATION else self.lease / 2
+        self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.kind.stops_on_order else self.lease / 2
         self._last_check = last_check
         self._stopping = stopping
         self._clock = clock

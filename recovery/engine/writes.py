@@ -14,7 +14,7 @@ from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
 from recovery.domain.retry import settle
-from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.domain.schedule import OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Past, Status
 
 
@@ -227,7 +227,7 @@ def _completion(
 
 def reminded_at(completion: Completion) -> datetime | None:
     """Return when a completion says that a reminder was sent, if it does."""
-    return completion.message.sent_at if completion.claiming.step.name != CONFIRMATION else None
+    return completion.message.sent_at if completion.claiming.step.kind.counts_for_gap else None
 
 
 def _follows(
