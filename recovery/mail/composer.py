@@ -20,7 +20,7 @@ from email_validator import validate_email
 
 from recovery.domain.checkout import shop_of
 from recovery.domain.masking import greeted
-from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
 from recovery.errors import RecoveryError
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
@@ -180,7 +180,7 @@ class Composer:
 
     def _unsubscribe(self, checkout: CheckoutState, step: Step) -> str | None:
         customer = checkout.facts.customer
-        if self._links is None or customer is None or step.name == CONFIRMATION:
+        if self._links is None or customer is None or not step.kind.is_marketing:
             return None
         return self._links.unsubscribe(shop_of(checkout.id), customer.email)
 

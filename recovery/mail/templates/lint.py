@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from jinja2 import meta, nodes
 
-from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.domain.schedule import Step
 from recovery.mail.templates import samples
 from recovery.mail.templates.files import File, Files, TemplateError
 from recovery.mail.templates.sandbox import GLOBALS, NAMES, Sandbox, told
@@ -63,7 +63,7 @@ def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[F
         yield from _undefined(read)
     cases = {"the sample": samples.of(step.name, locale), **dict(samples.awkward(step.name, locale))}
     for what, checkout in cases.items():
-        unsubscribe = None if step.name == CONFIRMATION else samples.UNSUBSCRIBE_URL
+        unsubscribe = samples.UNSUBSCRIBE_URL if step.kind.is_marketing else None
         try:
             mail = edition.render(step, checkout, checkout.facts.checkout_url, unsubscribe)
         except TemplateError as fault:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from recovery.domain.checkout import Customer, Facts, Item
-from recovery.domain.schedule import CONFIRMATION
+from recovery.domain.schedule import MessageKind
 from recovery.domain.state import CheckoutState, Status
 
 TIME = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
@@ -74,7 +74,7 @@ def ordered(locale: str = "en") -> CheckoutState:
 
 def of(step_name: str, locale: str = "en") -> CheckoutState:
     """Return the checkout that a step's mail is for."""
-    return ordered(locale) if step_name == CONFIRMATION else left_open(locale)
+    return ordered(locale) if MessageKind.of(step_name) is MessageKind.CONFIRMATION else left_open(locale)
 
 
 def awkward(step_name: str, locale: str = "en") -> Iterator[tuple[str, CheckoutState]]:
@@ -96,7 +96,7 @@ def awkward(step_name: str, locale: str = "en") -> Iterator[tuple[str, CheckoutS
             "items": (Item(name="💡" * 40, price=Decimal(1), quantity=1_000_000),),
         },
     }
-    if step_name == CONFIRMATION:  # an order may come with nothing but its address
+    if MessageKind.of(step_name) is MessageKind.CONFIRMATION:  # an order may come with nothing but its address
         cases["nothing but an address"] = {
             **dict.fromkeys(Facts.model_fields),
             "items": (),
