@@ -335,7 +335,7 @@ def test_what_is_no_complaint_is_none(kind):
         (b"Content-Type: multipart/report; report-type=delivery-status\n\n", "no part of the type message/delivery"),
         (POSTFIX.replace(b"message/delivery-status", b"text/plain"), "no part of the type message/delivery-status"),
         (delivery(""), "names no recipient"),
-        (YAHOO.replace(b"Feedback-Type: abuse", b"X: y"), "does not say what it is about"),
+        (YAHOO.replace(b"Feedback-Type: abuse", b"X: y"), "has no Feedback-Type"),
     ],
 )
 def test_what_is_no_report_is_told(raw, fault):
