@@ -19,7 +19,7 @@ from recovery.domain.state import CheckoutState, Claim, Message, MessageState, P
 from recovery.http.app import LONGEST_WEBHOOK, create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import unscoped
-from recovery.http.middleware import PATIENCE
+from recovery.http.middleware import DRAIN_LIMIT
 from recovery.http.security import is_loopback, refusal
 from recovery.mongo.data_subjects import Receipt
 from tests.builders import feedback
@@ -338,13 +338,13 @@ async def test_long_chunked_body_is_refused(house, path):
 
     async def body():
         nonlocal taken
-        async for chunk in chunks(10 * PATIENCE):
+        async for chunk in chunks(10 * DRAIN_LIMIT):
             taken += len(chunk)
             yield chunk
 
     answer = await house.client.post(path, content=body(), headers={"Content-Type": "application/json"})
     problem(answer, 413)
-    assert taken <= PATIENCE + 64 * 1024
+    assert taken <= DRAIN_LIMIT + 64 * 1024
     assert house.ingestion.reports == []
 
 
@@ -668,7 +668,7 @@ async def test_a_webhook_without_a_signature_is_not_read(house):
 
     async def body():
         nonlocal taken
-        async for chunk in chunks(10 * PATIENCE):
+        async for chunk in chunks(10 * DRAIN_LIMIT):
             taken += len(chunk)
             yield chunk
 

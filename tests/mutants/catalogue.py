@@ -174,7 +174,7 @@ _FIRST = (
     Mutant("pipelines-unbounded", "requests are read ahead without end", ("pipelined-requests",),
            (Edit("http/connections.py", " or len(self.pipeline) > MOST_AHEAD:", ":"),)),
     Mutant("bounces-first", "reports of bounces are unfolded in time that grows as the square of their size, one right after the other", ("hostile-bounces",),
-           (Edit("http/turns.py", "await asyncio.sleep((time.perf_counter() - began) * (1 / PART - 1))", "pass"),
+           (Edit("http/turns.py", "await asyncio.sleep((time.perf_counter() - began) * (1 / SHARE - 1))", "pass"),
             Edit("mail/bounces.py", '" ".join(filter(None, (line.strip() for line in str(value).splitlines())))', 're.sub(r"\\s*\\r?\\n[ \\t]+", " ", str(value))'))),
     Mutant("smtputf8-kills", "an address that our relay cannot write is called dead", ("no-smtputf8",),
            (Edit("mail/smtp/mailer.py", "                OutcomeKind.DEAD_MESSAGE,\n                \"the relay does not offer", "                OutcomeKind.DEAD_ADDRESS,\n                \"the relay does not offer"),)),
