@@ -66,7 +66,7 @@ async def house(database):
 
 
 async def test_nothing_of_an_erased_person_is_left_but_a_pseudonym(house):
-    """After erasure no collection has the address or name; the receipt lists what was found; Ben's data is unchanged."""
+    """After erasure no collection has the address or name; the receipt lists what was found; Ben's data stays."""
     assert {name for name, _ in await house.traces("ada")} == {CHECKOUTS, DEAD_LETTERS}
     bens = await house.traces("ben")
     receipt = await house.recovery.erase("ADA@example.com")
