@@ -1,4 +1,4 @@
-"""Recovery reminds people of the checkouts they left, on time and only until they order."""
+"""Recovery sends reminders of abandoned checkouts, on time and only until the customer orders."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -29,10 +29,10 @@ _DOMAIN = {
     "CheckoutState": "recovery.domain.state",
 }
 
-if not TYPE_CHECKING:  # a type checker would take every name for one of ours
+if not TYPE_CHECKING:  # a type checker would accept every name
 
     def __getattr__(name: str) -> Any:
-        """Import what a service asks for at its first use, so that `recovery --help` waits for no driver."""
+        """Import a name on first use, so that `recovery --help` does not load a database driver."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_DOMAIN.get(name, "recovery.client")), name)

@@ -1,13 +1,13 @@
-"""The errors whose message is for people: what failed, why, and what to do. The command line shows the message alone.
+"""The errors with a message for people: what failed, why, what to do. The command line shows only the message.
 
 RecoveryError
-├── Unavailable          the database cannot be asked now: call again later
-│   └── Refused          the database refuses this: the same call may never succeed
+├── Unavailable          the database is temporarily unavailable: call again later
+│   └── Refused          the database refuses the write: a retry may never succeed
 │       └── NotAllowed   the database user lacks a right                     (recovery.mongo.collections)
-├── BadAddress           the address of the database is not one
+├── BadAddress           invalid MongoDB URI or client
 ├── BadOutbox            the file of the outbox cannot be used
-├── Damaged              a kept checkout cannot be read
-├── SettingsError        a setting is missing or wrong                       (recovery.settings)
+├── Damaged              a stored checkout cannot be read
+├── SettingsError        a setting is missing or invalid                     (recovery.settings)
 ├── TemplateError        a template cannot be compiled or filled             (recovery.mail.templates)
 ├── RenderError          a mail cannot be made                               (recovery.mail.composer)
 ├── CannotStart          the daemon cannot do its work as things are         (recovery.app)
@@ -17,29 +17,29 @@ RecoveryError
 ├── NoMongod             there is no mongod to start                         (recovery.testing)
 └── DemoFailed           the demo cannot go on                               (recovery.demo)
 
-Exceptions that never leave their room, such as those of a connection, are defined there and do not stand here.
+Exceptions that never leave their package, such as those of a connection, are defined there and not listed here.
 """
 
 
 class RecoveryError(Exception):
-    """The root of all errors whose message is for people."""
+    """The base class of all errors with a message for people."""
 
 
 class Unavailable(RecoveryError):
-    """The database cannot be reached in time, or refuses: nothing is known to be kept. Calling again is safe."""
+    """The database did not acknowledge in time, or refused: a write may not be stored. Calls are idempotent: retry."""
 
 
 class Refused(Unavailable):
-    """The database answers, and refuses for a reason that is not known to pass, as a validator does: it is not kept."""
+    """The database refuses for a reason that is not known to be temporary, such as a validator: nothing was stored."""
 
 
 class BadAddress(RecoveryError):
-    """What was given as the address of the database is neither a MongoDB URI nor a client."""
+    """Invalid address of the database: neither a MongoDB URI nor a suitable client."""
 
 
 class BadOutbox(RecoveryError):
-    """What was given as the outbox cannot be used as one; the message says why."""
+    """The outbox cannot be opened or its limit is invalid; the message says why."""
 
 
 class Damaged(RecoveryError):
-    """A kept checkout was changed by another hand so that it cannot be read any more; the message names the field."""
+    """A stored checkout cannot be read, because it was edited by hand; the message names the field."""

@@ -20,7 +20,7 @@ from recovery.http.customer.feedback import Feedback
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from recovery.mongo.collections import DEAD_LETTERS
-from recovery.mongo.updates import buried
+from recovery.mongo.dead_letters import letter_write
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
 """So far ahead that no real TTL monitor deletes what is due around it."""
@@ -411,4 +411,4 @@ class Witness:
 
 async def bury(database: Any, letters: Sequence[DeadLetter]) -> None:
     """Keep dead letters, as the records of messages do that are given up."""
-    await database[DEAD_LETTERS].bulk_write([buried(letter) for letter in letters])
+    await database[DEAD_LETTERS].bulk_write([letter_write(letter) for letter in letters])

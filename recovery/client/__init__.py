@@ -1,6 +1,7 @@
-"""The ingestion API: what a shop's services import to report checkouts and orders.
+"""The ingestion API: a shop's services import it to report checkouts and orders.
 
-`Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the second runs the first without a loop.
+`Recovery` is for asyncio, `SyncRecovery` for Flask, Django and the like; the latter runs the former without an event
+loop.
 """
 
 from recovery.client.recovery import Recovery

@@ -1,4 +1,4 @@
-"""The bounds of calls: how long each may take, how many there may be at once, and what is said of one that fails."""
+"""Limits of calls: timeout, number of concurrent calls (a bulkhead), and the errors of calls that fail."""
 
 import math
 import time
@@ -14,18 +14,19 @@ from recovery.errors import Refused, Unavailable
 from recovery.mongo.errors import said, temporary
 
 TIMEOUT = 4.0
-"""Seconds. Whoever reports within a web request must answer it in time: Shopify gives five seconds."""
+"""Default timeout of a call, in seconds. A report within a web request must leave time to answer: Shopify allows five
+seconds."""
 
-KEEPING = "acknowledge this within {:.1f} s, so it may not be kept"
+KEEPING = "acknowledge this within {:.1f} s, so it may not be stored"
 READING = "answer within {:.1f} s"
-_AT_ONCE = {KEEPING: "acknowledge this, so it may not be kept", READING: "answer"}
+_WITHOUT_TIME = {KEEPING: "acknowledge this, so it may not be stored", READING: "answer"}
 
 
 class Bounds:
-    """What bounds the calls of one client.
+    """The limits of one client's calls.
 
-    `timeout` is in seconds, `math.inf` for none; `shortened` makes of it what the client itself allows, if less.
-    `most_at_once` is how many calls may wait for the database.
+    `timeout` is in seconds, `math.inf` for none; `shortened` reduces it to the client's own limit, if that is shorter.
+    `most_at_once` is the number of calls that may wait for the database at the same time.
     """
 
     def __init__(self, timeout: float, *, shortened: Callable[[float], float], most_at_once: float = math.inf) -> None:
@@ -35,12 +36,12 @@ class Bounds:
         self.at_once = 0
 
     def call(self, timeout: float | None = None, fails_to: str = KEEPING) -> "Call":
-        """Return a call to be made within `with`, which raises `Unavailable` and `Refused`. Raises `ValueError`."""
+        """Return the context manager for one call; it raises `Unavailable` and `Refused`. Raises `ValueError`."""
         return Call(self, self._shortened(self._timeout if timeout is None else checked(timeout)), fails_to)
 
 
 class Call:
-    """One call: what PyMongo raises within is translated, and what is done within `driver` too ends in time."""
+    """One call, as a context manager: it translates PyMongo's errors. Within `driver`, it also enforces the timeout."""
 
     __slots__ = ("_began", "_bounds", "_fails_to", "_seconds")
 
@@ -51,7 +52,7 @@ class Call:
 
     @property
     def left(self) -> float:
-        """Seconds, at least 0; `math.inf` without a limit."""
+        """Seconds until the timeout, at least 0; `math.inf` without a limit."""
         return max(self._seconds - self.spent, 0.0)
 
     @property
@@ -60,9 +61,9 @@ class Call:
         return time.monotonic() - self._began
 
     def driver(self) -> AbstractContextManager[None]:
-        """Hold PyMongo to the time that is left.
+        """Return a context manager that limits PyMongo to the time that is left.
 
-        A group of writes does that itself: for each of its callers it would cost 3 µs (measured).
+        A group commit sets the limit itself: to set it for each of its callers would cost 3 µs (measured).
         """
         return pymongo.timeout(None if self._seconds == math.inf else max(self.left, 0.001))  # 0 would be no limit
 
@@ -70,7 +71,7 @@ class Call:
         bounds = self._bounds
         if bounds.at_once >= bounds.most_at_once:
             raise Unavailable(
-                f"{bounds.at_once} calls wait for MongoDB already, the most there may be; call again later"
+                f"too many calls: {bounds.at_once} wait for MongoDB already, the maximum; call again later"
             )
         bounds.at_once += 1
         self._began = time.monotonic()
@@ -87,20 +88,20 @@ class Call:
 
 
 def checked(timeout: float) -> float:
-    """Return a time limit that is one. Raises `ValueError`."""
+    """Return a timeout if it is valid. Raises `ValueError`."""
     if not timeout > 0:
-        raise ValueError(f"timeout is {timeout!r}: give seconds, more than 0, or math.inf for no limit")
+        raise ValueError(f"invalid timeout {timeout!r}: give seconds, more than 0, or math.inf for no limit")
     return timeout
 
 
 def _refused(exc: WriteError) -> Unavailable:
     if temporary(exc):
-        return Unavailable(f"MongoDB did not {_AT_ONCE[KEEPING]}; call again later: {said(exc)}")
-    return Refused(f"MongoDB refuses this, so it is not kept: {said(exc)}")
+        return Unavailable(f"MongoDB did not {_WITHOUT_TIME[KEEPING]}; call again later: {said(exc)}")
+    return Refused(f"MongoDB refuses this, so it is not stored: {said(exc)}")
 
 
 def _why(exc: PyMongoError | TimeoutError, spent: float, fails_to: str) -> str:
     late = isinstance(exc, TimeoutError) or exc.timeout
-    failed = fails_to.format(spent) if late else _AT_ONCE[fails_to]
+    failed = fails_to.format(spent) if late else _WITHOUT_TIME[fails_to]
     why = said(exc) if isinstance(exc, PyMongoError) else ""
     return f"MongoDB did not {failed}; call again later{f': {why}' if why else ''}"

@@ -1,6 +1,6 @@
-"""Couriers: they deliver what waits in an outbox, beside whatever else the process does.
+"""Couriers: background workers that deliver the reports in an outbox, as an asyncio task or a thread.
 
-Each is given what delivers all that waits, and returns whether it could.
+Each gets a function that delivers all waiting reports and returns whether it could.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from typing import Any
 from recovery.client.driving import run
 
 IDLE = 30.0
-"""Seconds between two looks at a file in which nothing waited: another process may have left something and died."""
+"""Seconds between two looks at an empty file: another process may have left a report and died."""
 
 SOONEST, LATEST = 1.0, 30.0
-"""Seconds between two attempts while the database takes nothing: at first, and after some in vain."""
+"""The backoff between attempts while the database is unavailable, in seconds: the first and the longest."""
 
 
 def pause(attempts: int) -> float:
-    """Return the seconds to wait after so many attempts in vain, some of it by chance: many processes wait as well."""
+    """Return the exponential backoff after this many failed attempts, in seconds, with jitter: many processes wait."""
     longest: float = min(SOONEST * 2 ** min(attempts, 10), LATEST)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311  not for secrets
 
@@ -29,7 +29,7 @@ Deliver = Callable[[], Coroutine[Any, Any, bool]]
 
 
 class TaskCourier:
-    """Delivers from a task of the running event loop."""
+    """A courier in a task of the running event loop."""
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
@@ -64,7 +64,7 @@ class TaskCourier:
 
 
 class ThreadCourier:
-    """Delivers from a thread, which ends with the process."""
+    """A courier in a daemon thread, which ends with the process."""
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver

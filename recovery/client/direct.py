@@ -1,4 +1,4 @@
-"""Reports written to the database, without a way round."""
+"""Writes reports to the database directly, without the outbox."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +37,7 @@ class Direct:
         self._group = GroupCommit(self._checkouts) if is_asynchronous(client) else None
 
     async def send(self, report: Report, timeout: float | None = None) -> Any:
-        """Return what the report's call of `Recovery` does, once it is kept. Raises `Unavailable`, `Refused`."""
+        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`."""
         with self._bounds.call(timeout) as call:
             match report:
                 case CheckoutReport():
@@ -53,7 +53,7 @@ class Direct:
                     return await self._suppress(report, call)
 
     async def update(self, query: Mapping[str, Any], update: Any, call: Call) -> int:
-        """Change all checkouts that match; return how many do. Raises what PyMongo raises."""
+        """Update all matching checkouts; return how many match. Raises PyMongo's errors."""
         with call.driver():
             result = await settled(self._checkouts.update_many(query, update))
         return int(result.matched_count)

@@ -1,4 +1,4 @@
-"""Running the asynchronous API on a driver that answers at once."""
+"""Runs the asynchronous API on a synchronous driver, without an event loop."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
@@ -7,9 +7,9 @@ T = TypeVar("T")
 
 
 def run(call: Coroutine[Any, Any, T]) -> T:
-    """Run a call whose driver answers at once: it never waits, so it needs no event loop."""
+    """Run a coroutine to its end. Its driver is synchronous, so it never suspends and needs no event loop."""
     try:
         call.send(None)
     except StopIteration as done:
         return cast("T", done.value)
-    raise AssertionError("a synchronous driver gave an answer that has to be awaited")
+    raise AssertionError("the driver is not synchronous: it returned an awaitable")

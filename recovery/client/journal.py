@@ -1,8 +1,8 @@
 """The file of an outbox: an SQLite database of reports that wait to be delivered, oldest first.
 
-It is in WAL mode with `synchronous=FULL`: a report that was kept outlives the end of the process, kill -9 too, which
-`NORMAL` would do as well, and a loss of power, as far as the disk does what it says, which `NORMAL` would not.
-Several processes may use one file; one of them at a time delivers.
+It uses WAL mode with `synchronous=FULL`: a stored report survives the end of the process, even by kill -9 (`NORMAL`
+would do for that), and a power failure, if the disk honours its flushes (`NORMAL` would not do). Several processes may
+use one file; only one of them delivers at a time.
 """
 
 import os
@@ -14,10 +14,10 @@ from threading import Lock
 from typing import NamedTuple
 
 MOST_SET_ASIDE = 1_000
-"""Reports that could not be delivered are kept to be looked at; the oldest of more go."""
+"""The maximum number of undeliverable reports (dead letters) kept for inspection; beyond it, the oldest are deleted."""
 
 BUSY_FOR = 2.0
-"""Seconds that another process is waited for which just writes to the file."""
+"""Seconds to wait for another process that is writing to the file."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS reports (
@@ -31,15 +31,15 @@ CREATE TABLE IF NOT EXISTS set_aside (
 
 
 class JournalError(Exception):
-    """The file cannot be used; the message says why, and what to do."""
+    """The file cannot be used; the message says why."""
 
 
 class JournalFull(JournalError):
-    """As many reports wait as there may be."""
+    """The outbox has reached its limit."""
 
 
 class Waiting(NamedTuple):
-    """A report that waits: `what` names it in a log, `report` is JSON."""
+    """A waiting report: `what` names it in logs, `report` is JSON."""
 
     number: int
     what: str
@@ -47,10 +47,10 @@ class Waiting(NamedTuple):
 
 
 class Journal:
-    """Reports in a file at `path`, `most` of them at most. May be used by several threads. Raises `JournalError`.
+    """Reports in a file at `path`, at most `most` of them. Thread-safe. Raises `JournalError`.
 
-    The file is made with access for its owner alone, for there are addresses in it, and is overwritten where something
-    was deleted. It is opened when it is first used: a process may fork before that, but not after.
+    The file holds addresses, so only its owner may access it, and deleted data is overwritten. It is opened on first
+    use: a process may fork before that, but not after.
     """
 
     def __init__(self, path: str | os.PathLike[str], most: int) -> None:
@@ -62,41 +62,41 @@ class Journal:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
 
     def keep(self, shop: str | None, address: str | None, what: str, report: str) -> None:
-        """Keep a report, behind all that wait; when this returns it is on the disk. Raises also `JournalFull`."""
+        """Append a report; when this returns, it is on the disk. Also raises `JournalFull`."""
         with self._writing() as connection:
             (waiting,) = connection.execute("SELECT COUNT(*) FROM reports").fetchone()
             if waiting >= self._most:
                 raise JournalFull(
-                    f"the outbox {self._path} holds {waiting} reports, the most it may, so this one is not kept; "
-                    "see why they are not delivered, or allow it more by outbox_limit"
+                    f"the outbox {self._path} is full with {waiting} reports, so this one is not stored; "
+                    "find out why they are not delivered, or raise outbox_limit"
                 )
             row = (shop, address, what, report)
             connection.execute("INSERT INTO reports (shop, address, what, report) VALUES (?, ?, ?, ?)", row)
 
     def holds(self, shop: str | None) -> bool:
-        """Return whether a report waits of this shop, or of all; without a shop whether any does."""
+        """Return True if a report of this shop, or for all shops, is waiting; without a shop, if any report is."""
         query = "SELECT EXISTS (SELECT 1 FROM reports WHERE ?1 IS NULL OR shop = ?1 OR shop IS NULL)"
         with self._using() as connection:
             return bool(connection.execute(query, (shop,)).fetchone()[0])
 
     def waiting(self) -> int:
-        """Return how many reports wait."""
+        """Return the number of waiting reports."""
         with self._using() as connection:
             return int(connection.execute("SELECT COUNT(*) FROM reports").fetchone()[0])
 
     def oldest(self, count: int) -> list[Waiting]:
-        """Return the reports that have waited longest."""
+        """Return the oldest waiting reports, at most `count`."""
         query = "SELECT number, what, report FROM reports ORDER BY number LIMIT ?"
         with self._using() as connection:
             return [Waiting(*row) for row in connection.execute(query, (count,))]
 
     def delivered(self, numbers: Sequence[int]) -> None:
-        """Delete reports: they are in the database."""
+        """Delete reports that were delivered."""
         with self._writing() as connection:
             connection.executemany("DELETE FROM reports WHERE number = ?", [(number,) for number in numbers])
 
     def set_aside(self, number: int, fault: str) -> None:
-        """Take a report out of the row that can never be delivered, with what is wrong with it."""
+        """Move a report that can never be delivered out of the queue, with its fault: a dead letter."""
         with self._writing() as connection:
             moved = "INSERT OR REPLACE INTO set_aside SELECT *, ? FROM reports WHERE number = ?"
             connection.execute(moved, (fault, number))
@@ -107,7 +107,7 @@ class Journal:
             )
 
     def forget(self, address: str, shop: str | None) -> None:
-        """Delete all reports of a person, at a shop or at all of them, but for words that nothing be sent to them."""
+        """Delete all reports of a person, at one shop or at all, except suppressions: those must still be delivered."""
         with self._writing() as connection:
             for table in ("reports", "set_aside"):
                 connection.execute(
@@ -118,9 +118,9 @@ class Journal:
 
     @contextmanager
     def delivering(self) -> Iterator[bool]:
-        """Hold the right to deliver, while within; say whether it is held: one process has it, and loses it as it ends.
+        """Try to hold the delivery lock in this context; yield whether it is held. It is released if the process ends.
 
-        It is a lock on a file of its own, so that reports are kept while others are delivered.
+        Only one process at a time holds it. The lock has a file of its own, so that reports can be added meanwhile.
         """
         with self._failing():
             lock = _connected(self._path.with_name(f"{self._path.name}-delivery"), busy_for=0)
@@ -133,7 +133,7 @@ class Journal:
             yield True
 
     def close(self) -> None:
-        """Close the file. What waits there is delivered by whoever opens it next."""
+        """Close the file. Waiting reports are delivered by the next process that opens it."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -173,6 +173,6 @@ class Journal:
 
 
 def _connected(path: Path, busy_for: float) -> sqlite3.Connection:
-    with suppress(FileExistsError):  # one that is there must not be closed by hand: its locks would go with that
+    with suppress(FileExistsError):  # an existing file must not be opened and closed: that would drop SQLite's locks
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     return sqlite3.connect(path, timeout=busy_for, isolation_level=None, check_same_thread=False)

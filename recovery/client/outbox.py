@@ -1,4 +1,7 @@
-"""The outbox: keeps reports in a file while the database does not take them, and delivers them later, in order."""
+"""The outbox: stores reports in a file while the database is unavailable, and delivers them later, in order.
+
+Delivery is at-least-once; the writes are idempotent, so a report that is delivered twice changes nothing.
+"""
 
 import asyncio
 import logging
@@ -12,26 +15,26 @@ from pydantic import ValidationError
 
 from recovery.client.couriers import TaskCourier, ThreadCourier
 from recovery.client.journal import Journal, JournalError, Waiting
-from recovery.client.reports import CheckoutReport, OrderReport, Report, about, as_of, now, read_report, written
+from recovery.client.reports import CheckoutReport, OrderReport, Report, about, as_of, now, read_report, to_json
 from recovery.errors import BadOutbox, Refused, Unavailable
 
 T = TypeVar("T")
 
 MOST_KEPT = 100_000
-"""Reports in an outbox, at about a kilobyte each."""
+"""The default limit of reports in an outbox, at about a kilobyte each."""
 
 MOST_TOGETHER = 32
-"""Reports that are delivered at once from an event loop: as many share a round trip."""
+"""Reports delivered concurrently from an event loop: this many share a round trip."""
 
 log = logging.getLogger("recovery.outbox")
 
 
 class Fault(str):
-    """Why a report can never be delivered."""
+    """The reason why a report can never be delivered."""
 
 
 class Hop(Protocol):
-    """Calls a function that writes to a disk, in a thread where the caller has an event loop to keep going."""
+    """Calls a function that writes to the disk: in a thread if the caller has an event loop, which must not block."""
 
     async def __call__(self, call: Callable[..., T], /, *args: Any) -> T:
         """Return what `call` returns."""
@@ -39,25 +42,25 @@ class Hop(Protocol):
 
 
 async def at_once(call: Callable[..., T], /, *args: Any) -> T:
-    """Call a function here, for callers without an event loop."""
+    """Call a function in this thread, for callers without an event loop."""
     return call(*args)
 
 
 def opened(path: str | PathLike[str], most: int) -> Journal:
-    """Return the journal at `path`. Raises `BadOutbox`."""
+    """Open the journal at `path`. Raises `BadOutbox`."""
     if most < 1:
-        raise BadOutbox(f"outbox_limit is {most}: an outbox must be able to hold one report at least")
+        raise BadOutbox(f"invalid outbox_limit {most}: must be at least 1")
     try:
         return Journal(path, most)
     except JournalError as exc:
-        raise BadOutbox(f"{exc}; give a file in a folder of this machine that may be written to") from exc
+        raise BadOutbox(f"{exc}; give the path of a file in a writable folder on a local disk") from exc
 
 
 class Outbox:
-    """Hands reports to `send`, which writes to the database, or keeps them in the journal if that cannot be.
+    """Passes reports to `send`, which writes to the database; stores them in the journal if that is unavailable.
 
-    `send` raises `Refused` or `Unavailable`. While anything of a shop waits, what the shop reports next waits behind.
-    `in_loop` is whether it is used from an event loop.
+    `send` raises `Refused` or `Unavailable`. While a report of a shop waits, the shop's next reports queue behind it.
+    `in_loop` says whether it is used from an event loop.
     """
 
     def __init__(self, journal: Journal, send: Callable[[Report, float | None], Awaitable[Any]], in_loop: bool) -> None:
@@ -69,23 +72,23 @@ class Outbox:
         self._stopping = False
 
     def start(self) -> None:
-        """Deliver what waits, from now on."""
+        """Start the courier, which delivers waiting reports."""
         self._courier.start()
 
     async def stop(self) -> None:
-        """End, after the report that is on its way, and close the file."""
+        """Stop after the current report, and close the file."""
         self._stopping = True
         await self._courier.stop()
         await self._hop(self._journal.close)
 
     async def take(self, report: Report, timeout: float | None) -> Any:
-        """Return what `send` returns, or None if the report was kept in the file instead.
+        """Send a report and return the result of `send`, or None if the report was stored in the file instead.
 
-        Raises `Refused`; `Unavailable` if the file cannot keep it either.
+        Raises `Refused`; `Unavailable` if the file cannot store it either.
         """
         self.start()
         at = now()
-        why = "others wait before it"
+        why = "other reports wait before it"
         if not await self._is_behind(report):
             try:
                 return await self._send(report, timeout)
@@ -102,42 +105,42 @@ class Outbox:
             return await self._hop(self._journal.holds, shop)
         except JournalError as exc:
             log.error("%s", exc)  # noqa: TRY400  a sentence, no traceback
-            return False  # a file that is damaged is no reason not to ask the database
+            return False  # the database may still take it
 
     async def _keep(self, report: Report, at: datetime, why: str) -> None:
         shop, address, what = about(report)
         try:
-            await self._hop(self._journal.keep, shop, address, what, written(as_of(report, at)))
+            await self._hop(self._journal.keep, shop, address, what, to_json(as_of(report, at)))
         except JournalError as exc:
             raise Unavailable(f"{exc} ({why})") from exc
-        log.info("kept in the outbox: %s (%s)", what, why)
+        log.info("report stored in outbox: %s (%s)", what, why)
         self._courier.wake()
 
     async def waiting(self) -> int:
-        """Return how many reports wait. Raises `Unavailable` if the file cannot be read."""
+        """Return the number of waiting reports. Raises `Unavailable` if the file cannot be read."""
         try:
             return await self._hop(self._journal.waiting)
         except JournalError as exc:
             raise Unavailable(str(exc)) from exc
 
     async def forget(self, address: str, shop: str | None) -> None:
-        """Delete what waits of a person. Raises `Unavailable` if the file cannot be changed."""
+        """Delete the waiting reports of a person. Raises `Unavailable` if the file cannot be changed."""
         try:
             await self._hop(self._journal.forget, address, shop)
         except JournalError as exc:
             raise Unavailable(str(exc)) from exc
 
     async def deliver(self) -> bool:
-        """Deliver what waits, oldest first; return whether all is delivered. If not, try again later."""
+        """Deliver the waiting reports, oldest first; return whether all are delivered. If not, try again later."""
         try:
             with self._journal.delivering() as mine:
                 if mine:
                     return await self._deliver_all()
-            return not await self._hop(self._journal.holds, None)  # another process is at it, or ended just now
+            return not await self._hop(self._journal.holds, None)  # another process delivers, or did until just now
         except JournalError as exc:
             log.error("%s", exc)  # noqa: TRY400  a sentence, no traceback
         except Exception:
-            log.exception("the outbox could not be delivered, and is tried again")
+            log.exception("outbox delivery failed, will retry")
         return False
 
     async def _deliver_all(self) -> bool:
@@ -152,19 +155,19 @@ class Outbox:
                 delivered += await self._settle([rows[number] for number in group], results)
                 for result in results:
                     if isinstance(result, Unavailable):
-                        log.warning("the outbox waits for the database: %s", result)
+                        log.warning("outbox waits for database: %s", result)
                         return False
             return True
         finally:
             if delivered:
-                log.info("delivered %d reports of the outbox", delivered)
+                log.info("outbox delivered: %d reports", delivered)
 
     async def _all(self, calls: Sequence[Awaitable[T]]) -> Sequence[T]:
-        """Return what calls return that are made at once; without an event loop there is one at a time."""
+        """Make these calls concurrently; return their results. Without an event loop there is only one."""
         return [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
 
     async def _outcome(self, report: Report | Fault) -> Fault | Unavailable | None:
-        """Send a report; return why it cannot be delivered ever, or now, or None if it was."""
+        """Send a report; return None, or the reason why it can never or cannot yet be delivered."""
         if isinstance(report, Fault):
             return report
         try:
@@ -176,12 +179,12 @@ class Outbox:
         return None
 
     async def _settle(self, rows: Sequence[Waiting], results: Sequence[Fault | Unavailable | None]) -> int:
-        """Take out of the row what is done with; return how many were delivered."""
+        """Remove delivered and undeliverable reports from the queue; return how many were delivered."""
         delivered = [row.number for row, result in zip(rows, results, strict=True) if result is None]
         await self._hop(self._journal.delivered, delivered)
         for row, result in zip(rows, results, strict=True):
             if isinstance(result, Fault):
-                log.error("cannot be delivered, and was set aside in the outbox: %s (%s)", row.what, result)
+                log.error("report set aside in outbox: %s (%s)", row.what, result)
                 await self._hop(self._journal.set_aside, row.number, result)
         return len(delivered)
 
@@ -195,9 +198,9 @@ def _read(row: Waiting) -> Report | Fault:
 
 
 def together(reports: Sequence[Report | Fault]) -> int:
-    """Return how many reports, from the first on, may be delivered at once, which is in any order.
+    """Return how many reports, from the first on, may be delivered concurrently, that is, in any order.
 
-    They are checkouts and orders of which each goes by one name, and none is of the checkout of another.
+    That is the case for checkouts and orders with a single name each, of different checkouts.
     """
     seen: set[str] = set()
     for number, report in enumerate(reports):

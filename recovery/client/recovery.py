@@ -50,12 +50,12 @@ def _state(document: Any, id_: str) -> CheckoutState | None:
 
 
 def _addressed(email: str, shop: str | None) -> tuple[str, str | None]:
-    """Return an address and a shop as they are kept. Raises `ValueError`."""
+    """Return an address and a shop in their stored form. Raises `ValueError`."""
     try:
         return _EMAIL.validate_python(email), _SHOP.validate_python(shop)
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise ValueError(f"this is no address, or no shop: {fault['msg']}") from None
+        raise ValueError(f"invalid e-mail address or shop: {fault['msg']}") from None
 
 
 def _names(aliases: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -63,28 +63,28 @@ def _names(aliases: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 class Recovery:
-    """Report checkouts and orders, from asyncio.
+    """The ingestion API for asyncio: report checkouts and orders.
 
     `mongodb` is a URI, or a client that the service already has: PyMongo's `AsyncMongoClient` or Motor's
-    `AsyncIOMotorClient`. A client that was given is not closed.
+    `AsyncIOMotorClient`. Such a client is not closed.
 
         async with Recovery("mongodb://db.example/?replicaSet=rs0") as recovery:
             await recovery.checkout(Checkout(...))
 
     Every call is one atomic write; when it returns, a majority of the database's nodes has it in its journal.
-    Concurrent calls share a round trip, and each has its own outcome. A call that raises `Unavailable` may be made
-    again: the same report twice changes nothing.
+    Concurrent calls share a round trip, and each has its own result. Calls are idempotent: one that raises
+    `Unavailable` may be repeated, and the same report twice changes nothing.
 
-    `timeout` is how many seconds a call may take, after which it raises `Unavailable`; `math.inf` is no limit. Each
-    call may be given one of its own. Where the client has a shorter one, such as `timeoutMS`, that holds.
+    `timeout` is the time limit of a call in seconds, after which it raises `Unavailable`; `math.inf` is no limit. Each
+    call accepts its own. If the client has a shorter limit, such as `timeoutMS`, that applies.
 
-    `outbox` is the path of a file that keeps checkouts, orders, cancellations, consent and suppressions when the
-    database does not take them within the timeout, `outbox_limit` of them at most. They are delivered later, in order,
-    by a task that `async with`, or the first of these calls, starts. Such a call then returns `Kept.OUTBOX`, or None in
-    place of what only the database can tell. Raises `BadOutbox`.
+    `outbox` is the path of a file that stores checkouts, orders, cancellations, consent and suppressions when the
+    database does not acknowledge them within the timeout, at most `outbox_limit` of them. They are delivered later, in
+    order and at least once, by a task that `async with` or the first of these calls starts. Such a call returns
+    `Kept.OUTBOX`, or None instead of a result that only the database knows. Raises `BadOutbox`.
 
     `suppression_keys` are the daemon's `suppressions.keys`; only `suppress`, `unsuppress`, `erase` and `export` need
-    them. `most_at_once` is how many calls may wait for the database: those beyond raise `Unavailable` at once.
+    them. `most_at_once` limits the calls that wait for the database; further calls raise `Unavailable` at once.
     """
 
     def __init__(
@@ -118,11 +118,11 @@ class Recovery:
         cart: str | None = None,
         timeout: float | None = None,
     ) -> Kept:
-        """Keep what is known of a checkout, new or changed; return where it is kept. Raises `Unavailable`.
+        """Store a checkout, new or changed; return where it is stored. Raises `Unavailable`.
 
-        `aliases` are other order ids that the same checkout is called by, `cart` is what the shop calls the cart that
-        it was made of. Even an empty list has it looked for by all of its names, as who changes how checkouts are named
-        needs it; and a cart that has been ordered meanwhile is not opened again.
+        `aliases` are other order ids of the same checkout, `cart` is the shop's id of the cart that it was created
+        from. If either is given, even an empty list, the checkout is looked up by all of its names, as is necessary
+        when a shop changes how it names checkouts; and a cart that has been ordered meanwhile is not reopened.
         """
         asked = CheckoutReport(report=report, aliases=_names(aliases), cart=cart)
         return await self._report(asked, timeout) or Kept.OUTBOX
@@ -136,11 +136,11 @@ class Recovery:
         confirm_default: bool = True,
         timeout: float | None = None,
     ) -> Kept:
-        """Keep that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`.
+        """Store that a checkout was ordered: no reminder of it is sent from now on. Raises `Unavailable`.
 
-        `aliases` and `cart` as for `checkout`: whatever it is kept under is ordered, and confirmed once, and nobody is
-        reminded of another checkout of the same cart. `confirm_default` is whether it is to be confirmed, where no
-        report says so.
+        `aliases` and `cart` are as for `checkout`: the checkout is found under any of its names and confirmed once,
+        and other checkouts of the same cart get no reminders. `confirm_default` says whether the order is confirmed if
+        no report says so.
         """
         asked = OrderReport(report=report, aliases=_names(aliases), cart=cart, confirm_default=confirm_default)
         return await self._report(asked, timeout) or Kept.OUTBOX
@@ -154,36 +154,36 @@ class Recovery:
         cart: str | None = None,
         timeout: float | None = None,
     ) -> bool | None:
-        """Never remind of this checkout again; return whether there is such a checkout. Raises `Unavailable`.
+        """Cancel all reminders of a checkout; return whether there is such a checkout. Raises `Unavailable`.
 
-        A cancelled checkout stays cancelled whatever is reported of it, but for an order, which is confirmed. Where no
-        checkout has any of these names, those of the `cart` are cancelled.
+        A cancelled checkout stays cancelled whatever is reported later, except for an order, which is confirmed. If no
+        checkout has any of these names, the checkouts of the `cart` are cancelled.
         """
         asked = CancelReport(shop=shop, order_id=order_id, aliases=tuple(aliases), cart=cart)
         found: bool | None = await self._report(asked, timeout)
         return found
 
     async def cancel_shop(self, shop: str, *, timeout: float | None = None) -> int:
-        """Never remind of any checkout of this shop that is open now; return how many. Raises `Unavailable`.
+        """Cancel all open checkouts of a shop; return how many. Raises `Unavailable`.
 
-        As when a shop will tell of its orders no more. What it reports from now on is taken as ever.
+        For a shop that stops reporting its orders. Later reports of the shop are accepted as usual.
         """
         with self._bounds.call(timeout) as call:
             return await self._direct.update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled(), call)
 
     async def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
-        """Keep a word on consent in all checkouts of a person at this shop; return how many there are.
+        """Store consent, or its withdrawal, in all checkouts of a person at a shop; return how many there are.
 
-        Of several words the latest counts. Raises `Unavailable`, or `ValueError` for what is no address.
+        The latest one counts. Raises `Unavailable`, or `ValueError` for an invalid address.
         """
         email, _ = _addressed(email, shop)
         found: int | None = await self._report(ConsentReport(shop=shop, email=email, consent=consent), timeout)
         return found
 
     async def get(self, shop: str, order_id: str, *, timeout: float | None = None) -> CheckoutState | None:
-        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`.
+        """Return a checkout as stored, with its history, or None. Raises `Unavailable`, `Damaged`.
 
-        It is found by whatever it is called: its own id, an alias, or its cart.
+        It is found by any of its names: its own id, an alias, or its cart.
         """
         id_ = checkout_id(shop, order_id)
         try:
@@ -196,19 +196,19 @@ class Recovery:
         return _state(document, id_)
 
     async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
-        """Never remind this address again, of any checkout of this shop, or without one of any shop.
+        """Suppress an address: it gets no more reminders from this shop or, without a shop, from any.
 
-        Orders are still confirmed. Returns whether that was new. Raises `Unavailable`, or `ValueError` for what is no
-        address.
+        Orders are still confirmed. Returns whether the suppression is new. Raises `Unavailable`, or `ValueError` for an
+        invalid address.
         """
         email, shop = _addressed(email, shop)
         found: bool | None = await self._report(SuppressReport(shop=shop, email=email), timeout)
         return found
 
     async def unsuppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool:
-        """Lift what keeps this address from being written to by this shop or, without one, what does so by all.
+        """Lift the suppression of an address for this shop or, without a shop, the one for all shops.
 
-        That is whatever the reason was: ask people first. Returns whether there was anything. Raises as `suppress`.
+        It is lifted whatever its reason was: ask the person first. Returns whether there was one. Raises as `suppress`.
         """
         email, shop = _addressed(email, shop)
         with self._bounds.call(timeout) as call, call.driver():
@@ -216,18 +216,18 @@ class Recovery:
         return bool(result.deleted_count)
 
     async def export(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> dict[str, Any]:
-        """Return all that is kept of a person at this shop, or at all of them, as plain values.
+        """Return all data about a person at this shop, or at all shops, as plain values (GDPR, articles 15 and 20).
 
-        Raises `Unavailable`, or `ValueError` for what is no address.
+        Raises `Unavailable`, or `ValueError` for an invalid address.
         """
         email, shop = _addressed(email, shop)
         with self._bounds.call(timeout, READING) as call, call.driver():
             return await self._persons.export(email, shop)
 
     async def erase(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> Receipt:
-        """Erase all that is kept of a person at this shop, or at all of them, and never write to the address again.
+        """Erase all data about a person at this shop, or at all shops, and suppress the address (GDPR, article 17).
 
-        What stays is a pseudonym among the suppressions. Calling again is safe. Raises as `export`.
+        Only a pseudonym remains, in the suppression list. Idempotent. Raises as `export`.
         """
         email, shop = _addressed(email, shop)
         if self._outbox is not None:
@@ -236,7 +236,7 @@ class Recovery:
             return await self._persons.erase(email, shop)
 
     async def erase_shop(self, shop: str, *, timeout: float | None = None) -> Receipt:
-        """Erase all that is kept for a shop, its own suppressions too. Calling again is safe. Raises as `export`."""
+        """Erase all data of a shop, including its suppressions. Idempotent. Raises as `export`."""
         try:
             shop = _SHOP.validate_python(shop) or ""
         except ValidationError as exc:
@@ -247,17 +247,17 @@ class Recovery:
     async def request_data(
         self, shop: str, id_: str, email: str, orders: Sequence[str] = (), *, timeout: float | None = None
     ) -> None:
-        """Keep that a person asks a shop what is kept of them, for an operator to answer. Raises as `export`."""
+        """Store a person's request for their data at a shop, for an operator to answer. Raises as `export`."""
         email, _ = _addressed(email, shop)
         with self._bounds.call(timeout) as call, call.driver():
             await self._persons.request_data(shop, id_, email, orders)
 
     async def waiting(self) -> int:
-        """Return how many reports wait in the outbox to be delivered; 0 without one. Raises `Unavailable`."""
+        """Return the number of reports waiting in the outbox; 0 without an outbox. Raises `Unavailable`."""
         return 0 if self._outbox is None else await self._outbox.waiting()
 
     async def close(self) -> None:
-        """Close the connection, if it was opened here, and the outbox: what waits there waits for the next start."""
+        """Close the outbox, and the connection if it was opened here. Waiting reports are delivered after a restart."""
         if self._outbox is not None:
             await self._outbox.stop()
         if self._own:

@@ -1,4 +1,4 @@
-"""Reports as they are kept in an outbox: calls of the ingestion API as data, which go to JSON and back."""
+"""Reports in an outbox: calls of the ingestion API as data, serialised to JSON."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from recovery.domain.fields import normalised
 
 
 class Kept(StrEnum):
-    """Where a report is when a call returns: in the database, or in the outbox, to be delivered later."""
+    """Where a report is stored when a call returns: in the database, or in the outbox, to be delivered later."""
 
     DATABASE = "database"
     OUTBOX = "outbox"
@@ -62,7 +62,7 @@ class ConsentReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuppressReport:
-    """A call of `Recovery.suppress`; without a shop it is for all of them."""
+    """A call of `Recovery.suppress`; without a shop it is for all shops."""
 
     kind: Literal["suppress"] = "suppress"
     shop: str | None
@@ -74,18 +74,18 @@ Report = CheckoutReport | OrderReport | CancelReport | ConsentReport | SuppressR
 _ANY: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
 
 
-def written(report: Report) -> str:
+def to_json(report: Report) -> str:
     """Return a report as JSON."""
     return _ANY.dump_json(report).decode()
 
 
 def read_report(text: str) -> Report:
-    """Return the report that was written as JSON. Raises `pydantic.ValidationError`."""
+    """Parse a report from JSON. Raises `pydantic.ValidationError`."""
     return _ANY.validate_json(text)
 
 
 def about(report: Report) -> tuple[str | None, str | None, str]:
-    """Return the shop of a report, the address of its person in its normal form, and what it is called in a log."""
+    """Return the shop of a report, the person's normalised address, and the name of the report in logs."""
     match report:
         case CheckoutReport() | OrderReport():
             customer = report.report.customer
@@ -98,12 +98,12 @@ def about(report: Report) -> tuple[str | None, str | None, str]:
 
 
 def now() -> datetime:
-    """Return the time by this machine's clock: the database, whose time counts elsewhere, is what cannot be asked."""
+    """Return the time of this machine's clock. Elsewhere the database's time counts, but here it is unavailable."""
     return datetime.now(UTC)  # noqa: TID251
 
 
 def as_of(report: Report, at: datetime) -> Report:
-    """Return a report with the time that it is about, where it does not give one: when it was made, not delivered."""
+    """Return a report with `at`, the time it was made, if it has no time of its own: not the time of delivery."""
     if isinstance(report, CheckoutReport) and report.report.touched_at is None:
         return replace(report, report=report.report.model_copy(update={"touched_at": at}))
     if isinstance(report, OrderReport) and report.report.ordered_at is None:

@@ -1,4 +1,4 @@
-"""The ingestion API for code that does not await."""
+"""The ingestion API for synchronous code."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -21,7 +21,7 @@ from recovery.mongo.drivers import is_asynchronous
 
 
 class SyncRecovery:
-    """Report checkouts and orders, from code that does not await. As `Recovery`, with PyMongo's `MongoClient`."""
+    """The ingestion API for synchronous code: as `Recovery`, with PyMongo's `MongoClient`."""
 
     def __init__(
         self,
@@ -34,9 +34,7 @@ class SyncRecovery:
         outbox_limit: int = MOST_KEPT,
     ) -> None:
         if is_asynchronous(mongodb):
-            raise BadAddress(
-                "SyncRecovery takes a URI or PyMongo's MongoClient; for an asyncio client there is Recovery"
-            )
+            raise BadAddress("SyncRecovery needs a URI or PyMongo's MongoClient: for an asyncio client, use Recovery")
         checked(timeout)
         self._own = connect(mongodb, MongoClient) if isinstance(mongodb, str) else None
         try:
@@ -60,7 +58,7 @@ class SyncRecovery:
         cart: str | None = None,
         timeout: float | None = None,
     ) -> Kept:
-        """Keep what is known of a checkout, new or changed: see `Recovery.checkout`. Raises `Unavailable`."""
+        """Store a checkout, new or changed: see `Recovery.checkout`. Raises `Unavailable`."""
         return run(self._recovery.checkout(report, aliases=aliases, cart=cart, timeout=timeout))
 
     def order(
@@ -72,7 +70,7 @@ class SyncRecovery:
         confirm_default: bool = True,
         timeout: float | None = None,
     ) -> Kept:
-        """Keep that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
+        """Store that a checkout was ordered: no reminder of it is sent from now on. See `Recovery.order`."""
         return run(
             self._recovery.order(report, aliases=aliases, cart=cart, confirm_default=confirm_default, timeout=timeout)
         )
@@ -86,53 +84,53 @@ class SyncRecovery:
         cart: str | None = None,
         timeout: float | None = None,
     ) -> bool | None:
-        """Never remind of this checkout again: see `Recovery.cancel`. Raises `Unavailable`."""
+        """Cancel all reminders of a checkout: see `Recovery.cancel`. Raises `Unavailable`."""
         return run(self._recovery.cancel(shop, order_id, aliases=aliases, cart=cart, timeout=timeout))
 
     def cancel_shop(self, shop: str, *, timeout: float | None = None) -> int:
-        """Never remind of any checkout of this shop that is open now: see `Recovery.cancel_shop`."""
+        """Cancel all open checkouts of a shop: see `Recovery.cancel_shop`."""
         return run(self._recovery.cancel_shop(shop, timeout=timeout))
 
     def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
-        """Keep a word on consent in all checkouts of a person at this shop: see `Recovery.consent`."""
+        """Store consent, or its withdrawal, in all checkouts of a person at a shop: see `Recovery.consent`."""
         return run(self._recovery.consent(shop, email, consent, timeout=timeout))
 
     def get(self, shop: str, order_id: str, *, timeout: float | None = None) -> CheckoutState | None:
-        """Return a checkout as it is kept, with its history, or None. Raises `Unavailable`, `Damaged`."""
+        """Return a checkout as stored, with its history, or None. Raises `Unavailable`, `Damaged`."""
         return run(self._recovery.get(shop, order_id, timeout=timeout))
 
     def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
-        """Never remind this address again: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""
+        """Suppress an address: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""
         return run(self._recovery.suppress(email, shop=shop, timeout=timeout))
 
     def unsuppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool:
-        """Lift what keeps this address from being written to: see `Recovery.unsuppress`."""
+        """Lift the suppression of an address: see `Recovery.unsuppress`."""
         return run(self._recovery.unsuppress(email, shop=shop, timeout=timeout))
 
     def export(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> dict[str, Any]:
-        """Return all that is kept of a person: see `Recovery.export`. Raises `Unavailable`, `ValueError`."""
+        """Return all data about a person: see `Recovery.export`. Raises `Unavailable`, `ValueError`."""
         return run(self._recovery.export(email, shop=shop, timeout=timeout))
 
     def erase(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> Receipt:
-        """Erase all that is kept of a person: see `Recovery.erase`. Raises `Unavailable`, `ValueError`."""
+        """Erase all data about a person: see `Recovery.erase`. Raises `Unavailable`, `ValueError`."""
         return run(self._recovery.erase(email, shop=shop, timeout=timeout))
 
     def erase_shop(self, shop: str, *, timeout: float | None = None) -> Receipt:
-        """Erase all that is kept for a shop: see `Recovery.erase_shop`. Raises as `export`."""
+        """Erase all data of a shop: see `Recovery.erase_shop`. Raises as `export`."""
         return run(self._recovery.erase_shop(shop, timeout=timeout))
 
     def request_data(
         self, shop: str, id_: str, email: str, orders: Sequence[str] = (), *, timeout: float | None = None
     ) -> None:
-        """Keep that a person asks a shop what is kept of them: see `Recovery.request_data`. Raises as `export`."""
+        """Store a person's request for their data: see `Recovery.request_data`. Raises as `export`."""
         run(self._recovery.request_data(shop, id_, email, orders, timeout=timeout))
 
     def waiting(self) -> int:
-        """Return how many reports wait in the outbox: see `Recovery.waiting`."""
+        """Return the number of reports waiting in the outbox: see `Recovery.waiting`."""
         return run(self._recovery.waiting())
 
     def close(self) -> None:
-        """Close the connection, if it was opened here, and the outbox."""
+        """Close the outbox, and the connection if it was opened here."""
         run(self._recovery.close())
         self._close_own()
 

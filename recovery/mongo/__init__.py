@@ -1,1 +1,1 @@
-"""The only room that speaks MongoDB: documents, collections, change feed, indexes and validators as data."""
+"""The only package that uses MongoDB: documents, collections, indexes, validators, change streams."""

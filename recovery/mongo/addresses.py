@@ -1,4 +1,4 @@
-"""What is kept about addresses beyond one checkout: whether they are suppressed, and their other checkouts."""
+"""Data on recipients for the last check before a send: their suppressions and their other checkouts."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ from recovery.mongo.suppressions import FIELDS, Suppressions
 _ITEMS = TypeAdapter(tuple[Item, ...])
 
 Address = tuple[str, str]
-"""A shop, and a normalised address that it writes to."""
+"""A shop and the normalised address of a recipient."""
 
 
 class MongoAddresses:
-    """The port `Addresses` on a real database."""
+    """The port `Addresses` on MongoDB."""
 
     def __init__(self, database: Database, suppressions: Suppressions) -> None:
         self._kept = database.get_collection(SUPPRESSIONS, **FORGIVING)
@@ -32,9 +32,9 @@ class MongoAddresses:
 
     @translated
     async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
-        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out.
+        """Return the standing of these checkouts' addresses, by checkout id; addresses without any are left out.
 
-        Both lists are asked in one query: it is made for every batch of messages, beside the claim.
+        One query covers both collections: it runs for every batch of messages, concurrently with the claim.
         """
         addresses = {
             each.id: (shop_of(each.id), normalised(each.facts.customer.email))
@@ -57,7 +57,7 @@ class MongoAddresses:
                 found[shop_of(document["_id"]), document["address"]][document["_id"]] = _other(document, ask)
         standings = {}
         for id_, address in addresses.items():
-            # Those that are asked about together are rivals as well: each sees all but itself.
+            # Checkouts in the same batch are rivals as well: each sees all but itself.
             rivals = [other for other_id, other in found.get(address, {}).items() if other_id != id_]
             if rivals or address in suppressed:
                 standings[id_] = Standing(suppressed.get(address), rivals)
@@ -65,26 +65,26 @@ class MongoAddresses:
 
     @translated
     async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
-        """Suppress the addresses of these checkouts, since the relay says, in these words, that they do not exist."""
+        """Suppress the addresses of these checkouts: the relay's replies, given with them, say they do not exist."""
         await self._suppressions.bury(
             [(each.facts.customer.email, reply) for each, reply in found if each.facts.customer is not None], at
         )
 
     async def found_alive(self, checkouts: Sequence[CheckoutState]) -> None:
-        """Lift what `found_dead` has just suppressed: it was not the addresses."""
+        """Lift the suppressions that `found_dead` has just made: the fault was not in the addresses."""
         for checkout in checkouts:
             if checkout.facts.customer is not None:
                 await self._suppressions.remove(checkout.facts.customer.email, reason=SuppressionReason.HARD_BOUNCE)
 
 
 def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None:
-    """Return what finds the other checkouts of these addresses that matter, if any do: a few, and mostly none."""
+    """Return the pipeline for the recipients' other relevant checkouts; None if none can matter."""
     matters: list[Document] = []
     if ask.written_since is not None:
         matters += [
             {"written_at": {"$gt": ask.written_since}},
             {"next_at": {"$lte": ask.imminent_until}},
-            {"claim.token": {"$exists": True}},  # by one who decided later, so that its lease ends later than ours
+            {"claim.token": {"$exists": True}},  # if claimed by a later decision, its lease ends later than ours
         ]
     if ask.orders:
         matters.append({"status": Status.ORDERED})
@@ -110,7 +110,7 @@ def _other(document: Mapping[str, Any], ask: Ask) -> Other:
 
 
 def _time(document: Mapping[str, Any], field: str) -> datetime | None:
-    """Return a time, but for one that was put there by hand and that no datetime can hold."""
+    """Return the time in a field; None for one that was edited by hand and that datetime cannot hold."""
     value = document.get(field)
     return value if isinstance(value, datetime) else None
 
@@ -118,5 +118,5 @@ def _time(document: Mapping[str, Any], field: str) -> datetime | None:
 def _bought(document: Mapping[str, Any]) -> tuple[Item, ...]:
     try:
         return _ITEMS.validate_python(document.get("facts", {}).get("items", ()))
-    except ValidationError:  # changed by another hand: then nothing is known to be bought
+    except ValidationError:  # edited by hand: treated as no known items
         return ()

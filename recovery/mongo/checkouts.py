@@ -1,4 +1,4 @@
-"""The kept checkouts: each method is one round trip for a batch, and one more where somebody else was faster."""
+"""The stored checkouts. Each method is one round trip for a batch, and one more after a conflict."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,21 +13,22 @@ from recovery.domain.state import Cause, CheckoutState
 from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
+from recovery.mongo.dead_letters import letter_write
 from recovery.mongo.documents import read
 from recovery.mongo.errors import temporary, translated, translating
 from recovery.mongo.queues import ALL, Queues, Shops
 
 UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)
-"""What the driver raises for a document that cannot be sent at all."""
+"""The driver's errors for a document that cannot be sent at all."""
 
 UNWRITABLE_KEPT = timedelta(days=30)
-"""How long a document is kept that cannot be written: as long as its dead letter is likely to be looked at."""
+"""How long a document that cannot be written is kept: long enough for someone to look at its dead letter."""
 
 Update = UpdateOne | UpdateMany
 
 
 class MongoCheckouts:
-    """The port `Checkouts` on a real database."""
+    """The port `Checkouts` on MongoDB."""
 
     def __init__(self, database: Database) -> None:
         self._checkouts = database.get_collection(CHECKOUTS, **FORGIVING)
@@ -36,7 +37,7 @@ class MongoCheckouts:
 
     @translated
     async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
-        """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
+        """Return the checkouts with these ids, and those that cannot be read; unknown ids are left out."""
         states: list[CheckoutState] = []
         unreadable: list[Unreadable] = []
         for document in await self._documents(ids, unreadable):
@@ -49,19 +50,19 @@ class MongoCheckouts:
 
     @translated
     async def due(self, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops = ALL) -> list[str]:
-        """Return up to `limit` ids of checkouts that ought to have been looked at before that time.
+        """Return up to `limit` ids of checkouts that are due before that time.
 
-        Those that were ordered come before all others, for somebody waits for the confirmation; then the shops have
-        their turns, each with what is longest due. `mine` says which of them the caller cares for.
+        Ordered ones come first, because customers wait for the confirmation; then the shops take turns, each with its
+        longest overdue checkouts. `mine` selects the ids of the caller's share.
         """
         return await self._queues.due(before, limit, mine, shops)
 
     async def soon(
         self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops = ALL
     ) -> AsyncIterator[list[str]]:
-        """Yield, up to `limit` at a time, the ids of checkouts to be looked at between these times.
+        """Yield, up to `limit` at a time, the ids of checkouts that become due between these times.
 
-        Those that are claimed are left out: what they wait for is the end of a lease, which has no shadow.
+        Claimed ones are left out: they wait for the end of a lease, which has no shadow.
         """
         with translating():
             async for ids in self._queues.soon(after, before, limit, mine, shops):
@@ -69,7 +70,7 @@ class MongoCheckouts:
 
     @translated
     async def plan(self, plans: Sequence[Plan]) -> Written:
-        """Write the plans that still hold, with their dead letters."""
+        """Write those plans whose checkout is unchanged, with their dead letters."""
         seen = [plan.seen for plan in plans]
         guards = [updates.unchanged(plan.seen) for plan in plans for _ in plan.letters]
         letters = await self._bury([letter for plan in plans for letter in plan.letters], guards)
@@ -80,15 +81,15 @@ class MongoCheckouts:
 
     @translated
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
-        """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
+        """Claim those checkouts that are unchanged; return the ids of those that now hold these fencing tokens."""
         together = updates.claimed(claims)
         try:
             matched = (await self._checkouts.bulk_write(together, ordered=False)).matched_count
         except (PyMongoError, *UNWRITABLE) as exc:
-            # The driver does not repeat an update of many. What took hold does not match again, and has our token.
+            # The driver does not retry update_many. Claims that succeeded do not match again, and have our token.
             if isinstance(exc, PyMongoError) and temporary(exc):
                 matched = (await self._checkouts.bulk_write(together, ordered=False)).matched_count
-            else:  # one of many stops them all: each alone
+            else:  # one bad document fails a whole update_many: write each alone
                 alone = [update for claim in claims for update in updates.claimed([claim])]
                 matched = await self._write(alone, [claim.seen for claim in claims])
         ids = {claim.seen.id for claim in claims}
@@ -99,14 +100,14 @@ class MongoCheckouts:
 
     @translated
     async def held(self, claims: Sequence[Claiming]) -> set[str]:
-        """Return the ids of the checkouts that these claims still hold, and of which nothing was reported since."""
+        """Return the ids of those checkouts that are still claimed by these claims, without a report since."""
         found = self._find([claim.seen.id for claim in claims], None, "revision", "claim.token")
         kept = {each["_id"]: (each["revision"], each.get("claim", {}).get("token")) async for each in found}
         return {claim.seen.id for claim in claims if kept.get(claim.seen.id) == (claim.seen.revision, claim.token)}
 
     @translated
     async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
-        """Keep that the content of these messages goes out now; return the ids of those that `held` would."""
+        """Record that the content of these messages is sent now; return the same ids as `held`."""
         result = await self._checkouts.bulk_write([updates.handed_over(claim) for claim in claims], ordered=False)
         if result.matched_count == len(claims):
             return {claim.seen.id for claim in claims}
@@ -114,7 +115,7 @@ class MongoCheckouts:
 
     @translated
     async def renew(self, claims: Sequence[Claiming]) -> None:
-        """Move the ends of these leases to their `until`, where the claims still hold."""
+        """Extend these leases to their `until`, as far as the claims still hold."""
         alike: dict[datetime, list[Claiming]] = {}
         for claim in claims:
             alike.setdefault(claim.until, []).append(claim)
@@ -122,7 +123,7 @@ class MongoCheckouts:
 
     @translated
     async def complete(self, completions: Sequence[Completion]) -> Written:
-        """Record how sends ended, with their dead letters."""
+        """Record the outcomes of sends, with their dead letters."""
         seen = [each.claiming.seen for each in completions]
         dead = [each for each in completions if each.letter is not None]
         guards: list[Document] = [{"_id": each.claiming.seen.id, "claim.token": each.claiming.token} for each in dead]
@@ -135,7 +136,7 @@ class MongoCheckouts:
 
     @translated
     async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
-        """Put documents to rest that cannot be read, each with a dead letter, unless they have changed since."""
+        """Set unreadable documents aside, each with a dead letter, unless they have changed since: no more looks."""
         letters = [DeadLetter(each.id, None, Cause.INVALID, each.fault, at) for each in documents]
         kept = await self._bury(letters, [updates.as_seen(each) for each in documents])
         rest = [updates.set_aside(each, purge_at) for each in documents]
@@ -143,7 +144,7 @@ class MongoCheckouts:
         return Written({letter.checkout: None for letter in kept}, kept)
 
     async def _write(self, writes: Sequence[Update], seen: Sequence[CheckoutState]) -> int:
-        """Write these, each of one checkout; return how many took hold. What cannot be written is set aside alone."""
+        """Make updates, each of one checkout; return how many matched. One that cannot be written is set aside."""
         try:
             return (await self._checkouts.bulk_write(list(writes), ordered=False)).matched_count
         except BulkWriteError as exc:
@@ -160,22 +161,22 @@ class MongoCheckouts:
         return matched
 
     async def _unwritable(self, found: Sequence[tuple[CheckoutState, str]]) -> None:
-        """Set aside what is sound but cannot be written, as a document that has no room for more."""
+        """Set aside checkouts that are valid but cannot be written, such as documents at the maximum size."""
         hello = await self._checkouts.database.command("hello")
         now: datetime = hello["localTime"].replace(tzinfo=UTC)
         letters = [
             DeadLetter(each.id, None, Cause.INVALID, f"cannot be written: {_nameless(each, fault)}", now)
             for each, fault in found
         ]
-        await self._dead_letters.bulk_write([updates.buried(letter) for letter in letters], ordered=False)
+        await self._dead_letters.bulk_write([letter_write(letter) for letter in letters], ordered=False)
         rest = [updates.put_to_rest(each, now + UNWRITABLE_KEPT) for each, _ in found]
         await self._checkouts.bulk_write(rest, ordered=False, bypass_document_validation=True)
 
     async def _bury(self, letters: Sequence[DeadLetter], guards: Sequence[Document]) -> Sequence[DeadLetter]:
-        """Keep the letters of what is still as its guard says; return them.
+        """Write the dead letters of checkouts that still match their guards; return those letters.
 
-        A letter comes before what it tells of: a daemon that dies between the two leaves a letter too many for a
-        moment, never a message that is dead without one.
+        A letter is written before its message is marked as dead: a daemon that dies in between leaves a superfluous
+        letter for a moment, never a dead message without one.
         """
         if not letters:
             return ()
@@ -183,11 +184,11 @@ class MongoCheckouts:
         held = {document["_id"] async for document in found}
         kept = [letter for letter in letters if letter.checkout in held]
         if kept:
-            await self._dead_letters.bulk_write([updates.buried(letter) for letter in kept], ordered=False)
+            await self._dead_letters.bulk_write([letter_write(letter) for letter in kept], ordered=False)
         return kept
 
     async def _afterwards(self, ids: Sequence[str], letters: Sequence[DeadLetter]) -> Written:
-        """Return what holds after some writes did not: letters of what is not dead after all are taken back."""
+        """Return the stored state after some updates did not match; delete letters of messages that are not dead."""
         fields = ["next_at", *(f"messages.{letter.step}.state" for letter in letters)]
         kept = {document["_id"]: document async for document in self._find(ids, None, *dict.fromkeys(fields))}
         held = [letter for letter in letters if updates.is_dead(kept.get(letter.checkout), letter.step)]
@@ -196,12 +197,12 @@ class MongoCheckouts:
         return Written({id_: document.get("next_at") for id_, document in kept.items()}, held)
 
     async def _documents(self, ids: Sequence[str], unreadable: list[Unreadable]) -> list[Document]:
-        """Return the documents of these ids; one that is no BSON at all spoils no other."""
+        """Return the documents with these ids; one that is not valid BSON does not fail the batch."""
         try:
             return await self._find(ids).to_list()
         except InvalidBSON as exc:
             if len(ids) == 1:
-                unreadable.append(Unreadable(ids[0], f"is no BSON: {exc}", *await self._guarded_by(ids[0])))
+                unreadable.append(Unreadable(ids[0], f"is not valid BSON: {exc}", *await self._guarded_by(ids[0])))
                 return []
         return [document for id_ in ids for document in await self._documents([id_], unreadable)]
 
@@ -210,12 +211,12 @@ class MongoCheckouts:
         return (found[0].get("revision"), found[0].get("next_at")) if found else (None, None)
 
     def _find(self, ids: Sequence[str], query: Document | None = None, *fields: str) -> AsyncCursor[Document]:
-        """Find these checkouts in one round trip: the server's own first batch is 101 documents."""
+        """Find these checkouts in one round trip: the server's default first batch is 101 documents."""
         matching = {"_id": {"$in": list(ids)}} | (query or {})
         return self._checkouts.find(matching, list(fields) or {"history": {"$slice": -1}}, batch_size=len(ids) + 1)
 
 
 def _nameless(checkout: CheckoutState, fault: str) -> str:
-    """Return what a driver says of a document, which may be all that is in it, without whom it is of."""
+    """Return a driver's error with the customer's data masked: it may quote the whole document."""
     customer = checkout.facts.customer
     return masked(fault, private(customer.email, customer.name) if customer is not None else ())

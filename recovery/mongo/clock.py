@@ -9,13 +9,13 @@ from recovery.mongo.errors import translated
 ANSWERS = 3
 
 DRIFT = 2e-4
-"""How far two clocks may part, in seconds a second: computers' drift by up to 1e-4 each."""
+"""The maximum drift between two clocks, in seconds per second: computer clocks drift by up to 1e-4 each."""
 
 
 class MongoClock:
-    """The time of the primary, on whose clock TTL runs, kept between measurements by a monotonic one.
+    """The time of the primary, whose clock TTL uses; between measurements, a monotonic clock carries it on.
 
-    This process's own wall clock is never read: it may be an hour off, or jump. `monotonic` gives seconds.
+    This machine's wall clock is never read: it may be an hour off, or jump. `monotonic` returns seconds.
     """
 
     def __init__(self, database: Database, monotonic: Callable[[], float]) -> None:
@@ -25,19 +25,19 @@ class MongoClock:
         self._error = 0.0
 
     def now(self) -> datetime:
-        """Return the time now, in UTC, to the millisecond: what a kept date can hold."""
+        """Return the time now, in UTC, to the millisecond: the precision of a BSON date."""
         if self._measured is None:
-            raise AssertionError("the clock is read before it was set")
+            raise AssertionError("the clock is read before `measure` has set it")
         at, seconds = self._measured
         now = at + timedelta(seconds=self._monotonic() - seconds)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     @translated
     async def measure(self) -> None:
-        """Set the clock by the server's, by the best of a few answers.
+        """Set the clock to the server's, by the best of a few answers.
 
-        The error of an answer is half of its round trip, and grows with the drift of clocks: one that was slow, because
-        a connection had to be made or this process was busy, does not replace a better one of a moment ago.
+        The error of an answer is half of its round trip, and grows with the drift of clocks. A slow answer, because a
+        connection had to be opened or this process was busy, does not replace a recent better one.
         """
         for _ in range(ANSWERS):
             before = self._monotonic()

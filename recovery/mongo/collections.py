@@ -1,4 +1,4 @@
-"""The collections, their indexes and validators, as data; and how a database comes to have them."""
+"""The collections, with indexes and validators as data, and the migration that creates them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ OPTIONS: dict[str, Any] = {
     "read_concern": ReadConcern("majority"),
     "read_preference": ReadPreference.PRIMARY,
 }
-"""How every collection is read and written: what is acknowledged survives any crash of fewer than half the nodes."""
+"""Options of every collection: acknowledged writes survive any crash of fewer than half of the nodes."""
 
 FORGIVING = OPTIONS | {
     "codec_options": CodecOptions(
@@ -43,12 +43,12 @@ FORGIVING = OPTIONS | {
         unicode_decode_error_handler="replace",
     )
 }
-"""For batches, in which one document spoils no other: a date that no datetime can hold comes as a number, to be found
-fault with, and bytes that are no text as replacement characters."""
+"""Options for batch reads: an out-of-range date decodes to a number, and invalid UTF-8 to replacement characters, so
+that one bad document does not fail the batch."""
 
 LAYOUT = 2
-"""The version of what follows: raised with every change of a validator or an index. It stands in the validators, so
-that an older version leaves alone what a newer one has made."""
+"""The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
+that an older version of Recovery does not undo the changes of a newer one."""
 
 
 LOOKS = 10
@@ -60,18 +60,18 @@ FORESTALLED = {
     276,  # IndexBuildAborted
     12587,  # BackgroundOperationInProgressForNamespace
 }
-"""What the server says when somebody else has just made or dropped what we were about to."""
+"""Error codes of a race with another process that creates or drops the same collection or index."""
 
 UNAUTHORIZED = 13
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What one collection must be like. `validator` is a JSON schema of what the daemon relies on."""
+    """The definition of a collection. `validator` is a JSON schema of the fields that the daemon relies on."""
 
     indexes: tuple[IndexModel, ...] = ()
     obsolete: tuple[str, ...] = ()
-    """Names of indexes that older versions made, and that nobody needs once the others are there."""
+    """Names of indexes of older versions, to be dropped once the others exist."""
     validator: Document = field(default_factory=dict)
 
 
@@ -88,7 +88,7 @@ COLLECTIONS = {
                 name="queues",
                 partialFilterExpression={"next_at": {"$type": "date"}},
             ),
-            # Few are ordered and still to be looked at: their confirmations are found past any backlog.
+            # Few checkouts are ordered and still due: their confirmations are found however long the backlog is.
             IndexModel(
                 [("next_at", ASCENDING)],
                 name="confirmations",
@@ -151,7 +151,7 @@ COLLECTIONS = {
                 "last_bounce_at": _DATE,
                 "reports": {"bsonType": "array", "items": {"bsonType": "string"}},
             },
-            # A reason that says since when, or only a count.
+            # Either a reason and its time, or only a count of soft bounces.
             "dependencies": {"reason": ["at"]},
         },
     ),
@@ -159,32 +159,32 @@ COLLECTIONS = {
 
 
 def of_shop(shop: str) -> Document:
-    """Return what the ids of a shop's documents match, which begin with its name and a slash."""
+    """Return the range of ids of a shop's documents, which start with its name and a slash."""
     return {"$gte": f"{shop}/", "$lt": f"{shop}0"}  # "0" follows "/"
 
 
 class NotAllowed(Refused):
-    """This user may not make the collections what they must be; the message says what is left and what to do.
+    """The database user may not create or change the collections; the message says what is missing and what to do.
 
-    Without what is `vital` nothing can be done; a validator of another version still does.
+    `vital` is True if the daemon cannot work without it; an outdated validator is not vital.
     """
 
     def __init__(self, left: list[str], *, vital: bool) -> None:
         super().__init__(
-            f"MongoDB does not let this user make the collections what they must be "
+            f"MongoDB does not allow this user to create or change the collections "
             f"({'; '.join(left) or 'an index of an older version is left'}): run `recovery init` as a user with the "
-            "role recoveryInit, which docs/running.md has"
+            "role recoveryInit, see docs/running.md"
         )
         self.vital = vital
 
 
 @translated
 async def ensure(database: Database) -> list[str]:
-    """Create what is missing and mend what differs; return a sentence for each thing done.
+    """Create missing collections, validators and indexes, and fix those that differ; return a sentence for each change.
 
-    Several daemons may be at it at a time, as after a collection was dropped: who was forestalled looks once more.
-    Raises `NotAllowed` where the user may not do what is needed, and `Unavailable`, also while others take their
-    time, as for an index over much that is kept.
+    Several daemons may do this at the same time, as after a collection was dropped: after a conflict, it starts again.
+    Idempotent. Raises `NotAllowed` if the user lacks a right, and `Unavailable`, also if another process takes long,
+    as for an index over much data.
     """
     done: list[str] = []
     for attempt in range(LOOKS):
@@ -194,7 +194,7 @@ async def ensure(database: Database) -> list[str]:
             if exc.code not in FORESTALLED:
                 raise
             if attempt == LOOKS - 1:
-                raise Unavailable(f"somebody else is changing the collections: {exc}") from exc
+                raise Unavailable(f"another process is changing the collections: {exc}") from exc
             await asyncio.sleep(AGAIN_AFTER)
         else:
             break
@@ -237,9 +237,9 @@ async def _ensure_indexes(database: Database, name: str, wanted: Collection, don
 
 
 async def faults(database: Database) -> list[str]:
-    """Return a sentence for each collection, validator or index that is not as it must be.
+    """Return a sentence for each collection, validator or index that is missing or differs.
 
-    A wrong TTL index is silent otherwise: it simply never expires anything.
+    Otherwise a wrong TTL index would go unnoticed: it simply never expires anything.
     """
     found = []
     present = {info["name"]: info async for info in await database.list_collections()}
@@ -256,13 +256,13 @@ async def faults(database: Database) -> list[str]:
 
 
 def _validation(wanted: Collection) -> Document:
-    """Return how documents are validated: new ones always, and what was forced in by hand may still be put to rest."""
+    """Return the validation options. Level `moderate`: invalid documents forced in by hand can still be updated."""
     schema = {"title": f"{_TITLE}{LAYOUT}"} | (wanted.validator or {"bsonType": "object"})
     return {"validator": {"$jsonSchema": schema}, "validationLevel": "moderate"}
 
 
 def _is_newer(info: Mapping[str, Any] | None) -> bool:
-    """Return whether a later version of Recovery made this collection what it is."""
+    """Return True if a newer version of Recovery defined this collection."""
     schema = (info or {}).get("options", {}).get("validator", {}).get("$jsonSchema", {})
     number = str(schema.get("title", "")).removeprefix(_TITLE)
     return number.isdigit() and int(number) > LAYOUT
@@ -284,5 +284,5 @@ async def _index_faults(database: Database, name: str, wanted: Collection) -> li
         elif any(
             have.get(key) != specification.get(key) for key in ("expireAfterSeconds", "partialFilterExpression")
         ) or [field for field, _ in have["key"]] != list(specification["key"]):
-            found.append((f"index {name}.{specification['name']} differs from what it must be", index))
+            found.append((f"index {name}.{specification['name']} differs from its definition", index))
     return found

@@ -1,4 +1,4 @@
-"""Connections, as Recovery wants them."""
+"""Connections to MongoDB, with Recovery's default options."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ CLIENT_OPTIONS = {"tz_aware": True, "appname": "recovery", "serverSelectionTimeo
 
 
 def connect(uri: str, kind: type[Any] = AsyncMongoClient, **options: Any) -> Any:
-    """Return a client of this kind for a URI, as Recovery wants it. Raises `BadAddress`."""
+    """Return a client of this class for a URI; options in the URI win over the defaults. Raises `BadAddress`."""
     asked = uri.lower()
     defaults = {name: value for name, value in CLIENT_OPTIONS.items() if f"{name.lower()}=" not in asked}
     try:
         return kind(uri, **(defaults | options))
     except (InvalidURI, ConfigurationError, ValueError) as exc:
-        raise BadAddress(f"this is not the address of a MongoDB: {uris.fault(uri, exc)}") from None
+        raise BadAddress(f"invalid MongoDB URI: {uris.fault(uri, exc)}") from None

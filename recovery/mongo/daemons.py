@@ -1,4 +1,4 @@
-"""The daemons that are alive, by their heartbeats."""
+"""The live daemons, by their heartbeats: the membership list for leader election and shares."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,16 +16,16 @@ class Daemons:
 
     @translated
     async def beat(self, daemon: str, now: datetime, says: Mapping[str, Any]) -> None:
-        """Tell the others that this daemon is alive, and what it can do."""
+        """Write a heartbeat: this daemon is alive, and `says` what it can do."""
         await self._daemons.replace_one({"_id": daemon}, {"beat_at": now, **says}, upsert=True)
 
     @translated
     async def alive(self, now: datetime, expiry: timedelta) -> Mapping[str, Mapping[str, Any]]:
-        """Return what those daemons say whose last heartbeat is younger than `expiry`, by their names."""
+        """Return the heartbeats younger than `expiry`, by name of the daemon."""
         query = self._daemons.find({"beat_at": {"$gt": now - expiry}})
         return {document["_id"]: document async for document in query}
 
     @translated
     async def leave(self, daemon: str) -> None:
-        """Take leave, so that the others need not wait for the expiry."""
+        """Deregister this daemon, so that the others need not wait for its heartbeat to expire."""
         await self._daemons.delete_one({"_id": daemon})

@@ -1,4 +1,4 @@
-"""The requests of people who ask what is kept of them, for an operator to answer."""
+"""People's requests for their data (GDPR, article 15), for an operator to answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from recovery.mongo.errors import translated
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A request: whose it is, at which shop, since when, and when it was answered."""
+    """A stored request: its id with the shop, the person's address and orders, the times it was made and answered."""
 
     id: str
     address: str
@@ -28,7 +28,7 @@ class DataRequests:
 
     @translated
     async def find(self, *, done: bool) -> list[KeptRequest]:
-        """Return what waits for an answer, oldest first; with `done` what was answered, too."""
+        """Return the unanswered requests, oldest first; with `done`, the answered ones too."""
         cursor = self._requests.find({} if done else {"done_at": None}).sort("asked_at", ASCENDING)
         return [
             KeptRequest(
@@ -43,6 +43,6 @@ class DataRequests:
 
     @translated
     async def done(self, id_: str) -> bool:
-        """Keep that a request was answered; return whether there is such a request."""
+        """Mark a request as answered; return whether it exists."""
         result = await self._requests.update_one({"_id": id_}, {"$currentDate": {"done_at": True}})
         return result.matched_count > 0

@@ -1,4 +1,4 @@
-"""All that is kept of a person, by their address: exported, or erased (GDPR, articles 15, 17 and 20)."""
+"""Export and erasure of all data about a person, by their address (GDPR, articles 15, 17 and 20)."""
 
 import re
 from collections.abc import Mapping, Sequence, Set
@@ -24,14 +24,14 @@ from recovery.mongo.drivers import settled
 from recovery.mongo.suppressions import NewSuppression, suppress_write
 
 LOOKS = 3
-"""How often is looked for what was kept while the rest was being erased, such as a message that was on its way."""
+"""Passes over the collections; a later pass catches what was written during an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was found of a person, and erased: the ids of checkouts and dead letters, and how many shadows.
+    """The receipt of an erasure: the ids of the erased checkouts and dead letters, and the number of shadows.
 
-    What stays is that the address is suppressed, under a pseudonym: a shop that reports it again writes to nobody.
+    Only the suppression of the address remains, under a pseudonym, so that a shop that reports it again sends no mail.
     """
 
     checkouts: tuple[str, ...]
@@ -39,12 +39,12 @@ class Receipt:
     shadows: int
 
     def facts(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the receipt as plain values."""
         return asdict(self)
 
 
 class Persons:
-    """The people of a database, whatever driver it comes from. Raises what PyMongo raises."""
+    """The people whose data is in a database, with any driver. Raises PyMongo's errors."""
 
     def __init__(self, database: Any, pseudonyms: Pseudonyms) -> None:
         self._checkouts, self._shadows, self._dead_letters, self._suppressions, self._requests = (
@@ -54,7 +54,7 @@ class Persons:
         self._pseudonyms = pseudonyms
 
     async def export(self, email: str, shop: str | None) -> dict[str, Any]:
-        """Return all that is kept of a person at a shop, or at all of them, as plain values: times in ISO 8601."""
+        """Return all data about a person at a shop, or at all shops, as plain values with times in ISO 8601."""
         kept = await self._whole(self._checkouts, _by_address(email, shop))
         checkouts = [each for each in kept if _is_of(each, email)]
         letters = await self._whole(self._dead_letters, _letters(email, shop, checkouts))
@@ -63,10 +63,10 @@ class Persons:
         return {name: _plain(value) for name, value in found.items()}
 
     async def erase(self, email: str, shop: str | None) -> Receipt:
-        """Suppress the address, so that nobody writes to it when it is reported again; then delete all else."""
+        """Suppress the address, so that it gets no mail when it is reported again; then delete everything else."""
         new = NewSuppression(shop, self._pseudonyms.of(email), SuppressionReason.ERASED, "erased")
         await settled(self._suppressions.update_one(*suppress_write(new)))
-        # What older versions kept with it names people: the id of a report, and a relay's words.
+        # Older versions stored personal data with a suppression: ids of reports, and replies of relays.
         theirs = self._suppressed(email, {shop} if shop else None)
         sourced = theirs | {"source": {"$exists": True}}
         await settled(self._suppressions.update_many(sourced, {"$set": {"source": "erased"}}))
@@ -91,7 +91,7 @@ class Persons:
         return Receipt(tuple(checkouts), tuple(letters), shadows)
 
     async def erase_shop(self, shop: str) -> Receipt:
-        """Delete all that is kept for a shop: what was on its way while the rest went is looked for again."""
+        """Delete all data of a shop, in several passes to catch what is written meanwhile."""
         checkouts: dict[str, None] = {}
         letters: dict[str, None] = {}
         shadows = 0
@@ -109,7 +109,7 @@ class Persons:
         return Receipt(tuple(checkouts), tuple(letters), shadows)
 
     async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str]) -> None:
-        """Keep that a person asks what is kept of them; the same request twice is kept once."""
+        """Store a person's request for their data. Idempotent."""
         asked = {"shop": shop, "address": normalised(email), "orders": list(orders)}
         new = {"$mergeObjects": ["$$ROOT", {"$literal": asked}, {"asked_at": "$$NOW", "done_at": None}]}
         once = [{"$replaceWith": {"$cond": [{"$gt": ["$asked_at", None]}, "$$ROOT", new]}}]
@@ -126,7 +126,7 @@ class Persons:
         return found
 
     def _suppressed(self, email: str, shops: Set[str] | None) -> Document:
-        """Match the suppressions of an address: for these shops, "" being all of them, or for whichever there are."""
+        """Match the suppressions of an address: for these shops, where "" stands for all shops, or with any scope."""
         pseudonyms = self._pseudonyms.all(email)
         if shops is None:
             return {"_id": {"$regex": f"/(?:{'|'.join(pseudonyms)})$"}}
@@ -139,17 +139,18 @@ def _by_address(email: str, shop: str | None) -> Document:
 
 
 def _is_of(checkout: Document, email: str) -> bool:
-    """Return whether a checkout is that person's: what older versions kept it by may be somebody else's address."""
+    """Return True if a checkout belongs to that person: the key that older versions used may match others as well."""
     match checkout:
-        case {"facts": {"customer": {"email": str(told)}}}:
-            return normalised(told) == normalised(email)
-    return True  # damaged: nothing tells it apart
+        case {"facts": {"customer": {"email": str(reported)}}}:
+            return normalised(reported) == normalised(email)
+    return True  # damaged: treated as theirs
 
 
 def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Document:
-    """Match the dead letters of these checkouts, and those of purged ones that were to this address.
+    """Match the dead letters of these checkouts, and those of purged checkouts with this address.
 
-    Letters of older versions name it only in a relay's words: there it must stand alone, or it is somebody else's.
+    Letters of older versions contain the address only in a relay's reply. It must match as a whole word there, or it
+    is part of another address.
     """
     written = "|".join(map(_in_any_case, spellings(email)))
     alone = rf"(?<![\w.+'-])(?:{written})(?![\w-]|\.\w)"
@@ -160,7 +161,7 @@ def _letters(email: str, shop: str | None, checkouts: Sequence[Document]) -> Doc
 
 
 def _in_any_case(text: str) -> str:
-    """Return the pattern of a text in small or capital letters; the server's own option takes a ſ for an s as well."""
+    """Return a case-insensitive pattern for a text. The server's own option also matches ſ for s."""
     letters = ({each, each.lower(), each.upper()} for each in text)
     return "".join(
         "(?:" + "|".join(re.escape(each) for each in sorted(every) if len(each) == 1) + ")" for every in letters

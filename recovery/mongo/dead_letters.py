@@ -1,4 +1,4 @@
-"""The dead letters: what could not be sent, to be looked into, replayed or dropped."""
+"""Dead letters: messages that could not be sent, and documents that could not be read; inspect, replay or drop them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,17 @@ from typing import Any
 from pymongo import ASCENDING, DeleteOne, UpdateOne
 
 from recovery.domain.state import Cause, MessageState
+from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated
+
+ERRORS_KEPT = 20
+"""The number of errors that a letter holds, the newest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which dead letters: all that match everything that is given."""
+    """A filter for dead letters: those that match all given fields."""
 
     ids: tuple[str, ...] = ()
     cause: Cause | None = None
@@ -24,7 +28,7 @@ class Filter:
     replayed: bool = False
 
     def query(self) -> Document:
-        """Return it in MongoDB's words."""
+        """Return the MongoDB query."""
         query: Document = {} if self.replayed else {"replayed_at": None}
         if self.ids:
             query["_id"] = {"$in": list(self.ids)}
@@ -41,7 +45,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class KeptLetter:
-    """A dead letter as it is kept. Without a step it is a document that could not be read."""
+    """A stored dead letter. Without a step, it is for a document that could not be read or written."""
 
     id: str
     checkout: str
@@ -63,16 +67,16 @@ class DeadLetters:
 
     @translated
     async def find(self, which: Filter, limit: int = 0) -> list[KeptLetter]:
-        """Return the letters, oldest first; `limit` 0 is all of them."""
+        """Return matching letters, oldest first; `limit` 0 means all."""
         cursor = self._letters.find(which.query()).sort("at", ASCENDING).limit(limit)
         return [_read(document) async for document in cursor]
 
     @translated
     async def replay(self, letters: Sequence[KeptLetter], now: datetime) -> int:
-        """Have the daemon look at these checkouts again, as if the message were due now; return how many it will.
+        """Make these messages due now, for the daemon to look at again; return how many.
 
-        The look decides: who has ordered or cancelled in the meantime is not written to. A message that is not dead any
-        more is left as it is.
+        The look decides: customers who have ordered or cancelled in the meantime get no mail. A message that is no
+        longer dead is not changed.
         """
         if not letters:
             return 0
@@ -85,15 +89,25 @@ class DeadLetters:
 
     @translated
     async def drop(self, letters: Sequence[KeptLetter]) -> int:
-        """Delete these letters for good; return how many there were. The checkouts keep their history."""
+        """Delete these letters; return how many existed. The checkouts keep their history."""
         if not letters:
             return 0
         deletions = [DeleteOne({"_id": letter.id}) for letter in letters]
         return (await self._letters.bulk_write(deletions, ordered=False)).deleted_count
 
 
+def letter_write(letter: DeadLetter) -> UpdateOne:
+    """Return the write of a dead letter. Each message has one, which collects the errors of all its deaths."""
+    kept = {"checkout": letter.checkout, "step": letter.step, "cause": letter.cause, "replayed_at": None}
+    if letter.address is not None:
+        kept["address"] = letter.address
+    error = {"at": letter.at, "error": letter.error, "attempts": letter.attempts}
+    update = {"$set": kept | error, "$push": {"errors": {"$each": [error], "$slice": -ERRORS_KEPT}}}
+    return UpdateOne({"_id": letter.id}, update, upsert=True)
+
+
 def _replayed(letter: KeptLetter, now: datetime) -> UpdateOne:
-    """Return the write that brings a message back: a report of its own kind, so it moves the revision."""
+    """Return the write that makes a dead message due. It moves the revision, as a report does."""
     past = {"at": now, "decision": f"replay {letter.step or 'the document'}", "reason": "somebody asked for it"}
     update: Document = {"$set": {"next_at": now, "purge_at": None}, "$inc": {"revision": 1}}
     if letter.step is None:

@@ -1,6 +1,6 @@
-"""Checkouts as documents, and back.
+"""Conversion between checkouts and documents.
 
-Reports are read strictly, what is kept forgivingly: a version of Recovery that is newer or older may have written it.
+Reports are validated strictly, documents leniently: a newer or older version of Recovery may have written them.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,15 @@ from recovery.domain.state import CheckoutState, Claim, Message
 from recovery.engine.writes import Unreadable
 
 SCHEMA = 1
-"""What this version writes. A version that writes what this one must not touch puts a higher number into `schema`."""
+"""The schema version of documents. One with a higher `schema` is from a newer version and must not be touched."""
 
 _ZONE = ("facts", "time_zone")
 
 
 def read(document: Mapping[str, Any]) -> CheckoutState | Unreadable:
-    """Return the checkout that a document holds, or what is wrong with it, naming the field.
+    """Return the checkout in a document, or an `Unreadable` that names the faulty field.
 
-    Fields that this version does not know are passed over. So is a time zone that this machine's tz database lacks: the
-    schedule's takes its place.
+    Unknown fields are ignored. So is a time zone that this machine's tz database lacks: the schedule's is used.
     """
     schema = document.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:
@@ -41,6 +40,6 @@ def read(document: Mapping[str, Any]) -> CheckoutState | Unreadable:
     )
 
 
-def written(value: Message | Claim) -> dict[str, Any]:
-    """Return a message or a claim as it is kept: nothing that was left out, times as dates."""
+def to_document(value: Message | Claim) -> dict[str, Any]:
+    """Return a message or a claim as a document: without unset fields, times as dates."""
     return value.model_dump(exclude_none=True)

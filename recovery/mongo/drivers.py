@@ -1,4 +1,4 @@
-"""The drivers that a service may hold: PyMongo's two clients, and Motor's."""
+"""Differences between the supported drivers: PyMongo's two clients, and Motor's."""
 
 import inspect
 import math
@@ -10,20 +10,20 @@ from pymongo.client_options import ClientOptions
 
 
 def is_asynchronous(client: Any) -> bool:
-    """Return whether the answers of this client are to be awaited."""
+    """Return True if the results of this client's calls must be awaited."""
     return isinstance(client, AsyncMongoClient) or type(client).__module__.startswith("motor.")
 
 
 async def settled(answer: Any) -> Any:
-    """Return the answer of a driver, whichever kind of driver it is."""
+    """Return a driver's result, awaited if the driver is asynchronous."""
     return await answer if inspect.isawaitable(answer) else answer
 
 
 def own_limit(client: Any) -> Callable[[float], float]:
-    """Return what shortens a time limit in seconds to what a client's own options give a call now.
+    """Return a function that shortens a timeout in seconds to the limit of the client's own options.
 
-    They are `timeoutMS`, `socketTimeoutMS` and, while no server is known to write to, `serverSelectionTimeoutMS`:
-    PyMongo heeds none of them within `pymongo.timeout`.
+    They are `timeoutMS`, `socketTimeoutMS` and, while no writable server is known, `serverSelectionTimeoutMS`: PyMongo
+    ignores all of them within `pymongo.timeout`.
     """
     options = getattr(client, "options", None)
     if not isinstance(options, ClientOptions):

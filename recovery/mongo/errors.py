@@ -1,6 +1,6 @@
-"""What the driver raises, in the engine's words: that it passes, or that nobody knows whether it does.
+"""Translation of the driver's errors: `Unavailable` for temporary ones, `Refused` for all others.
 
-Either way it is tried again. What is known to pass is expected; what is not known is told loudly.
+The daemon retries after both. Temporary errors are expected; the others are logged with a traceback.
 """
 
 from collections.abc import Callable, Coroutine, Iterator
@@ -38,7 +38,7 @@ TEMPORARY_CODES = {
     175,  # QueryPlanKilled
     189,  # PrimarySteppedDown
     202,  # NetworkInterfaceExceededTimeLimit
-    211,  # KeyNotFound: of a cluster's clock, while its keys are changed
+    211,  # KeyNotFound: while the keys of the cluster's clock are rotated
     237,  # CursorKilled
     262,  # ExceededTimeLimit
     317,  # ConnectionPoolExpired
@@ -59,12 +59,12 @@ TEMPORARY_CODES = {
 
 
 LABELS = ("RetryableWriteError", "TransientTransactionError", "RetryableError", "SystemOverloadedError")
-"""Labels by which the server or the driver says that the same call may be made again."""
+"""Labels by which the server or the driver says that the call may be retried."""
 
 
 @contextmanager
 def translating() -> Iterator[None]:
-    """Raise `Unavailable` in place of what the driver raises, and `Refused` of what is not known to pass."""
+    """Translate the driver's errors: raise `Unavailable` for temporary ones, and `Refused` for all others."""
     try:
         yield
     except PyMongoError as exc:
@@ -74,7 +74,7 @@ def translating() -> Iterator[None]:
 
 
 def translated(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Have `call` raise as `translating` does."""
+    """Decorate a coroutine function so that it raises as in `translating`."""
 
     @wraps(call)
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -85,17 +85,17 @@ def translated(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corouti
 
 
 def said(exc: PyMongoError) -> str:
-    """Return what the driver says, in a line, and without the document that it was about: that may name a person."""
+    """Return the driver's message as one line, without the document: that may contain personal data."""
     if isinstance(exc, BulkWriteError) and (errors := (exc.details or {}).get("writeErrors")):
         return f"{errors[0].get('errmsg')} (code {errors[0].get('code')})"
     line = str(exc).partition("\n")[0]
-    for beyond in (", Timeout:", " (configured timeouts:", ", full error"):
-        line = line.partition(beyond)[0]
+    for detail in (", Timeout:", " (configured timeouts:", ", full error"):
+        line = line.partition(detail)[0]
     return line.rstrip(".")
 
 
 def temporary(exc: PyMongoError) -> bool:
-    """Return whether the same call is known to be able to succeed later: labels first, then kinds, then codes."""
+    """Return True if the same call is known to be able to succeed later: by labels first, then classes, then codes."""
     if any(exc.has_error_label(label) for label in LABELS):
         return True
     if isinstance(exc, ConnectionFailure | ExecutionTimeout | WaitQueueTimeoutError | WriteConcernError):

@@ -1,4 +1,4 @@
-"""The change feed: which checkouts were reported, and whose shadows went."""
+"""The change feed: a change stream of reported checkouts, and one of expired shadows."""
 
 import asyncio
 import time
@@ -16,12 +16,12 @@ from recovery.mongo.positions import Token
 BATCH = 1000
 AWAIT_MS = 1000
 AGAIN_AFTER = 1.0
-"""Seconds between attempts to open a stream that fails: never a hot loop."""
+"""Seconds between attempts to open a failed stream: never a hot loop."""
 
-STANDS_STILL_AFTER = 10.0
-"""Seconds without an answer of the server, which gives one each second, after which a stream is at fault."""
+STALLED_AFTER = 10.0
+"""Seconds without an answer after which a stream counts as stalled. The server sends one each second, even if empty."""
 
-FIRST_START = "no position is known: this daemon follows for the first time"
+FIRST_START = "no saved position: first start of this daemon"
 
 REFUSED = {
     136,  # CappedPositionLost
@@ -29,16 +29,16 @@ REFUSED = {
     280,  # ChangeStreamFatalError
     286,  # ChangeStreamHistoryLost
     40576,  # the resume point is not in the oplog
-    40647,  # the token's format
-    40649,  # is not one
-    50811,  # that this server knows
+    40647,  # these three: the token has
+    40649,  # a format that this server
+    50811,  # does not know
 }
-"""What the server says when a position is of no use any more. It must never be sent again."""
+"""Error codes for a position (resume token) that is no longer valid. It must never be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One change stream. The pipeline never changes: a token is bound to it."""
+    """The definition of a change stream. The pipeline must never change: resume tokens are bound to it."""
 
     name: str
     collection: str
@@ -69,18 +69,18 @@ REPORTED = Stream(
         _NAMES_ONLY,
     ),
 )
-"""Every report that changed something. Nothing but a report changes a revision."""
+"""Every report that changed something. Only reports change a revision."""
 
 GONE = Stream("gone", SHADOWS, ({"$match": {"$or": [_ENDS, {"operationType": "delete", **_OURS}]}}, _NAMES_ONLY))
-"""Every shadow that went, by TTL, by the expirer or by a careless hand."""
+"""Every deleted shadow: by TTL, by the expirer, or by an operator's mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Checkouts to look at. Once they have been, `token` may be saved: all before it is done.
+    """Checkouts to look at. Afterwards `token` may be saved: everything before it is done.
 
-    A quiet stream gives empty batches, so that its position moves all the same. `lost` says why what happened before
-    is unknown, if it is: then everything is to be swept before the token is saved.
+    A quiet stream yields empty batches, so that its position still moves. `lost` is the reason of a gap in the stream,
+    if there is one: then a full sweep must come before the token is saved.
     """
 
     ids: Sequence[str]
@@ -89,28 +89,28 @@ class Batch:
 
 
 class Feed:
-    """One change stream, followed through lost connections, elections and lost history."""
+    """A change stream that survives lost connections, elections and lost history."""
 
     def __init__(self, database: Database, stream: Stream, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._collection = database.get_collection(stream.collection, **OPTIONS)
         self._stream = stream
         self._monotonic = monotonic
         self._moved_at = monotonic()
-        self._closed: str | None = "not open yet"
+        self._closed: str | None = "not open yet"  # the reason
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with the stream: why it is not open, or that it stands still. Even a quiet one moves."""
+        """The fault of the stream: the reason why it is closed, or that it has stalled. Even a quiet one moves."""
         if self._closed is not None:
             return self._closed
         still_for = self._monotonic() - self._moved_at
-        return f"has not moved for {still_for:.0f} s" if still_for > STANDS_STILL_AFTER else None
+        return f"has not moved for {still_for:.0f} s" if still_for > STALLED_AFTER else None
 
     async def follow(self, token: Token | None) -> AsyncGenerator[Batch]:
         """Yield batches for ever, from `token` on.
 
-        Where there is no token, or the server refuses it, a new stream is opened first and then an empty batch tells
-        that something is lost. Opening is tried once a second at the most.
+        Without a token, or if the server refuses it, a new stream is opened first, and then an empty batch reports the
+        gap. The stream is reopened at most once a second.
         """
         lost = None if token else FIRST_START
         while True:
@@ -142,9 +142,9 @@ Event = tuple[str | None, Token]
 
 
 async def _read(cursor: AsyncChangeStream[Document], moved: Callable[[], None]) -> AsyncGenerator[Batch]:
-    """Yield what one cursor brings until it ends: all that has come since the last batch, up to `BATCH` events.
+    """Yield the events of one cursor until it ends, in batches: all since the last batch, at most `BATCH`.
 
-    A task reads ahead by at most one batch, because asking the cursor "is there more?" would wait for it.
+    A task reads ahead by at most one batch, because the cursor has no way to ask for more events without waiting.
     """
     events: asyncio.Queue[Event | None] = asyncio.Queue(BATCH)
     reader = asyncio.create_task(_read_ahead(cursor, events, moved))
@@ -168,7 +168,7 @@ async def _read(cursor: AsyncChangeStream[Document], moved: Callable[[], None]) 
 async def _read_ahead(
     cursor: AsyncChangeStream[Document], events: asyncio.Queue[Event | None], moved: Callable[[], None]
 ) -> None:
-    """Put the cursor's events into the queue, a bare token when it is quiet, and None at its end; then raise why."""
+    """Put the cursor's events into the queue, a bare token when quiet, and None at its end; then raise its error."""
     fault = None
     try:
         while cursor.alive:

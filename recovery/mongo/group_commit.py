@@ -14,21 +14,21 @@ from pymongo.errors import BulkWriteError, PyMongoError, WriteConcernError, Writ
 from recovery.mongo.intake import Write
 
 MOST_TOGETHER = 32
-"""More would keep the server busy with one batch while the others wait: two at a time are a third faster."""
+"""The maximum size of a group. Larger ones would leave others waiting: two groups at a time are a third faster."""
 
 
 class _Waiting(NamedTuple):
     write: Write
     kept: "asyncio.Future[None]"
     until: float
-    """By the monotonic clock: the caller has gone then."""
+    """The caller's deadline, by the monotonic clock."""
 
 
 class GroupCommit:
-    """Writes to a collection of PyMongo's asynchronous client, or Motor's.
+    """Group commit for a collection of PyMongo's asynchronous client, or Motor's.
 
-    What is asked for within one turn of the event loop goes out together at its end. A lone write waits for nobody;
-    while one group is being written, those who come go out in the next, without waiting for its end.
+    All writes of one iteration of the event loop go out together at its end. A single write does not wait for others;
+    writes that arrive while a group is being written go out in the next one, without waiting for its end.
     """
 
     def __init__(self, collection: Any) -> None:
@@ -37,14 +37,14 @@ class GroupCommit:
         self._groups: set[asyncio.Task[None]] = set()
 
     async def write(self, write: Write, within: float = math.inf) -> None:
-        """Return once this write is kept, or raise `TimeoutError` if it is not known to be `within` this many seconds.
+        """Make a write; return once it is acknowledged. Raises `TimeoutError` after `within` seconds.
 
-        Raises what PyMongo raises, for this one alone if it alone is at fault.
+        Raises PyMongo's errors; an error of one write is raised for its caller alone.
         """
         loop = asyncio.get_running_loop()
         kept: asyncio.Future[None] = loop.create_future()
         if not self._waiting:
-            # Not in the context of the caller: a time limit of PyMongo's that holds there is not that of the others.
+            # In an empty context: a `pymongo.timeout` of this caller must not apply to the others.
             loop.call_soon(self._go, context=Context())
         self._waiting.append(_Waiting(write, kept, time.monotonic() + within))
         await kept
@@ -65,13 +65,13 @@ class GroupCommit:
                 await self._write([each.write for each in group])
         except BulkWriteError as exc:
             faults = _faults(exc, len(group))
-        except Exception as exc:  # noqa: BLE001  handed to whoever it concerns
+        except Exception as exc:  # noqa: BLE001  raised for each caller
             if len(group) > 1 and not isinstance(exc, PyMongoError):
-                await asyncio.gather(*(self._commit([each]) for each in group))  # whose fault it is, each finds out
+                await asyncio.gather(*(self._commit([each]) for each in group))  # finds the write at fault
                 return
             faults = dict.fromkeys(range(len(group)), exc)
         for number, each in enumerate(group):
-            if each.kept.done():  # its caller has gone
+            if each.kept.done():  # its caller was cancelled or timed out
                 continue
             if number in faults:
                 each.kept.set_exception(faults[number])
@@ -86,9 +86,9 @@ class GroupCommit:
 
 
 def _watch(group: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
-    """Let callers go when their time is over, by one alarm for all, while `task` writes.
+    """Raise `TimeoutError` for callers at their deadlines, by one timer for all, while `task` writes.
 
-    Only the waiting is cut short: a call of the driver that is cancelled can leave a connection open.
+    Only their waiting ends: to cancel a call of the driver could leave a connection open.
     """
     first = min(each.until for each in group)
     if first < math.inf:
@@ -106,12 +106,12 @@ def _give_up(group: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
 
 
 def _seconds(within: float) -> float | None:
-    """Return a time limit as libraries want it: None is no limit, and 0 must not be taken for none."""
+    """Return a timeout for `pymongo.timeout`: None for no limit, and never 0, which would mean the same."""
     return None if within == math.inf else max(within, 0.001)
 
 
 def _faults(exc: BulkWriteError, count: int) -> Mapping[int, PyMongoError]:
-    """Return who of a group of `count` failed, by place: those with an error of their own, or all if it is not safe."""
+    """Return the errors of a group of `count` writes, by index: or of all if the write concern failed."""
     details: Mapping[str, Any] = exc.details or {}
     if concern := details.get("writeConcernErrors"):
         fault = concern[-1]

@@ -1,12 +1,12 @@
-"""What a report writes: one atomic update of one document, as data.
+"""The writes of reports: each is one atomic, idempotent update of one document, as data.
 
-Each is an aggregation pipeline, so that the decision "does this report change anything?" is taken by the server, on
-its own clock, in the same step as the write. A report that changes nothing writes nothing and wakes nobody.
+Each is an aggregation pipeline, so that the server decides, on its own clock and in the same step as the write, whether
+the report changes anything. A report that changes nothing writes nothing and triggers no change event.
 
-`address` is the customer's, in the one form that addresses are compared in: by it a person's checkouts are found.
+`address` is the customer's normalised address, by which a person's checkouts are found.
 
-The facts sit in one field: "the same again" is then one comparison, and a bulk of these is as fast as one of plain
-upserts (measured: 9,600 to 11,500 inserts a second against 11,000 to 11,800; 19,800 against 13,900 for repeats).
+All facts are in one field, so that "unchanged" is one comparison, and bulk writes are as fast as plain upserts
+(measured: 9,600 to 11,500 inserts a second against 11,000 to 11,800; 19,800 against 13,900 for repeats).
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ SHOP = "$$shop"
 CONFIRM = "$$confirm"
 CONFIRM_DEFAULT = "$$confirm_default"
 CONSENT = "$$consent"
-"""What differs from report to report, bound to names: the rest is the same for all, and made once."""
+"""Variables for the parts that differ between reports: everything else is the same for all, and built once."""
 
 
 def _merged(**fields: Any) -> dict[str, Any]:
-    """Return the kept document with these fields changed, one revision on, to be looked at now."""
+    """Return the stored document with these fields changed, the next revision, and due now."""
     revision = {"$add": [{"$ifNull": ["$revision", 0]}, 1]}
     return {"$mergeObjects": [KEPT, {**fields, "revision": revision, "next_at": NOW, "purge_at": None}]}
 
@@ -94,12 +94,12 @@ _CONSENT_COUNTS = {
         {
             "$and": [
                 {"$eq": [f"{CONSENT}.at", "$consent.at"]},
-                {"$lt": [f"{CONSENT}.given", "$consent.given"]},  # of two of the same moment, the withdrawal
+                {"$lt": [f"{CONSENT}.given", "$consent.given"]},  # at the same moment, the withdrawal wins
             ]
         },
     ]
 }
-_TAKES_BACK = {"$and": [{"$eq": ["$consent.given", True]}, _LATER]}  # a no stays one
+_TAKES_BACK = {"$and": [{"$eq": ["$consent.given", True]}, _LATER]}  # a refusal stays
 _CONSENTED = {"$cond": [_CONSENT_COUNTS, _merged(consent=CONSENT), KEPT]}
 _TAKEN_BACK = {"$cond": [_TAKES_BACK, _merged(consent=CONSENT), KEPT]}
 
@@ -115,9 +115,9 @@ class Write(NamedTuple):
 def checkout_write(report: Checkout, *, known_as: Sequence[str] = ()) -> Write:
     """Return the write for a checkout report.
 
-    An order or a cancellation stands. On an ordered checkout, the report only fills in who ordered, where the order did
-    not say. Otherwise the newest report wins, and moves the timer of what is still unsent. Consent has a time of its
-    own: the later one counts, whichever report is the newest.
+    An order or a cancellation is final. On an ordered checkout, the report only adds the customer, if the order had
+    none. Otherwise the newest report wins, and moves the due times of unsent messages. Consent has its own time: the
+    latest consent counts, whichever report is the newest.
     """
     becomes = _CHECKED_OUT_NOW if report.touched_at is None else _CHECKED_OUT_THEN
     stages = [_given(report, report.touched_at, becomes)]
@@ -127,28 +127,28 @@ def checkout_write(report: Checkout, *, known_as: Sequence[str] = ()) -> Write:
 
 
 def order_write(report: Order, *, confirm_default: bool = True, known_as: Sequence[str] = ()) -> Write:
-    """Return the write for an order report: whatever was known, the checkout is ordered from now on.
+    """Return the write for an order report: the checkout is ordered from now on, whatever its state was.
 
-    What the order says of its facts replaces what the checkout said. An order that is not known yet is kept as well, so
-    that a checkout reported after its order does not open again. `confirm_default` is whether it is to be confirmed
-    where no report has said so.
+    The order's facts replace those of the checkout. An order without a checkout is stored as a tombstone, so that a
+    checkout reported after its order does not reopen. `confirm_default` says whether the order is confirmed if no
+    report says so.
     """
     others = {"confirm": report.confirm, "confirm_default": confirm_default}
     return _write(report.id, _given(report, report.ordered_at, _ORDERED, **others), *_known_as(known_as))
 
 
 def cancelled() -> list[dict[str, Any]]:
-    """Return the update that cancels checkouts. It leaves alone what is ordered."""
+    """Return the update that cancels checkouts. Ordered ones are not changed."""
     return [{"$replaceWith": _CANCELLED}]
 
 
 def consented(consent: Consent) -> list[dict[str, Any]]:
-    """Return the update that keeps a word on consent in checkouts, where it is later than the one that is kept."""
+    """Return the update that stores consent in checkouts, if it is later than the stored one."""
     return [{"$replaceWith": _consented(consent)}]
 
 
 def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any], **others: object) -> dict[str, Any]:
-    """Bind what is reported. The time of a fact is the server's at the latest: a caller's clock may be ahead."""
+    """Bind the variables of a report. Times are capped at the server's time: a caller's clock may be ahead."""
     address = normalised(report.customer.email) if report.customer is not None else None
     bound = {
         "reported": {"$literal": report.facts()},
@@ -167,7 +167,7 @@ def _consented(consent: Consent) -> dict[str, Any]:
 
 
 def _known_as(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Keep all that a checkout is called. They are no facts, so that nobody looks for that alone."""
+    """Add all names of a checkout. Names are not facts, so they alone change no revision and cause no look."""
     if not names:
         return []
     known = {"$setUnion": [{"$ifNull": ["$known_as", []]}, {"$literal": list(names)}]}

@@ -1,4 +1,4 @@
-"""Checkouts by whatever they are called: their own id, an alias, or the cart that they were made of."""
+"""Lookup of checkouts by any of their names: their own id, an alias, or the cart that they were created from."""
 
 import re
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from recovery.mongo.drivers import settled
 
 
 class Name(NamedTuple):
-    """What a checkout is kept under, and where it stands."""
+    """The id under which a checkout is stored, and its status."""
 
     order_id: str
     status: str
     ordered_at: datetime | None
 
     def ordered_since(self, touched_at: datetime | None) -> bool:
-        """Return whether it has been ordered since another of the same cart was touched."""
+        """Return True if it was ordered after another checkout of the same cart was touched."""
         return self.ordered_at is not None and touched_at is not None and self.ordered_at >= touched_at
 
 
 class Namesakes(NamedTuple):
-    """What is kept of a checkout, the name to go on with first, and of others of the same cart."""
+    """The stored checkouts with one of the names, the one to use first, and others of the same cart."""
 
     own: list[Name]
     of_cart: list[Name]
@@ -34,20 +34,20 @@ _FIELDS = ["_id", "known_as", "status", "ordered_at"]
 
 
 def called(shop: str, names: Sequence[str]) -> Document:
-    """Match the checkouts of a shop that have one of these names."""
+    """Match the checkouts of a shop with one of these names."""
     ids = [checkout_id(shop, name) for name in names]
     return {"$or": [{"_id": {"$in": ids}}, {"known_as": {"$in": list(names)}, "_id": of_shop(shop)}]}
 
 
 def all_names(names: Sequence[str], cart: str | None) -> list[str]:
-    """Return all that a checkout is called, its cart last. Without any name the cart is none either."""
+    """Return all names of a checkout, its cart last; none if it has no names but the cart."""
     return [*names, cart] if cart and names else list(names)
 
 
 async def namesakes(checkouts: Any, report: Checkout | Order, names: Sequence[str], cart: str | None) -> Namesakes:
-    """Return what is kept under any of a checkout's names, and others of its cart. Raises what PyMongo raises.
+    """Find the checkouts stored under any of these names, and others of the cart. Raises PyMongo's errors.
 
-    Older versions kept no names, but a link that has one in it.
+    Older versions stored no names, but a link that contains one.
     """
     every = all_names(names, cart)
     either = [called(report.shop, every)]

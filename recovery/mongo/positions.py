@@ -1,4 +1,4 @@
-"""The positions: how far each daemon has followed each stream."""
+"""The positions (resume tokens) of each daemon in each change stream."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,13 +19,13 @@ class Positions:
 
     @translated
     async def load(self, stream: str) -> Token | None:
-        """Return where this daemon is in a stream, if it has ever been anywhere."""
+        """Return this daemon's position in a stream, or None at its first start."""
         document = await self._positions.find_one({"_id": f"{self._daemon}/{stream}"})
         return document["token"] if document else None
 
     @translated
     async def save(self, stream: str, token: Token, at: datetime) -> None:
-        """Keep that everything up to this token has been looked at."""
+        """Save a position: everything up to this token has been looked at."""
         await self._positions.replace_one(
             {"_id": f"{self._daemon}/{stream}"}, {"token": token, "saved_at": at}, upsert=True
         )

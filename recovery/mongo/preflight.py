@@ -1,4 +1,4 @@
-"""Whether a MongoDB server is one that Recovery can run on, and how to mend it where it is not."""
+"""The preflight check of a MongoDB server: can Recovery run on it, and if not, what to do."""
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
@@ -9,7 +9,7 @@ OLDEST = (6, 0)
 RECOMMENDED = (7, 0, 4)
 
 ALONE = (
-    "MongoDB runs on its own, and change streams need a replica set (one node is enough): "
+    "MongoDB runs standalone, and change streams need a replica set (one node is enough): "
     "start mongod with --replSet rs0, then run: recovery init"
 )
 FRESH = "MongoDB's replica set has not been initiated yet. Run: recovery init"
@@ -19,20 +19,20 @@ _NOT_REPLICATING = 76
 
 
 async def fault(database: Database) -> str | None:
-    """Return a sentence on what makes this server unfit and what to do about it, or None."""
+    """Return the reason why Recovery cannot run on this server and what to do, in a sentence, or None."""
     try:
         admin = database.client.admin
         if unfit := _unfit(await admin.command("hello"), await admin.command("buildInfo")):
             return unfit
-        await database.list_collection_names()  # a user without rights is found out now, not at the first write
+        await database.list_collection_names()  # a user without rights fails here, not at the first write
     except ConnectionFailure as exc:
         if "RSGhost" in str(exc):
             return FRESH
         if "for replica set name" in str(exc):
-            return f"{said(exc)}: mend replicaSet in mongodb.uri, or, if the server is on its own: {ALONE}"
+            return f"{said(exc)}: fix replicaSet in mongodb.uri, or, if the server is standalone: {ALONE}"
         return f"MongoDB cannot be reached: {said(exc)}. Is it running, and is mongodb.uri right?"
     except OperationFailure as exc:
-        return f"MongoDB refuses us: {said(exc)}. Check the user, the password and the roles in mongodb.uri."
+        return f"MongoDB refuses access: {said(exc)}. Check the user, the password and the roles in mongodb.uri."
     except PyMongoError as exc:
         return f"MongoDB cannot be used: {said(exc)}."
     return None
@@ -43,24 +43,24 @@ def _unfit(hello: Document, build: Document) -> str | None:
     if "setName" not in hello and not is_router:
         return FRESH if hello.get("isreplicaset") else ALONE
     if not (hello.get("isWritablePrimary") or is_router):
-        return "MongoDB's replica set has no primary that we can reach: see rs.status() there."
+        return "MongoDB's replica set has no reachable primary: see rs.status() there."
     if tuple(build["versionArray"][:2]) < OLDEST:
         return f"MongoDB {build['version']} is too old: Recovery needs 6.0, and 7.0.4 or newer in production."
     return None
 
 
 async def advice(database: Database) -> str:
-    """Return what is worth knowing of a server that is fit, which may be nothing."""
+    """Return a note on the version of a server that Recovery can run on."""
     build = await database.client.admin.command("buildInfo")
     if tuple(build["versionArray"][:3]) < RECOMMENDED:
-        return f"MongoDB {build['version']} will do here; in production 7.0.4 or newer, 8.0 recommended"
+        return f"MongoDB {build['version']} is fine for tests; use 7.0.4 or newer in production, 8.0 is recommended"
     return f"MongoDB {build['version']}"
 
 
 async def initiate(database: Database) -> str | None:
-    """Make a fresh node a replica set of one; return a sentence on why it cannot be done, or None.
+    """Make a fresh node a replica set of one; return the reason why that failed, in a sentence, or None.
 
-    `database` must be connected to that one node directly. A node that is part of a replica set is left as it is.
+    `database` must be connected to that node directly. A node that is in a replica set is not changed.
     """
     try:
         await database.client.admin.command("replSetInitiate")

@@ -1,7 +1,7 @@
-"""What is due, and in which order: confirmations first, then the shops in turn.
+"""The order of due checkouts: confirmations first, then the shops in turn (round robin).
 
-Each shop is a queue of its own in the index, so that what one has due costs no other a look: a hot shop does not hold
-up the others, and the shops of a relay that is down cost those of another nothing.
+Each shop has its own queue in the index, a bulkhead: a busy shop does not hold up the others, and the shops of a relay
+that is down cost those of another nothing.
 """
 
 import asyncio
@@ -19,23 +19,23 @@ from recovery.mongo.collections import Document
 from recovery.mongo.documents import SCHEMA
 
 SHOPS_KNOWN_FOR = 5.0
-"""Seconds that is remembered which shops have anything waiting."""
+"""Seconds for which the list of shops with waiting checkouts is cached."""
 
 SHOPS_AT_ONCE = 32
-"""Shops that are asked for at a time."""
+"""Shops that are queried concurrently."""
 
 LEAST_OF_A_SHOP = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Shops:
-    """Some shops: those of `only`, or all but those of `but`. One that no document names is everybody's to look at."""
+    """A set of shops: those of `only`, or all but those of `but`. Documents without a shop are in every set."""
 
     only: frozenset[str] | None = None
     but: frozenset[str] = field(default_factory=frozenset)
 
     def have(self, shop: str | None) -> bool:
-        """Return whether a shop is among them."""
+        """Return True if a shop is in the set."""
         return shop is None or (shop not in self.but if self.only is None else shop in self.only)
 
 
@@ -43,7 +43,7 @@ ALL = Shops()
 
 
 class Queues:
-    """The checkouts that wait to be looked at, by shop. Raises what PyMongo raises."""
+    """The waiting checkouts, by shop. Raises PyMongo's errors."""
 
     def __init__(self, checkouts: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._checkouts = checkouts
@@ -53,13 +53,13 @@ class Queues:
         self._turn = 0
 
     async def due(self, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops) -> list[str]:
-        """Return up to `limit` ids that ought to have been looked at before that time."""
+        """Return up to `limit` ids that are due before that time."""
         until = {"$lte": before}
         found = await self._ids({**_waiting(until), "status": Status.ORDERED.value}, limit, mine, shops)
         if len(found) < limit:
             known, is_old = await self._shops()
             found = await self._in_turn(found, until, limit, mine, [shop for shop in known if shops.have(shop)])
-            if len(found) < limit and is_old:  # others may have something due by now
+            if len(found) < limit and is_old:  # other shops may have due checkouts by now
                 self._known_until = float("-inf")
                 known, _ = await self._shops()
                 found = await self._in_turn(found, until, limit, mine, [shop for shop in known if shops.have(shop)])
@@ -73,7 +73,7 @@ class Queues:
         mine: Callable[[str], bool],
         shops: Sequence[str | None],
     ) -> list[str]:
-        """Return what was found, and after that what these shops have due, one of each in turn."""
+        """Return `found`, followed by the due checkouts of these shops, one of each in turn."""
         each = limit
         if len(shops) > 1:
             each = max(limit // len(shops), LEAST_OF_A_SHOP)
@@ -94,7 +94,7 @@ class Queues:
     async def soon(
         self, after: datetime, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops
     ) -> AsyncIterator[list[str]]:
-        """Yield, up to `limit` at a time, ids to be looked at between these times that nobody has claimed."""
+        """Yield, up to `limit` at a time, unclaimed ids that become due between these times."""
         known, _ = await self._shops()
         wanted = [shop for shop in known if shops.have(shop)]
         ids: list[str] = []
@@ -123,7 +123,7 @@ class Queues:
         return found
 
     async def _shops(self) -> tuple[Sequence[str | None], bool]:
-        """Return the shops that have anything waiting, by a leap in the index for each; and whether that is old."""
+        """Return the shops with waiting checkouts, by one index seek each, and whether that list is from the cache."""
         began = self._monotonic()
         if began < self._known_until:
             return self._known, True
@@ -134,7 +134,7 @@ class Queues:
 
     async def _leap(self) -> AsyncIterator[str | None]:
         dated = {"next_at": {"$type": "date"}}
-        # Written by an older version, or by another hand.
+        # Written by an older version, or by hand.
         if await self._checkouts.find_one({"shop": None, **dated}, {"_id": 1}) is not None:
             yield None
         last = ""
@@ -148,9 +148,9 @@ class Queues:
 
 
 def _waiting(between: Document) -> Document:
-    """Match what waits between these times, but for what a newer version has written.
+    """Match checkouts that wait between these times, except those written by a newer version.
 
-    `$type` is what lets the server use the partial index: without it, it reads every checkout there is.
+    `$type` is needed for the server to use the partial index: without it, it reads every checkout.
     """
     ours = {"_id": {"$type": "string"}, "schema": {"$not": {"$gt": SCHEMA}}}
     return {"next_at": between | {"$type": "date"}, **ours}

@@ -1,4 +1,4 @@
-"""The shadows: alarm clocks that ring by going away."""
+"""Shadows: one TTL document per waiting checkout; its expiry is the alarm."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,18 +15,18 @@ LONG_PAST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class MongoShadows:
-    """The port `Shadows` on a real database, and what the expirer needs of it."""
+    """The port `Shadows` on MongoDB, with the queries of the expirer."""
 
     def __init__(self, database: Database) -> None:
         self._shadows = database.get_collection(SHADOWS, **FORGIVING)
 
     @translated
     async def set(self, alarms: Mapping[str, datetime | None]) -> None:
-        """Move each checkout's shadow to its time, or drop it where the time is None."""
+        """Set each checkout's shadow to its time, or delete it if the time is None."""
         resting = [id_ for id_, at in alarms.items() if at is None]
         if resting:
             await self._shadows.delete_many({"_id": {"$in": resting}})
-        # Most have none at that moment: it rang just now, or the checkout is new. Inserts cost less than upserts.
+        # Most have none at that moment: it has just expired, or the checkout is new. Inserts are cheaper than upserts.
         documents = [{"_id": id_, "expire_at": at} for id_, at in alarms.items() if at is not None]
         if not documents:
             return
@@ -47,14 +47,14 @@ class MongoShadows:
 
     @translated
     async def missing(self, ids: Sequence[str]) -> list[str]:
-        """Return those of these checkouts that have no shadow."""
+        """Return the ids of checkouts without a shadow."""
         found = self._shadows.find({"_id": {"$in": list(ids)}}, {"_id": 1}, batch_size=len(ids) + 1)
         present = {each["_id"] async for each in found}
         return [id_ for id_ in ids if id_ not in present]
 
     @translated
     async def next_expiry(self) -> datetime | None:
-        """Return when the next shadow goes. A look into the index: its cost does not grow with what is pending."""
+        """Return the time of the next expiry, by one index seek: its cost does not grow with the number of shadows."""
         dated = {"expire_at": {"$type": "date"}}
         first = await self._shadows.find_one(dated, {"_id": 0, "expire_at": 1}, sort=[("expire_at", ASCENDING)])
         if first is None:
@@ -62,9 +62,9 @@ class MongoShadows:
         expire_at = first["expire_at"]
         if isinstance(expire_at, datetime):
             return expire_at
-        return LONG_PAST if int(expire_at) < 0 else None  # put there by hand: before year 1, or after 9999
+        return LONG_PAST if int(expire_at) < 0 else None  # edited by hand: before year 1, or after 9999
 
     @translated
     async def expire(self, now: datetime) -> int:
-        """Delete the shadows whose time has come, as TTL would; return how many."""
+        """Delete the expired shadows, as TTL would; return how many."""
         return (await self._shadows.delete_many({"expire_at": {"$lte": now}})).deleted_count

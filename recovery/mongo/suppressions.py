@@ -1,7 +1,7 @@
-"""The suppressions: addresses not to be written to any more, kept by pseudonym.
+"""The suppression list: addresses that get no more mails, stored by pseudonym.
 
-A key is `"<shop>/<pseudonym>"`, or `"/<pseudonym>"` for all shops. An address may have several: one for each shop, and
-one for each key of the pseudonyms. A document without a reason only counts soft bounces, and suppresses nothing.
+An `_id` is `"<shop>/<pseudonym>"`, or `"/<pseudonym>"` for all shops. An address may have several: one for each shop,
+and one for each key of the pseudonyms. A document without a reason only counts soft bounces, and suppresses nothing.
 """
 
 import re
@@ -19,23 +19,23 @@ from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write
 
 REPORTS_KEPT = 20
-"""Ids of soft bounces that are kept with the address, so that the same report twice is counted once."""
+"""The number of soft bounce ids stored per address, so that a repeated report is counted once."""
 
 FIELDS = {"reason": 1, "at": 1}
-"""What is needed to know of a suppression."""
+"""The projection that `Suppressions.read` needs."""
 
 RELAY = "the relay"
-"""The source of what the relay said, before its words."""
+"""The beginning of the source of suppressions made from a relay's reply, which follows it."""
 
 SOURCE_KEPT = 200
-"""Characters of a relay's reply that are kept with a suppression."""
+"""Characters of a relay's reply that are stored with a suppression."""
 
 _KEPT = "$$ROOT"
 
 
 @dataclass(frozen=True, slots=True)
 class KeptSuppression:
-    """A suppression as it is kept. Without a shop it holds for all of them."""
+    """A stored suppression. Without a shop, it applies to all shops."""
 
     shop: str | None
     pseudonym: str
@@ -46,7 +46,7 @@ class KeptSuppression:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which suppressions: all that match everything that is given. `source` is a part of it, in any case of letters."""
+    """A filter for suppressions: those that match all given fields. `source` is a substring, case-insensitive."""
 
     shop: str | None = None
     reason: SuppressionReason | None = None
@@ -55,7 +55,7 @@ class Which:
     until: datetime | None = None
 
     def query(self) -> Document:
-        """Return it in MongoDB's words."""
+        """Return the MongoDB query."""
         query: Document = {"reason": {"$exists": True} if self.reason is None else self.reason.value}
         if self.shop is not None:
             query["_id"] = of_shop(self.shop)
@@ -69,9 +69,9 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
-    """A suppression to keep. A hard bounce is of the address: it holds for all shops, whichever is named.
+    """A suppression to store. A hard bounce is a property of the address: it applies to all shops, whichever is given.
 
-    `source` is free text: where it comes from. `at` is the server's time if left out.
+    `source` is free text on its origin. `at` defaults to the server's time.
     """
 
     shop: str | None
@@ -99,7 +99,7 @@ class Suppressions:
         return self.read(addresses, await found.to_list())
 
     def matching(self, addresses: Collection[tuple[str, str]]) -> Document:
-        """Return what finds the suppressions of these (shop, address)."""
+        """Return the query for the suppressions of these (shop, address)."""
         ids = [id_ for address in addresses for id_ in self._keys(*address)]
         return {"_id": {"$in": ids}, "reason": {"$exists": True}}
 
@@ -122,7 +122,7 @@ class Suppressions:
         source: str,
         at: datetime | None = None,
     ) -> bool:
-        """Suppress an address, for a shop or for all; return whether that was new. Never weakens what is kept."""
+        """Suppress an address, for a shop or for all; return whether that is new. Never weakens a stored one."""
         return await self.suppress(self._pseudonyms.of(email), reason, shop=shop, source=source, at=at)
 
     async def suppress(
@@ -134,19 +134,19 @@ class Suppressions:
         source: str,
         at: datetime | None = None,
     ) -> bool:
-        """Do as `add` for an address that is known by its pseudonym only."""
+        """Suppress an address that is known by its pseudonym only; otherwise as `add`."""
         return await self.keep([NewSuppression(shop, pseudonym, reason, source, at)]) > 0
 
     @translated
     async def keep(self, suppressions: Sequence[NewSuppression]) -> int:
-        """Keep these, and return how many were new or stronger than what was kept."""
+        """Store suppressions; return how many were new, or stronger than the stored ones."""
         if not suppressions:
             return 0
         result = await self._kept.bulk_write([UpdateOne(*suppress_write(each)) for each in suppressions], ordered=False)
         return result.upserted_count + result.modified_count
 
     async def bury(self, found: Sequence[tuple[str, str]], at: datetime) -> None:
-        """Suppress addresses that the relay calls dead, each with its words, in one round trip."""
+        """Suppress addresses that do not exist, given with the relay's reply each, in one round trip."""
         await self.keep(
             [
                 NewSuppression(
@@ -162,7 +162,7 @@ class Suppressions:
 
     @translated
     async def lift(self, which: Which, *, dry_run: bool = False) -> int:
-        """Lift all suppressions that match; return how many there are. With `dry_run` they stay."""
+        """Lift all matching suppressions; return how many there are. With `dry_run`, only count them."""
         if dry_run:
             return int(await self._kept.count_documents(which.query()))
         return int((await self._kept.delete_many(which.query())).deleted_count)
@@ -176,9 +176,9 @@ class Suppressions:
         reason: SuppressionReason | None = None,
         since: datetime | None = None,
     ) -> bool:
-        """Lift the suppression for this shop or, without one, that for all; return whether there was one.
+        """Lift the suppression for this shop or, without a shop, the one for all; return whether there was one.
 
-        With a `reason`, only one for that reason; with `since`, only one that was made then or later.
+        With `reason`, only one with that reason; with `since`, only one made at that time or later.
         """
         query = lift_query(self._pseudonyms, email, shop, reason)
         if since is not None:
@@ -194,7 +194,7 @@ class Suppressions:
     async def each(
         self, which: Which | None = None, *, newest_first: bool = False, limit: int = 0, skip: int = 0
     ) -> AsyncIterator[KeptSuppression]:
-        """Yield suppressions in order of shop and pseudonym, or the newest first; `limit` 0 is all of them."""
+        """Yield suppressions in order of shop and pseudonym, or newest first; `limit` 0 means all."""
         order: list[tuple[str, int]] = (
             [("at", DESCENDING), ("_id", ASCENDING)] if newest_first else [("_id", ASCENDING)]
         )
@@ -207,14 +207,14 @@ class Suppressions:
 
 
 def suppress_write(new: NewSuppression) -> Write:
-    """Return the write that keeps a suppression, unless one that is as strong is there."""
+    """Return the write that stores a suppression, unless one of the same strength or stronger exists."""
     return Write({"_id": _key(new)}, _suppressed(new), upsert=True)
 
 
 def lift_query(
     pseudonyms: Pseudonyms, email: str, shop: str | None = None, reason: SuppressionReason | None = None
 ) -> Document:
-    """Return what finds the suppressions of an address, by all of its pseudonyms: for this shop, or for all."""
+    """Return the query for the suppressions of an address, by all of its pseudonyms: for this shop, or for all."""
     ids = [f"{shop or ''}/{pseudonym}" for pseudonym in pseudonyms.all(email)]
     return {"_id": {"$in": ids}, "reason": {"$exists": True} if reason is None else reason.value}
 
@@ -237,7 +237,7 @@ def _suppressed(new: NewSuppression) -> list[Document]:
 
 
 def _soft(report: str, at: datetime | None) -> list[Document]:
-    """Return the update that counts a soft bounce, unless its report was counted."""
+    """Return the update that counts a soft bounce. Idempotent by the id of its report."""
     reports = {"$ifNull": ["$reports", []]}
     fields = {
         "soft_bounces": {"$add": [{"$ifNull": ["$soft_bounces", 0]}, 1]},
@@ -252,7 +252,7 @@ def _unless(known: Document, fields: Document) -> list[Document]:
 
 
 def _time(at: datetime | None) -> Any:
-    """Return the time of a fact, the server's at the latest: a caller's clock may be ahead."""
+    """Return a time, capped at the server's: a caller's clock may be ahead."""
     return "$$NOW" if at is None else {"$min": [at, "$$NOW"]}
 
 

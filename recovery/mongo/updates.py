@@ -1,4 +1,4 @@
-"""What the engine's writes are in MongoDB's words: each a guarded update of one checkout, or of many that are alike."""
+"""The engine's writes as MongoDB updates: each is guarded, and of one checkout or of a group of equal ones."""
 
 from collections.abc import Hashable, Sequence
 from datetime import datetime
@@ -6,16 +6,16 @@ from datetime import datetime
 from pymongo import UpdateMany, UpdateOne
 
 from recovery.domain.state import CheckoutState, Claim, MessageState, Past
-from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan, Unreadable, reminded_at
+from recovery.engine.writes import Claiming, Completion, Plan, Unreadable, reminded_at
 from recovery.mongo.collections import Document
-from recovery.mongo.documents import written
+from recovery.mongo.documents import to_document
 
 HISTORY_KEPT = 50
-ERRORS_KEPT = 20
+"""The number of history entries that a checkout holds, the newest ones."""
 
 
 def unchanged(seen: CheckoutState) -> Document:
-    """Match the checkout only as it was seen: nothing reported, claimed or planned since."""
+    """Match the checkout only if it is unchanged: nothing reported, claimed or planned since it was read."""
     return {
         "_id": seen.id,
         "status": seen.status,
@@ -31,9 +31,9 @@ def _history(entries: Sequence[Past]) -> Document:
 
 
 def planned(plan: Plan) -> UpdateOne:
-    """Return the write of a plan."""
+    """Return the update for a plan."""
     changes: Document = {"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at}
-    changes |= {f"messages.{step}": written(message) for step, message in plan.messages.items()}
+    changes |= {f"messages.{step}": to_document(message) for step, message in plan.messages.items()}
     update: Document = {"$set": changes, **_history(plan.history)}
     claim = plan.seen.claim
     if claim is not None and plan.next_at != claim.until:
@@ -42,14 +42,15 @@ def planned(plan: Plan) -> UpdateOne:
 
 
 def claimed(claims: Sequence[Claiming]) -> list[UpdateOne | UpdateMany]:
-    """Return the updates that claim: one for all that are alike, which takes the server half the time or less."""
+    """Return the updates for claims: one per group of equal claims, which takes the server half the time or less."""
     alike: dict[Hashable, list[Claiming]] = {}
     for claim in claims:
-        alike.setdefault(_kind(claim), []).append(claim)
+        alike.setdefault(_claim_group(claim), []).append(claim)
     return [_claimed_together(each) for each in alike.values()]
 
 
-def _kind(claim: Claiming) -> Hashable:
+def _claim_group(claim: Claiming) -> Hashable:
+    """Return the key of a claim's group: claims with equal keys need the same guard and the same update."""
     seen, message = claim.seen, claim.seen.messages.get(claim.step.name)
     return (
         *(seen.status, seen.revision, seen.claim and seen.claim.token, seen.next_at is None),
@@ -69,10 +70,10 @@ def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
         f"messages.{name}.attempts": message and message.attempts,
     }
     if next_at := [each.seen.next_at for each in claims if each.seen.next_at is not None]:
-        guard["next_at"] = {"$lte": max(next_at)}  # or somebody has moved it, into the future
+        guard["next_at"] = {"$lte": max(next_at)}  # if another writer has moved it, then into the future
     changes = {
-        f"messages.{name}": written(claim.message),
-        "claim": written(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
+        f"messages.{name}": to_document(claim.message),
+        "claim": to_document(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
         "next_at": claim.until,
     }
     if len(claims) == 1:
@@ -81,20 +82,20 @@ def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
 
 
 def handed_over(claim: Claiming) -> UpdateOne:
-    """Return the write that keeps that the content of a claimed message goes out now."""
+    """Return the update that records that the content of a claimed message is sent now."""
     held = {"_id": claim.seen.id, "claim.token": claim.token, "revision": claim.seen.revision}
     return UpdateOne(held, {"$set": {f"messages.{claim.step.name}.handed_over": True}})
 
 
 def renewed(claims: Sequence[Claiming], until: datetime) -> UpdateMany:
-    """Return the write that moves the ends of these leases, where the claims still hold."""
+    """Return the update that extends these leases, as far as the claims still hold."""
     these = {"_id": {"$in": [claim.seen.id for claim in claims]}}
     tokens = {"claim.token": {"$in": list({claim.token for claim in claims})}}
     return UpdateMany(these | tokens, {"$set": {"claim.until": until, "next_at": until}})
 
 
 def completed(completion: Completion) -> UpdateOne:
-    """Return the record of a send, where nothing was reported meanwhile."""
+    """Return the update that records a send, if nothing was reported meanwhile."""
     seen = completion.claiming.seen
     update = _result(completion)
     update["$set"]["next_at"] = completion.next_at
@@ -106,18 +107,18 @@ def completed(completion: Completion) -> UpdateOne:
 
 
 def recorded(completion: Completion) -> UpdateOne:
-    """Return the record of a send, whatever was reported meanwhile: the checkout is to be looked at again at once."""
+    """Return the update that records a send in spite of a report meanwhile: the checkout is due again at once."""
     update = _result(completion) | {"$currentDate": {"next_at": True}}
     claiming = completion.claiming
     message = f"messages.{claiming.step.name}"
-    # A lapsed claim may have been taken off by a look that had nothing to send: then nobody else has begun it again.
+    # A look with nothing to send may have removed a lapsed claim: then nobody else has started the message again.
     lapsed = {f"{message}.state": MessageState.SENDING, f"{message}.attempts": claiming.message.attempts}
     either = [{"claim.token": claiming.token}, {"claim.token": {"$exists": False}, **lapsed}]
     return UpdateOne({"_id": claiming.seen.id, "$or": either}, update)
 
 
 def _result(completion: Completion) -> Document:
-    changes: Document = {f"messages.{completion.claiming.step.name}": written(completion.message)}
+    changes: Document = {f"messages.{completion.claiming.step.name}": to_document(completion.message)}
     if (at := reminded_at(completion)) is not None:
         changes["written_at"] = at
     return {
@@ -128,34 +129,24 @@ def _result(completion: Completion) -> Document:
 
 
 def as_seen(document: Unreadable) -> Document:
-    """Match a document that cannot be read only as it was seen."""
+    """Match an unreadable document only if it is unchanged."""
     return {"_id": document.id, "revision": document.revision, "next_at": document.next_at}
 
 
 def set_aside(document: Unreadable, purge_at: datetime) -> UpdateOne:
-    """Return the write that puts a document to rest as it was seen. It makes none larger: there may be no room."""
+    """Return the update that sets an unreadable document aside, if unchanged. It never makes the document larger."""
     return UpdateOne(
         as_seen(document), {"$set": {"next_at": None, "purge_at": purge_at}, "$unset": {"claim": "", "history": ""}}
     )
 
 
 def put_to_rest(seen: CheckoutState, purge_at: datetime) -> UpdateOne:
-    """Return the write that puts a checkout to rest that has no room for more, unless it has changed since."""
+    """Return the update that sets aside a checkout that cannot be written, unless it was reported since."""
     rest = {"$set": {"next_at": None, "purge_at": purge_at}, "$unset": {"claim": "", "history": ""}}
     return UpdateOne({"_id": seen.id, "revision": seen.revision}, rest)
 
 
 def is_dead(document: Document | None, step: str | None) -> bool:
-    """Return whether a message of a checkout is dead, as it is kept."""
+    """Return True if a message is dead in the stored document."""
     state = ((document or {}).get("messages", {}).get(step) or {}).get("state")
     return bool(state == MessageState.DEAD)
-
-
-def buried(letter: DeadLetter) -> UpdateOne:
-    """Return the write of a dead letter."""
-    kept = {"checkout": letter.checkout, "step": letter.step, "cause": letter.cause, "replayed_at": None}
-    if letter.address is not None:
-        kept["address"] = letter.address
-    error = {"at": letter.at, "error": letter.error, "attempts": letter.attempts}
-    update = {"$set": kept | error, "$push": {"errors": {"$each": [error], "$slice": -ERRORS_KEPT}}}
-    return UpdateOne({"_id": letter.id}, update, upsert=True)

@@ -1,1 +1,1 @@
-"""What tests and demos run on: a MongoDB of their own."""
+"""A throwaway MongoDB for tests and demos."""

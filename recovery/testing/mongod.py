@@ -1,4 +1,4 @@
-"""A throw-away MongoDB, for the demo and the tests. Never for production: its data goes with it."""
+"""A throwaway mongod for the demo and the tests. Never use it in production: its data is deleted with it."""
 
 import shutil
 import socket
@@ -16,15 +16,15 @@ from pymongo.errors import PyMongoError
 from recovery.errors import RecoveryError
 
 STARTS_WITHIN = 30.0
-"""Seconds. A cold disk takes a few."""
+"""Seconds until startup fails. A cold disk takes a few."""
 
 
 class NoMongod(RecoveryError):
-    """There is no mongod to start, or it does not start; the message is a sentence that says what to do."""
+    """No mongod was found, or it did not start; the message says what to do."""
 
 
 def find_mongod() -> Path:
-    """Return a mongod: the one on PATH, or the one that the extra `demo` brings. Raises `NoMongod`."""
+    """Return the path of a mongod: the one on PATH, or that of the extra `demo`. Raises `NoMongod`."""
     if found := shutil.which("mongod"):
         return Path(found)
     with suppress(ModuleNotFoundError):
@@ -33,17 +33,17 @@ def find_mongod() -> Path:
                 mongod.chmod(0o755)
                 return mongod
     raise NoMongod(
-        "There is no mongod here: install MongoDB so that mongod is on PATH, or run pip install 'recovery[demo]', "
-        "or set RECOVERY_MONGODB__URI to a replica set of yours."
+        "No mongod found: install MongoDB so that mongod is on PATH, or run pip install 'recovery[demo]', "
+        "or set RECOVERY_MONGODB__URI to your own replica set."
     )
 
 
 @contextmanager
 def mongod(*, ttl_seconds: int = 1, test_commands: bool = False, options: Sequence[str] = ()) -> Iterator[str]:
-    """Run a mongod as a replica set of one on a free loopback port; give its URI; stop it and remove its data.
+    """Run a mongod as a replica set of one on a free loopback port; yield its URI; then stop it and delete its data.
 
-    `ttl_seconds` is the pause between two passes of its TTL monitor. `test_commands` allows fail points. `options` are
-    more of its own. Raises `NoMongod`.
+    `ttl_seconds` is the interval of its TTL monitor. `test_commands` enables fail points. `options` are further
+    command-line options of mongod. Raises `NoMongod`.
     """
     binary = find_mongod()
     folder = Path(tempfile.mkdtemp(prefix="recovery-mongod-"))
@@ -59,7 +59,7 @@ def mongod(*, ttl_seconds: int = 1, test_commands: bool = False, options: Sequen
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # a terminal's Ctrl-C is for us; the server goes last
+        start_new_session=True,  # Ctrl-C in a terminal reaches only us; we stop the server last
     )
     try:
         _await_primary(process, port, folder / "log")
@@ -92,7 +92,7 @@ def _await_primary(process: "subprocess.Popen[bytes]", port: int, log: Path) -> 
             if process.poll() is not None:
                 raise NoMongod(_why_it_ended(process, log))
             if time.monotonic() > deadline:
-                raise NoMongod(f"The mongod did not become ready within {STARTS_WITHIN:.0f} s.")
+                raise NoMongod(f"mongod did not start within {STARTS_WITHIN:.0f} s.")
             with suppress(PyMongoError):
                 if not initiated:
                     client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
@@ -105,7 +105,7 @@ def _await_primary(process: "subprocess.Popen[bytes]", port: int, log: Path) -> 
 def _why_it_ended(process: "subprocess.Popen[bytes]", log: Path) -> str:
     said = process.stderr.read().decode(errors="replace").strip() if process.stderr else ""
     if "libcurl" in said:
-        return "The mongod does not start for want of libcurl: on Debian and Ubuntu, run apt-get install libcurl4."
+        return "mongod does not start: libcurl is missing. On Debian and Ubuntu, run apt-get install libcurl4."
     if not said and log.exists():
         said = log.read_text(errors="replace").strip().splitlines()[-1]
-    return f"The mongod does not start: {said[:500]}"
+    return f"mongod does not start: {said[:500]}"

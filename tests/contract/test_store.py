@@ -1,4 +1,4 @@
-"""One suite for the fake store and the real one: what the engine may rely on."""
+"""One contract suite for the fake store and the real one: the behaviour that the engine relies on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -64,7 +64,7 @@ class Real:
 
 @pytest.fixture(params=["fake", "real"])
 def store(request):
-    """The store, each in turn."""
+    """The store, each implementation in turn."""
     return Fake() if request.param == "fake" else Real(request.getfixturevalue("database"))
 
 
@@ -84,7 +84,7 @@ def completion(claim):
 
 
 async def test_what_does_not_exist_is_left_out(store):
-    """Loading ids of which some are unknown gives those that are known."""
+    """Loading ids returns the known ones and leaves out the others."""
     kept = state()
     await store.put(kept)
     found, _ = await store.checkouts.load([kept.id, "shop.example/unknown"])
@@ -92,7 +92,7 @@ async def test_what_does_not_exist_is_left_out(store):
 
 
 async def test_a_plan_that_holds_is_written(store):
-    """Status, next look, messages and history of a plan are kept."""
+    """A plan's status, next look, messages and history are stored."""
     kept = state()
     await store.put(kept)
     past = Past(at=NOON, decision="rest", reason="because")
@@ -107,7 +107,7 @@ async def test_a_plan_that_holds_is_written(store):
 
 
 async def test_a_stale_plan_is_dropped(store):
-    """A report since the look wins: the plan changes nothing, and the answer tells the newer next look."""
+    """A report since the look wins: the plan changes nothing, and the result has the newer next look."""
     kept, other = state("1"), state("2")
     await store.put(kept)
     await store.put(other)
@@ -120,7 +120,7 @@ async def test_a_stale_plan_is_dropped(store):
 
 
 async def test_a_claim_is_given_once(store):
-    """Of two claims on the same sight of a checkout one is given, and the lease's end is the next look."""
+    """Of two claims on the same state of a checkout one succeeds; the next look is the end of the lease."""
     kept = state()
     await store.put(kept)
     assert await store.checkouts.claim([claiming(kept, "first")]) == {kept.id}
@@ -131,7 +131,7 @@ async def test_a_claim_is_given_once(store):
 
 
 async def test_a_claim_on_stale_facts_is_refused(store):
-    """A report since the look makes the claim fail, and others in the same batch are not held up by it."""
+    """A report since the look makes the claim fail, without affecting others in the batch."""
     kept, other = state("1"), state("2")
     await store.put(kept)
     await store.put(other)
@@ -140,7 +140,7 @@ async def test_a_claim_on_stale_facts_is_refused(store):
 
 
 async def test_a_completion_is_recorded_with_what_follows(store):
-    """The message, the next look and the history are kept, and the claim is gone."""
+    """The message, the next look and the history are stored, and the claim is released."""
     kept = state()
     await store.put(kept)
     claim = claiming(kept)
@@ -152,7 +152,7 @@ async def test_a_completion_is_recorded_with_what_follows(store):
 
 
 async def test_a_completion_after_a_report_keeps_the_message_alone(store):
-    """What was sent is recorded, but the report's own next look stands: at once."""
+    """The outcome is recorded, but the report's next look stands: at once."""
     kept = state()
     await store.put(kept)
     claim = claiming(kept)
@@ -166,7 +166,7 @@ async def test_a_completion_after_a_report_keeps_the_message_alone(store):
 
 
 async def test_a_completion_is_fenced_by_its_token(store):
-    """A sender whose lease has ended and whose claim was taken over records nothing."""
+    """A sender whose lease expired and whose claim was taken over records nothing."""
     kept = state()
     await store.put(kept)
     claim = claiming(kept, "first")
@@ -180,7 +180,7 @@ async def test_a_completion_is_fenced_by_its_token(store):
 
 
 async def test_a_completion_may_be_written_twice(store):
-    """A record that is written again, because the answer was lost, changes nothing."""
+    """Records are idempotent: one written again, because the answer was lost, changes nothing."""
     kept = state()
     await store.put(kept)
     claim = claiming(kept)
@@ -192,7 +192,7 @@ async def test_a_completion_may_be_written_twice(store):
 
 
 async def test_a_plan_that_does_not_wait_for_a_claim_drops_it(store):
-    """A claim whose lease has ended goes with the next plan."""
+    """A claim whose lease has expired is removed by the next plan."""
     kept = state()
     await store.put(kept)
     await store.checkouts.claim([claiming(kept)])
@@ -202,7 +202,7 @@ async def test_a_plan_that_does_not_wait_for_a_claim_drops_it(store):
 
 
 async def test_shadows_are_moved_and_dropped(store):
-    """Each checkout has at most one shadow, at the time last set; None drops it."""
+    """Each checkout has at most one shadow, at the time last set; None deletes it."""
     await store.shadows.set({"a/1": NOON + timedelta(days=400), "a/2": NOON + timedelta(days=400)})
     await store.shadows.set({"a/1": NOON + timedelta(days=500), "a/2": None, "a/3": None})
     assert await store.alarms() == {"a/1": NOON + timedelta(days=500)}
@@ -213,7 +213,7 @@ LETTER = DeadLetter("shop.example/1", "reminder-1", Cause.DEAD_ADDRESS, "550", N
 
 
 async def test_a_dead_letter_is_kept_with_what_it_tells_of(store):
-    """A plan or a record that gives up a message keeps its letter, once for each message, and says so."""
+    """A plan or a record that gives up a message stores one dead letter per message, and reports it."""
     kept = state()
     await store.put(kept)
     claim = claiming(kept)
@@ -224,7 +224,7 @@ async def test_a_dead_letter_is_kept_with_what_it_tells_of(store):
 
 
 async def test_no_letter_is_kept_of_what_did_not_take_hold(store):
-    """A plan on stale facts, a record whose claim is another's, and one of a checkout that was erased leave none."""
+    """Plans on stale facts, records with another's claim and records of erased checkouts leave no dead letter."""
     kept = state()
     await store.put(kept)
     await store.report(kept)
@@ -239,7 +239,7 @@ async def test_no_letter_is_kept_of_what_did_not_take_hold(store):
 
 
 async def test_a_claim_says_whether_it_still_holds(store):
-    """It does until something is reported, or another has it; then nothing may be handed over by it."""
+    """A claim holds until a report or another claim; after that, nothing may be handed over under it."""
     kept, other = state("1"), state("2")
     for each in (kept, other):
         await store.put(each)
@@ -255,7 +255,7 @@ async def test_a_claim_says_whether_it_still_holds(store):
 
 
 async def test_a_lease_is_renewed_where_the_claim_still_stands(store):
-    """Who waits for the relay's last word moves the end of its lease, and nobody else's."""
+    """Renewing extends the lease of the own claim, and no other's."""
     kept, other = state("1"), state("2")
     for each in (kept, other):
         await store.put(each)
@@ -268,7 +268,7 @@ async def test_a_lease_is_renewed_where_the_claim_still_stands(store):
 
 
 async def test_a_record_outlives_a_claim_that_a_look_has_taken_off(store):
-    """An order, a lapsed lease and a look that had nothing to send: what the relay has is recorded all the same."""
+    """After an order, an expired lease or a look with nothing to send, the relay's outcome is still recorded."""
     kept = state()
     await store.put(kept)
     claim = claiming(kept)
@@ -280,7 +280,7 @@ async def test_a_record_outlives_a_claim_that_a_look_has_taken_off(store):
 
 
 async def test_a_record_comes_too_late_where_the_message_was_begun_again(store):
-    """Another sender's attempt is not overwritten by the record of one before it."""
+    """The record of an older attempt does not overwrite a newer sender's attempt."""
     kept = state()
     await store.put(kept)
     first = claiming(kept)

@@ -1,4 +1,4 @@
-"""What is found about addresses, on a real mongod."""
+"""The standing of addresses, on a real mongod."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ SUPPRESSIONS_ALONE = Ask(written_since=None, imminent_until=NOON + minutes(1), o
 
 
 class House:
-    """A database with its address book."""
+    """A database and its `MongoAddresses`."""
 
     def __init__(self, database):
         self.kept = database[CHECKOUTS]
@@ -46,13 +46,13 @@ def house(database):
 
 
 async def test_of_an_address_with_one_checkout_nothing_is_known(house):
-    """A checkout is not told of itself, whatever became of it."""
+    """A checkout is not its own rival, whatever its state."""
     await house.put("1", written_at=NOON, next_at=NOON)
     assert await house.standing() is None
 
 
 async def test_what_another_checkout_was_sent_is_known_under_any_spelling(house):
-    """The same address in other letters, and an IDN domain in its other form, is the same address."""
+    """Spelling in other case, or an IDN domain in its other form, is the same address."""
     await house.put("2", email="Ada@EXAMPLE.com", written_at=NOON - minutes(5))
     await house.put("3", email="ada@bücher.example", written_at=NOON - minutes(6))
     assert (await house.standing()).others == [Other(written_at=NOON - minutes(5))]
@@ -60,14 +60,14 @@ async def test_what_another_checkout_was_sent_is_known_under_any_spelling(house)
 
 
 async def test_what_was_sent_before_the_gap_or_by_another_shop_does_not_matter(house):
-    """Only the same shop's mails of the last hours are told."""
+    """Only mails of the same shop and of the last hours count."""
     await house.put("2", written_at=NOON - timedelta(hours=13))
     await house.put("3", shop="other.example", written_at=NOON)
     assert await house.standing() is None
 
 
 async def test_a_checkout_that_is_claimed_or_due_soon_is_a_rival(house):
-    """Both make a second look necessary; only a claim makes one step back."""
+    """Claimed and imminent rivals both require a second look; only a claim makes one step back."""
     await house.put("2", next_at=NOON + minutes(0.5))
     assert (await house.standing()).others == [Other(imminent=True)]
     claim = Claim(token="t", owner="o", until=NOON + minutes(1)).model_dump()
@@ -83,21 +83,21 @@ async def test_a_claim_whose_lease_ends_later_than_ours_would_is_seen(house):
 
 
 async def test_what_was_ordered_under_another_checkout_is_told_with_its_lines(house):
-    """The order's time and its items, which is what decides whether a line was bought."""
+    """The result has the order's time and items, which decide whether an item was bought."""
     await house.put("2", status="ordered", ordered_at=NOON)
     [other] = (await house.standing()).others
     assert (other.ordered_at, other.bought) == (NOON, (Item(name="Lamp", price="12.50", quantity=2),))
 
 
 async def test_a_suppression_of_the_shop_or_of_all_is_found(house):
-    """In the same question, also where nothing is asked of other checkouts."""
+    """Suppressions are in the same query, even if no other checkouts are asked for."""
     await house.suppressions.add("ADA@example.com", SuppressionReason.UNSUBSCRIBED, shop="shop.example", source="link")
     assert (await house.standing(ask=SUPPRESSIONS_ALONE)).suppression.reason is SuppressionReason.UNSUBSCRIBED
     assert await house.standing(email="ben@example.com", ask=SUPPRESSIONS_ALONE) is None
 
 
 async def test_those_that_are_asked_about_together_are_rivals_too(house):
-    """In one batch an order and a reminder of the same person see each other, and none sees itself."""
+    """Within a batch, an order and a reminder of one person see each other, and none sees itself."""
     await house.put("1", status="ordered", ordered_at=NOON, written_at=NOON - minutes(5), next_at=NOON)
     await house.put("2", next_at=NOON)
     asked = [state(order_id, facts=report().facts()) for order_id in ("1", "2")]
@@ -109,14 +109,14 @@ async def test_those_that_are_asked_about_together_are_rivals_too(house):
 
 
 async def test_an_address_that_the_relay_found_dead_is_suppressed_everywhere(house):
-    """The next checkout of that address, at whatever shop, is not written about."""
+    """The next checkout of that address, at any shop, gets no mail."""
     await house.addresses.found_dead([(state(), "550 5.1.1 unknown")], NOON)
     standing = await house.standing(ask=SUPPRESSIONS_ALONE)
     assert standing.suppression.dead
 
 
 async def test_a_document_changed_by_another_hand_spoils_no_answer(house):
-    """Items that are none and a time that is none count for nothing, and others are told all the same."""
+    """Invalid items and times are ignored, and do not affect others."""
     await house.put("2", ordered_at=NOON, status="ordered")
     await house.kept.update_one(
         {"_id": "shop.example/2"},
@@ -127,7 +127,7 @@ async def test_a_document_changed_by_another_hand_spoils_no_answer(house):
 
 
 async def test_an_address_is_found_by_its_index(house):
-    """The question reads the checkouts of the addresses it asks for, and no others."""
+    """The query reads only the checkouts of the given addresses."""
     for number in range(20):
         await house.put(str(number), email=f"person{number}@example.com")
     query = {

@@ -1,4 +1,4 @@
-"""Claims whose acknowledgement is lost, on a real MongoDB."""
+"""Claims with a lost acknowledgement, on a real MongoDB."""
 
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
@@ -7,7 +7,7 @@ from tests.contract.test_store import Real, claiming, only
 
 
 async def test_a_claim_that_was_not_acknowledged_is_known_all_the_same(database):
-    """Claims that took hold while the primary went are ours: their messages need not wait for the lease's end."""
+    """Claims that succeeded during an election are ours: their messages need not wait for the end of the lease."""
     store = Real(database)
     seen = [state(str(number)) for number in range(3)]
     for each in seen:

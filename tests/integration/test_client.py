@@ -1,4 +1,4 @@
-"""The ingestion API on a real MongoDB, with every client that a service may hold."""
+"""The ingestion API on a real MongoDB, with every client that a service may use."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ ORDER = Order(shop="shop.example", order_id="1")
 
 
 class Awaited:
-    """A synchronous client behind an asynchronous face, so that one suite serves both."""
+    """A synchronous client with an asynchronous interface, so that one suite covers both."""
 
     def __init__(self, recovery):
         self._recovery = recovery
@@ -38,7 +38,7 @@ class Awaited:
 
 @pytest.fixture(params=["uri", "pymongo", "motor", "sync uri", "sync pymongo"])
 async def recovery(request, mongodb, database_name, database):
-    """The API, opened in each way there is."""
+    """The API, opened in each possible way."""
     match request.param:
         case "uri":
             async with Recovery(mongodb, database=database_name) as api:
@@ -62,7 +62,7 @@ async def get(recovery, order_id="1"):
 
 
 async def test_a_checkout_is_kept_as_reported(recovery):
-    """What was reported reads back, open, to be looked at now."""
+    """A reported checkout reads back as open and due for a look now."""
     await recovery.checkout(report(locale="de"))
     kept = await get(recovery)
     assert (kept.id, kept.status, kept.revision) == ("shop.example/1", Status.OPEN, 1)
@@ -73,7 +73,7 @@ async def test_a_checkout_is_kept_as_reported(recovery):
 
 
 async def test_the_same_report_twice_changes_nothing(recovery):
-    """A repeated report is the same document, to the last field."""
+    """Reports are idempotent: a repeated one leaves the document unchanged."""
     await recovery.checkout(report())
     before = await get(recovery)
     await recovery.checkout(report())
@@ -81,7 +81,7 @@ async def test_the_same_report_twice_changes_nothing(recovery):
 
 
 async def test_an_address_is_suppressed_and_no_more(recovery, database):
-    """A service suppresses an address for a shop or for all, and lifts it again; what changes nothing says so."""
+    """A service suppresses an address for a shop or for all, and lifts it again; calls without effect return False."""
     list_ = Suppressions(database, Pseudonyms([]))
     assert await recovery.suppress("Ada@example.com", shop="shop.example")
     assert not await recovery.suppress("ada@example.com", shop="shop.example")
@@ -94,14 +94,14 @@ async def test_an_address_is_suppressed_and_no_more(recovery, database):
     assert await recovery.unsuppress("ada@example.com", shop="shop.example")
     assert await recovery.unsuppress("ben@example.com")
     assert await list_.of(asked) == {}
-    with pytest.raises(ValueError, match="this is no address, or no shop: value is not a valid email"):
+    with pytest.raises(ValueError, match="invalid e-mail address or shop: value is not a valid email"):
         await recovery.suppress("nobody")
-    with pytest.raises(ValueError, match="this is no address, or no shop"):
+    with pytest.raises(ValueError, match="invalid e-mail address or shop"):
         await recovery.unsuppress("ada@example.com", shop="a/b")
 
 
 async def test_a_person_is_exported_and_erased(recovery):
-    """With whatever client: what was reported is told, then gone, and the receipt names it."""
+    """With each client: a person's data is exported, then erased, and the receipt lists it."""
     await recovery.checkout(report())
     assert [each["_id"] for each in (await recovery.export("ADA@example.com"))["checkouts"]] == ["shop.example/1"]
     assert (await recovery.erase("ada@example.com")).checkouts == ("shop.example/1",)
@@ -110,7 +110,7 @@ async def test_a_person_is_exported_and_erased(recovery):
 
 @pytest.mark.parametrize("api", [Recovery, SyncRecovery])
 async def test_suppressions_are_by_the_keys_of_the_daemon(mongodb, database, database_name, api):
-    """A service that has the daemon's keys suppresses whom the daemon then finds."""
+    """A service with the daemon's keys writes suppressions that the daemon finds."""
     keys = ["a key of the suppressions"]
     recovery = api(mongodb, database=database_name, suppression_keys=keys)
     if api is SyncRecovery:
@@ -122,7 +122,7 @@ async def test_suppressions_are_by_the_keys_of_the_daemon(mongodb, database, dat
 
 
 async def test_a_changed_report_updates_and_moves_the_timer(recovery):
-    """New facts replace the old ones, and the last touch moves; when it was opened stays."""
+    """New facts replace the old ones and touched_at moves; opened_at stays."""
     await recovery.checkout(report())
     before = await get(recovery)
     await recovery.checkout(report(items=(Item(name="Bulb", price="3"),)))
@@ -133,7 +133,7 @@ async def test_a_changed_report_updates_and_moves_the_timer(recovery):
 
 
 async def test_reports_may_arrive_in_any_order(recovery):
-    """With the times of the facts given, the newest facts stand, whichever came last."""
+    """With reported times, the newest facts win, in whatever order they arrive."""
     newer = report(total="30", touched_at=LONG_AGO + minutes(2))
     older = report(total="20", touched_at=LONG_AGO + minutes(1))
     for each in (older, newer, older):
@@ -143,7 +143,7 @@ async def test_reports_may_arrive_in_any_order(recovery):
 
 
 async def test_a_later_touch_moves_the_timer_of_the_same_facts(recovery):
-    """The same items touched again, at a later time that is given, count from then."""
+    """The same items with a later reported time move touched_at."""
     await recovery.checkout(report(touched_at=LONG_AGO + minutes(1)))
     await recovery.checkout(report(touched_at=LONG_AGO + minutes(2)))
     assert (await get(recovery)).touched_at == LONG_AGO + minutes(2)
@@ -157,7 +157,7 @@ async def test_a_fact_cannot_lie_in_the_future(recovery):
 
 
 async def test_a_cart_is_a_name_also_without_aliases(recovery):
-    """Of two checkouts of one cart, the order of one ends the other."""
+    """With two checkouts of one cart, the order of one ends the other."""
     for order_id in "12":
         await recovery.checkout(report(order_id), cart="a cart")
     await recovery.order(Order(shop=report().shop, order_id="2"), cart="a cart")
@@ -165,7 +165,7 @@ async def test_a_cart_is_a_name_also_without_aliases(recovery):
 
 
 async def test_the_latest_word_on_consent_counts_whatever_report_brings_it(recovery):
-    """Consent has a time of its own: an old report may bring the latest word, and a new one none."""
+    """Consent has its own time: an old report may bring the latest consent, and a new one may bring none."""
 
     def consent(minute, *, given=True):
         at = datetime(2026, 3, 5, 12, minute, tzinfo=UTC)
@@ -183,7 +183,7 @@ async def test_the_latest_word_on_consent_counts_whatever_report_brings_it(recov
 
 
 async def test_a_withdrawal_wins_over_consent_of_the_same_moment(recovery):
-    """Of two words on consent of one moment the withdrawal counts, whichever comes first."""
+    """With consent and withdrawal at the same moment, the withdrawal wins, in either order."""
     at = datetime(2026, 3, 5, 12, tzinfo=UTC)
     words = {given: Consent(given=given, basis="opt-in", at=at, source="box") for given in (True, False)}
     for order_id, order in (("1", (True, False, True)), ("2", (False, True))):
@@ -193,7 +193,7 @@ async def test_a_withdrawal_wins_over_consent_of_the_same_moment(recovery):
 
 
 async def test_a_withdrawal_of_consent_is_looked_at_at_once(recovery):
-    """A report of known facts that withdraws consent is a change: no claim passes that did not see it."""
+    """A withdrawal of consent with known facts changes the revision, so that no claim can miss it."""
     at = datetime(2026, 3, 5, 12, tzinfo=UTC)
     await recovery.checkout(report(touched_at=at, consent=Consent(basis="opt-in", at=at, source="box")))
     before = await get(recovery)
@@ -202,7 +202,7 @@ async def test_a_withdrawal_of_consent_is_looked_at_at_once(recovery):
 
 
 async def test_an_order_after_the_checkout_wins(recovery):
-    """An ordered checkout keeps its facts and does not open again."""
+    """An ordered checkout keeps its facts and does not reopen."""
     await recovery.checkout(report())
     await recovery.order(ORDER)
     await recovery.checkout(report(total="99"))
@@ -211,7 +211,7 @@ async def test_an_order_after_the_checkout_wins(recovery):
 
 
 async def test_an_order_before_the_checkout_wins_and_learns_who_ordered(recovery):
-    """The order is kept as a tombstone; the late checkout only says who it was."""
+    """The order is kept as a tombstone; the late checkout only adds the customer."""
     await recovery.order(ORDER)
     assert (await get(recovery)).facts.customer is None
     await recovery.checkout(report())
@@ -229,7 +229,7 @@ async def test_an_order_says_what_was_ordered(recovery):
 
 
 async def test_an_order_twice_changes_nothing(recovery):
-    """The second report of an order leaves the first one's time and revision."""
+    """A repeated order report changes neither time nor revision."""
     await recovery.order(ORDER)
     before = await get(recovery)
     await recovery.order(ORDER)
@@ -248,13 +248,13 @@ async def test_a_cancelled_checkout_stays_cancelled_but_can_be_ordered(recovery)
 
 
 async def test_what_is_unknown_cannot_be_cancelled(recovery):
-    """A cancellation of a checkout that nobody reported says so and keeps nothing."""
+    """Cancelling an unknown checkout returns False and stores nothing."""
     assert await recovery.cancel("shop.example", "unknown") is False
     assert await get(recovery, "unknown") is None
 
 
 async def test_whatever_the_order_of_calls_an_order_wins(mongodb, database_name, database):
-    """Checkouts, changes and orders of the same id, all at once, always end as ordered."""
+    """Concurrent checkouts, changes and orders of the same id always end as ordered."""
     async with Recovery(database.client, database=database_name) as recovery:
         calls = []
         for number in range(100):
@@ -285,7 +285,7 @@ class _Commands(monitoring.CommandListener):
 
 
 async def test_each_call_is_one_write_kept_by_the_majority_and_journaled(mongodb, database_name, database):
-    """What goes over the wire is a single update of one document, acknowledged as durably as can be."""
+    """A report is a single update of one document on the wire, with the strongest write concern."""
     commands = _Commands()
     async with (
         AsyncMongoClient(mongodb, event_listeners=[commands]) as client,
@@ -302,7 +302,7 @@ async def test_each_call_is_one_write_kept_by_the_majority_and_journaled(mongodb
 
 
 async def test_a_database_that_is_away_is_said_to_be():
-    """A call to nowhere fails with a sentence that tells to call again."""
+    """A call to an unreachable server fails with an error that says to call again."""
     client = AsyncMongoClient("127.0.0.1", 1, serverSelectionTimeoutMS=50)
     async with client, Recovery(client) as recovery:
         with pytest.raises(Unavailable, match="call again later"):
@@ -316,27 +316,27 @@ async def test_a_database_that_is_away_is_said_to_be():
 
 @pytest.mark.parametrize("address", ["127.0.0.1:27017/x", "mongodb://:::", "http://shop.example"])
 def test_a_wrong_address_is_said_to_be_one(address):
-    """What is no URI of a MongoDB is refused at once, in our own words."""
-    with pytest.raises(RecoveryError, match="not the address of a MongoDB"):
+    """An invalid MongoDB URI is rejected at once, with our own message."""
+    with pytest.raises(RecoveryError, match="invalid MongoDB URI"):
         SyncRecovery(address)
 
 
 @pytest.mark.parametrize("password", ["hun/ter2", "hun?ter2", "hun@ter2", "hun:ter2", "hun%zzter2"])
 def test_a_password_that_is_not_escaped_is_not_told(password):
-    """It is said what to do, and no part of the password."""
+    """The message says what to do, and contains no part of the password."""
     with pytest.raises(RecoveryError, match="must be escaped: write %2F for /") as caught:
         SyncRecovery(f"mongodb://shop:{password}@db.example/recovery")
     assert "ter2" not in str(caught.value)
 
 
 async def test_the_synchronous_twin_refuses_an_asynchronous_client(database):
-    """A client that would have to be awaited is refused when it is given, not when it is used."""
-    with pytest.raises(RecoveryError, match="for an asyncio client there is Recovery"):
+    """An asynchronous client is rejected when it is passed, not when it is used."""
+    with pytest.raises(RecoveryError, match="for an asyncio client, use Recovery"):
         SyncRecovery(database.client)
 
 
 async def test_a_damaged_document_is_named(database, database_name):
-    """A checkout changed by hand into something else gives an error that names it and the field."""
+    """A checkout that was edited by hand into something invalid gives an error that names it and the field."""
     async with Recovery(database.client, database=database_name) as recovery:
         await recovery.checkout(report())
         await database[CHECKOUTS].update_one({}, {"$set": {"facts": {"total": "much"}}})
@@ -348,7 +348,7 @@ async def test_a_damaged_document_is_named(database, database_name):
 
 
 def test_a_kept_document_reads_back_without_a_server():
-    """The synchronous twin reads any client that speaks PyMongo's language: here one in memory."""
+    """`SyncRecovery` works with any client that has PyMongo's interface: here one in memory."""
     client = mongomock.MongoClient()
     document = {"_id": "s/1", "status": "open", "revision": 1, "opened_at": NOON, "touched_at": NOON}
     client["recovery"][CHECKOUTS].insert_one(document)

@@ -1,4 +1,4 @@
-"""Collections made by several daemons at once, on a real MongoDB."""
+"""Collections created by several daemons at once, on a real MongoDB."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,7 +10,7 @@ from recovery.mongo.collections import OPTIONS, SHADOWS
 
 
 async def test_several_daemons_may_make_good_what_is_gone(mongodb, database, database_name):
-    """A collection that was dropped is made again by all at once: none of them falls over the others."""
+    """Several daemons recreate a dropped collection at once, and none of them fails."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(AsyncMongoClient(mongodb)) for _ in range(4)]
         daemons = [client.get_database(database_name, **OPTIONS) for client in clients]

@@ -1,4 +1,4 @@
-"""Dead letters from the command line, on a real MongoDB."""
+"""Dead letters on the command line, on a real MongoDB."""
 
 import pytest
 
@@ -15,7 +15,7 @@ LATER = NOON + minutes(3 * 24 * 60)
 
 
 async def die(database, order_id, step="reminder-1", cause=Cause.DEAD_MESSAGE):
-    """Keep a checkout of which one message is dead, and its letter."""
+    """Store a checkout with one dead message, and its letter."""
     dead = Message(state=MessageState.DEAD, attempts=3, reason=cause)
     kept = state(order_id, messages={step: dead}, next_at=None).model_dump(by_alias=True)
     await database[CHECKOUTS].insert_one(kept | {"facts": report().facts()})
@@ -28,7 +28,7 @@ async def load(database, order_id):
 
 
 async def test_a_replay_makes_a_message_due_anew(database):
-    """However long ago it was due, a replayed message is due now, with all its attempts."""
+    """A replayed message is due now, however old it is, with all its attempts again."""
     await die(database, "1")
     letters = DeadLetters(database)
     assert await letters.replay(await letters.find(Filter()), LATER) == 1
@@ -42,7 +42,7 @@ async def test_a_replay_makes_a_message_due_anew(database):
 
 
 async def test_a_replay_never_writes_to_someone_who_ordered(database, database_name):
-    """The look after a replay knows of the order: no reminder goes out."""
+    """The look after a replay sees the order: no reminder is sent."""
     await die(database, "1")
     await Recovery(database.client, database=database_name).order(Order(shop="shop.example", order_id="1"))
     letters = DeadLetters(database)
@@ -51,7 +51,7 @@ async def test_a_replay_never_writes_to_someone_who_ordered(database, database_n
 
 
 async def test_a_message_that_is_not_dead_any_more_is_left_alone(database):
-    """A second replay of the same letter changes nothing."""
+    """Replay is idempotent: a second one of the same letter changes nothing."""
     await die(database, "1")
     letters = DeadLetters(database)
     found = await letters.find(Filter())
@@ -61,7 +61,7 @@ async def test_a_message_that_is_not_dead_any_more_is_left_alone(database):
 
 
 async def test_a_letter_keeps_all_its_errors(database):
-    """A message that dies again adds to its letter, which is then no more replayed."""
+    """A message that dies again adds an error to its letter, which is then no longer replayed."""
     await die(database, "1")
     letters = DeadLetters(database)
     await letters.replay(await letters.find(Filter()), LATER)
@@ -86,7 +86,7 @@ async def test_a_letter_keeps_all_its_errors(database):
     ],
 )
 async def test_letters_are_found_by_what_they_are(database, which, expected):
-    """Every filter narrows by its own field."""
+    """Each filter selects by its own field."""
     await die(database, "1")
     await die(database, "2", cause=Cause.LOST)
     await die(database, "3", step="reminder-2")
@@ -94,7 +94,7 @@ async def test_letters_are_found_by_what_they_are(database, which, expected):
 
 
 async def test_what_is_dropped_is_gone(database):
-    """Dropping deletes the letter and leaves the checkout."""
+    """Dropping deletes the letter and not the checkout."""
     await die(database, "1")
     letters = DeadLetters(database)
     assert await letters.drop(await letters.find(Filter())) == 1
@@ -103,7 +103,7 @@ async def test_what_is_dropped_is_gone(database):
 
 
 async def test_a_document_that_was_mended_is_looked_at_again(database):
-    """A letter of a document that could not be read brings it back once somebody has mended it."""
+    """Replaying the letter of an unreadable document makes it due again, after it was fixed."""
     await die(database, "1")
     unread = DeadLetter("shop.example/1", None, Cause.INVALID, "total: not a number", NOON)
     await bury(database, [unread])

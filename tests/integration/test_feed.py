@@ -1,4 +1,4 @@
-"""The change feed on real change streams, and through the faults that the server can be told to have."""
+"""The change feed on real change streams, with faults injected by fail points."""
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
@@ -15,14 +15,14 @@ from tests.builders import NOON, report
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Try again at once where a daemon would wait for a second."""
+    """Shorten the pause between attempts to open a stream."""
     monkeypatch.setattr(feed_module, "AGAIN_AFTER", 0.01)
     monkeypatch.setattr(feed_module, "AWAIT_MS", 50)
 
 
 @asynccontextmanager
 async def following(database, stream, token=None):
-    """Follow a stream; the first batch of a new one has been taken."""
+    """Follow a stream; the first batch of a new one has been consumed."""
     feed = Feed(database, stream)
     async with aclosing(feed.follow(token)) as batches:
         if token is None:
@@ -32,7 +32,7 @@ async def following(database, stream, token=None):
 
 
 async def ids(batches, count):
-    """Take batches until they have brought so many ids."""
+    """Consume batches until they have brought this many ids."""
     found = []
     async with asyncio.timeout(10):
         while len(found) < count:
@@ -42,7 +42,7 @@ async def ids(batches, count):
 
 @asynccontextmanager
 async def failing(database, command, code, times):
-    """Have the server fail a command with a code, so many times."""
+    """Make the server fail a command with a code, this many times."""
     admin = database.client.admin
     data = {"failCommands": [command], "errorCode": code, "namespace": f"{database.name}.{SHADOWS}"}
     await admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=data)
@@ -57,7 +57,7 @@ async def shadows(database, *names):
 
 
 async def test_every_report_that_changes_something_is_told_of(database, database_name):
-    """Inserts and revisions arrive; a repeated report and what the daemon itself writes do not."""
+    """Inserts and new revisions arrive; repeated reports and the daemon's own writes do not."""
     recovery = Recovery(database.client, database=database_name)
     async with following(database, REPORTED) as (_, batches):
         await recovery.checkout(report("1"))
@@ -71,7 +71,7 @@ async def test_every_report_that_changes_something_is_told_of(database, database
 
 
 async def test_every_shadow_that_goes_is_told_of(database):
-    """A deletion is told of, whoever deleted; setting and moving a shadow is not."""
+    """Every deletion of a shadow arrives, whoever deleted it; setting and moving one does not."""
     async with following(database, GONE) as (_, batches):
         await shadows(database, "a/1", "a/2")
         await database[SHADOWS].update_one({"_id": "a/1"}, {"$set": {"expire_at": NOON.replace(year=2101)}})
@@ -80,14 +80,14 @@ async def test_every_shadow_that_goes_is_told_of(database):
 
 
 async def test_ttl_s_own_deletions_are_told_of(database):
-    """MongoDB's TTL monitor makes the same event, with none of our processes at work."""
+    """MongoDB's TTL monitor causes the same event, without any process of ours."""
     async with following(database, GONE) as (_, batches):
         await database[SHADOWS].insert_one({"_id": "a/1", "expire_at": NOON.replace(year=2020)})
         assert await ids(batches, 1) == ["a/1"]
 
 
 async def test_a_position_goes_on_where_it_was(database):
-    """What happened after a saved token, while nobody followed, is told of later."""
+    """Events since a saved token, while no one followed, arrive later."""
     async with following(database, GONE) as (_, batches):
         await shadows(database, "a/1", "a/2")
         await database[SHADOWS].delete_one({"_id": "a/1"})
@@ -99,7 +99,7 @@ async def test_a_position_goes_on_where_it_was(database):
 
 
 async def test_the_position_of_a_quiet_stream_moves(database):
-    """Without any event the token goes on, so that it never ages out of the history."""
+    """Without events the token still moves, so that it never falls out of the history."""
     async with following(database, GONE) as (_, batches):
         first = await anext(batches)
         await database["unrelated"].insert_one({})
@@ -112,7 +112,7 @@ async def test_the_position_of_a_quiet_stream_moves(database):
 @pytest.mark.parametrize("command", ["aggregate", "getMore"])
 @pytest.mark.parametrize("code", [286, 280, 260])
 async def test_lost_history_is_told_of_and_followed_anew(database, command, code):
-    """When the server refuses the position, a new stream is opened first, then the loss is told, then all goes on."""
+    """If the server refuses the position, a new stream is opened first, then the gap is reported."""
     async with following(database, GONE) as (_, batches):
         token = (await anext(batches)).token
     async with failing(database, command, code, times=1), following(database, GONE, token) as (_, batches):
@@ -126,7 +126,7 @@ async def test_lost_history_is_told_of_and_followed_anew(database, command, code
 
 @pytest.mark.parametrize("command", ["aggregate", "getMore"])
 async def test_a_fault_that_passes_loses_nothing(database, command):
-    """A failure that says nothing of the position is followed from where it was: what happened meanwhile is told of."""
+    """After a failure unrelated to the position, the stream resumes at it: nothing is lost."""
     async with following(database, GONE) as (_, batches):
         token = (await anext(batches)).token
     await shadows(database, "a/1")
@@ -137,7 +137,7 @@ async def test_a_fault_that_passes_loses_nothing(database, command):
 
 
 async def test_a_dropped_collection_is_told_of_and_followed_anew(database):
-    """After a drop the stream ends; the loss is told, and the new collection is followed."""
+    """After a drop the stream ends; the gap is reported, and the new collection is followed."""
     async with following(database, GONE) as (_, batches):
         await shadows(database, "a/1")
         await database[SHADOWS].drop()
@@ -151,7 +151,7 @@ async def test_a_dropped_collection_is_told_of_and_followed_anew(database):
 
 
 async def test_a_refused_position_is_never_sent_again(database, monkeypatch):
-    """A token that is none is given up at once: the second attempt is without it."""
+    """An invalid token is given up at once: the second attempt is without it."""
     sent = []
     watch = Feed(database, GONE)._collection.__class__.watch
 
@@ -167,7 +167,7 @@ async def test_a_refused_position_is_never_sent_again(database, monkeypatch):
 
 
 async def test_the_server_knows_what_it_refuses(database):
-    """The code that a bad token is refused with is among those that are taken as a refusal."""
+    """The error code of an invalid token is in the list of refusals."""
     with pytest.raises(OperationFailure) as refused:
         async with await database[SHADOWS].watch([], resume_after={"_data": "00"}):
             pass

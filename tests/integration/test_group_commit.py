@@ -1,4 +1,4 @@
-"""Group commit on a real MongoDB: what is asked for at once goes out at once, and everyone hears of their own."""
+"""Group commit on a real MongoDB: concurrent writes share a command, and each caller gets its own result."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.builders import report
 
 
 class Commands(monitoring.CommandListener):
-    """Takes note of every update command: how many statements it has."""
+    """Records the number of statements of every update command."""
 
     def __init__(self):
         self.updates = []
@@ -52,14 +52,14 @@ async def kept(database):
 
 
 async def test_concurrent_calls_share_a_write(recovery, database, commands):
-    """Sixty-four calls made at once are two commands, and all are kept."""
+    """Sixty-four concurrent calls are two commands, and all are stored."""
     await asyncio.gather(*(recovery.checkout(report(str(number))) for number in range(64)))
     assert commands.updates == [32, 32]
     assert len(await kept(database)) == 64
 
 
 async def test_a_lone_call_waits_for_nobody(recovery, database, commands):
-    """A call that comes while another is under way goes out by itself, and may end before it."""
+    """A call during another group's write goes out by itself, and may end before it."""
     slow = {"failCommands": ["update"], "blockConnection": True, "blockTimeMS": 1500}
     slow["namespace"] = f"{database.name}.{CHECKOUTS}"
     await database.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=slow)
@@ -81,7 +81,7 @@ async def test_a_lone_call_waits_for_nobody(recovery, database, commands):
     ids=["refused by the server", "refused by the driver"],
 )
 async def test_a_failed_member_fails_alone(group, database, bad, error):
-    """A write that cannot be kept is told so; those around it are kept."""
+    """A write that is refused raises for its caller alone; the others are stored."""
     good = [checkout_write(report(str(number))) for number in range(3)]
     writes = [group.write(write) for write in (*good[:2], bad, good[2])]
     first, second, failed, third = await asyncio.gather(*writes, return_exceptions=True)
@@ -91,7 +91,7 @@ async def test_a_failed_member_fails_alone(group, database, bad, error):
 
 
 async def test_what_the_majority_did_not_acknowledge_fails_for_all(group, database):
-    """Where the majority's journals are not known to have it, nobody of the group is told that it is kept."""
+    """Without the majority's acknowledgement, every caller of the group gets an error."""
     told = {"failCommands": ["update"], "writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
     told["namespace"] = f"{database.name}.{CHECKOUTS}"
     await database.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=told)
@@ -101,7 +101,7 @@ async def test_what_the_majority_did_not_acknowledge_fails_for_all(group, databa
 
 
 async def test_a_caller_that_goes_away_takes_nobody_along(group, database):
-    """A cancelled call ends; the others of its group are kept."""
+    """A cancelled call ends; the others of its group are stored."""
     writes = [asyncio.ensure_future(group.write(checkout_write(report(str(number))))) for number in range(3)]
     await asyncio.sleep(0)
     writes[1].cancel()

@@ -1,4 +1,4 @@
-"""The outbox of the ingestion API: a real mongod that is killed and started, real processes that are killed."""
+"""The outbox of the ingestion API, with a real mongod and real processes that are killed and restarted."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ ORDER = Order(shop=SHOP, order_id="1")
 
 
 class Server:
-    """A mongod on a port of its own that can be killed and started again on what it has."""
+    """A mongod on its own port that can be killed and restarted with its data."""
 
     def __init__(self, folder):
         self._port = _free_port()
@@ -61,7 +61,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path):
-    """A mongod that does not run yet."""
+    """A mongod that is not running yet."""
     folder = tmp_path / "data"
     folder.mkdir()
     server = Server(folder)
@@ -71,12 +71,12 @@ def server(tmp_path):
 
 @pytest.fixture
 def path(tmp_path):
-    """Where the outbox is."""
+    """The path of the outbox."""
     return tmp_path / "outbox"
 
 
 async def delivered(recovery, within=30):
-    """Wait until nothing waits."""
+    """Wait until the outbox is empty."""
     async with asyncio.timeout(within):
         while await recovery.waiting():
             await asyncio.sleep(0.02)
@@ -88,7 +88,7 @@ def set_aside(path):
 
 
 async def test_what_is_reported_while_the_database_is_away_is_delivered_later_in_order(server, path):
-    """A database that is killed and comes back has the checkout and its order, and callers are told where they are."""
+    """The database dies and comes back: it has the checkout and its order; callers know where each was stored."""
     server.start()
     async with Recovery(server.uri, outbox=path, timeout=1) as recovery:
         assert await recovery.checkout(report("0")) is Kept.DATABASE
@@ -106,7 +106,7 @@ async def test_what_is_reported_while_the_database_is_away_is_delivered_later_in
 
 
 async def test_the_synchronous_twin_delivers_later_as_well(server, path):
-    """`SyncRecovery` delivers from a thread of its own."""
+    """`SyncRecovery` delivers from its own thread."""
     with SyncRecovery(server.uri, outbox=path, timeout=0.5) as recovery:
         assert recovery.checkout(report("1")) is Kept.OUTBOX
         assert recovery.order(ORDER) is Kept.OUTBOX
@@ -130,14 +130,14 @@ for number in range(10**6):
 
 
 def reporting(path, name):
-    """Start a process that reports without an end, and prints what it was told is kept."""
+    """Start a process that reports endlessly, and prints each acknowledged report."""
     command = [sys.executable, "-c", REPORTER.format(nowhere=NOWHERE), path, name]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize("api", [Recovery, SyncRecovery])
 async def test_nothing_acknowledged_is_lost_by_kill_9(mongodb, database_name, database, path, api):
-    """Of two processes that report into one file and are killed, the next start delivers all they were told of."""
+    """Two processes report into one file and are killed: the next start delivers all they had acknowledged."""
     reporters = [reporting(path, name) for name in "ab"]
     acknowledged = []
     for reporter in reporters:
@@ -159,7 +159,7 @@ async def test_nothing_acknowledged_is_lost_by_kill_9(mongodb, database_name, da
 
 
 async def test_two_at_one_file_do_not_deliver_at_the_same_time(path):
-    """Whoever holds the right to deliver is alone, and another may have it afterwards, or keep reports meanwhile."""
+    """Only one holder at a time has the delivery lock; meanwhile reports can be added."""
     first, second = Journal(path, 10), Journal(path, 10)
     with first.delivering() as mine, second.delivering() as also:
         assert (mine, also) == (True, False)
@@ -172,7 +172,7 @@ async def test_two_at_one_file_do_not_deliver_at_the_same_time(path):
 
 
 async def test_a_report_waits_behind_those_of_its_shop(mongodb, database_name, database, path):
-    """While a report of the shop waits the next is kept as well, so that they arrive in order; others go ahead."""
+    """While a report of a shop waits, its next one is stored too, to keep the order; other shops go ahead."""
     async with Recovery(NOWHERE, outbox=path) as away:
         await away.checkout(report("1"))
     held = Journal(path, 10)
@@ -185,7 +185,7 @@ async def test_a_report_waits_behind_those_of_its_shop(mongodb, database_name, d
 
 
 async def test_a_kept_report_has_the_time_of_its_call(mongodb, database_name, database, path):
-    """A checkout is as old as when it was reported, however late it is delivered."""
+    """The time of a report is when it was made, however late it is delivered."""
     before = datetime.now(UTC)
     async with Recovery(NOWHERE, outbox=path) as away:
         await away.checkout(report("1"))
@@ -200,7 +200,7 @@ async def test_a_kept_report_has_the_time_of_its_call(mongodb, database_name, da
 
 
 async def test_what_people_want_is_kept_as_well(mongodb, database_name, database, path):
-    """Consent that is withdrawn, and addresses that are suppressed, are not lost by a database that is away."""
+    """Withdrawn consent and suppressed addresses survive an outage of the database."""
     no = Consent(given=False, basis="opt-in", at=datetime.now(UTC), source="a box")
     async with Recovery(NOWHERE, outbox=path) as away:
         await away.checkout(report("1"))
@@ -213,7 +213,7 @@ async def test_what_people_want_is_kept_as_well(mongodb, database_name, database
 
 
 async def test_what_can_never_be_delivered_is_set_aside(mongodb, database_name, database, path, caplog):
-    """What a newer version kept, or the database refuses, is told once and keeps nobody waiting."""
+    """A report of a newer version, or one that the database refuses, is logged once and does not block the queue."""
     async with Recovery(NOWHERE, outbox=path) as away:
         await away.checkout(report("refused", total="66.60"))
         await away.checkout(report("1"))
@@ -231,10 +231,10 @@ async def test_what_can_never_be_delivered_is_set_aside(mongodb, database_name, 
 
 
 async def test_what_the_database_refuses_is_not_kept(mongodb, database_name, database, path):
-    """A caller whose report can never be delivered is told so at once."""
+    """A report that can never be delivered raises at once."""
     await database.command("collMod", CHECKOUTS, validator={"facts.total": {"$ne": "66.60"}})
     async with Recovery(mongodb, database=database_name, outbox=path) as recovery:
-        with pytest.raises(Refused, match="MongoDB refuses this, so it is not kept"):
+        with pytest.raises(Refused, match="MongoDB refuses this, so it is not stored"):
             await recovery.checkout(report("1", total="66.60"))
         assert await recovery.waiting() == 0
 
@@ -242,7 +242,7 @@ async def test_what_the_database_refuses_is_not_kept(mongodb, database_name, dat
 async def test_a_damaged_file_does_not_keep_reports_from_a_database_that_is_well(
     mongodb, database_name, database, path
 ):
-    """Where the file is lost under way, reports go to the database as ever; only a fault of both is one."""
+    """If the file is lost, reports still go to the database; only a failure of both is an error."""
     async with Recovery(mongodb, database=database_name, outbox=path) as recovery:
         assert await recovery.checkout(report("1")) is Kept.DATABASE
         for file in path.parent.glob("outbox*"):
@@ -254,7 +254,7 @@ async def test_a_damaged_file_does_not_keep_reports_from_a_database_that_is_well
 
 
 def test_only_what_cannot_overtake_is_delivered_at_once():
-    """Reports of different checkouts go together; the same checkout, other names, and other calls wait."""
+    """Reports of different checkouts go together; the same checkout, other names and other calls wait."""
 
     def checkout(order_id, **names):
         return CheckoutReport(report=report(order_id), **names)
@@ -271,7 +271,7 @@ def test_only_what_cannot_overtake_is_delivered_at_once():
 
 
 def test_each_report_is_synced(path):
-    """A loss of power takes nothing that was acknowledged: SQLite waits for the disk with each (2 is FULL)."""
+    """A power failure loses no acknowledged report: SQLite syncs each one to disk (2 is FULL)."""
     journal = Journal(path, 10)
     with journal._using() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -280,16 +280,16 @@ def test_each_report_is_synced(path):
 
 
 async def test_a_full_outbox_says_so(path):
-    """Beyond its bound an outbox keeps nothing, and the caller hears of it, with what to do."""
+    """A full outbox stores nothing more, and the error says what to do."""
     async with Recovery(NOWHERE, outbox=path, outbox_limit=2) as recovery:
         for number in range(2):
             await recovery.checkout(report(str(number)))
-        with pytest.raises(Unavailable, match="holds 2 reports, the most it may, so this one is not kept"):
+        with pytest.raises(Unavailable, match="is full with 2 reports, so this one is not stored"):
             await recovery.checkout(report("3"))
 
 
 async def test_who_is_erased_is_erased_from_the_outbox(mongodb, database_name, database, path):
-    """What waits of a person is deleted with them, and does not come back."""
+    """Erasing a person deletes their waiting reports, which are not delivered later."""
     with Journal(path, 10).delivering():  # nothing is delivered meanwhile
         async with Recovery(NOWHERE, outbox=path) as away:
             await away.checkout(report("1"))
@@ -301,7 +301,7 @@ async def test_who_is_erased_is_erased_from_the_outbox(mongodb, database_name, d
 
 
 def test_the_file_is_for_its_owner_alone(path):
-    """There are addresses in it."""
+    """Only the owner may read the file: it holds addresses."""
     with SyncRecovery(NOWHERE, outbox=path) as recovery:
         recovery.checkout(report())
         assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.glob("outbox*")} == {0o600}
@@ -309,15 +309,15 @@ def test_the_file_is_for_its_owner_alone(path):
 
 @pytest.mark.parametrize("api", [Recovery, SyncRecovery])
 def test_a_file_that_cannot_be_one_is_refused_at_once(tmp_path, api):
-    """A folder that is not there, or a file that is something else, is told when the API is made."""
+    """A missing folder, or a file of another kind, is an error when the API is created."""
     other = tmp_path / "other"
     other.write_text("this is no SQLite database, and long enough to be sure of it" * 100)
     for wrong in (tmp_path / "nowhere" / "outbox", other):
-        with pytest.raises(RecoveryError, match=r"cannot be used.*give a file in a folder"):
+        with pytest.raises(RecoveryError, match=r"cannot be used.*give the path of a file"):
             api(NOWHERE, outbox=wrong)
 
 
 def test_attempts_become_rarer():
-    """From about a second to half a minute: a database that comes back is not stormed, nor waited for too long."""
+    """The backoff is between about a second and half a minute, so that a restarted database is not overloaded."""
     assert 0.5 <= pause(1) <= 2
     assert LATEST / 2 <= pause(100) <= LATEST <= IDLE

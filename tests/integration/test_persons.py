@@ -1,4 +1,4 @@
-"""What a person may ask of a shop, on a real mongod: to be told all, and to be forgotten."""
+"""Export and erasure of a person's data, on a real mongod."""
 
 import json
 
@@ -20,7 +20,7 @@ KEYS = ["a key of the suppressions"]
 
 
 class House:
-    """A database in which Ada has left traces in every collection, and Ben as well."""
+    """A database in which Ada has data in every collection, and Ben as well."""
 
     def __init__(self, database):
         self.database = database
@@ -28,7 +28,7 @@ class House:
         self.suppressions = Suppressions(database, Pseudonyms(KEYS))
 
     async def settle(self):
-        """Leave the traces."""
+        """Store the data."""
         ada, ben = Customer(email="Ada@Example.com", name="Ada Lovelace"), Customer(email="ben@example.com", name="Ben")
         await self.recovery.checkout(report("1", customer=ada))
         await self.recovery.checkout(report("2", customer=ada, shop="other.example"))
@@ -49,7 +49,7 @@ class House:
         await bury(self.database, letters)
 
     async def traces(self, word):
-        """Return where a word still occurs, whatever field it is in."""
+        """Return the collections in which a word still occurs, in any field."""
         return [
             (name, document["_id"])
             for name in await self.database.list_collection_names()
@@ -66,7 +66,7 @@ async def house(database):
 
 
 async def test_nothing_of_an_erased_person_is_left_but_a_pseudonym(house):
-    """No collection holds the address or the name any more; the receipt says what was found, and Ben is as he was."""
+    """After erasure no collection has the address or name; the receipt lists what was found; Ben's data stays."""
     assert {name for name, _ in await house.traces("ada")} == {CHECKOUTS, DEAD_LETTERS}
     bens = await house.traces("ben")
     receipt = await house.recovery.erase("ADA@example.com")
@@ -80,7 +80,7 @@ async def test_nothing_of_an_erased_person_is_left_but_a_pseudonym(house):
 
 
 async def test_an_erased_person_is_not_written_to_when_reported_again(house):
-    """The promise outlives the erasure: the address is suppressed for whatever shop reports it."""
+    """The address stays suppressed after the erasure, for every shop that reports it."""
     await house.recovery.erase(ADA)
     found = await house.suppressions.of([("shop.example", ADA), ("other.example", ADA)])
     assert {each.reason for each in found.values()} == {SuppressionReason.ERASED}
@@ -88,7 +88,7 @@ async def test_an_erased_person_is_not_written_to_when_reported_again(house):
 
 
 async def test_a_person_may_be_erased_at_one_shop_alone(house):
-    """The other shop keeps what it has, and may write."""
+    """The other shop keeps its data, and may send mails."""
     receipt = await house.recovery.erase(ADA, shop="other.example")
     assert (receipt.checkouts, receipt.dead_letters) == (("other.example/2",), ())
     assert await house.recovery.get("shop.example", "1") is not None
@@ -96,14 +96,14 @@ async def test_a_person_may_be_erased_at_one_shop_alone(house):
 
 
 async def test_erasing_again_finds_nothing(house):
-    """A second call is safe, and its receipt is empty."""
+    """Erasure is idempotent, and the second receipt is empty."""
     await house.recovery.erase(ADA)
     receipt = await house.recovery.erase(ADA)
     assert (receipt.checkouts, receipt.dead_letters, receipt.shadows) == ((), (), 0)
 
 
 async def test_an_export_tells_all_there_is(house):
-    """Facts, messages, history, dead letters and suppressions, in values that JSON can hold."""
+    """The export has facts, messages, history, dead letters and suppressions, as values for JSON."""
     await house.recovery.suppress(ADA, shop="shop.example")
     found = json.loads(json.dumps(await house.recovery.export(ADA)))
     assert {each["_id"] for each in found["checkouts"]} == {"shop.example/1", "other.example/2"}
@@ -117,21 +117,21 @@ async def test_an_export_tells_all_there_is(house):
 
 
 async def test_what_is_no_address_is_refused(house):
-    """An address is not a pattern: nothing but one person's data is ever found or erased."""
+    """An address is not a pattern: only one person's data is ever found or erased."""
     for what in ("", "nobody", ".*@example.com, ben@example.com"):
-        with pytest.raises(ValueError, match="this is no address"):
+        with pytest.raises(ValueError, match="invalid e-mail address"):
             await house.recovery.erase(what)
     await house.recovery.erase("a.a@example.com")
     assert await house.traces("ada") != []
 
 
 async def test_what_was_on_its_way_when_a_person_was_erased_does_not_come_back(house, database):
-    """A record or a report that lands between the looks is found by the next."""
+    """A record or a report written between the passes is found by the next one."""
     assert state().facts.customer.email == ADA
     original = house.recovery._persons._checkouts.delete_many
 
     class Racing:
-        """The collection, in which a checkout comes in while another is being deleted, once."""
+        """A collection into which a checkout is inserted during a deletion, once."""
 
         raced = False
 
@@ -151,7 +151,7 @@ async def test_what_was_on_its_way_when_a_person_was_erased_does_not_come_back(h
 
 
 async def test_another_s_address_that_ends_or_begins_alike_is_not_theirs(database):
-    """What is disclosed and what is deleted is of whole addresses, also in letters that name them in words alone."""
+    """Export and erasure match whole addresses, also in letters that have them only in a reply."""
     recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
     others = ("maria@x.example", "ria@x.example.org", "ria@x.example-shop.org", "m.ria@x.example", "o'ria@x.example")
     letters = [
@@ -166,7 +166,7 @@ async def test_another_s_address_that_ends_or_begins_alike_is_not_theirs(databas
 
 
 async def test_a_letter_is_found_by_whom_its_message_was_to(database):
-    """The checkout may be purged and the relay's words name nobody: the letter knows whose it is."""
+    """If the checkout is purged and the relay's reply has no address, the letter's own address is used."""
     recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
     await bury(database, [DeadLetter("shop.example/9", "reminder-1", Cause.ATTEMPTS, "450 no", NOON, 5, ADA)])
     assert len((await recovery.export("ADA@Example.com"))["dead_letters"]) == 1
@@ -174,7 +174,7 @@ async def test_a_letter_is_found_by_whom_its_message_was_to(database):
 
 
 async def test_an_export_finds_suppressions_of_shops_whose_checkouts_are_gone(house):
-    """Who unsubscribed is told of it, whether or not anything else is left at that shop."""
+    """An unsubscription is exported, even if it is all that is left at that shop."""
     await house.suppressions.add(ADA, SuppressionReason.UNSUBSCRIBED, shop="closed.example", source="link")
     await house.suppressions.add(
         "ben@example.com", SuppressionReason.UNSUBSCRIBED, shop="closed.example", source="link"
@@ -185,7 +185,7 @@ async def test_an_export_finds_suppressions_of_shops_whose_checkouts_are_gone(ho
 
 
 async def test_an_erasure_leaves_no_words_of_a_report_with_the_suppression(house):
-    """Older versions kept ids of reports and a relay's words, which name people; the reason that is stronger stays."""
+    """Ids of reports and replies stored by older versions are erased; a stronger reason stays."""
     reason = SuppressionReason.HARD_BOUNCE
     await house.suppressions.add(ADA, reason, source="5.1.1, report <bounce-ada@example.com>")
     await house.suppressions.bounced(Pseudonyms(KEYS).of(ADA), "<bounce-ada@example.com>")
@@ -209,7 +209,7 @@ ALIKE = [("groß@example.com", "gross@example.com"), ("ſam@example.com", "sam@e
 
 @pytest.mark.parametrize(("one", "other"), [*ALIKE, *((other, one) for one, other in ALIKE)])
 async def test_another_person_s_address_that_only_looks_alike_is_not_theirs(database, one, other):
-    """What case folding makes one are two people: none is told of the other, or erased for them."""
+    """Addresses that only case folding makes equal are two people: neither sees or erases the other's data."""
     recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
     for number, email in enumerate((one, other)):
         await recovery.checkout(report(str(number), customer=Customer(email=email)))
@@ -223,7 +223,7 @@ async def test_another_person_s_address_that_only_looks_alike_is_not_theirs(data
 
 
 async def test_what_an_older_version_kept_is_found_and_told_apart(database):
-    """It kept `groß` by the normal form `gross`: whose a checkout is, its customer says."""
+    """An older version stored `groß` as `gross`: the customer's address decides whose checkout it is."""
     recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
     for number, email in enumerate(("groß@example.com", "gross@example.com")):
         await recovery.checkout(report(str(number), customer=Customer(email=email)))
@@ -234,7 +234,7 @@ async def test_what_an_older_version_kept_is_found_and_told_apart(database):
 
 @pytest.mark.parametrize("written", ["ada@bücher.example", "ADA@XN--BCHER-KVA.example"])
 async def test_a_letter_is_found_by_either_form_of_a_domain(database, written):
-    """A relay names an internationalised domain in A-labels, and a person in either."""
+    """A reply has an internationalised domain in A-labels or in Unicode: both are found."""
     recovery = Recovery(database.client, database=database.name, suppression_keys=KEYS)
     for number, named in enumerate(("Ada@xn--bcher-kva.example", "ada@Bücher.example")):
         await bury(database, [DeadLetter(f"shop.example/{number}", "s", Cause.ATTEMPTS, f"550 <{named}> no", NOON)])
@@ -244,7 +244,7 @@ async def test_a_letter_is_found_by_either_form_of_a_domain(database, written):
 
 @pytest.mark.parametrize("facts", [None, "text", {"customer": []}, {"customer": {"email": 5}}])
 async def test_a_damaged_checkout_is_found_by_the_address_it_is_kept_by(house, facts):
-    """What cannot be read may name somebody all the same: it is told, and goes."""
+    """An unreadable checkout may have personal data too: it is exported, and erased."""
     await house.database[CHECKOUTS].update_one(
         {"_id": "shop.example/1"}, {"$set": {"facts": facts}}, bypass_document_validation=True
     )
@@ -253,7 +253,7 @@ async def test_a_damaged_checkout_is_found_by_the_address_it_is_kept_by(house, f
 
 
 async def test_a_letter_that_is_written_after_an_erasure_names_nobody(house, database):
-    """A message that was on its way may die when all else is gone: its letter is taken back with the checkout."""
+    """A message in flight may die after the erasure: its letter is taken back with the checkout."""
     checkouts = MongoCheckouts(database)
     (seen,), _ = await checkouts.load(["shop.example/1"])
     await house.recovery.erase(ADA)

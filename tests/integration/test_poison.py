@@ -1,4 +1,4 @@
-"""One bad document is one bad document: it is set aside alone, on a real mongod, and its neighbours are sent."""
+"""An invalid document is set aside alone, on a real mongod, and its neighbours are sent."""
 
 import asyncio
 from datetime import timedelta
@@ -19,7 +19,7 @@ ROOM = 16 * 1024 * 1024
 
 @pytest.fixture
 async def house(database):
-    """A house whose engine runs, with a sound checkout that is due."""
+    """A database with a running engine, and a valid checkout that is due."""
     async with running(database) as house:
         await house.put(state("good", next_at=DUE))
         house.clock.time = DUE
@@ -45,7 +45,7 @@ async def letter_of(house, order_id):
 
 
 async def test_bytes_that_are_no_text_keep_nobody_waiting(house):
-    """A name in Latin-1, put in by another driver, is shown as it can be, and the others are sent."""
+    """A name in Latin-1, written by another driver, is shown as far as possible, and the others are sent."""
     facts = report().facts() | {"customer": {"email": "ada@example.com", "name": "Zo_"}}
     await put_raw(house, bson.encode(document("bad", facts=facts)).replace(b"Zo_", b"Zo\xeb"))
     await sweep(house)
@@ -53,7 +53,7 @@ async def test_bytes_that_are_no_text_keep_nobody_waiting(house):
 
 
 async def test_a_document_without_room_for_more_is_put_to_rest_alone(house):
-    """Sound, but 30 bytes short of the largest that MongoDB keeps: neither a claim nor a record fits in."""
+    """A valid document 30 bytes below MongoDB's maximum size has no room for a claim or a record."""
     bare = document("huge", pad="")
     room = ROOM - 30 - len(bson.encode(bare))
     await put_raw(house, bson.encode(bare | {"pad": "x" * room}))
@@ -66,7 +66,7 @@ async def test_a_document_without_room_for_more_is_put_to_rest_alone(house):
 
 
 async def test_a_reply_that_cannot_be_encoded_costs_its_neighbours_nothing(house):
-    """A record that the driver refuses to send is set aside alone; those that ended with it are recorded."""
+    """A record that the driver cannot send is set aside alone; the others of the batch are recorded."""
     await house.put(state("odd", next_at=DUE))
     odd, good = [(await house.checkouts.load([f"shop.example/{name}"]))[0][0] for name in ("odd", "good")]
     plans = [
@@ -81,7 +81,7 @@ async def test_a_reply_that_cannot_be_encoded_costs_its_neighbours_nothing(house
 
 
 async def test_a_document_that_was_put_right_meanwhile_is_not_put_to_rest(house):
-    """What is set aside is what was seen: a report that comes between the look and that wins, and leaves no letter."""
+    """Only an unchanged document is set aside: a report in between wins, and no letter remains."""
     await put_raw(house, bson.encode(document("bad", status=7)))
     states, unreadable = await house.checkouts.load(["shop.example/bad"])
     assert states == []
@@ -95,7 +95,7 @@ async def test_a_document_that_was_put_right_meanwhile_is_not_put_to_rest(house)
 
 
 async def test_what_cannot_be_read_goes_one_day_and_holds_no_claim(house):
-    """It is purged as everything else, and no other checkout of its address waits for its claim."""
+    """It is purged like everything else, and no other checkout of its address waits for its claim."""
     claim = {"token": "t", "owner": "o", "until": DUE}
     await put_raw(house, bson.encode(document("bad", status=7, claim=claim)))
     await sweep(house)
@@ -107,7 +107,7 @@ async def test_what_cannot_be_read_goes_one_day_and_holds_no_claim(house):
 
 
 async def test_a_message_given_up_and_its_letter_are_of_one_mind(house):
-    """A message is dead exactly where it has a letter."""
+    """A message is dead if and only if it has a letter."""
     spent = state("spent", next_at=DUE, messages={"reminder-1": Message(state=MessageState.WAITING, attempts=5)})
     await house.put(spent)
     await sweep(house)

@@ -1,4 +1,4 @@
-"""What is due, on a real mongod: confirmations first, shops in turn, and nobody pays for what others have due."""
+"""The order of due checkouts, on a real mongod: confirmations first, shops in turn, one shop's load costs no other."""
 
 from datetime import timedelta
 
@@ -14,14 +14,14 @@ SOON = NOON + minutes(60)
 
 
 class Queue:
-    """A database whose checkouts are put in as they are kept."""
+    """A database with checkouts inserted as documents."""
 
     def __init__(self, database):
         self.database = database
         self.checkouts = MongoCheckouts(database)
 
     async def put(self, shop, count, *, first=0, named=True, **changes):
-        """Keep checkouts of a shop that are due one after the other; unnamed, as an older version kept them."""
+        """Insert due checkouts of a shop, one after the other; without `shop`, as an older version stored them."""
         kept = []
         for number in range(first, first + count):
             document = state(next_at=NOON + timedelta(seconds=number)).model_dump(by_alias=True)
@@ -39,21 +39,21 @@ def queue(database):
 
 
 async def test_of_one_shop_the_longest_due_comes_first(queue):
-    """In the order of their times, up to the limit, those that the caller cares for."""
+    """They come by time, up to the limit, filtered by `mine`."""
     await queue.put("a", 20)
     assert await queue.due(3) == ["a/0", "a/1", "a/2"]
     assert await queue.due(3, mine=lambda id_: id_.endswith("5")) == ["a/5", "a/15"]
 
 
 async def test_confirmations_come_before_all_reminders(queue):
-    """Somebody waits for them, however many reminders are due."""
+    """Confirmations come first, however many reminders are due."""
     await queue.put("a", 50)
     await queue.put("b", 2, first=100, status=Status.ORDERED)
     assert (await queue.due(5))[:2] == ["b/100", "b/101"]
 
 
 async def test_shops_have_their_turns(queue):
-    """A hot shop does not hold up the others."""
+    """A busy shop does not hold up the others."""
     await queue.put("hot", 100)
     await queue.put("a", 3, first=200)
     await queue.put("b", 3, first=300)
@@ -63,7 +63,7 @@ async def test_shops_have_their_turns(queue):
 
 
 async def test_every_shop_has_a_turn_some_time(queue):
-    """Of more shops than are asked at once, none is left out for ever."""
+    """With more shops than are queried at once, each gets its turn."""
     for number in range(80):
         await queue.put(f"s{number:02}", 1)
     seen = set()
@@ -73,7 +73,7 @@ async def test_every_shop_has_a_turn_some_time(queue):
 
 
 async def test_a_shop_that_is_new_is_found_at_once(queue):
-    """Though it is remembered which shops have something due: nothing due means that nothing is."""
+    """The cached list of shops does not hide a shop that has become due."""
     assert await queue.due() == []
     await queue.put("new", 2)
     assert await queue.due() == ["new/0", "new/1"]
@@ -82,14 +82,14 @@ async def test_a_shop_that_is_new_is_found_at_once(queue):
 
 
 async def test_what_an_older_version_kept_is_found_as_well(queue):
-    """Without a shop of its own it is in a queue of its own, for every lane to look at."""
+    """Checkouts without a shop are a queue of their own, which every lane looks at."""
     await queue.put("old", 2, named=False)
     await queue.put("new", 2)
     assert set(await queue.due()) == {"old/0", "old/1", "new/0", "new/1"}
 
 
 async def test_a_lane_sees_its_shops_alone(queue):
-    """Whether it is told which, or which not."""
+    """A set of shops can include or exclude."""
     for shop in ("a", "b", "c"):
         await queue.put(shop, 1)
         await queue.put(shop, 1, first=500, status=Status.ORDERED)
@@ -98,7 +98,7 @@ async def test_a_lane_sees_its_shops_alone(queue):
 
 
 async def test_what_another_lane_has_due_costs_nothing(queue):
-    """The index keys that are looked at do not grow with another lane's backlog."""
+    """The number of index keys examined does not grow with another lane's backlog."""
     await queue.put("mine", 5)
     lane = Shops(but=frozenset({"down"}))
 
@@ -121,7 +121,7 @@ async def test_what_another_lane_has_due_costs_nothing(queue):
 
 
 async def test_what_is_soon_is_found_by_shop_and_unclaimed(queue):
-    """In parts, for the lane's shops, without what waits for the end of a lease."""
+    """`soon` yields in parts, for the lane's shops, without checkouts that wait for the end of a lease."""
     await queue.put("a", 5)
     await queue.put("b", 5)
     await queue.put("a", 1, first=50, claim={"token": "t", "owner": "o", "until": SOON})

@@ -1,4 +1,4 @@
-"""The roles of docs/running.md on a MongoDB with access control: each is enough for what it is for, and no more."""
+"""The roles of docs/running.md on a MongoDB with access control: each is sufficient, and allows nothing more."""
 
 import asyncio
 import json
@@ -39,14 +39,14 @@ def guarded(tmp_path_factory):
 
 
 def as_user(uri: str, name: str, database: str) -> str:
-    """Return the URI with a user of a database in it."""
+    """Return the URI with a user of a database."""
     login = f"{name}:{quote(PASSWORD, safe='')}@"
     return f"{uri.replace('//', f'//{login}')}&authSource={database}"
 
 
 @pytest.fixture
 def users(guarded, database_name):
-    """Make the documented roles in a database of the test's own; give the URI by role, and the administrator's."""
+    """Create the documented roles in the test's own database; yield the URI by role, and the administrator's."""
     root = as_user(guarded, "root", "admin")
     with MongoClient(root) as client:
         database = client[database_name]
@@ -59,17 +59,17 @@ def users(guarded, database_name):
 
 
 def settings_of(uri: str, database: str, **more: object) -> Settings:
-    """Return settings that name a user and a database."""
+    """Return settings with a user and a database."""
     return Settings.model_validate({"mongodb": {"uri": uri, "database": database}, **more})
 
 
 def test_the_three_roles_are_documented():
-    """They are commands, which the tests below run."""
+    """The documented roles are commands, which the tests below run."""
     assert [role["role"] for role in ROLES] == ["recoveryDaemon", "recoveryInit", "recoveryReporter"]
 
 
 async def test_each_role_is_enough_for_a_message(users, database_name):
-    """One makes the collections, one reports, and the daemon sends the reminder and the confirmation."""
+    """One role creates the collections, one reports, and the daemon's sends the reminder and the confirmation."""
     done = await initialise(settings_of(users["recoveryInit"], database_name))
     assert len([each for each in done if each.startswith("created collection")]) == len(COLLECTIONS)
     async with RecordingRelay() as relay, started(environment(users["recoveryDaemon"], database_name, relay)) as daemon:
@@ -83,7 +83,7 @@ async def test_each_role_is_enough_for_a_message(users, database_name):
 
 
 async def test_a_reporter_may_report_and_no_more(users, database_name):
-    """All that is about one checkout works; people's data and other collections are closed."""
+    """All calls on single checkouts work; people's data and other collections are closed."""
     await initialise(settings_of(users["recoveryInit"], database_name))
     async with Recovery(users["recoveryReporter"], database=database_name) as recovery:
         await recovery.checkout(report("1"), aliases=["cart-1"], cart="cart-1")
@@ -104,7 +104,7 @@ async def test_a_reporter_may_report_and_no_more(users, database_name):
 
 
 async def test_init_sees_no_data(users, database_name):
-    """Whoever makes the collections needs to read none of what is in them."""
+    """The role that creates the collections cannot read their documents."""
     await initialise(settings_of(users["recoveryInit"], database_name))
     with MongoClient(users["recoveryInit"]) as client:
         for collection in COLLECTIONS:
@@ -113,7 +113,7 @@ async def test_init_sees_no_data(users, database_name):
 
 
 async def test_a_validator_of_another_version_is_a_warning(users, database_name):
-    """A daemon that may not change it works with it, and says what to do."""
+    """A daemon that may not update a validator works with the old one, and logs what to do."""
     await initialise(settings_of(users["recoveryInit"], database_name))
     with MongoClient(users["root"]) as client:
         older = {"$jsonSchema": {"title": "recovery 1", "bsonType": "object"}}
@@ -127,7 +127,7 @@ async def test_a_validator_of_another_version_is_a_warning(users, database_name)
 
 
 async def test_a_missing_index_is_a_sentence(users, database_name):
-    """A daemon that may not make it does not start, and says what to do."""
+    """A daemon that may not create an index does not start, and says what to do."""
     await initialise(settings_of(users["recoveryInit"], database_name))
     with MongoClient(users["root"]) as client:
         client[database_name][SHADOWS].drop_index("expire_at")
@@ -136,7 +136,7 @@ async def test_a_missing_index_is_a_sentence(users, database_name):
 
 
 async def test_read_and_write_bring_an_update_as_far_as_they_go(guarded, users, database_name):
-    """With the role that was once documented the indexes of a new version are made, though no validator is changed."""
+    """With the formerly documented role, indexes of a new version are created, though no validator is changed."""
     await initialise(settings_of(users["recoveryInit"], database_name))
     with MongoClient(users["root"]) as client:
         database = client[database_name]
@@ -156,7 +156,7 @@ async def test_read_and_write_bring_an_update_as_far_as_they_go(guarded, users, 
 
 
 def environment(uri: str, database: str, relay: RecordingRelay) -> dict[str, str]:
-    """Return what a daemon is told that reminds at once."""
+    """Return the environment of a daemon that reminds at once."""
     step = {"name": "reminder-1", "delay": "100ms", "template": "reminder-1", "subject": "x", "max_lateness": "1h"}
     return {
         "RECOVERY_MONGODB__URI": uri,

@@ -388,7 +388,7 @@ async def test_a_database_is_made_ready_and_mended(database):
     await database[DEAD_LETTERS].drop()
     assert sorted(await collections.faults(database)) == [
         "collection dead_letters is missing",
-        "index shadows.expire_at differs from what it must be",
+        "index shadows.expire_at differs from its definition",
         "the validator of checkouts is missing or differs",
     ]
     assert len(await collections.ensure(database)) == 5

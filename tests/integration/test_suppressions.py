@@ -27,7 +27,7 @@ def suppressions(database):
 
 
 async def held(suppressions, *addresses):
-    """Return the reasons by address of those that are suppressed."""
+    """Return the reasons of suppressed addresses, by address."""
     return {address: found.reason for address, found in (await suppressions.of(addresses)).items()}
 
 
@@ -36,7 +36,7 @@ async def everything(suppressions, limit=0, **which):
 
 
 async def test_an_unsubscription_is_for_one_shop(suppressions):
-    """Whoever unsubscribes is not written to by that shop, and by the others as before."""
+    """An unsubscription applies to that shop only."""
     assert await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
     found = await suppressions.of([(SHOP, "Ada@Example.com"), (OTHER, ADA), (SHOP, BEN)])
     assert found == {(SHOP, "Ada@Example.com"): Suppression(UNSUBSCRIBED, AT)}
@@ -44,7 +44,7 @@ async def test_an_unsubscription_is_for_one_shop(suppressions):
 
 
 async def test_a_hard_bounce_is_for_all_shops(suppressions):
-    """An address that is dead is dead for every shop, whichever found out."""
+    """A hard bounce applies to every shop, whichever found it."""
     await suppressions.add(ADA, HARD, shop=SHOP, source="relay", at=AT)
     found = await suppressions.of([(SHOP, ADA), (OTHER, ADA)])
     assert found == dict.fromkeys([(SHOP, ADA), (OTHER, ADA)], Suppression(HARD, AT))
@@ -52,7 +52,7 @@ async def test_a_hard_bounce_is_for_all_shops(suppressions):
 
 
 async def test_the_same_again_changes_nothing(suppressions):
-    """A suppression added twice keeps its time and source, and is no news."""
+    """Adding a suppression is idempotent: the second keeps time and source, and returns False."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
     assert not await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="operator")
     (kept,) = await everything(suppressions)
@@ -61,21 +61,21 @@ async def test_the_same_again_changes_nothing(suppressions):
 
 @pytest.mark.parametrize(("first", "then"), [(UNSUBSCRIBED, COMPLAINT), (COMPLAINT, UNSUBSCRIBED)])
 async def test_nothing_is_weakened(suppressions, first, then):
-    """In whatever order they come, the stronger reason stands."""
+    """The stronger reason wins, in either order."""
     await suppressions.add(ADA, first, shop=SHOP, source="a")
     assert await suppressions.add(ADA, then, shop=SHOP, source="b") is (then is COMPLAINT)
     assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): COMPLAINT}
 
 
 async def test_the_strongest_counts(suppressions):
-    """Of a suppression for the shop and one for all, the stronger is told."""
+    """With a suppression for the shop and one for all, the stronger is returned."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link")
     await suppressions.add(ADA, HARD, source="relay")
     assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): HARD}
 
 
 async def test_soft_bounces_are_only_counted(suppressions, database):
-    """A soft bounce suppresses nothing, and the same report twice counts once."""
+    """A soft bounce suppresses nothing, and a repeated report counts once."""
     pseudonym = Pseudonyms(KEYS).of(ADA)
     assert await suppressions.bounced(pseudonym, "<1@mx>", AT)
     assert not await suppressions.bounced(pseudonym, "<1@mx>", AT)
@@ -90,20 +90,20 @@ async def test_soft_bounces_are_only_counted(suppressions, database):
 
 
 async def test_a_time_is_never_in_the_future(suppressions):
-    """Whoever reports from a clock that is ahead is believed up to now."""
+    """A reported time is capped at the server's time."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=datetime(2999, 1, 1, tzinfo=UTC))
     assert (await everything(suppressions))[0].at.year < 2999
 
 
 async def test_text_from_outside_is_only_text(suppressions):
-    """A source or an id that looks like an operator of MongoDB is kept as it stands."""
+    """A source or an id that looks like a MongoDB operator is stored literally."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="$at", at=AT)
     assert (await everything(suppressions))[0].source == "$at"
     assert await suppressions.bounced(Pseudonyms(KEYS).of(BEN), "$_id")
 
 
 async def test_removal_lifts_what_it_names(suppressions):
-    """A removal lifts the suppression for its shop, or the one for all, and only for the reason that it names."""
+    """A removal lifts the suppression for its shop, or the one for all, and only with the given reason."""
     await suppressions.add(ADA, COMPLAINT, shop=SHOP, source="report")
     await suppressions.add(ADA, HARD, source="relay")
     assert not await suppressions.remove(ADA, shop=SHOP, reason=UNSUBSCRIBED)
@@ -115,14 +115,14 @@ async def test_removal_lifts_what_it_names(suppressions):
 
 
 async def test_removal_lifts_nothing_older_than_it_says(suppressions):
-    """With a time, what was made before it stays."""
+    """With `since`, older suppressions stay."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
     assert not await suppressions.remove(ADA, shop=SHOP, since=AT + timedelta(seconds=1))
     assert await suppressions.remove(ADA, shop=SHOP, since=AT)
 
 
 async def test_older_keys_are_found_and_lifted(database):
-    """What was kept under an older key, or under none, still counts, and can be lifted."""
+    """Suppressions under an older key, or without one, still apply, and can be lifted."""
     for keys, shop in (([], SHOP), (["an older key"], OTHER)):
         await Suppressions(database, Pseudonyms(keys)).add(ADA, UNSUBSCRIBED, shop=shop, source="link")
     now = Suppressions(database, Pseudonyms(KEYS))
@@ -132,7 +132,7 @@ async def test_older_keys_are_found_and_lifted(database):
 
 
 async def test_many_are_found_by_one_query(mongodb, database, database_name):
-    """However many addresses are asked about, it is one round trip."""
+    """Any number of addresses is one round trip."""
     commands = []
 
     class Listener(CommandListener):
@@ -160,7 +160,7 @@ async def test_many_are_found_by_one_query(mongodb, database, database_name):
 
 
 async def test_the_list_is_narrowed(suppressions):
-    """Shop, reason and limit narrow what is listed; a shop's name is no beginning of another's."""
+    """Shop, reason and limit filter the list; a prefix of a shop's name does not match."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link", at=AT)
     await suppressions.add(BEN, BY_SHOP, shop="shop.example.com", source="operator", at=AT)
     await suppressions.add(BEN, HARD, source="relay", at=AT)
@@ -172,7 +172,7 @@ async def test_the_list_is_narrowed(suppressions):
 
 
 async def test_no_address_is_kept(suppressions, database):
-    """The collection holds no address, by whatever way it was suppressed."""
+    """The collection holds no address, however it was suppressed."""
     await suppressions.add(ADA, UNSUBSCRIBED, shop=SHOP, source="link")
     await suppressions.bounced(Pseudonyms(KEYS).of(ADA), "report")
     assert "example.com" not in str(await database[SUPPRESSIONS].find().to_list())
@@ -180,13 +180,13 @@ async def test_no_address_is_kept(suppressions, database):
 
 @pytest.mark.parametrize("document", [{"_id": "shop/ada@example.com"}, {"reason": "unsubscribed"}, {"reason": "bored"}])
 async def test_nothing_else_is_kept(database, document):
-    """The database itself refuses an address for a key, a reason without a time, and an unknown reason."""
+    """The validator refuses an address as key, a reason without a time, and an unknown reason."""
     with pytest.raises(WriteError):
         await database[SUPPRESSIONS].insert_one({"_id": f"/{'0' * 32}"} | document)
 
 
 async def test_who_an_older_version_suppressed_is_not_written_to(database, suppressions):
-    """It took `groß` for `gross`; what it kept stops mails to either, and is lifted for the one that it names alone."""
+    """Older versions stored `groß` as `gross`: that stops mails to both, and is lifted for the given one only."""
     former = Pseudonyms(KEYS).of("gross@example.com")
     await suppressions.suppress(former, UNSUBSCRIBED, shop=SHOP, source="link")
     assert await held(suppressions, (SHOP, "groß@example.com")) == {(SHOP, "groß@example.com"): UNSUBSCRIBED}

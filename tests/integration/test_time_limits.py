@@ -1,4 +1,4 @@
-"""Time limits of the ingestion API, while a real MongoDB stands still: it takes connections and answers nothing."""
+"""Timeouts of the ingestion API, while a real MongoDB is stopped: it accepts connections and never answers."""
 
 import asyncio
 import math
@@ -19,7 +19,7 @@ from tests.builders import report
 
 SHOP = "shop.example"
 LONG = 15
-"""Seconds after which a test fails: the driver alone notices after some thirty that nothing answers."""
+"""Seconds after which a test fails: the driver alone notices only after some thirty that nothing answers."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def standing_still(uri):
 
 
 def calls(recovery, timeout):
-    """Return every call there is, by its name."""
+    """Return all calls of the API, by name."""
     limited = {} if timeout is None else {"timeout": timeout}
     return {
         "checkout": lambda: recovery.checkout(report(), **limited),
@@ -59,9 +59,9 @@ async def failed(call):
 @pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
 @pytest.mark.parametrize("kind", ["uri", "motor"])
 async def test_every_call_ends_in_time(mongodb, database_name, database, kind, known):
-    """All calls at once of one API, whether it had connections or must open them, fail within the time they were given.
+    """All calls at once on one API fail within their timeout, whether it has connections or must open them.
 
-    What opens connections must not be left behind by that: no warning of one that was not closed.
+    Tasks that open connections must not leak: no warning of a connection that was not closed.
     """
     client = AsyncMongoClient(mongodb) if kind == "uri" else AsyncIOMotorClient(mongodb)
     api = Recovery(client, database=database_name)
@@ -75,7 +75,7 @@ async def test_every_call_ends_in_time(mongodb, database_name, database, kind, k
 
 
 async def test_every_call_of_the_synchronous_twin_ends_in_time(mongodb, database_name, database):
-    """The calls of `SyncRecovery`, each in a thread as a server for WSGI has them, fail within the time given."""
+    """The calls of `SyncRecovery`, each in a thread as in a WSGI server, fail within their timeout."""
 
     async def in_thread(call):
         return await failed(lambda: asyncio.to_thread(call))
@@ -86,7 +86,7 @@ async def test_every_call_of_the_synchronous_twin_ends_in_time(mongodb, database
 
 
 async def test_a_call_ends_within_four_seconds_if_nothing_else_is_said(mongodb, database_name, database):
-    """Without a word on timeouts, a shop's request is not held up for longer than it can bear."""
+    """The default timeout is short enough for a web request."""
     async with Recovery(mongodb, database=database_name) as api:
         await api.get(SHOP, "1")
         with standing_still(mongodb):
@@ -96,7 +96,7 @@ async def test_a_call_ends_within_four_seconds_if_nothing_else_is_said(mongodb, 
 
 
 async def test_the_limit_of_the_constructor_is_that_of_its_calls(mongodb, database_name, database):
-    """What the constructor was given holds for calls that say nothing else."""
+    """The timeout of the constructor applies to calls that give none."""
     async with Recovery(mongodb, database=database_name, timeout=0.3) as api:
         await api.get(SHOP, "1", timeout=LONG)
         with standing_still(mongodb):
@@ -116,7 +116,7 @@ async def test_the_limits_of_the_address_hold(mongodb, database_name, database):
 
 @pytest.mark.parametrize("api", [Recovery, SyncRecovery])
 async def test_the_address_may_give_up_sooner_on_a_database_that_is_away(api):
-    """Who allows 50 ms to find a server is told within a second that there is none: PyMongo looks each half second."""
+    """With 50 ms for server selection, an outage is reported within a second: PyMongo checks each half second."""
     recovery = api("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
     call = recovery.checkout if api is Recovery else partial(asyncio.to_thread, recovery.checkout)
     assert "within 0." in await failed(lambda: call(report()))
@@ -124,7 +124,7 @@ async def test_the_address_may_give_up_sooner_on_a_database_that_is_away(api):
 
 
 async def test_calls_that_go_out_together_have_each_its_own_limit(mongodb, database_name, database):
-    """A call that has more time than its neighbours in a group is kept once the server goes on."""
+    """In a group commit, a call with more time than its neighbours succeeds once the server goes on."""
     async with Recovery(mongodb, database=database_name) as api:
         await api.get(SHOP, "1")
         with standing_still(mongodb):
@@ -138,7 +138,7 @@ async def test_calls_that_go_out_together_have_each_its_own_limit(mongodb, datab
 
 @pytest.mark.parametrize("timeout", [0, -1, math.nan])
 def test_a_limit_that_is_none_is_refused(timeout):
-    """A limit must be a time: 0 would mean something else to each library."""
+    """A timeout must be more than 0: libraries differ on the meaning of 0."""
     with pytest.raises(ValueError, match="give seconds, more than 0, or math"):
         SyncRecovery("mongodb://127.0.0.1", timeout=timeout)
 
@@ -146,7 +146,7 @@ def test_a_limit_that_is_none_is_refused(timeout):
 async def test_reports_over_http_are_answered_in_time_and_those_beyond_the_most_at_once(
     mongodb, database_name, database
 ):
-    """While the database stands still, reports over HTTP get 503 with Retry-After, as problems; too many at once."""
+    """While the database is stopped, reports over HTTP get 503 with Retry-After; so do too many at once."""
     async with AsyncMongoClient(mongodb) as client:
         ingestion = Recovery(client, database=database_name, timeout=1.0, most_at_once=3)
         app = Reports(None, ingestion, Guard(()))

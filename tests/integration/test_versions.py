@@ -1,4 +1,4 @@
-"""An older daemon beside a newer one, on a real mongod: what it does not know it leaves alone."""
+"""An older daemon beside a newer one, on a real mongod: it does not touch what it does not know."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ DUE = NOON + minutes(30)
 
 @pytest.fixture
 async def house(database):
-    """A house whose engine runs."""
+    """A database with a running engine."""
     async with running(database) as house:
         house.clock.time = DUE
         yield house
@@ -37,7 +37,7 @@ async def sweep(house):
 
 
 async def test_facts_that_only_a_newer_version_knows_are_passed_over(house):
-    """One more fact, or one more thing said of a customer or a line, is no reason not to remind."""
+    """Unknown fields of facts, customers or items do not prevent reminders."""
     facts = report().facts()
     facts |= {"phone": "+49 30 1234", "customer": facts["customer"] | {"title": "Dr."}}
     facts["items"] = [item | {"sku": "L-1"} for item in facts["items"]]
@@ -54,7 +54,7 @@ async def test_a_time_zone_that_this_machine_does_not_know_is_the_schedule_s(hou
 
 
 async def test_what_a_newer_version_has_written_is_left_alone(house):
-    """It is neither buried nor planned, the sweep does not spin on it, and the others are sent."""
+    """A document of a newer schema is neither dead-lettered nor planned, and does not block the sweep."""
     for number in range(3):
         await put(house, f"new-{number}", schema=SCHEMA + 1, messages={"reminder-1": {"state": "pondered"}})
     await put(house, "old")
@@ -68,7 +68,7 @@ async def test_what_a_newer_version_has_written_is_left_alone(house):
 
 
 async def test_a_reason_that_only_a_newer_version_knows_suppresses(house):
-    """Nobody is reminded in spite of it, and it is not given up for a weaker one that is known."""
+    """An unknown reason still suppresses, and a weaker known one does not replace it."""
     pseudonyms = Pseudonyms([])
     key = f"/{pseudonyms.of('ada@example.com')}"
     await house.database[SUPPRESSIONS].insert_one({"_id": key, "reason": "on the moon", "at": NOON, "source": "x"})
@@ -82,7 +82,7 @@ async def test_a_reason_that_only_a_newer_version_knows_suppresses(house):
 
 
 async def test_validators_and_indexes_of_a_newer_version_are_not_turned_back(house):
-    """Two daemons of two versions do not rebuild each other's indexes in turns."""
+    """Two daemons of different versions do not alternate in rebuilding indexes."""
     database = house.database
     newer = {"$jsonSchema": {"title": f"recovery {LAYOUT + 1}", "bsonType": "object"}}
     await database.command({"collMod": CHECKOUTS, "validator": newer})
@@ -96,7 +96,7 @@ async def test_validators_and_indexes_of_a_newer_version_are_not_turned_back(hou
 
 
 async def test_what_an_older_version_made_is_brought_up_to_date(house):
-    """Validators without a version, as the first release had them, are renewed."""
+    """Validators without a version, as in the first release, are replaced."""
     await house.database.command({"collMod": SUPPRESSIONS, "validator": {"$jsonSchema": {"bsonType": "object"}}})
     assert await collections.faults(house.database) == [f"the validator of {SUPPRESSIONS} is missing or differs"]
     assert await collections.ensure(house.database) == [f"renewed the validator of {SUPPRESSIONS}"]

@@ -194,7 +194,7 @@ _FIRST = (
            (Edit("mongo/connection.py", "        return kind(uri, **(defaults | options))", "        return kind(uri, **(defaults | options | {\"retryWrites\": False, \"retryReads\": False}))"),
             Edit("mongo/errors.py", "        if temporary(exc):\n            raise Unavailable(said(exc)) from exc\n        raise Refused", "        raise ValueError"))),
     Mutant("deafness-untold", "a stream that stands still is taken for a quiet one", ("deaf-daemon",),
-           (Edit("mongo/feed.py", "if still_for > STANDS_STILL_AFTER else None", "if False else None"),)),
+           (Edit("mongo/feed.py", "if still_for > STALLED_AFTER else None", "if False else None"),)),
     Mutant("silence-untold", "a database that does not answer is not told of", ("frozen-database",),
            (Edit("daemon/heartbeat.py", "if silent_for > self._expiry.total_seconds():", "if False:"),)),
     Mutant("first-come-first-served", "confirmations wait behind what was due before them", ("hot-shop",),

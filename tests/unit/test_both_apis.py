@@ -1,4 +1,4 @@
-"""The two forms of the ingestion API, for asyncio and without it."""
+"""The two forms of the ingestion API, asynchronous and synchronous."""
 
 import inspect
 
@@ -11,6 +11,6 @@ CALLS = sorted(name for name, _ in inspect.getmembers(Recovery, inspect.isfuncti
 
 @pytest.mark.parametrize("name", CALLS)
 def test_each_call_is_the_same_in_both(name: str) -> None:
-    """Whoever changes from one to the other finds every call, with the same arguments."""
+    """Both have the same methods, with the same arguments."""
     ours, theirs = (inspect.signature(getattr(api, name)) for api in (Recovery, SyncRecovery))
     assert list(theirs.parameters.values()) == list(ours.parameters.values())
