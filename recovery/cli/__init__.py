@@ -5,22 +5,20 @@ A command imports what it needs when it is called: `recovery --help` waits for n
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
 from recovery.cli.checkouts import checkouts
 from recovery.cli.dead import dead
+from recovery.cli.findings import print_findings, print_json
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
 from recovery.cli.suppressions import suppress as suppressions
-from recovery.cli.terminal import AsJson, CommandError, Unasked, load, out, plain, say, say_json, sentence
+from recovery.cli.terminal import AsJson, CommandError, Unasked, load, out, plain, say, sentence
 from recovery.errors import RecoveryError
-
-if TYPE_CHECKING:
-    from recovery.checks.finding import Finding
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -94,7 +92,7 @@ def run_check(
         from recovery.checks import installation
 
         findings = installation.examine(settings)
-    raise typer.Exit(asyncio.run(_tell_json(findings) if as_json else _tell(findings)))
+    raise typer.Exit(asyncio.run(print_json(findings) if as_json else print_findings(findings)))
 
 
 @cli.command()
@@ -117,26 +115,6 @@ def health() -> None:
     if fault := probe(settings.http.host, settings.http.port):
         raise CommandError(fault)
     say("Recovery is alive.")
-
-
-async def _tell(findings: "AsyncIterator[Finding]") -> int:
-    """Print what is found as it comes; return the exit code."""
-    faults = 0
-    async for finding in findings:
-        faults += finding.fault is not None
-        mark = ("✗", "red") if finding.fault else ("!", "yellow") if finding.doubt else ("✓", "green")
-        say(mark, f" {finding.what}", (f" ({finding.note})" if finding.note else "", "dim"))
-        if advice := finding.fault or finding.doubt:
-            say(f"  {advice}", keep="\n")
-    return int(faults > 0)
-
-
-async def _tell_json(findings: "AsyncIterator[Finding]") -> int:
-    found = [finding async for finding in findings]
-    well = not any(finding.fault for finding in found)
-    listed = [{"what": each.what, "fault": each.fault, "doubt": each.doubt, "note": each.note} for each in found]
-    say_json({"well": well, "findings": listed})
-    return int(not well)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recovery.cli.findings import print_finding
 from recovery.cli.terminal import CommandError, house, kept, load, parted, say, say_lines
 
 if TYPE_CHECKING:
@@ -79,18 +80,16 @@ def send_test(
 @templates.command(name="lint")
 def run_lint() -> None:
     """Find what is wrong with the mails, in every language and with awkward checkouts; exit 1 if anything is."""
-    from recovery.mail.templates.lint import lint
+    from recovery.checks.finding import Severity
+    from recovery.checks.templates import count_mails, examine
 
     settings = load()
-    mails = {(own.mail.templates, own.to_schedule().messages): None for own in settings.each()}
-    found = [finding for folder, steps in mails for finding in lint(folder, steps)]
-    for finding in found:
-        say(("!", "yellow") if finding.is_warning else ("✗", "red"), f" {finding.detail}")
-        say(f"  {finding.fix}")
-    faults = sum(not finding.is_warning for finding in found)
-    if faults:
+    findings = list(examine(settings))
+    for finding in findings:
+        print_finding(finding)
+    if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(1)
-    say(("✓", "green"), f" {sum(len(steps) for _, steps in mails)} mails are in order")
+    say(("✓", "green"), f" {count_mails(settings)} mails are in order")
 
 
 def _checkout(step: str, wanted: str | None, locale: str) -> "CheckoutState":
