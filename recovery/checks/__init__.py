@@ -1,1 +1,1 @@
-"""Whether an installation can do its work: `recovery check`."""
+"""Checks of an installation, its mails and its templates: `recovery check`, `check --mail` and `templates lint`."""

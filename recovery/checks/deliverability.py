@@ -1,4 +1,4 @@
-"""`recovery check --mail`: may a shop go live with its mails, and what to do where it may not yet."""
+"""`recovery check --mail`: the DNS records and settings that a shop needs before it mails real people."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,21 +15,21 @@ from recovery.settings.fields import is_loopback
 
 
 async def examine(settings: Settings, server: tuple[str, int] | None = None) -> AsyncIterator[Finding]:
-    """Work through the list, for all and for each shop that has settings of its own.
+    """Check the general settings, and those of each shop that has its own; yield the findings.
 
-    The DNS asked is that of this machine, or the `server` at this address.
-    Raises `recovery.app.factories.CannotStart` if there is no signing with the key that is given.
+    `server` is the address of the DNS server to ask; None for this machine's resolver. Raises
+    `recovery.app.factories.CannotStart` if the DKIM key is unusable.
     """
     for shop, own in {"": settings, **{shop: settings.of(shop) for shop in settings.shops}}.items():
         mailing = mailing_of(own)
         asked = questions(mailing)
         answers = await asyncio.gather(*(look_up(question, server) for question in asked))
         for finding in judge(mailing, dict(zip(asked, answers, strict=True))):
-            yield replace(finding, what=f"{shop}: {finding.what}" if shop else finding.what)
+            yield replace(finding, check=f"{shop}: {finding.check}" if shop else finding.check)
 
 
 def mailing_of(settings: Settings) -> Mailing:
-    """Return how the settings have a shop send. Raises `recovery.app.factories.CannotStart` for a key that is none."""
+    """Return the mail setup of a shop. Raises `recovery.app.factories.CannotStart` for an unusable DKIM key."""
     mail, smtp = settings.mail, settings.smtp
     key = None
     if (signer := signer_of(settings)) is not None:
@@ -51,5 +51,5 @@ def mailing_of(settings: Settings) -> Mailing:
 
 
 def _domain(mailbox: str) -> str:
-    """Return the domain of `Shop <shop@example.com>` as the DNS has it."""
+    """Return the domain of `Shop <shop@example.com>` in ASCII, as in the DNS."""
     return parseaddr(mailbox)[1].rpartition("@")[2].encode("idna").decode().lower()

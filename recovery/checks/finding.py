@@ -1,16 +1,46 @@
-"""What a check found."""
+"""The result of one check, the same for all checks."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """Severity of a finding. An error makes the command exit with 1; a warning is for people to judge."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. `fault` says what is wrong and how to mend it, or is None; `note` is worth knowing.
+    """The result of one check.
 
-    `doubt` is what could be wrong, or better, and stands in nobody's way.
+    `check` names what was checked; for a fault in a file, it is the fault with its file and line. `detail` is the
+    state found, `fix` what to do about it; either may be empty.
     """
 
-    what: str
-    fault: str | None = None
-    note: str = ""
-    doubt: str | None = None
+    check: str
+    severity: Severity
+    detail: str = ""
+    fix: str = ""
+
+    @property
+    def text(self) -> str:
+        """Detail and fix as one sentence."""
+        return ": ".join(filter(None, (self.detail, self.fix)))
+
+
+def ok(check: str, detail: str = "") -> Finding:
+    """Return the finding of a passed check."""
+    return Finding(check, Severity.OK, detail)
+
+
+def warning(check: str, detail: str = "", fix: str = "") -> Finding:
+    """Return a finding that may be a fault or could be better."""
+    return Finding(check, Severity.WARNING, detail, fix)
+
+
+def error(check: str, detail: str = "", fix: str = "") -> Finding:
+    """Return the finding of a failed check."""
+    return Finding(check, Severity.ERROR, detail, fix)

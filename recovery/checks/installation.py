@@ -1,9 +1,9 @@
-"""`recovery check`: is everything there that Recovery needs, and what to do where it is not."""
+"""`recovery check`: MongoDB, its collections and indexes, the mail templates, the DKIM key and the relay."""
 
 from collections.abc import AsyncIterator
 
 from recovery.app.factories import CannotStart, composers_of, database_of, per_shop, relay_of
-from recovery.checks.finding import Finding
+from recovery.checks.finding import Finding, error, ok, warning
 from recovery.client import BadAddress
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
 from recovery.mail.smtp.pool import Relay
@@ -11,23 +11,26 @@ from recovery.mail.templates.templates import TemplateError
 from recovery.mongo import collections, preflight
 from recovery.settings import Settings
 
+_SERVER = "MongoDB is a replica set"
+_COLLECTIONS = "collections and indexes"
+_TEMPLATES = "mail templates"
+_RELAY = "the relay takes mail"
+
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Make every check, and give what each found as soon as it is known."""
+    """Run every check, and yield each finding as soon as it is known."""
     async for finding in _database(settings):
         yield finding
     try:
         composers_of(settings)
     except (TemplateError, CannotStart) as exc:
-        yield Finding("mail templates" if isinstance(exc, TemplateError) else "the key to sign with", str(exc))
+        yield error(_TEMPLATES if isinstance(exc, TemplateError) else "DKIM key file", str(exc))
         return
-    yield Finding("mail templates", note=f"{len(settings.schedule.steps)} steps")
+    yield ok(_TEMPLATES, f"{len(settings.schedule.steps)} steps")
     for shop, own in {"": settings, **{shop: settings.of(shop) for shop in settings.shops}}.items():
         if not own.schedule.steps:
-            whose = f"shops.{shop}.schedule.steps" if shop else "schedule.steps"
-            yield Finding(
-                "reminders", doubt=f"{whose} is empty, so nobody is reminded: name steps if that is not meant."
-            )
+            setting = f"shops.{shop}.schedule.steps" if shop else "schedule.steps"
+            yield warning("reminders", f"{setting} is empty, so nobody is reminded", "add steps if you want reminders.")
     for relay in per_shop(settings, relay_of).each():
         yield await _relay(relay)
 
@@ -35,19 +38,19 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with database_of(settings) as database:
-            fault = await preflight.fault(database)
-            yield Finding("MongoDB is a replica set", fault, "" if fault else await preflight.advice(database))
-            if not fault:
-                wrong = await collections.faults(database)
-                mend = f"{'; '.join(wrong)}. Run: recovery init" if wrong else None
-                yield Finding("collections and indexes", mend)
+            if fault := await preflight.fault(database):
+                yield error(_SERVER, fault)
+                return
+            yield ok(_SERVER, await preflight.advice(database))
+            faults = await collections.faults(database)
+            yield error(_COLLECTIONS, f"{'; '.join(faults)}. Run: recovery init") if faults else ok(_COLLECTIONS)
     except BadAddress as exc:
-        yield Finding("MongoDB is a replica set", str(exc))
+        yield error(_SERVER, str(exc))
 
 
 async def _relay(relay: Relay) -> Finding:
     try:
         greeting = await check_relay(relay)
     except RelayUnreachable as exc:
-        return Finding("the relay takes mail", str(exc))
-    return Finding("the relay takes mail", note=f"{relay.address} says {greeting}")
+        return error(_RELAY, str(exc))
+    return ok(_RELAY, f"{relay.address} says {greeting}")

@@ -1,26 +1,24 @@
-"""The command line. What goes wrong is said in a sentence, on standard error.
+"""The command line. Errors are printed as one sentence, on standard error.
 
-A command imports what it needs when it is called: `recovery --help` waits for neither the database nor the templates.
+Each command imports its dependencies when it is called: `recovery --help` loads neither the driver nor the templates.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
 from recovery.cli.checkouts import checkouts
 from recovery.cli.dead import dead
+from recovery.cli.findings import print_findings, print_json
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
 from recovery.cli.suppressions import suppress as suppressions
-from recovery.cli.terminal import AsJson, CommandError, Unasked, load, out, plain, say, say_json, sentence
+from recovery.cli.terminal import AsJson, CommandError, NotConfirmed, load, out, plain, say, sentence
 from recovery.errors import RecoveryError
-
-if TYPE_CHECKING:
-    from recovery.checks.finding import Finding
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -57,10 +55,10 @@ def recovery(
 def run(
     processes: Annotated[
         int,
-        typer.Option(min=1, max=64, help="How many daemons to run, one for each core to use. The first serves HTTP."),
+        typer.Option(min=1, max=64, help="Number of daemons to run, one per core to use. The first serves HTTP."),
     ] = 1,
 ) -> None:
-    """Run the daemon, with the HTTP API beside it, until it is told to stop."""
+    """Run the daemon, with the HTTP API beside it, until SIGTERM or SIGINT."""
     settings = load()
     from recovery.cli import running
 
@@ -69,9 +67,9 @@ def run(
 
 @cli.command(name="demo")
 def run_demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards, to look around.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep everything running afterwards, to look around.")] = False,
 ) -> None:
-    """Watch a shop's afternoon: checkouts are left, and become mails, through a real MongoDB and real SMTP."""
+    """Watch a shop's afternoon: abandoned checkouts become mails, through a real MongoDB and real SMTP."""
     from recovery import demo
 
     raise typer.Exit(asyncio.run(demo.run(out, keep=keep)))
@@ -80,26 +78,26 @@ def run_demo(
 @cli.command(name="check")
 def run_check(
     mail: Annotated[
-        bool, typer.Option("--mail", help="Work through what must be so before mails go to real people: DNS and all.")
+        bool, typer.Option("--mail", help="Check the DNS records and settings that mails to real people need.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check that MongoDB, its indexes, the templates and the relay are as they must be, and say how to mend them."""
+    """Check MongoDB, its indexes, the templates and the relay, and say how to fix each fault."""
     settings = load()
     if mail:
-        from recovery.checks import deliverability  # takes libraries that nothing else needs
+        from recovery.checks import deliverability  # loads libraries that nothing else needs
 
         findings = deliverability.examine(settings)
     else:
         from recovery.checks import installation
 
         findings = installation.examine(settings)
-    raise typer.Exit(asyncio.run(_tell_json(findings) if as_json else _tell(findings)))
+    raise typer.Exit(asyncio.run(print_json(findings) if as_json else print_findings(findings)))
 
 
 @cli.command()
 def init() -> None:
-    """Make the database ready: a fresh single node becomes a replica set; collections, validators and indexes."""
+    """Prepare the database: make a fresh node a replica set, create collections, validators and indexes."""
     from recovery.app import daemon as app
 
     for done in asyncio.run(app.initialise(load())) or ["everything is there already"]:
@@ -108,62 +106,42 @@ def init() -> None:
 
 @cli.command()
 def health() -> None:
-    """Ask the Recovery that runs on this machine whether it lives; exit 1 if it does not answer."""
+    """Check the daemon on this machine over HTTP; exit 1 if it does not answer."""
     from recovery.http.probe import probe
 
     settings = load()
     if not settings.http.enabled:
-        raise CommandError("There is no telling: http.enabled is off, and Recovery answers over HTTP alone.")
+        raise CommandError("Cannot check health: http.enabled is off.")
     if fault := probe(settings.http.host, settings.http.port):
         raise CommandError(fault)
     say("Recovery is alive.")
-
-
-async def _tell(findings: "AsyncIterator[Finding]") -> int:
-    """Print what is found as it comes; return the exit code."""
-    faults = 0
-    async for finding in findings:
-        faults += finding.fault is not None
-        mark = ("✗", "red") if finding.fault else ("!", "yellow") if finding.doubt else ("✓", "green")
-        say(mark, f" {finding.what}", (f" ({finding.note})" if finding.note else "", "dim"))
-        if advice := finding.fault or finding.doubt:
-            say(f"  {advice}", keep="\n")
-    return int(faults > 0)
-
-
-async def _tell_json(findings: "AsyncIterator[Finding]") -> int:
-    found = [finding async for finding in findings]
-    well = not any(finding.fault for finding in found)
-    listed = [{"what": each.what, "fault": each.fault, "doubt": each.doubt, "note": each.note} for each in found]
-    say_json({"well": well, "findings": listed})
-    return int(not well)
 
 
 def main() -> None:
     """Run the command line."""
     import structlog
 
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # nothing is logged before the settings say how
-    telling(cli)
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # no log before the settings are read
+    exit_on_error(cli)
 
 
-def telling(call: Callable[[], object]) -> None:
-    """Turn what is foreseen to go wrong into a sentence, and anything else into an apology."""
+def exit_on_error(call: Callable[[], object]) -> None:
+    """Call; print a `RecoveryError` as a sentence and any other error as a bug to report, and exit."""
     try:
         call()
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
+    except Exception as exc:  # noqa: BLE001 - any error is printed
         if isinstance(exc, RecoveryError):
-            told = plain(f"recovery: {exc}", keep="\n")
-            if isinstance(exc, Unasked):
-                sys.stderr.write(f"{told}\n")
+            message = plain(f"recovery: {exc}", keep="\n")
+            if isinstance(exc, NotConfirmed):
+                sys.stderr.write(f"{message}\n")
                 sys.exit(exc.code)
-            sys.exit(told)
+            sys.exit(message)
         import structlog
 
-        structlog.get_logger().debug("unforeseen", exc_info=True)
+        structlog.get_logger().debug("unexpected error", exc_info=True)
         sys.exit(
             plain(
-                f"recovery: this should not have happened ({type(exc).__name__}: {exc}). "
-                "With RECOVERY_LOG__LEVEL=debug, the log tells where; please report it."
+                f"recovery: unexpected error ({type(exc).__name__}: {exc}). This is a bug: "
+                "RECOVERY_LOG__LEVEL=debug logs the traceback; please report it."
             )
         )

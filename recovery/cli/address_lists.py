@@ -1,4 +1,4 @@
-"""Lists of whom not to write to, as files: addresses, as other systems give them away, or our own export."""
+"""Suppression lists as files: plain addresses, CSV of other systems, and our own export."""
 
 import csv
 import re
@@ -16,18 +16,18 @@ from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression
 
 COLUMNS = ("shop", "pseudonym", "reason", "at", "source")
-"""Of an export. No shop: all of them."""
+"""Columns of an export. An empty shop means all shops."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would calculate, with any apostrophes that keep it from that."""
+"""A value that a spreadsheet would take for a formula, with any apostrophes that prevent that."""
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 _SHOP: TypeAdapter[str] = TypeAdapter(ShopKey)
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A line that is not taken, and why."""
+class RejectedLine:
+    """A line that is not imported: its number and the reason."""
 
     line: int
     why: str
@@ -44,18 +44,18 @@ class _Exported(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """How plain addresses are taken that are read from a file."""
+class ListReader:
+    """Reader of a suppression list. Shop, reason and source are those of plain addresses."""
 
     pseudonyms: Pseudonyms
     shop: str | None
     reason: SuppressionReason
     source: str
 
-    def read(self, lines: Iterable[str]) -> Iterator[NewSuppression | Refused]:
-        """Yield what the lines of a file hold: an address each, or CSV with a column `email`, or our own export.
+    def read(self, lines: Iterable[str]) -> Iterator[NewSuppression | RejectedLine]:
+        """Yield the entries of a file: one address per line, CSV with a column `email`, or our own export.
 
-        Empty lines and those that begin with # are passed over in a plain list.
+        Empty lines and those that begin with # are skipped in a plain list.
         """
         remaining = iter(lines)
         first = next(remaining, "")
@@ -71,21 +71,21 @@ class Incoming:
             number = rows.line_num + 1
             yield self._address(number, row["email"]) if "email" in names else _exported(number, row)
 
-    def _address(self, number: int, written: str) -> NewSuppression | Refused:
+    def _address(self, number: int, written: str) -> NewSuppression | RejectedLine:
         try:
             email = _EMAIL.validate_python(written.strip())
         except ValidationError:
-            return Refused(number, "is not an address")
+            return RejectedLine(number, "invalid e-mail address")
         return NewSuppression(self.shop, self.pseudonyms.of(email), self.reason, self.source)
 
 
 def valid_address(written: str) -> str:
-    """Return an address as it is kept of checkouts. Raises `ValueError`."""
+    """Return an address as checkouts store it. Raises `ValueError` if it is invalid."""
     return _EMAIL.validate_python(written)
 
 
 def is_shop(written: str) -> bool:
-    """Return whether a shop may be called so."""
+    """Return whether this is a valid shop key."""
     try:
         _SHOP.validate_python(written)
     except ValidationError:
@@ -94,22 +94,22 @@ def is_shop(written: str) -> bool:
 
 
 def row(kept: KeptSuppression) -> tuple[str, ...]:
-    """Return the row of an export, in which no spreadsheet finds a formula."""
+    """Return the row of an export, safe against formula injection in spreadsheets."""
     values = kept.shop or "", kept.pseudonym, kept.reason.value, kept.at.isoformat(), kept.source
     return tuple(f"'{value}" if _FORMULA.match(value) else value for value in values)
 
 
 def _unquoted(value: str | None) -> str | None:
-    """Return a value of an export without the apostrophe that `row` put before it."""
+    """Return a value of an export without the apostrophe that `row` added."""
     return value[1:] if value and value[0] == "'" and _FORMULA.match(value) else value
 
 
-def _exported(number: int, given: Mapping[str, str]) -> NewSuppression | Refused:
+def _exported(number: int, given: Mapping[str, str]) -> NewSuppression | RejectedLine:
     fields = {name: _unquoted(given.get(name)) for name in COLUMNS}
     try:
         found = _Exported.model_validate(fields | {"shop": fields["shop"] or None})
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        return Refused(number, f"{fault['loc'][0]}: {fault['msg']}")
+        return RejectedLine(number, f"{fault['loc'][0]}: {fault['msg']}")
     at: datetime = found.at
     return NewSuppression(found.shop, found.pseudonym, found.reason, found.source, at)

@@ -1,4 +1,4 @@
-"""`recovery show`: where a checkout stands, why, and what is still to come."""
+"""`recovery show`: the state of a checkout, its history, and its upcoming messages."""
 
 import asyncio
 from dataclasses import asdict
@@ -8,15 +8,15 @@ import typer
 
 from recovery.cli.terminal import (
     AsJson,
-    house,
+    format_time,
     in_words,
     isoformatted,
-    kept,
-    parted,
+    load_checkout,
+    open_database,
     print_table,
     say,
     say_json,
-    written,
+    split_key,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 checkouts = typer.Typer()
 
 NOT_SHOWN = {"claim", "facts"}
-"""What is not for programs: who is sending by which token. The facts stand beside all else, as over HTTP."""
+"""Fields not in the JSON: the claim with its fencing token; and the facts, which are on the top level, as over HTTP."""
 
 
 @checkouts.command()
@@ -35,8 +35,8 @@ def show(
     checkout: Annotated[str, typer.Argument(metavar="SHOP/ORDER", help="As in shop.example/1042.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show a checkout: where it stands, its messages, what is still to come, and why everything happened."""
-    parted(checkout)
+    """Show a checkout: its state, its messages, the upcoming ones, and the history with reasons."""
+    split_key(checkout)
     state, suppression, ahead = asyncio.run(_found(checkout))
     if as_json:
         say_json(_document(state, suppression, ahead))
@@ -50,14 +50,14 @@ async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, lis
     from recovery.domain.checkout import shop_of
     from recovery.domain.fields import normalised
 
-    async with house() as parts:
-        state = await kept(parts, checkout)
+    async with open_database() as session:
+        state = await load_checkout(session, checkout)
         shop, customer = shop_of(state.id), state.facts.customer
         suppression = None
         if customer is not None:
             address = shop, normalised(customer.email)
-            suppression = (await suppressions_of(parts.settings, parts.database).of([address])).get(address)
-        ahead = outlook(state, parts.settings.of(shop).to_schedule(), suppression, parts.clock.now())
+            suppression = (await suppressions_of(session.settings, session.database).of([address])).get(address)
+        ahead = outlook(state, session.settings.of(shop).to_schedule(), suppression, session.clock.now())
         return state, suppression, ahead
 
 
@@ -78,24 +78,24 @@ def _print(state: "CheckoutState", suppression: "Suppression | None", ahead: "li
         say(f"{facts.customer.name or ''} <{facts.customer.email}>".strip())
     say(_consent(state))
     if suppression is not None:
-        say(f"suppressed: {suppression.reason}, since {written(suppression.at)}")
+        say(f"suppressed: {suppression.reason}, since {format_time(suppression.at)}")
     say(f"{len(facts.items)} items, {facts.total or '?'} {facts.currency or ''}")
     times = {"opened": state.opened_at, "touched": state.touched_at, "ordered": state.ordered_at}
-    say("  ".join(f"{what} {written(at)}" for what, at in times.items() if at is not None))
-    say(f"next look at {written(state.next_at)}" if state.next_at else "at rest")
+    say("  ".join(f"{what} {format_time(at)}" for what, at in times.items() if at is not None))
+    say(f"next look at {format_time(state.next_at)}" if state.next_at else "at rest")
     for each in ahead:
-        say(f"to come: {each.step}, {written(each.at)}" if each.at else f"not to come: {each.step}, {each.why}")
+        say(f"to come: {each.step}, {format_time(each.at)}" if each.at else f"not to come: {each.step}, {each.why}")
     if not ahead:
         say("nothing more is to come")
     if state.messages:
         print_table(
             ("message", "state", "attempts", "due", "sent", "reason or reply"),
             (
-                (name, each.state, each.attempts, written(each.due_at), written(each.sent_at), _why(each))
+                (name, each.state, each.attempts, format_time(each.due_at), format_time(each.sent_at), _why(each))
                 for name, each in state.messages.items()
             ),
         )
-    rows = ((written(past.at), past.decision, in_words(past.reason)) for past in state.history)
+    rows = ((format_time(past.at), past.decision, in_words(past.reason)) for past in state.history)
     print_table(("when (UTC)", "decision", "reason"), rows)
 
 
@@ -106,6 +106,6 @@ def _why(message: Any) -> str:
 def _consent(state: "CheckoutState") -> str:
     consent = state.consent
     if consent is None:
-        return "consent: nothing is known"
-    said = {True: "given", False: "refused", None: "taken back"}[consent.given]
-    return f"consent: {said} {written(consent.at)}, {consent.basis} ({consent.source})"
+        return "consent: unknown"
+    answer = {True: "given", False: "refused", None: "withdrawn"}[consent.given]
+    return f"consent: {answer} {format_time(consent.at)}, {consent.basis} ({consent.source})"

@@ -1,4 +1,4 @@
-"""`recovery dead`: look into what could not be sent, and replay or drop it."""
+"""`recovery dead`: list dead letters, and replay or drop them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ import typer
 from recovery.cli.terminal import (
     AsJson,
     CommandError,
-    Parts,
-    house,
+    Session,
+    format_time,
     in_words,
     isoformatted,
     one_of,
+    open_database,
     print_table,
     say,
     say_json,
-    written,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from recovery.mongo.collections import Database
     from recovery.mongo.dead_letters import Filter, KeptLetter
 
-dead = typer.Typer(no_args_is_help=True, help="Look into what could not be sent, and replay or drop it.")
+dead = typer.Typer(no_args_is_help=True, help="List dead letters (messages given up), and replay or drop them.")
 
 
 def _causes() -> "type[Cause]":
@@ -41,17 +41,17 @@ def _causes() -> "type[Cause]":
 
 CAUSES = "dead address, dead message, attempts used up, render error, lost after the dot or invalid document"
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters as 'list' names them; none: all.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids as 'list' prints them; none: all.")]
 ByCause = Annotated[
     str | None,
-    typer.Option("--cause", parser=one_of(_causes), metavar="CAUSE", help=f"Only those that died of this: {CAUSES}."),
+    typer.Option("--cause", parser=one_of(_causes), metavar="CAUSE", help=f"Only those with this cause: {CAUSES}."),
 ]
 ByShop = Annotated[str | None, typer.Option("--shop", help="Only those of this shop.")]
 ByStep = Annotated[str | None, typer.Option("--step", help="Only messages of this step.")]
-ByAge = Annotated[str | None, typer.Option("--older-than", help="Only those that died longer ago: 2h, 1d.")]
+ByAge = Annotated[str | None, typer.Option("--older-than", help="Only those older than this: 2h, 1d.")]
 Replayed = Annotated[bool, typer.Option("--replayed", help="Also those that were replayed already.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-All = Annotated[bool, typer.Option("--all", help="Yes, all of them: needed where neither ID nor filter is given.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+All = Annotated[bool, typer.Option("--all", help="All of them: required if neither ID nor filter is given.")]
 
 
 @dead.command(name="list")
@@ -61,7 +61,7 @@ def list_(
     step: ByStep = None,
     older_than: ByAge = None,
     replayed: Replayed = False,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="Number of letters at most.", min=1)] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, the oldest first."""
@@ -69,7 +69,7 @@ def list_(
     from recovery.mongo.dead_letters import DeadLetters
 
     async def listed() -> "list[KeptLetter]":
-        async with house() as (_, database, clock):
+        async with open_database() as (_, database, clock):
             which = _filter(clock, None, cause, shop, step, older_than, replayed=replayed)
             return await DeadLetters(database).find(which, limit)
 
@@ -80,7 +80,7 @@ def list_(
         print_table(
             ("id", "died (UTC)", "cause", "attempts", "error"),
             (
-                (letter.id, written(letter.at), letter.cause, letter.attempts, in_words(letter.error))
+                (letter.id, format_time(letter.at), letter.cause, letter.attempts, in_words(letter.error))
                 for letter in letters
             ),
         )
@@ -95,7 +95,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     from recovery.mongo.dead_letters import DeadLetters, Filter
 
     async def found() -> "list[KeptLetter]":
-        async with house() as (_, database, _clock):
+        async with open_database() as (_, database, _clock):
             return await DeadLetters(database).find(Filter(ids=(letter_id,), replayed=True))
 
     letters = asyncio.run(found())
@@ -103,11 +103,11 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         raise CommandError(f"There is no dead letter {letter_id}.")
     (letter,) = letters
     say((letter.id, "bold"), f"  {letter.cause}")
-    say(f"died {written(letter.at)} UTC after {letter.attempts} attempts")
+    say(f"died {format_time(letter.at)} UTC after {letter.attempts} attempts")
     if letter.replayed_at:
-        say(f"replayed {written(letter.replayed_at)} UTC")
+        say(f"replayed {format_time(letter.replayed_at)} UTC")
     for error in letter.errors:
-        say(f"{written(error['at'])}  {in_words(error['error'])}")
+        say(f"{format_time(error['at'])}  {in_words(error['error'])}")
     say((f"The checkout itself: recovery show {letter.checkout}", "dim"))
 
 
@@ -121,19 +121,19 @@ def replay(
     all_: All = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Have messages tried once more, as if they were due now, and say what comes of it.
+    """Retry messages, as if they were due now, and print the expected result of each.
 
-    The daemon looks at each checkout first: who has ordered or cancelled in the meantime, or is suppressed, is not
-    written to.
+    The daemon checks each checkout first: nothing is sent if it was ordered or cancelled meanwhile, or if the address
+    is suppressed.
     """
     from recovery.mongo.dead_letters import DeadLetters
 
     async def replayed() -> None:
-        async with house() as parts:
-            which = _filter(parts.clock, ids, cause, shop, step, older_than, every=all_)
-            letters = await _found(parts.database, which, ids)
-            foretold = await _foretold(parts, letters, "would" if dry_run else "will")
-            count = None if dry_run else await DeadLetters(parts.database).replay(letters, parts.clock.now())
+        async with open_database() as session:
+            which = _filter(session.clock, ids, cause, shop, step, older_than, every=all_)
+            letters = await _found(session.database, which, ids)
+            foretold = await _foretold(session, letters, "would" if dry_run else "will")
+            count = None if dry_run else await DeadLetters(session.database).replay(letters, session.clock.now())
             for letter in letters:
                 say(f"{letter.id}: {foretold[letter.id]}")
             if count is not None:
@@ -153,12 +153,12 @@ def drop(
     all_: All = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Delete dead letters for good. Their checkouts and what is known of them stay."""
+    """Delete dead letters for good. Their checkouts stay."""
 
     from recovery.mongo.dead_letters import DeadLetters
 
     async def dropped() -> None:
-        async with house() as (_, database, clock):
+        async with open_database() as (_, database, clock):
             which = _filter(clock, ids, cause, shop, step, older_than, replayed=replayed, every=all_)
             letters = await _found(database, which, ids)
             if dry_run:
@@ -185,7 +185,7 @@ def _filter(
     from recovery.settings import parse_duration
 
     if not every and not any((ids, cause, shop, step, older_than)):
-        raise CommandError("Name letters by their ids or by a filter, or say --all.")
+        raise CommandError("Select letters by id or by a filter, or say --all.")
     try:
         before = clock.now() - parse_duration(older_than) if older_than else None
     except ValueError as exc:
@@ -202,25 +202,25 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
     return letters
 
 
-async def _foretold(parts: Parts, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
-    """Return what comes of each letter if it is replayed now, by its id; `would` is "would" or "will"."""
+async def _foretold(session: Session, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
+    """Return the expected result of a replay of each letter, by its id; `would` is "would" or "will"."""
     from recovery.cli.outlook import replay
     from recovery.domain.checkout import shop_of
     from recovery.domain.recipient import NOTHING_KNOWN
     from recovery.mongo.checkouts import MongoCheckouts
 
-    now = parts.clock.now()
-    states, _ = await MongoCheckouts(parts.database).load(list({letter.checkout: None for letter in letters}))
-    standings = await _standings(parts, states)
+    now = session.clock.now()
+    states, _ = await MongoCheckouts(session.database).load(list({letter.checkout: None for letter in letters}))
+    standings = await _standings(session, states)
     kept = {state.id: state for state in states}
     foretold = {}
     for letter in letters:
         if (state := kept.get(letter.checkout)) is None:
             foretold[letter.id] = "its checkout is gone, or still cannot be read"
         elif letter.step is None:
-            foretold[letter.id] = f"its checkout {would} be looked at"
+            foretold[letter.id] = f"its checkout {would} be checked again"
         else:
-            schedule = parts.settings.of(shop_of(state.id)).to_schedule()
+            schedule = session.settings.of(shop_of(state.id)).to_schedule()
             standing = standings.get(state.id, NOTHING_KNOWN)
             foretold[letter.id] = _told(replay(state, letter.step, schedule, standing, now), would)
     return foretold
@@ -230,18 +230,18 @@ def _told(ahead: "Ahead", would: str) -> str:
     if ahead.at is None:
         return f"{would} not be sent: {ahead.why}"
     if ahead.why is not None:
-        return f"{would} wait until {written(ahead.at)} UTC: {ahead.why}"
+        return f"{would} wait until {format_time(ahead.at)} UTC: {ahead.why}"
     return f"{would} send {ahead.step}"
 
 
-async def _standings(parts: Parts, states: "Sequence[CheckoutState]") -> "Mapping[str, Standing]":
-    """Return what is known of the addresses of these checkouts, by checkout id."""
+async def _standings(session: Session, states: "Sequence[CheckoutState]") -> "Mapping[str, Standing]":
+    """Return the history of the recipients of these checkouts, by checkout id."""
     from recovery.app.factories import suppressions_of
     from recovery.engine.writes import Ask
     from recovery.mongo.addresses import MongoAddresses
 
-    now = parts.clock.now()
-    gap = max((own.schedule.min_gap_per_address for own in parts.settings.each()), default=timedelta())
+    now = session.clock.now()
+    gap = max((own.schedule.min_gap_per_address for own in session.settings.each()), default=timedelta())
     ask = Ask(written_since=now - gap if gap else None, imminent_until=now, orders=True)
-    suppressions = suppressions_of(parts.settings, parts.database)
-    return await MongoAddresses(parts.database, suppressions).standings(states, ask)
+    suppressions = suppressions_of(session.settings, session.database)
+    return await MongoAddresses(session.database, suppressions).standings(states, ask)

@@ -1,4 +1,4 @@
-"""`recovery preview`, `recovery send-test` and `recovery templates`: mails, before any customer gets one."""
+"""`recovery preview`, `recovery send-test` and `recovery templates lint`: mails before any customer gets one."""
 
 import asyncio
 import webbrowser
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import CommandError, house, kept, load, parted, say, say_lines
+from recovery.cli.findings import print_finding
+from recovery.cli.terminal import CommandError, load, load_checkout, open_database, say, say_lines, split_key
 
 if TYPE_CHECKING:
     from recovery.domain.state import CheckoutState
@@ -18,7 +19,7 @@ templates = typer.Typer(no_args_is_help=True, help="Check the templates of the m
 mails.add_typer(templates, name="templates")
 
 Step = Annotated[str, typer.Argument(help="The name of a step, or 'confirmation'.")]
-ForShop = Annotated[str, typer.Option("--shop", help="As this shop has it; otherwise as all shops that have no own.")]
+ForShop = Annotated[str, typer.Option("--shop", help="With this shop's settings; otherwise with the general ones.")]
 Locale = Annotated[str, typer.Option(help="The customer's locale, as in de or de-CH.")]
 
 
@@ -31,9 +32,9 @@ def preview(
     locale: Locale = "en",
     shop: ForShop = "",
     checkout: Annotated[
-        str | None, typer.Option(metavar="SHOP/ORDER", help="Fill it with this checkout instead of a sample.")
+        str | None, typer.Option(metavar="SHOP/ORDER", help="Render it for this checkout instead of a sample.")
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
     """Render a step's mail with sample data or a real checkout, to the terminal, a file or the browser."""
     from recovery.app import preview
@@ -46,7 +47,7 @@ def preview(
     if output is None:
         say(("Subject:", "bold"), f" {rendered.subject}")
         say_lines(f"\n{rendered.text}")
-        say((f"To see it as customers do: recovery preview {step} --open", "dim"))
+        say((f"To see the HTML: recovery preview {step} --open", "dim"))
         return
     if output.suffix not in contents:
         raise CommandError(f"{output}: a file name must end in .html, .txt or .eml.")
@@ -56,7 +57,7 @@ def preview(
         raise CommandError(f"{output} cannot be written: {exc.strerror}.") from exc
     say(f"Wrote {output}.")
     if open_ and not webbrowser.open(output.resolve().as_uri()):
-        raise CommandError(f"There is no browser here that could be opened: open {output} in one.")
+        raise CommandError(f"No browser could be opened: open {output} in one.")
 
 
 @mails.command()
@@ -66,31 +67,29 @@ def send_test(
     locale: Locale = "en",
     shop: ForShop = "",
 ) -> None:
-    """Send one mail with sample data through the real relay, to an address of your own. Nothing is recorded."""
+    """Send one mail with sample data through the real relay, to a test recipient. Nothing is recorded."""
     from recovery.app import preview
     from recovery.domain.outcome import OutcomeKind
 
     outcome = asyncio.run(preview.send_test(load().of(shop), step, to, locale))
     if outcome.kind is not OutcomeKind.SENT:
-        raise CommandError(f"The mail was not taken ({outcome.kind}): {outcome.reply}")
-    say(f"Sent to {to}. The relay says: {outcome.reply}")
+        raise CommandError(f"The mail was not accepted ({outcome.kind}): {outcome.reply}")
+    say(f"Sent to {to}. The relay replied: {outcome.reply}")
 
 
 @templates.command(name="lint")
 def run_lint() -> None:
-    """Find what is wrong with the mails, in every language and with awkward checkouts; exit 1 if anything is."""
-    from recovery.mail.templates.lint import lint
+    """Find faults in the mails, in every language and with edge cases; exit 1 if there are any."""
+    from recovery.checks.finding import Severity
+    from recovery.checks.templates import count_mails, examine
 
     settings = load()
-    mails = {(own.mail.templates, own.to_schedule().messages): None for own in settings.each()}
-    found = [finding for folder, steps in mails for finding in lint(folder, steps)]
-    for finding in found:
-        say(("!", "yellow") if finding.is_warning else ("✗", "red"), f" {finding.detail}")
-        say(f"  {finding.fix}")
-    faults = sum(not finding.is_warning for finding in found)
-    if faults:
+    findings = list(examine(settings))
+    for finding in findings:
+        print_finding(finding)
+    if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(1)
-    say(("✓", "green"), f" {sum(len(steps) for _, steps in mails)} mails are in order")
+    say(("✓", "green"), f" {count_mails(settings)} mails are in order")
 
 
 def _checkout(step: str, wanted: str | None, locale: str) -> "CheckoutState":
@@ -98,10 +97,10 @@ def _checkout(step: str, wanted: str | None, locale: str) -> "CheckoutState":
         from recovery.mail.templates import samples
 
         return samples.of(step, locale)
-    parted(wanted)
+    split_key(wanted)
     return asyncio.run(_kept(wanted))
 
 
 async def _kept(wanted: str) -> "CheckoutState":
-    async with house() as parts:
-        return await kept(parts, wanted)
+    async with open_database() as session:
+        return await load_checkout(session, wanted)

@@ -1,4 +1,4 @@
-"""What is going to be sent of a checkout, as far as can be known now. Nothing here reads a clock or a network."""
+"""Forecast of a checkout's messages, as far as can be known now. Pure: no clock, no network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from recovery.domain.suppression import Suppression
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A message that is still to come: when it will be sent; without a time, never. `why` says why not at once."""
+    """Forecast of one message: the time at which it will be sent, or None for never. `why`: why not at once."""
 
     step: str
     at: datetime | None
@@ -21,14 +21,14 @@ class Ahead:
 
 
 def outlook(state: CheckoutState, schedule: Schedule, suppression: Suppression | None, now: datetime) -> list[Ahead]:
-    """Return the messages that are still to come, in their order, if nothing is reported and every mail is taken."""
+    """Return the forecasts of the upcoming messages, in order, if nothing is reported and every mail is accepted."""
     return list(_ahead(_landed(state, now), schedule, suppression, now))
 
 
 def replay(state: CheckoutState, name: str, schedule: Schedule, standing: Standing, now: datetime) -> Ahead:
-    """Return what comes of a dead message if somebody has it tried once more now."""
+    """Return the forecast of a dead message if it is replayed now."""
     if state.messages.get(name, NOT_BEGUN).state is not MessageState.DEAD:
-        return Ahead(name, None, "it is not dead any more, and stays as it is")
+        return Ahead(name, None, "it is no longer dead, and stays as it is")
     state = _with(state, name, Message(replayed_at=now))
     decision = decide(state, schedule, now)
     for given_up in decision.given_up:
@@ -69,7 +69,7 @@ def _due(state: CheckoutState, step: Step, schedule: Schedule, standing: Standin
 
 
 def _landed(state: CheckoutState, now: datetime) -> CheckoutState:
-    """Return a checkout as it is once the message that is being sent has been taken."""
+    """Return the checkout as it will be once the message in flight has been accepted."""
     if state.claim is None or state.claim.until <= now:
         return state
     sent = Message(state=MessageState.SENT, sent_at=now)

@@ -1,4 +1,4 @@
-"""`recovery export` and `recovery erase`: what a person may ask of a shop."""
+"""`recovery export` and `recovery erase`: a person's data, exported or erased on request (GDPR articles 15 and 17)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ def export(
     email: OfEmail,
     shop: AtShop = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a file instead of to the screen.")
+        Path | None, typer.Option("--output", "-o", help="Write a file instead of standard output.")
     ] = None,
 ) -> None:
-    """Export all that is kept of a person, as JSON: checkouts, decisions, mails, dead letters, suppressions."""
+    """Export all data stored about a person, as JSON: checkouts, decisions, mails, dead letters, suppressions."""
     found = _asked(lambda recovery: recovery.export(email, shop=shop))
     if output is None:
         say_json(found)
@@ -44,12 +44,12 @@ def export(
 def erase(
     email: OfEmail,
     shop: AtShop = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be erased, and erase nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be erased, and erase nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase all that is kept of a person, and never write to the address again. There is no way back.
+    """Erase all data stored about a person, and never write to the address again. This cannot be undone.
 
-    It is said what would go, and asked whether it shall; where nobody can be asked, only --yes erases.
+    Prints what would be erased and asks for confirmation; without a terminal, only --yes erases.
     """
     scope = f"at {shop}" if shop else "at all shops"
     if dry_run or not yes:

@@ -1,4 +1,4 @@
-"""Several daemons on one machine: they share the work as any daemons do, and are started and stopped together."""
+"""`recovery run --processes`: several daemons on one machine, started and stopped together."""
 
 import signal
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from recovery.settings import Settings
 
 
 def each_of(settings: Settings, count: int) -> list[Settings]:
-    """Return the settings of so many daemons: each has a name of its own, and the first serves HTTP."""
+    """Return the settings for `count` daemons: each has a name of its own, and only the first serves HTTP."""
     name = settings.daemon.name or gethostname()
     return [
         settings.model_copy(
@@ -24,19 +24,19 @@ def each_of(settings: Settings, count: int) -> list[Settings]:
 
 
 def run_together(daemon: Callable[[Settings], None], each: list[Settings]) -> int:
-    """Run a process for each until one ends or all are told to stop; then stop the others. Return the exit code.
+    """Run one process for each; when one ends or a signal arrives, stop all. Return the exit code.
 
-    An interrupt from the terminal reaches every process by itself; SIGTERM is passed on.
+    SIGINT from the terminal reaches every process by itself; SIGTERM is passed on.
     """
     context = get_context("spawn")
     processes = [context.Process(target=daemon, args=(settings,), name=settings.daemon.name) for settings in each]
 
-    told: set[str] = set()
+    terminated: set[str] = set()
 
     def stop(*_: object) -> None:
         for process in processes:
-            if process.pid is not None and process.name not in told:
-                told.add(process.name)  # a second signal would strike while it is on its way out
+            if process.pid is not None and process.name not in terminated:
+                terminated.add(process.name)  # a second signal would interrupt its shutdown
                 process.terminate()
 
     signal.signal(signal.SIGTERM, stop)

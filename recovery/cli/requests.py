@@ -1,4 +1,4 @@
-"""`recovery requests`: people who ask what is kept of them, as their shop's platform passed it on."""
+"""`recovery requests`: data requests of people, as their shop's platform passed them on."""
 
 import asyncio
 from dataclasses import asdict
@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import AsJson, CommandError, house, isoformatted, print_table, say, say_json, written
+from recovery.cli.terminal import (
+    AsJson,
+    CommandError,
+    format_time,
+    isoformatted,
+    open_database,
+    print_table,
+    say,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from recovery.mongo.data_requests import KeptRequest
@@ -17,12 +26,12 @@ requests = typer.Typer()
 @requests.command(name="requests")
 def requests_(
     done: Annotated[
-        str | None, typer.Option("--done", metavar="ID", help="Keep that this one was answered, as in shop.example/42.")
+        str | None, typer.Option("--done", metavar="ID", help="Mark this request as answered, as in shop.example/42.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Those that were answered, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include answered requests.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List people who ask what is kept of them. Answer with what `recovery export` prints, then say --done."""
+    """List people who ask for their data. Answer with the output of `recovery export`, then say --done."""
     if done is not None:
         if not asyncio.run(_done(done)):
             raise CommandError(f"There is no request {done}. `recovery requests` lists them.")
@@ -35,23 +44,23 @@ def requests_(
         print_table(
             ("request", "asked (UTC)", "address", "orders", "answered (UTC)"),
             (
-                (each.id, written(each.asked_at), each.address, ", ".join(each.orders), written(each.done_at))
+                (each.id, format_time(each.asked_at), each.address, ", ".join(each.orders), format_time(each.done_at))
                 for each in found
             ),
         )
     else:
-        say("Nobody waits for an answer.")
+        say("There are no open requests.")
 
 
 async def _found(*, everything: bool) -> "list[KeptRequest]":
     from recovery.mongo.data_requests import DataRequests
 
-    async with house() as parts:
-        return await DataRequests(parts.database).find(done=everything)
+    async with open_database() as session:
+        return await DataRequests(session.database).find(done=everything)
 
 
 async def _done(id_: str) -> bool:
     from recovery.mongo.data_requests import DataRequests
 
-    async with house() as parts:
-        return await DataRequests(parts.database).done(id_)
+    async with open_database() as session:
+        return await DataRequests(session.database).done(id_)

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings, processes: int) -> int:
-    """Run so many daemons until they are told to stop; return the exit code."""
+    """Run this number of daemons until SIGTERM or SIGINT; return the exit code."""
     if processes > 1:
         return run_together(_one_of_several, each_of(settings, processes))
     _run(settings)
@@ -26,21 +26,21 @@ def run(settings: Settings, processes: int) -> int:
 
 
 def _run(settings: Settings) -> None:
-    gc.freeze()  # what was imported stays: no collection need go through it again
+    gc.freeze()  # imported modules stay: no collection needs to traverse them again
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
         runner.run(_until_signalled(settings))
 
 
 def _one_of_several(settings: Settings) -> None:
-    """Run one daemon in a process that was just made for it."""
-    from recovery.cli import telling
+    """Run one daemon in a newly spawned process."""
+    from recovery.cli import exit_on_error
 
     app.configure_logging(settings)
-    telling(lambda: _run(settings))
+    exit_on_error(lambda: _run(settings))
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop where the extra is installed: nearly twice the messages a second."""
+    """Return uvloop's loop factory if the extra is installed: nearly twice the messages a second; else None."""
     with suppress(ModuleNotFoundError):
         factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
         return factory
@@ -53,7 +53,7 @@ async def _until_signalled(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if (parent := parent_process()) is not None:
-        loop.add_reader(parent.sentinel, stop.set)  # several daemons are stopped together, however the first went
+        loop.add_reader(parent.sentinel, stop.set)  # stop if the parent process dies, even by SIGKILL
 
     def ready(ready: app.Ready) -> None:
         _settle_down()
@@ -65,10 +65,10 @@ async def _until_signalled(settings: Settings) -> None:
 
 
 def _settle_down() -> None:
-    """Make a process cheaper that is going to stay: a tenth more mails a second.
+    """Tune the process for a long run: a tenth more mails a second.
 
-    What stands at the start is left out of garbage collection, which strikes less often: a message leaves few cycles
-    behind, so that little more is held. Loggers are made once; else a line not logged costs as much as one that is.
+    Objects of the start are excluded from garbage collection, which runs less often: a message leaves few cycles
+    behind, so memory hardly grows. Loggers are cached; otherwise a suppressed line costs as much as a logged one.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""`recovery suppress`: keep the list of whom not to write to."""
+"""`recovery suppress`: manage the suppression list, of addresses that get no more mail."""
 
 import asyncio
 import csv
@@ -17,27 +17,27 @@ from recovery.cli.terminal import (
     AsJson,
     CommandError,
     confirm,
-    house,
+    format_time,
     isoformatted,
     one_of,
+    open_database,
     print_table,
     say,
     say_json,
-    written,
 )
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from recovery.cli.address_lists import Refused
+    from recovery.cli.address_lists import RejectedLine
     from recovery.domain.suppression import SuppressionReason
     from recovery.mongo.suppressions import KeptSuppression
 
-suppress = typer.Typer(no_args_is_help=True, help="Keep the list of whom not to write to. It holds no addresses.")
+suppress = typer.Typer(no_args_is_help=True, help="Manage the suppression list. It stores pseudonyms, no addresses.")
 
 BATCH = 1000
-MOST_TOLD = 20
-"""Lines that are told one by one: of a file that is something else, every line is wrong."""
+MOST_LISTED = 20
+"""Rejected lines printed one by one: in a file of another format, every line is wrong."""
 
 REASONS = "unsubscribed, shop, complaint, erased or hard bounce"
 
@@ -67,7 +67,8 @@ For = Annotated[
     ),
 ]
 ByReply = Annotated[
-    str | None, typer.Option("--reply", metavar="TEXT", help="Only those with this in their source: a relay's words.")
+    str | None,
+    typer.Option("--reply", metavar="TEXT", help="Only those whose source, a relay's reply, has this text."),
 ]
 ByReason = Annotated[
     str | None,
@@ -77,14 +78,14 @@ ByReason = Annotated[
 
 @suppress.command()
 def add(emails: Emails, shop: ForShop = None, reason: For = "shop") -> None:
-    """Write to these addresses no more. With 'hard bounce' as the reason, even orders are not confirmed to them."""
+    """Suppress these addresses. With 'hard bounce' as the reason, they get no order confirmations either."""
     from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions
 
     addresses = _checked(emails, shop)
 
     async def added() -> int:
-        async with house() as (settings, database, _):
+        async with open_database() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
             return sum(
                 [await suppressions.add(email, _reasons()(reason), shop=shop, source="operator") for email in addresses]
@@ -96,14 +97,14 @@ def add(emails: Emails, shop: ForShop = None, reason: For = "shop") -> None:
 
 @suppress.command()
 def remove(emails: Emails, shop: ForShop = None) -> None:
-    """Write to these addresses again: lift what holds for this shop or, without one, for all."""
+    """Lift the suppression of these addresses for this shop or, without one, the one for all shops."""
     from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions
 
     addresses = _checked(emails, shop)
 
     async def removed() -> list[str]:
-        async with house() as (settings, database, _):
+        async with open_database() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
             return [email for email in addresses if await suppressions.remove(email, shop=shop)]
 
@@ -120,16 +121,16 @@ def list_(
     shop: OfShop = None,
     reason: ByReason = None,
     reply: ByReply = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
-    offset: Annotated[int, typer.Option(help="Leave out so many of the newest.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="Number of entries at most.", min=1)] = 100,
+    offset: Annotated[int, typer.Option(help="Number of the newest entries to skip.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """List who is suppressed, the newest first, by pseudonym: the addresses themselves are not kept."""
+    """List suppressions, the newest first, by pseudonym: the addresses themselves are not stored."""
     from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions, Which
 
     async def listed() -> "list[KeptSuppression]":
-        async with house() as (settings, database, _):
+        async with open_database() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
             found = suppressions.each(Which(shop, _reason(reason), reply), newest_first=True, limit=limit, skip=offset)
             return [kept async for kept in found]
@@ -140,7 +141,7 @@ def list_(
     elif found:
         print_table(
             ("shop", "pseudonym", "reason", "since (UTC)", "source"),
-            ((each.shop or "all", each.pseudonym, each.reason, written(each.at), each.source) for each in found),
+            ((each.shop or "all", each.pseudonym, each.reason, format_time(each.at), each.source) for each in found),
         )
     else:
         say("Nobody is suppressed.")
@@ -148,24 +149,24 @@ def list_(
 
 @suppress.command()
 def lift(
-    since: Annotated[datetime | None, typer.Option(formats=TIMES, help="Only those kept from then on, UTC.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=TIMES, help="Only those kept before then, UTC.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=TIMES, help="Only those since this time, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=TIMES, help="Only those before this time, UTC.")] = None,
     reply: ByReply = None,
     reason: ByReason = None,
     shop: OfShop = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print how many there are.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Lift many at once, as after a relay called living addresses dead: by time, by its words, by reason."""
+    """Lift many suppressions, as after a relay rejected valid addresses: by time, by its reply, by reason."""
     from recovery.app.factories import pseudonyms_of
     from recovery.mongo.suppressions import Suppressions, Which
 
     if not (since or until or reply):
-        raise CommandError("Say which: by --since, --until or --reply. `recovery suppress list` shows what there is.")
+        raise CommandError("Select by --since, --until or --reply. `recovery suppress list` lists suppressions.")
     which = Which(shop, _reason(reason), reply, _utc(since), _utc(until))
 
     async def lifted(*, dry: bool) -> int:
-        async with house() as (settings, database, _):
+        async with open_database() as (settings, database, _):
             return await Suppressions(database, pseudonyms_of(settings)).lift(which, dry_run=dry)
 
     count = asyncio.run(lifted(dry=True))
@@ -186,17 +187,16 @@ def export_(
     shop: OfShop = None,
     reason: ByReason = None,
 ) -> None:
-    """Write a CSV of pseudonyms. It is read by 'import', where suppressions.keys are the same.
+    """Write a CSV of pseudonyms. 'import' reads it, if suppressions.keys are the same.
 
-    Of a text that a spreadsheet would take for a formula, an apostrophe is written before it, and dropped again by
-    'import'.
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, which 'import' removes.
     """
     from recovery.app.factories import pseudonyms_of
     from recovery.cli.address_lists import COLUMNS, row
     from recovery.mongo.suppressions import Suppressions, Which
 
     async def exported() -> int:
-        async with house() as (settings, database, _):
+        async with open_database() as (settings, database, _):
             suppressions = Suppressions(database, pseudonyms_of(settings))
             with _written_to(output) as file, _counting("Exporting") as count:
                 rows = csv.writer(file)
@@ -215,19 +215,19 @@ def export_(
 
 @suppress.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="An address a line, CSV with a column 'email', or our own export.")],
+    file: Annotated[Path, typer.Argument(help="One address per line, CSV with a column 'email', or our own export.")],
     shop: ForShop = None,
     reason: For = "shop",
 ) -> None:
-    """Take a list of whom not to write to. What is known already stays as it is; of the addresses nothing is kept."""
+    """Import a suppression list. Existing entries stay unchanged; the addresses themselves are not stored."""
     _checked((), shop)
     result = asyncio.run(_import(file, shop, reason))
-    for each in result.told:
+    for each in result.listed:
         say(f"line {each.line}: {each.why}")
-    if result.refused > len(result.told):
-        say(f"and {result.refused - len(result.told)} lines more")
-    say(f"Took {result.taken}{_known(result.taken - result.new)}; refused {result.refused}.")
-    if result.refused:
+    if result.rejected > len(result.listed):
+        say(f"and {result.rejected - len(result.listed)} more lines")
+    say(f"Imported {result.taken}{_known(result.taken - result.new)}; rejected {result.rejected}.")
+    if result.rejected:
         raise typer.Exit(1)
 
 
@@ -235,33 +235,33 @@ def import_(
 class _Imported:
     taken: int = 0
     new: int = 0
-    refused: int = 0
-    told: "list[Refused]" = field(default_factory=list)
+    rejected: int = 0
+    listed: "list[RejectedLine]" = field(default_factory=list)
 
 
 async def _import(file: Path, shop: str | None, reason: str) -> _Imported:
     from recovery.app.factories import pseudonyms_of
-    from recovery.cli.address_lists import Incoming, Refused
+    from recovery.cli.address_lists import ListReader, RejectedLine
     from recovery.mongo.suppressions import NewSuppression, Suppressions
 
     result = _Imported()
-    async with house() as (settings, database, _):
+    async with open_database() as (settings, database, _):
         pseudonyms = pseudonyms_of(settings)
         suppressions = Suppressions(database, pseudonyms)
         with _read_from(file) as lines:
-            found = Incoming(pseudonyms, shop, _reasons()(reason), "import").read(lines)
+            found = ListReader(pseudonyms, shop, _reasons()(reason), "import").read(lines)
             while batch := list(islice(found, BATCH)):
-                refused = [each for each in batch if isinstance(each, Refused)]
+                rejected = [each for each in batch if isinstance(each, RejectedLine)]
                 good = [each for each in batch if isinstance(each, NewSuppression)]
                 result.new += await suppressions.keep(good)
                 result.taken += len(good)
-                result.refused += len(refused)
-                result.told += refused[: MOST_TOLD - len(result.told)]
+                result.rejected += len(rejected)
+                result.listed += rejected[: MOST_LISTED - len(result.listed)]
     return result
 
 
 def _known(count: int) -> str:
-    return f", {count} of them known already" if count else ""
+    return f", {count} of them existed already" if count else ""
 
 
 def _checked(emails: Iterable[str], shop: str | None) -> list[str]:
@@ -272,9 +272,9 @@ def _checked(emails: Iterable[str], shop: str | None) -> list[str]:
         try:
             addresses.append(valid_address(email))
         except ValueError:
-            raise CommandError(f"{email!r} is not an address.") from None
+            raise CommandError(f"{email!r} is not a valid e-mail address.") from None
     if shop is not None and not is_shop(shop):
-        raise CommandError(f"{shop!r} is not the name of a shop: it has spaces or slashes in it.")
+        raise CommandError(f"{shop!r} is not a valid shop key: it has spaces or slashes in it.")
     return addresses
 
 
@@ -299,7 +299,7 @@ def _read_from(path: Path) -> Iterator[TextIO]:
     except OSError as exc:
         raise CommandError(f"{path} cannot be read: {exc.strerror}.") from exc
     except UnicodeDecodeError as exc:
-        raise CommandError(f"{path} is not UTF-8 text: save it as that, and import it again.") from exc
+        raise CommandError(f"{path} is not UTF-8 text: save it as UTF-8, and import it again.") from exc
 
 
 @contextmanager

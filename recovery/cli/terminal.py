@@ -1,4 +1,4 @@
-"""What all commands share: settings and database, how they print and ask, and how they say what cannot be done."""
+"""Helpers of all commands: settings, database, printing, confirmation, errors."""
 
 import json
 import re
@@ -33,17 +33,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 
 class CommandError(RecoveryError):
-    """What was asked for cannot be done; the message is a sentence."""
+    """The command cannot be carried out; the message is a sentence."""
 
 
-class Unasked(CommandError):
-    """Somebody has to be asked first, and nobody is there. `code` is the exit code, that of a wrong call."""
+class NotConfirmed(CommandError):
+    """A person must confirm, and there is no terminal. `code` is the exit code, that of a usage error."""
 
     code = 2
 
 
-class Parts(NamedTuple):
-    """What a command works with that needs the database."""
+class Session(NamedTuple):
+    """Settings, database and clock of a command that uses the database."""
 
     settings: "Settings"
     database: "Database"
@@ -51,10 +51,9 @@ class Parts(NamedTuple):
 
 
 def plain(value: object, keep: str = "") -> str:
-    """Return a text that a terminal shows as it stands: nothing in it moves the cursor or turns the line around.
+    """Return a text that is safe for a terminal: nothing in it moves the cursor or changes the text's direction.
 
-    Spaces stand for tabs and line ends, and escapes as in Python for all other such characters, but for those in
-    `keep`.
+    Tabs and line ends become spaces, all other control characters escapes as in Python, except those in `keep`.
     """
     return _UNSAFE.sub(lambda match: match[0] if match[0] in keep else _shown(match[0]), str(value))
 
@@ -66,7 +65,7 @@ def _shown(character: str) -> str:
 
 
 def say(*parts: str | tuple[str, str], keep: str = "") -> None:
-    """Print a line of parts: each a text, or a text and its style. None of it is read as markup."""
+    """Print a line of parts: each a text, or a text and its style. Markup is not interpreted."""
     texts = ((part, "") if isinstance(part, str) else part for part in parts)
     out.print(Text.assemble(*((plain(text, keep), style) for text, style in texts)), soft_wrap=True)
 
@@ -77,18 +76,18 @@ def say_lines(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print one JSON document; what a terminal would obey is escaped in it."""
+    """Print one JSON document, with control characters escaped."""
     sys.stdout.write(f"{json_text(value)}\n")
 
 
 def json_text(value: Any) -> str:
-    """Return a value as JSON that a terminal shows as it stands."""
+    """Return a value as JSON that is safe for a terminal."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return _UNSAFE.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
 
 
 def isoformatted(value: Any) -> Any:
-    """Return plain values with times in ISO 8601, as JSON has them."""
+    """Return the value with all times in ISO 8601, for JSON."""
     match value:
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
@@ -101,7 +100,7 @@ def isoformatted(value: Any) -> Any:
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table of texts, none of which is read as markup."""
+    """Print a table of texts. Markup is not interpreted."""
     from rich.table import Table
 
     table = Table(*columns)
@@ -111,38 +110,38 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only if somebody says so, or `yes` has said it before. Raises `Unasked` without a terminal."""
+    """Ask for confirmation, unless `yes` is given; abort on "no". Raises `NotConfirmed` without a terminal."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Unasked("Nobody can be asked here, for this is no terminal: add --yes to go on without being asked.")
+        raise NotConfirmed("Cannot ask for confirmation without a terminal: add --yes to go on without it.")
     typer.confirm(plain(question), abort=True)
 
 
 def sentence(text: object) -> str:
-    """Return a text with a full stop at its end, and not two."""
+    """Return a text with exactly one full stop at its end."""
     return f"{str(text).rstrip(' .')}."
 
 
 def in_words(text: str) -> str:
-    """Return a reason without what only programmers read: names of exceptions, and objects as Python shows them."""
+    """Return a reason without Python's details: names of exceptions, and representations of objects."""
     return _REPR.sub("…", _EXCEPTION.sub("", text))
 
 
 def one_of(choices: Callable[[], type[Enum]]) -> Callable[[str], str]:
-    """Return what reads an option that is a value of `choices`, which are only imported if the option is given."""
+    """Return the parser of an option with a value of `choices`, which are imported only if the option is given."""
 
     def read(value: str) -> str:
         known = [each.value for each in choices()]
         if value not in known:
-            raise typer.BadParameter(f"{value!r} is none of: {', '.join(known)}.")
+            raise typer.BadParameter(f"{value!r} is not one of: {', '.join(known)}.")
         return value
 
     return read
 
 
 def load() -> "Settings":
-    """Return the settings, and log as they say."""
+    """Load the settings, and configure logging by them."""
     from recovery.app.daemon import configure_logging
     from recovery.settings import load_settings
 
@@ -152,8 +151,8 @@ def load() -> "Settings":
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[Parts]:
-    """Read the settings and connect to the database that they name. Raises `CannotStart` if it is not as it must be."""
+async def open_database() -> AsyncIterator[Session]:
+    """Load the settings and connect to the database. Raises `CannotStart` if the database is unfit."""
     import time
 
     from recovery.app.factories import CannotStart, database_of
@@ -166,26 +165,26 @@ async def house() -> AsyncIterator[Parts]:
             raise CannotStart(fault)
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
-        yield Parts(settings, database, clock)
+        yield Session(settings, database, clock)
 
 
-def written(at: datetime | None) -> str:
-    """Return a time as people read it, in UTC, or nothing."""
+def format_time(at: datetime | None) -> str:
+    """Return a time in UTC for people, or an empty text for None."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at is not None else ""
 
 
-async def kept(parts: Parts, checkout: str) -> "CheckoutState":
-    """Return the checkout of this key, `SHOP/ORDER`. Raises `CommandError` if there is none."""
+async def load_checkout(session: Session, checkout: str) -> "CheckoutState":
+    """Return the checkout with this key, `SHOP/ORDER`. Raises `CommandError` if there is none."""
     from recovery.app.factories import recovery_of
 
-    shop, order_id = parted(checkout)
-    state = await recovery_of(parts.settings, parts.database.client).get(shop, order_id)
+    shop, order_id = split_key(checkout)
+    state = await recovery_of(session.settings, session.database.client).get(shop, order_id)
     if state is None:
         raise CommandError(f"There is no checkout {checkout}.")
     return state
 
 
-def parted(checkout: str) -> tuple[str, str]:
+def split_key(checkout: str) -> tuple[str, str]:
     """Return shop and order id of `SHOP/ORDER`. Raises `CommandError` if it is not of that form."""
     shop, slash, order_id = checkout.partition("/")
     if not (shop and slash and order_id):

@@ -7,6 +7,7 @@ import pytest
 from recovery.checks.deliverability import examine
 from recovery.checks.dns import look_up
 from recovery.checks.dns_records import Answer
+from recovery.checks.finding import Severity
 from recovery.mail.dkim import load_key
 from recovery.settings import load_settings
 from tests.dns_server import ERROR, SILENCE, DnsServer
@@ -35,11 +36,10 @@ async def test_no_record_is_an_answer(name):
 @pytest.mark.parametrize(
     ("says", "why"), [(SILENCE, "did not answer for shop.test within 0.2 s"), (ERROR, "answer with an error")]
 )
-async def test_no_answer_is_told_apart(monkeypatch, says, why):
+async def test_no_answer_is_told_apart(says, why):
     """A server that is silent or in trouble tells nothing of what there is."""
-    monkeypatch.setattr("recovery.checks.dns.PATIENCE", 0.2)
     async with DnsServer({("shop.test", "TXT"): says}) as server:
-        answer = await look_up(("shop.test", "TXT"), server.address)
+        answer = await look_up(("shop.test", "TXT"), server.address, timeout=0.2)
     assert answer.records == ()
     assert why in answer.fault
 
@@ -74,15 +74,15 @@ async def test_a_shop_that_is_ready(key_file):
         ("mails._domainkey.lamps.zone", "TXT"): [f'"v=DKIM1; k=rsa; p={public[:200]}" "{public[200:]}"'],
     }
     async with DnsServer(records) as server:
-        found = {each.what: each async for each in examine(settings, server.address)}
-    assert [what for what, each in found.items() if each.fault] == ["one-click unsubscribe"]
-    assert "matches dkim.private_key_file" in found["DKIM key at mails._domainkey.lamps.zone"].note
+        found = {each.check: each async for each in examine(settings, server.address)}
+    assert [check for check, each in found.items() if each.severity is Severity.ERROR] == ["one-click unsubscribe"]
+    assert "matches dkim.private_key_file" in found["DKIM key at mails._domainkey.lamps.zone"].detail
 
 
 async def test_each_shop_is_worked_through():
     """What a shop has otherwise is judged as well, under its name."""
     shops = {"lamps.example": {"mail": {"sender": "Lamps <shop@lamps.zone>"}}}
     async with DnsServer({}) as server:
-        found = [finding.what async for finding in examine(load_settings(shops=shops), server.address)]
+        found = [finding.check async for finding in examine(load_settings(shops=shops), server.address)]
     assert "the sender is the shop's own" in found
     assert "lamps.example: the sender is the shop's own" in found

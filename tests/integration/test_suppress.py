@@ -30,7 +30,7 @@ def suppress(call, at):
 def test_an_address_is_added_listed_and_removed(suppress):
     """What is added is listed by pseudonym, and gone once it is removed; the same twice is no news."""
     assert suppress("add", "Ada@example.com", "ben@example.com") == (0, "Added 2 of 2.\n")
-    assert suppress("add", "ada@example.com") == (0, "Added 0 of 1, 1 of them known already.\n")
+    assert suppress("add", "ada@example.com") == (0, "Added 0 of 1, 1 of them existed already.\n")
     _, listed = suppress("list")
     assert "all" in listed
     assert ADA[:8] in listed
@@ -56,7 +56,7 @@ def test_what_is_no_address_is_told(suppress, command):
     """An address that is none stops the command before anything is done."""
     code, said = suppress(command, "ada@example.com", "nobody")
     assert code == 1
-    assert said == "recovery: 'nobody' is not an address."
+    assert said == "recovery: 'nobody' is not a valid e-mail address."
     assert suppress("list")[1] == "Nobody is suppressed.\n"
 
 
@@ -64,7 +64,7 @@ def test_what_is_no_address_is_told(suppress, command):
 def test_what_is_no_shop_is_told(suppress, arguments):
     """A shop that could not be one stops the command with a sentence."""
     code, said = suppress(*arguments, "--shop", "a/b")
-    assert (code, said) == (1, "recovery: 'a/b' is not the name of a shop: it has spaces or slashes in it.")
+    assert (code, said) == (1, "recovery: 'a/b' is not a valid shop key: it has spaces or slashes in it.")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_list_of_addresses_is_imported(suppress, text, tmp_path):
     (tmp_path / "list").write_text(text, "utf-8")
     code, said = suppress("import", tmp_path / "list", "--shop", "shop.example", "--reason", "unsubscribed")
     assert code == 1, "not all of it was taken"
-    assert said.endswith(f"line {len(text.splitlines())}: is not an address\nTook 2; refused 1.\n")
+    assert said.endswith(f"line {len(text.splitlines())}: invalid e-mail address\nImported 2; rejected 1.\n")
     _, exported = suppress("export")
     rows = list(csv.DictReader(io.StringIO(exported)))
     assert ADA in {row["pseudonym"] for row in rows}
@@ -96,7 +96,7 @@ def test_an_export_comes_back(suppress, tmp_path):
     before = (tmp_path / "all.csv").read_text()
     assert "example.com" not in before
     suppress("remove", "ada@example.com")
-    assert suppress("import", tmp_path / "all.csv") == (0, "Took 2, 1 of them known already; refused 0.\n")
+    assert suppress("import", tmp_path / "all.csv") == (0, "Imported 2, 1 of them existed already; rejected 0.\n")
     assert suppress("export")[1].splitlines() == before.splitlines()
 
 
@@ -121,7 +121,7 @@ def test_no_export_holds_a_formula(suppress, source, tmp_path):
     exported = row(KeptSuppression("=cmd", ADA, SuppressionReason.SHOP, datetime(2026, 3, 5, 12, tzinfo=UTC), source))
     with (tmp_path / "list").open("w", newline="") as file:
         csv.writer(file).writerows([fields, exported])
-    assert suppress("import", tmp_path / "list") == (0, "Took 1; refused 0.\n")
+    assert suppress("import", tmp_path / "list") == (0, "Imported 1; rejected 0.\n")
     (again,) = csv.DictReader(io.StringIO(suppress("export")[1]))
     assert not any(value.startswith(("=", "+", "-", "@", "\t")) for value in again.values())
     (kept,) = json.loads(suppress("list", "--json")[1])
@@ -152,7 +152,7 @@ def test_a_damaged_export_is_told(suppress, row, fault, tmp_path):
     code, said = suppress("import", tmp_path / "list")
     assert code == 1
     assert said.splitlines()[0].startswith(f"line 2: {fault}")
-    assert said.endswith("Took 0; refused 1.\n")
+    assert said.endswith("Imported 0; rejected 1.\n")
 
 
 def test_a_file_that_is_something_else(suppress, tmp_path):
@@ -163,7 +163,7 @@ def test_a_file_that_is_something_else(suppress, tmp_path):
     (tmp_path / "list").write_text("no address\n" * 1_500)
     code, said = suppress("import", tmp_path / "list")
     assert (code, len(said.splitlines())) == (1, 22)
-    assert said.endswith("and 1480 lines more\nTook 0; refused 1500.\n")
+    assert said.endswith("and 1480 more lines\nImported 0; rejected 1500.\n")
     assert "cannot be written" in suppress("export", "-o", tmp_path)[1]
 
 
@@ -179,5 +179,5 @@ def test_nothing_is_lifted_where_nobody_can_be_asked(suppress):
 def test_a_long_list_is_taken_whole(suppress, tmp_path):
     """A list that is longer than one write is taken to its end."""
     (tmp_path / "list").write_text("".join(f"{number}@example.com\n" for number in range(2_500)))
-    assert suppress("import", tmp_path / "list") == (0, "Took 2500; refused 0.\n")
+    assert suppress("import", tmp_path / "list") == (0, "Imported 2500; rejected 0.\n")
     assert len(suppress("export")[1].splitlines()) == 2_501

@@ -1,10 +1,11 @@
-"""The go-live list: what records and settings come to, and that whatever is wrong says how to mend it."""
+"""The go-live list: the findings for records and settings, and that each fault says how to fix it."""
 
 from dataclasses import replace
 
 import pytest
 
 from recovery.checks.dns_records import Answer, Dmarc, PublicKey, dkim, mx, spf
+from recovery.checks.finding import Severity
 from recovery.checks.rules import Mailing, judge, questions
 
 NOTHING = Answer()
@@ -34,7 +35,7 @@ RECORDS = {
 
 def mark(finding):
     """The mark that a finding is printed with."""
-    return "✗" if finding.fault else "!" if finding.doubt else "✓"
+    return {Severity.OK: "✓", Severity.WARNING: "!", Severity.ERROR: "✗"}[finding.severity]
 
 
 def judged(mailing, records=RECORDS):
@@ -43,16 +44,16 @@ def judged(mailing, records=RECORDS):
 
 def test_a_shop_that_is_ready():
     """Where all is as it must be, every line is a ✓."""
-    assert [(each.what, mark(each)) for each in judged(READY) if mark(each) != "✓"] == []
+    assert [(each.check, mark(each)) for each in judged(READY) if mark(each) != "✓"] == []
 
 
 def test_a_dns_that_is_silent_is_no_fault():
     """Where the DNS does not answer, nothing is called wrong, and each line says that it is not known."""
     silent = dict.fromkeys(questions(READY), SILENT)
-    found = [each for each in judged(READY, silent) if each.doubt]
+    found = [each for each in judged(READY, silent) if mark(each) == "!"]
     assert len(found) == 4
-    assert all("could not be told" in each.doubt for each in found)
-    assert not any(each.fault for each in judged(READY, silent))
+    assert all("Could not be checked" in each.text for each in found)
+    assert not any(mark(each) == "✗" for each in judged(READY, silent))
 
 
 @pytest.mark.parametrize(
@@ -66,13 +67,13 @@ def test_a_dns_that_is_silent_is_no_fault():
         (["v=spf1 a ~all", "v=spf1 mx ~all"], "✗", "There are 2"),
         (["v=spf1 +all"], "✗", "anybody"),
         (["v=spf1 all"], "✗", "anybody"),
-        (["v=spf1 mx"], "!", "nothing of other senders"),
-        (["v=spf1 mx ?all"], "!", "nothing of other senders"),
+        (["v=spf1 mx"], "!", "nothing about other senders"),
+        (["v=spf1 mx ?all"], "!", "nothing about other senders"),
         (["v=spf1 " + " ".join(f"include:{number}.zone" for number in range(10)) + " ip4:192.0.2.1 ~all"], "✓", None),
         (
             ["v=spf1 a mx/24 ?exists:x.zone " + " ".join(f"include:{n}.zone" for n in range(8)) + " -all"],
             "✗",
-            "11 times",
+            "11 DNS lookups",
         ),
     ],
 )
@@ -80,7 +81,7 @@ def test_spf(records, expected, says):
     """One record, that says who may send and leaves the others out."""
     finding = spf("shop.zone", Answer(tuple(records)))
     assert mark(finding) == expected
-    assert (says or "") in (finding.fault or finding.doubt or "")
+    assert (says or "") in finding.text
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_dkim(records, expected, says):
     """What stands in the DNS is the public half of what mails are signed with."""
     finding = dkim(KEY, Answer(tuple(records)))
     assert mark(finding) == expected
-    assert (says or "") in (finding.fault or finding.doubt or "")
+    assert (says or "") in finding.text
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_dmarc(own, above, expected, says):
     answers = {"mail.shop.zone": Answer(tuple(own)), "shop.zone": Answer(tuple(above))}
     finding = Dmarc("mail.shop.zone", answers).finding()
     assert mark(finding) == expected
-    assert says in (finding.fault or finding.note)
+    assert says in finding.text
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_bounces_elsewhere_align_unless_spf_is_strict(strict, expected):
     """A return path below the sender's domain counts, but not where the record asks SPF for the very same domain."""
     record = {("_dmarc.shop.zone", "TXT"): Answer((f"v=DMARC1; p=none; {strict}=s",))}
     found = judged(replace(READY, key=None, return_path="bounce.shop.zone"), RECORDS | record)
-    assert [mark(each) for each in found if each.what.startswith("DMARC alignment")] == [expected]
+    assert [mark(each) for each in found if each.check.startswith("DMARC alignment")] == [expected]
 
 
 @pytest.mark.parametrize(("records", "expected"), [([], "✗"), (["0 ."], "✗"), (["10 mx.zone.", "20 b.zone."], "✓")])
@@ -170,9 +171,9 @@ def test_mx(records, expected):
         ({"port": 1025}, "✗", "test inboxes"),
         ({"tls": "none"}, "✗", "in the clear"),
         ({"tls": "none", "near": True}, "✓", None),
-        ({"key": None}, "!", "the relay must"),
+        ({"key": None}, "!", "so the relay must"),
         ({"return_path": "bounce.shop.zone"}, "✗", "v=spf1"),
-        ({"return_path": "bounces.relay.zone", "key": None}, "!", "all depends on the relay"),
+        ({"return_path": "bounces.relay.zone", "key": None}, "!", "alignment depends on the relay"),
         ({"return_path": "b.zone", "key": replace(KEY, domain="c.zone")}, "✗", "DMARC fails for every mail"),
         ({"reply_to": "other.zone"}, "✗", "answers would get lost"),
         ({"base_url": None}, "✗", "links.base_url"),
@@ -188,4 +189,4 @@ def test_each_setting_counts(changes, expected, says):
     if expected == "✓":
         assert all(mark(each) == "✓" for each in found)
     else:
-        assert any(mark(each) == expected and says in (each.fault or each.doubt) for each in found)
+        assert any(mark(each) == expected and says in each.text for each in found)

@@ -77,7 +77,7 @@ def test_a_replay_waits_for_what_another_checkout_of_the_address_had():
 def test_a_replay_of_what_is_not_dead_any_more():
     """Somebody else was faster."""
     ahead = replay(state(), "reminder-1", schedule(), NOTHING_KNOWN, NOON)
-    assert (ahead.at, ahead.why) == (None, "it is not dead any more, and stays as it is")
+    assert (ahead.at, ahead.why) == (None, "it is no longer dead, and stays as it is")
 
 
 def test_a_replay_after_an_order():
