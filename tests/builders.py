@@ -141,7 +141,7 @@ class FakeSuppressions:
 
 
 def feedback(**changes: Any) -> Feedback:
-    """Return what the endpoints need that customers call, all of it in memory."""
+    """Return the dependencies of the endpoints for customers, in memory."""
     pseudonyms = Pseudonyms([])
     clock = changes.get("clock") or SetClock()
     given: dict[str, Any] = {
@@ -171,7 +171,7 @@ class Store:
         self.alarms: dict[str, datetime] = {}
         self.letters: list[DeadLetter] = []
         self.unavailable = 0
-        """How many calls will fail from now on."""
+        """Number of next calls that fail."""
 
     def report(self, id_: str, **changes: Any) -> None:
         """Write as intake does: facts, one revision on, to be looked at now."""
@@ -338,7 +338,7 @@ class Relay:
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []
         self.outcomes: list[Outcome] = []
-        """How the next attempts end; when there are none, as sent."""
+        """Outcomes of the next attempts; if empty, sent."""
         self.within: list[float] = []
         """How many seconds each had left to be handed over."""
         self.seen: list[CheckoutState] = []

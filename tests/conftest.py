@@ -1,4 +1,4 @@
-"""What every tier shares: one throw-away mongod for the whole run, a database for each test, a relay that records."""
+"""Fixtures of all tiers: one temporary mongod for the whole run, a database for each test, a relay that records."""
 
 import asyncio
 import os

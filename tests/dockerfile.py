@@ -1,4 +1,4 @@
-"""Carries out a Dockerfile where no engine runs: a stage's files lie in a folder, and the shell here runs its commands.
+"""Runs a Dockerfile without a container engine: a stage's files are in a folder, and the local shell runs its commands.
 
 It knows the instructions that ours uses in the forms that ours uses, and fails at any other rather than pass over it.
 What it cannot tell is whether the base image is what it is taken for: its Python is played by the one of this run.

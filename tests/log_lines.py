@@ -1,4 +1,4 @@
-"""What is logged while a test runs, and whether any of it names a person."""
+"""Log lines of a test, and the check that none contains a customer's address."""
 
 import logging
 import re

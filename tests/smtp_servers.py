@@ -78,7 +78,7 @@ class RecordingRelay:
         self.packets = 0
         """How often anything was received: on the loopback, what is written at once comes at once."""
         self.connections = 0
-        """How many connections were accepted so far."""
+        """Number of connections accepted so far."""
         self.most_open = 0
         """The most connections that were ever open at a time."""
         self.slow: dict[str, float] = {}
@@ -86,7 +86,7 @@ class RecordingRelay:
         self.idle: float | None = None
         """Seconds after which a session in which nothing is said is closed."""
         self.idle_says: str | None = None
-        """What is said to a session that is closed for being idle."""
+        """The reply to a session that is closed for being idle."""
         self.offer(extensions)
         self.lenient = lenient
         self._faults: list[_Fault] = []
@@ -171,7 +171,7 @@ class RecordingRelay:
 
     @property
     def open(self) -> int:
-        """How many connections are open now."""
+        """Number of open connections."""
         return len(self._open)
 
     async def wait_for(self, count: int, timeout: float = 10) -> list[Mail]:

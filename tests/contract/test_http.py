@@ -1,4 +1,4 @@
-"""The HTTP side, against an ingestion in memory."""
+"""The HTTP API, on an ingestion in memory."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ ORDER = {"shop": "bikes.example", "order_id": "1042"}
 
 
 class FakeIngestion:
-    """An ingestion in memory that can be made to fail."""
+    """An ingestion in memory that fails on demand."""
 
     def __init__(self):
         self.reports = []
@@ -54,42 +54,42 @@ class FakeIngestion:
         self.fault = None
 
     async def checkout(self, report, *, aliases=None, cart=None):
-        """Keep a checkout."""
+        """Store a checkout."""
         self._keep(report)
 
     async def order(self, report, *, aliases=None, cart=None, confirm_default=True):
-        """Keep an order."""
+        """Store an order."""
         self._keep(report)
 
     async def erase_shop(self, shop):
-        """Note that a shop is erased."""
+        """Record the erasure of a shop."""
         self._fail()
         self.erased.append((None, shop))
 
     async def request_data(self, shop, id_, email, orders=()):
-        """Note a request."""
+        """Record a data request."""
         self._fail()
         self.requests.append((shop, id_, email, orders))
 
     async def cancel(self, shop, order_id, *, aliases=(), cart=None):
-        """Note that a checkout is cancelled."""
+        """Record the cancellation of a checkout."""
         self._fail()
         self.cancelled += [(shop, each) for each in (order_id, *aliases)]
         return checkout_id(shop, order_id) in self.states
 
     async def cancel_shop(self, shop):
-        """Note that a shop has left."""
+        """Record the cancellation of a shop."""
         self._fail()
         self.left.append(shop)
         return 0
 
     async def get(self, shop, order_id):
-        """Return what was put there."""
+        """Return the checkout from `states`."""
         self._fail()
         return self.states.get(checkout_id(shop, order_id))
 
     async def export(self, email, *, shop=None):
-        """Return whom it was asked of."""
+        """Return the arguments, as the export."""
         self._fail()
         return {"email": email, "shop": shop}
 
@@ -109,7 +109,7 @@ class FakeIngestion:
 
 
 class House:
-    """The application with its fakes, and a client of it."""
+    """The HTTP application with fakes, and a client of it."""
 
     def __init__(self, *, api_keys=(KEY,), keys=(), secret=SECRET, base_url="http://localhost", **options):
         self.ingestion = FakeIngestion()
@@ -132,7 +132,7 @@ class House:
         return self.checks
 
     async def post(self, path, body, **headers):
-        """Send JSON, or bytes said to be JSON."""
+        """Post JSON, or bytes that are declared as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.client.post(path, content=content, headers={"Content-Type": "application/json", **headers})
 
@@ -148,7 +148,7 @@ class House:
         return await self.client.post("/webhooks/shopify", content=content, headers={**sent, **headers})
 
     def counted(self, kind, answer):
-        """Return how many reports of this kind were answered so."""
+        """Return the count of reports by kind and answer."""
         return self.registry.get_sample_value("recovery_reports_total", {"kind": kind, "answer": answer})
 
 
@@ -158,7 +158,7 @@ def house():
 
 
 def problem(answer, status):
-    """Return the problem that an answer tells, having seen that it is one."""
+    """Assert that a response is a problem, and return its details."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
@@ -173,7 +173,7 @@ def problem(answer, status):
 
 
 async def test_checkout_is_kept(house):
-    """A reported checkout reaches the ingestion, and the answer says under which id and where to watch it."""
+    """A reported checkout reaches the ingestion; the response has its id and its location."""
     answer = await house.post("/checkout", CHECKOUT)
     assert answer.status_code == 202
     assert answer.json() == {"id": "bikes.example/1042"}
@@ -190,7 +190,7 @@ async def test_order_is_kept(house):
 
 
 async def test_location_leads_to_the_checkout(house):
-    """The location in the answer to a report is the address of that checkout, whatever its key is made of."""
+    """The Location of a report is the URL of that checkout, whatever characters its key has."""
     key = "a/b c?d#é%2F"
     house.ingestion.states[f"bikes.example/{key}"] = state(_id=f"bikes.example/{key}")
     answer = await house.post("/checkout", {**CHECKOUT, "order_id": key})
@@ -240,7 +240,7 @@ async def test_location_leads_to_the_checkout(house):
     ],
 )
 async def test_bad_field_is_named(house, changes, field):
-    """A report with a bad field is answered 422 by the name of the field, and nothing is kept."""
+    """An invalid field is answered with 422 and its name, and nothing is stored."""
     told = problem(await house.post("/checkout", {**CHECKOUT, **changes}), 422)
     assert told["errors"][0]["field"] == field
     assert told["errors"][0]["message"]
@@ -265,7 +265,7 @@ async def test_bad_field_is_named(house, changes, field):
     ids=["empty", "nope", "null", "list", "text", "utf-16", "surrogate", "digits", "lists", "objects"],
 )
 async def test_bad_json_is_a_problem(house, body):
-    """What is no JSON object is answered 422 like any bad report, however deep or long it is."""
+    """A body that is not a JSON object is answered with 422, however deep or long it is."""
     assert problem(await house.post("/checkout", body), 422)["errors"]
     assert house.ingestion.reports == []
 
@@ -281,14 +281,14 @@ async def test_unicode_is_kept(house):
     "changes", [{"customer": {"email": "ada lovelace@secret"}}, {"total": "secret-7"}, {"currency": "secret"}]
 )
 async def test_problem_echoes_nothing(house, changes):
-    """A problem names the field and never repeats what stood in it."""
+    """A problem names the field and never repeats its value."""
     answer = await house.post("/checkout", {**CHECKOUT, **changes})
     assert "secret" not in answer.text
     assert "ada" not in answer.text
 
 
 async def test_problem_has_an_end(house):
-    """However much is wrong with a report, the problem tells the first few errors, and no field at length."""
+    """A problem lists the first few errors only, and cuts long field names."""
     answer = await house.post("/checkout", {**CHECKOUT, **{f"{i}{'x' * 200}": 1 for i in range(500)}})
     assert len(problem(answer, 422)["errors"]) == 20
     assert len(answer.content) < 5_000
@@ -296,7 +296,7 @@ async def test_problem_has_an_end(house):
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
 async def test_only_json_is_taken(house, content_type):
-    """A report must say that it is JSON: a web page can send anything else to this machine unasked."""
+    """A report must be declared as JSON: any web page can post other types to this machine (CSRF)."""
     problem(await house.post("/checkout", CHECKOUT, **{"Content-Type": content_type}), 415)
     assert house.ingestion.reports == []
 
@@ -319,21 +319,21 @@ async def chunks(size):
 
 @pytest.mark.parametrize("confirm", [0, 1, "no", "false"])
 async def test_whether_an_order_is_confirmed_is_yes_or_no(house, confirm):
-    """What could be taken for either is refused."""
+    """`confirm` must be a boolean: ambiguous values are rejected."""
     told = problem(await house.post("/order", {**ORDER, "confirm": confirm}), 422)
     assert told["errors"][0]["field"] == "confirm"
 
 
 @pytest.mark.parametrize("path", ["/checkout", "/order"])
 async def test_long_body_is_refused(house, path):
-    """A body that says it is over 256 KiB is refused with 413, and nothing is kept."""
+    """A Content-Length over 256 KiB is answered with 413, and nothing is stored."""
     problem(await house.post(path, b" " * (256 * 1024 + 1)), 413)
     assert house.ingestion.reports == []
 
 
 @pytest.mark.parametrize("path", ["/checkout", "/order"])
 async def test_long_chunked_body_is_refused(house, path):
-    """A body that turns out to be over 256 KiB is refused, and not read without end."""
+    """A chunked body over 256 KiB is rejected, and not read to its end."""
     taken = 0
 
     async def body():
@@ -350,12 +350,12 @@ async def test_long_chunked_body_is_refused(house, path):
 
 @pytest.mark.parametrize("length", ["9" * 5000, "-", "1e9"])
 async def test_odd_length_is_refused(house, length):
-    """A content length that is no number of bytes is refused like one that is too long."""
+    """An invalid Content-Length is rejected like one that is too long."""
     problem(await house.post("/checkout", CHECKOUT, **{"Content-Length": length}), 413)
 
 
 async def test_body_of_the_limit_is_read(house):
-    """A body of exactly 256 KiB is read."""
+    """A body of exactly 256 KiB is accepted by the limit."""
     body = json.dumps(CHECKOUT).encode()
     answer = await house.post("/checkout", body + b" " * (256 * 1024 - len(body)))
     assert answer.status_code == 202
@@ -370,7 +370,7 @@ async def test_body_of_the_limit_is_read(house):
 )
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", f"Basic {KEY}", KEY, f"Bearer {KEY}x", "Bearer é"])
 async def test_key_is_needed(house, method, path, header):
-    """Without a right key every endpoint of checkouts answers 401, before it looks at anything else."""
+    """Without a valid key, every endpoint of checkouts answers 401 before it reads anything else."""
     headers = {"Authorization": header.encode()}
     answer = await house.client.request(method, path, content=b"nope", headers=headers)
     problem(answer, 401)
@@ -380,14 +380,14 @@ async def test_key_is_needed(house, method, path, header):
 
 @pytest.mark.parametrize("key", ["first", "sécond", "third"])
 async def test_any_key_will_do(key):
-    """Each of several keys opens, whatever script it is in."""
+    """Each of several keys is accepted, in any script."""
     house = House(api_keys=("first", "sécond", "third"))
     answer = await house.post("/order", ORDER, Authorization=f"bearer {key}".encode())
     assert answer.status_code == 202
 
 
 async def test_empty_key_is_refused():
-    """A key that is empty is a mistake in the settings, not a key."""
+    """An empty key is an error of the settings."""
     with pytest.raises(ValueError, match="empty"):
         House(api_keys=(KEY, ""))
 
@@ -396,7 +396,7 @@ async def test_empty_key_is_refused():
     "host", ["localhost", "localhost:8080", "LOCALHOST", "127.0.0.1:1", "127.8.8.8", "[::1]:8080", "[::1]"]
 )
 async def test_without_keys_this_machine_is_let_in(host):
-    """Without keys, whoever calls this machine by its own name may report."""
+    """Without keys, callers that use a loopback name may report."""
     house = House(api_keys=())
     assert (await house.post("/order", ORDER, Host=host)).status_code == 202
 
@@ -406,20 +406,20 @@ async def test_without_keys_this_machine_is_let_in(host):
     ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", "", "[::2]", "[", "a@localhost@b"],
 )
 async def test_without_keys_other_names_are_kept_out(host):
-    """Without keys, a call by any other name is refused: a web page may have had that name resolve to here."""
+    """Without keys, any other Host is rejected: it may be DNS rebinding by a web page."""
     house = House(api_keys=())
     problem(await house.post("/order", ORDER, Host=host), 403)
     assert house.ingestion.reports == []
 
 
 async def test_with_keys_the_name_does_not_matter(house):
-    """With a key, Recovery answers by any name."""
+    """With a key, any Host is accepted."""
     assert (await house.post("/order", ORDER, Host="recovery.example")).status_code == 202
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
 async def test_operation_needs_no_key(house, path):
-    """Health, metrics and documentation are open."""
+    """Health, metrics and documentation need no key."""
     answer = await house.client.get(path, headers={"Authorization": "", "Host": "probe.example"})
     assert answer.status_code == 200
 
@@ -442,7 +442,7 @@ async def test_operation_needs_no_key(house, path):
     ],
 )
 def test_open_service_is_refused_elsewhere(host, keys, refused):
-    """Without a key Recovery serves loopback only, and an empty key is none."""
+    """Without a key, Recovery listens on loopback only; an empty key does not count."""
     assert bool(refusal(host, unscoped(keys))) is refused
 
 
@@ -474,7 +474,7 @@ def state(**changes):
 
 
 async def test_checkout_is_shown(house):
-    """A kept checkout is shown with its facts, its messages and its history, and with no token."""
+    """A checkout is shown with its facts, messages and history, and without the fencing token."""
     house.ingestion.states["bikes.example/1042"] = state()
     answer = await house.client.get("/checkouts/bikes.example/1042")
     assert answer.status_code == 200
@@ -499,7 +499,7 @@ async def test_ordered_checkout_without_facts_is_shown(house):
 
 
 async def test_order_id_may_have_slashes(house):
-    """The first slash parts the shop from the order id; the rest is the id's own."""
+    """The first slash separates the shop from the order id, which may contain more."""
     house.ingestion.states["s/2026/03/1"] = state(_id="s/2026/03/1")
     assert (await house.client.get("/checkouts/s/2026/03/1")).json()["id"] == "s/2026/03/1"
 
@@ -507,12 +507,12 @@ async def test_order_id_may_have_slashes(house):
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("path", ["/checkouts/bikes.example/none", "/checkouts/%00/%ff", "/checkouts/s/"])
 async def test_unknown_checkout_is_a_problem(house, method, path):
-    """To show or cancel a checkout that is not known is answered 404."""
+    """Showing or cancelling an unknown checkout is answered with 404."""
     problem(await house.client.request(method, path), 404)
 
 
 async def test_checkout_is_cancelled(house):
-    """A cancelled checkout is answered 204, without a body."""
+    """Cancelling a checkout is answered with 204, without a body."""
     house.ingestion.states["s/1"] = state(_id="s/1")
     answer = await house.client.delete("/checkouts/s/1")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -527,7 +527,7 @@ async def test_checkout_is_cancelled(house):
     [("GET", "/nowhere", 404), ("GET", "/checkout", 405), ("POST", "/checkout/", 404), ("PUT", "/order", 405)],
 )
 async def test_wrong_address_is_a_problem(house, method, path, status):
-    """An unknown path or method is answered with a problem like all else."""
+    """An unknown path or method is answered with a problem."""
     answer = await house.client.request(method, path)
     problem(answer, status)
     assert ("allow" in answer.headers) is (status == 405)
@@ -543,7 +543,7 @@ async def test_wrong_address_is_a_problem(house, method, path, status):
     ],
 )
 async def test_database_away_is_told(house, method, path, body):
-    """While the database is away, the answer is 503 and when to try again, without its inner matters."""
+    """While the database is unavailable, the answer is 503 with Retry-After, and without internals."""
     house.ingestion.fault = Unavailable("db-7.internal:27017 refused")
     answer = await house.client.request(method, path, json=body)
     told = problem(answer, 503)
@@ -552,7 +552,7 @@ async def test_database_away_is_told(house, method, path, body):
 
 
 async def test_fault_of_ours_shows_nothing(house):
-    """A fault in here is answered 500, and shows neither a traceback nor what it was about."""
+    """An internal error is answered with 500, without traceback or message."""
     house.ingestion.fault = RuntimeError("ada@example.com")
     answer = await house.post("/checkout", CHECKOUT)
     problem(answer, 500)
@@ -574,7 +574,7 @@ SHOPIFY = {
 
 
 async def test_webhook_is_kept(house):
-    """A signed webhook is kept without any API key, and answered 200."""
+    """A signed webhook is stored without an API key, and answered with 200."""
     answer = await house.webhook(SHOPIFY, Authorization="")
     assert (answer.status_code, answer.json()) == (200, {"id": "a.myshopify.com/7"})
     (report,) = house.ingestion.reports
@@ -595,13 +595,13 @@ async def test_sample_webhooks_are_kept():
 
 
 async def test_webhook_needs_a_right_signature(house):
-    """A webhook signed with another secret is answered 401, and nothing is kept."""
+    """A webhook signed with another secret is answered with 401, and nothing is stored."""
     problem(await house.webhook(SHOPIFY, secret="guess"), 401)
     assert house.ingestion.reports == []
 
 
 async def test_webhook_needs_a_signature(house):
-    """A webhook without a signature is answered 401, be its body what it may."""
+    """A webhook without a signature is answered with 401, whatever its body."""
     answer = await house.post("/webhooks/shopify", b"nope")
     problem(answer, 401)
     assert "www-authenticate" in answer.headers
@@ -609,14 +609,14 @@ async def test_webhook_needs_a_signature(house):
 
 @pytest.mark.parametrize("secret", [None, ""])
 async def test_webhook_is_not_there_without_a_secret(secret):
-    """Where no secret is configured there is no webhook, not one that anybody can sign for."""
+    """Without a configured secret there is no webhook endpoint, rather than one that anyone can sign for."""
     house = House(secret=secret)
     problem(await house.webhook(SHOPIFY, secret=""), 404)
     assert house.ingestion.reports == []
 
 
 async def test_webhook_is_open_by_any_name_without_keys():
-    """A webhook brings its own key, so it may come through a tunnel even where no API key is set."""
+    """A webhook has its own signature, so it may come through a tunnel even without an API key."""
     house = House(api_keys=())
     assert (await house.webhook(SHOPIFY, Host="tunnel.example")).status_code == 200
 
@@ -663,7 +663,7 @@ async def test_an_order_of_any_size_ends_its_checkout(house):
 
 
 async def test_a_webhook_without_a_signature_is_not_read(house):
-    """Whoever has no secret cannot have megabytes taken in."""
+    """Without a signature, a large body is not read."""
     taken = 0
 
     async def body():
@@ -776,13 +776,13 @@ async def test_a_body_is_not_taken_as_another_topic(house, body, topic):
 
 
 async def test_an_order_is_one_whatever_else_it_has(house):
-    """To miss one would be a reminder after the purchase."""
+    """An order is never missed because of another field: that would mean a reminder after the purchase."""
     order = {**CONFIRMED, "abandoned_checkout_url": "https://a.example/recover"}
     assert (await house.webhook(order, topic="orders/create")).json() == {"id": "a.myshopify.com/t0k3n"}
 
 
 async def test_half_a_character_loses_no_order(house):
-    """A note that was cut in the middle of an emoji is no JSON by the letter, and the order is one all the same."""
+    """A lone surrogate, as of a note cut within an emoji, is invalid JSON, but the order is still read."""
     body = rb'{"id": 8, "checkout_token": "t0k3n", "note": "thanks \ud83d", "line_items": []}'
     assert (await house.webhook(body, topic="orders/create")).json() == {"id": "a.myshopify.com/t0k3n"}
     whole = rb'{"id": 8, "checkout_token": "t0k4n", "customer": {"first_name": "\ud83d\ude00", "email": "a@b.example"}}'
@@ -793,13 +793,13 @@ async def test_half_a_character_loses_no_order(house):
 
 
 async def test_a_deleted_checkout_is_cancelled(house):
-    """By whichever of its names it is kept."""
+    """A deleted checkout is cancelled under each of its aliases."""
     assert (await house.webhook({"id": 7, "token": "t0k3n"}, topic="checkouts/delete")).status_code == 200
     assert house.ingestion.cancelled == [("a.myshopify.com", "t0k3n"), ("a.myshopify.com", "7")]
 
 
 async def test_webhook_while_the_database_is_away(house):
-    """While the database is away a webhook is answered 503, so Shopify repeats it."""
+    """While the database is unavailable, a webhook is answered with 503, so Shopify repeats it."""
     house.ingestion.fault = Unavailable("away")
     problem(await house.webhook(SHOPIFY), 503)
 
@@ -808,13 +808,13 @@ async def test_webhook_while_the_database_is_away(house):
 
 
 async def test_ready(house):
-    """While all checks pass, the answer is 200 and tells each."""
+    """While all checks pass, the answer is 200 and lists each."""
     answer = await house.client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"mongodb": None}})
 
 
 async def test_not_ready(house):
-    """When a check fails, the answer is 503 and tells what is wrong."""
+    """When a check fails, the answer is 503 with the error."""
     house.checks["smtp"] = "the relay refuses everyone"
     answer = await house.client.get("/readyz")
     assert answer.status_code == 503
@@ -822,14 +822,14 @@ async def test_not_ready(house):
 
 
 async def test_alive_while_not_ready(house):
-    """The process lives whatever the checks say."""
+    """Liveness does not depend on the checks."""
     house.checks["mongodb"] = "away"
     house.ingestion.fault = Unavailable("away")
     assert (await house.client.get("/healthz")).status_code == 200
 
 
 async def test_metrics_are_shown(house):
-    """Whatever is on the registry is shown in the format that Prometheus reads."""
+    """All metrics of the registry are shown in the Prometheus text format."""
     Counter("recovery_demo", "A count", registry=house.registry).inc(3)
     answer = await house.client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -861,7 +861,7 @@ async def test_reports_are_counted(house):
 
 
 async def test_description_is_whole(house):
-    """The OpenAPI description resolves: every schema that is referred to is there."""
+    """Every $ref of the OpenAPI description resolves."""
     description = (await house.client.get("/openapi.json")).json()
     referred = {part.split('"')[0] for part in json.dumps(description).split("#/components/schemas/")[1:]}
     assert referred <= set(description["components"]["schemas"])
@@ -871,7 +871,7 @@ async def test_description_is_whole(house):
 
 
 async def test_examples_are_accepted(house):
-    """What the documentation gives as an example can be sent as it stands."""
+    """The examples of the documentation are valid reports."""
     paths = (await house.client.get("/openapi.json")).json()["paths"]
     for path in ("/checkout", "/order"):
         example = paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
@@ -879,14 +879,14 @@ async def test_examples_are_accepted(house):
 
 
 async def test_reports_go_side_by_side(house):
-    """A hundred reports at once are all kept."""
+    """A hundred concurrent reports are all stored."""
     answers = await asyncio.gather(*(house.post("/order", {**ORDER, "order_id": str(i)}) for i in range(100)))
     assert {answer.status_code for answer in answers} == {202}
     assert len(house.ingestion.reports) == 100
 
 
 async def test_a_person_is_exported_and_erased(house):
-    """Both take the address in a body, and answer with what was found."""
+    """Export and erasure take the address in the body, and return what was found."""
     person = {"email": "ada@example.com", "shop": "bikes.example"}
     answer = await house.client.post("/export", json=person)
     assert (answer.status_code, answer.json(), answer.headers["cache-control"]) == (200, person, "no-store")
@@ -900,7 +900,7 @@ async def test_a_person_is_exported_and_erased(house):
 
 @pytest.mark.parametrize("path", ["/export", "/erase"])
 async def test_only_key_holders_may_ask_of_a_person(house, path):
-    """Without the key nothing is told and nothing erased; what names nobody is a problem that says so."""
+    """Without a key nothing is shown or erased; an invalid address is a problem."""
     answer = await house.client.post(path, json={"email": "ada@example.com"}, headers={"Authorization": ""})
     assert answer.status_code == 401
     answer = await house.client.post(path, json={"email": "nobody"})

@@ -1,4 +1,4 @@
-"""Keys with names, scopes and shops: who is let in where, what is logged of it, and what becomes of wrong ones."""
+"""API keys: scopes, shops, the audit log, and the rate limit on wrong keys."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ def key(*scopes, shops=()):
 
 
 def holding(given):
-    """Return a house with this key, and a caller that shows it."""
+    """Return an API with this key, whose client sends it."""
     house = House(api_keys=(), keys=[given])
     house.client.headers["Authorization"] = f"Bearer {given.secret}"
     house.ingestion.states["bikes.example/1042"] = state()
@@ -34,14 +34,14 @@ def holding(given):
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), CALLS)
 async def test_a_key_with_the_scope_is_let_in(method, path, body, scope):
-    """One scope is enough for what it is for."""
+    """An operation needs one scope only."""
     answer = await holding(key(scope)).client.request(method, path, json=body)
     assert answer.status_code < 300, answer.text
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), CALLS)
 async def test_a_key_without_the_scope_is_told_which_is_missing(method, path, body, scope):
-    """All other scopes together do not open it; the answer names the key and the scope."""
+    """All other scopes together are not enough; the problem names the key and the missing scope."""
     house = holding(key(*set(Scope) - {scope}))
     told = problem(await house.client.request(method, path, json=body), 403)
     assert told["type"] == "urn:recovery:problem:scope-missing"
@@ -52,7 +52,7 @@ async def test_a_key_without_the_scope_is_told_which_is_missing(method, path, bo
 @pytest.mark.parametrize(("method", "path", "body", "scope"), CALLS)
 @pytest.mark.parametrize(("shop", "status"), [("bikes.example", 200), ("Bikes.example", 403), ("lamps.example", 403)])
 async def test_a_key_is_for_its_shops_alone(method, path, body, scope, shop, status):
-    """A key that names shops opens nothing at another."""
+    """A key that is limited to some shops is rejected for another."""
     house = holding(key(scope, shops=["trains.example", shop]))
     answer = await house.client.request(method, path, json=body)
     if status == 403:
@@ -64,7 +64,7 @@ async def test_a_key_is_for_its_shops_alone(method, path, body, scope, shop, sta
 
 @pytest.mark.parametrize("path", ["/export", "/erase"])
 async def test_a_key_for_some_shops_must_name_one(path):
-    """To ask of a person at all shops takes a key for all."""
+    """Data of a person at all shops requires a key for all shops."""
     house = holding(key(Scope.PRIVACY, shops=["bikes.example"]))
     assert "name one of them" in problem(await house.post(path, {"email": "ada@example.com"}), 403)["detail"]
 
@@ -78,7 +78,7 @@ async def test_a_key_for_some_shops_must_name_one(path):
     ],
 )
 async def test_what_cannot_be_undone_is_logged_with_the_name_of_the_key(method, path, body, event):
-    """The log says who did it and at which shop, and no address."""
+    """The log has the name of the key and the shop, and no address."""
     house = holding(key(*Scope))
     with capture_logs() as lines:
         await house.client.request(method, path, json=body)
@@ -88,7 +88,7 @@ async def test_what_cannot_be_undone_is_logged_with_the_name_of_the_key(method, 
 
 
 def test_a_key_does_not_show_its_secret():
-    """Neither in a log nor in a traceback."""
+    """The secret of a key is in no repr, so in no log or traceback."""
     assert "a secret" not in repr(key())
 
 
@@ -96,7 +96,7 @@ def test_a_key_does_not_show_its_secret():
 
 
 async def test_wrong_keys_are_counted_and_logged_within_bounds(monkeypatch):
-    """The metric counts each; the log has a few lines and how many were left out."""
+    """The metric counts each wrong key; the log has a few lines and the number of those left out."""
     monkeypatch.setattr("recovery.http.keys.PAUSE", 0.0)
     house = House()
     with capture_logs() as lines:
@@ -107,7 +107,7 @@ async def test_wrong_keys_are_counted_and_logged_within_bounds(monkeypatch):
 
 
 async def test_answers_to_many_wrong_keys_take_a_moment_and_right_keys_do_not(monkeypatch):
-    """While a guess waits for its answer, the right key is answered."""
+    """While wrong keys are delayed, a valid key is answered at once."""
     monkeypatch.setattr("recovery.http.keys.PAUSE", 3600.0)
     house = House()
     for _ in range(MOST_AT_ONCE):
@@ -120,14 +120,14 @@ async def test_answers_to_many_wrong_keys_take_a_moment_and_right_keys_do_not(mo
 
 
 def test_a_few_slips_are_answered_at_once():
-    """Only what goes on is held back; after a while without any, slips are forgiven again."""
+    """Only a series of wrong keys is delayed; after a pause, a few are answered at once again."""
     wrong = WrongKeys()
     assert [wrong.pause(0.0) for _ in range(MOST_AT_ONCE + 1)] == [0.0] * MOST_AT_ONCE + [PAUSE]
     assert (wrong.pause(EVERY), wrong.pause(EVERY)) == (0.0, PAUSE)
 
 
 def test_no_more_than_some_wait():
-    """Beyond their number nothing is held for them: the connection is closed."""
+    """When too many are delayed already, the connection is closed."""
     wrong = WrongKeys()
     for _ in range(MOST_AT_ONCE):
         wrong.pause(0.0)

@@ -1,4 +1,4 @@
-"""The pages behind the links in mails, against an ingestion and a list in memory."""
+"""The pages behind the links in mails, on an ingestion and a suppression list in memory."""
 
 import re
 from datetime import timedelta
@@ -28,7 +28,7 @@ UNSUBSCRIBED = {(SHOP, ADA): SuppressionReason.UNSUBSCRIBED}
 
 
 class House:
-    """The application, keys and all, as a customer meets it."""
+    """The application with its keys, as a customer reaches it."""
 
     def __init__(self, **changes):
         self.feedback = feedback(**changes)
@@ -79,7 +79,7 @@ def house():
 
 
 def said(answer, status=200):
-    """Return what a page says, having seen that it is one, and gives nothing away."""
+    """Assert that a response is a page without leaks, and return its text."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -97,7 +97,7 @@ def said(answer, status=200):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_looking_changes_nothing(house, method):
-    """A scanner that follows the link sees a page with a button, and nothing is changed."""
+    """A GET, as by a link scanner, shows a page with a button and changes nothing."""
     answer = await house.client.request(method, house.unsubscribe)
     if method == "GET":
         assert re.search(r"No more reminders\?.*Unsubscribe", said(answer), re.DOTALL)
@@ -118,7 +118,7 @@ async def test_looking_changes_nothing(house, method):
     ids=["urlencoded", "multipart", "form", "empty", "nonsense"],
 )
 async def test_a_post_unsubscribes(house, sent, by):
-    """A POST in any form unsubscribes at once, by any name of this host and without a key, and is not redirected."""
+    """A POST with any body unsubscribes at once, by any Host and without a key, and is not redirected."""
     answer = await house.client.post(house.unsubscribe, **sent)
     assert "You are unsubscribed" in said(answer)
     assert house.suppressed == UNSUBSCRIBED
@@ -127,14 +127,14 @@ async def test_a_post_unsubscribes(house, sent, by):
 
 
 async def test_unsubscribing_twice_is_the_same(house):
-    """The second POST says the same, and is not counted."""
+    """A second POST has the same response, and is not counted (idempotent)."""
     first, second = [await house.client.post(house.unsubscribe, data=ONE_CLICK) for _ in range(2)]
     assert first.text == second.text
     assert house.counted("recovery_unsubscriptions_total", shop=SHOP, by="one-click") == 1
 
 
 async def test_a_slip_can_be_taken_back(house):
-    """The page that says it is done leads to one that takes it back, and that one on to the first again."""
+    """The confirmation offers an undo, and the undo offers to unsubscribe again."""
     done = await house.client.post(house.unsubscribe)
     undo = httpx.URL(str(done.url)).join(re.search(r'action="([^"]+)"', done.text)[1])
     undone = await house.client.post(undo)
@@ -148,7 +148,7 @@ async def test_a_slip_can_be_taken_back(house):
 
 
 async def test_an_unsubscription_is_taken_back_within_an_hour_only(house):
-    """Whoever is passed a mail could undo for ever what its reader wanted; after an hour the page says so."""
+    """The undo expires after an hour: anyone who is forwarded a mail could use it."""
     await house.client.post(house.unsubscribe)
     house.feedback.clock.time = NOON + timedelta(hours=1, seconds=1)
     await house.client.post(house.unsubscribe)
@@ -157,12 +157,12 @@ async def test_an_unsubscription_is_taken_back_within_an_hour_only(house):
 
 
 async def test_the_page_says_how_long_it_can_be_taken_back(house):
-    """In words, beside the button."""
+    """The page states the time limit of the undo beside the button."""
     assert "within an hour" in said(await house.client.post(house.unsubscribe))
 
 
 async def test_nothing_else_is_taken_back(house):
-    """The link lifts only what it did itself: a complaint stands."""
+    """The undo removes only its own suppression: a complaint stays."""
     house.feedback.suppressions.kept[SHOP, ADA] = (SuppressionReason.COMPLAINT, "report")
     await house.client.post(f"{house.unsubscribe}/undo")
     assert house.suppressed == {(SHOP, ADA): SuppressionReason.COMPLAINT}
@@ -171,7 +171,7 @@ async def test_nothing_else_is_taken_back(house):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("suffix", ["", "/undo"])
 async def test_a_forged_link_is_unknown(house, method, suffix):
-    """A link that was not made here, or not whole, leads to a page that says so, and changes nothing."""
+    """A forged or truncated link leads to a page that says so, and changes nothing."""
     if (method, suffix) == ("GET", "/undo"):
         return
     forged = Links(Seals(["another key of some length"]), Pseudonyms([]), base_url="https://mail.shop.example")
@@ -182,7 +182,7 @@ async def test_a_forged_link_is_unknown(house, method, suffix):
 
 @pytest.mark.parametrize("suffix", ["", "/undo"])
 async def test_without_the_database_people_are_told(house, suffix):
-    """When the database is away, the page says to try again, and mailbox providers are told when."""
+    """When the database is unavailable, the page says to try again, and Retry-After says when."""
     house.feedback.suppressions.fault = Unavailable("no primary")
     answer = await house.client.post(f"{house.unsubscribe}{suffix}")
     assert "try again" in said(answer, 503)
@@ -191,7 +191,7 @@ async def test_without_the_database_people_are_told(house, suffix):
 
 @pytest.mark.parametrize("path", ["/u/x", "/u/x/undo", "/r/x"])
 async def test_of_a_link_that_is_none_of_ours_no_body_is_read(house, path):
-    """Whoever has no link cannot have anything taken in."""
+    """Without a valid link, the body is not read."""
     taken = 0
 
     async def body():
@@ -205,7 +205,7 @@ async def test_of_a_link_that_is_none_of_ours_no_body_is_read(house, path):
 
 
 async def test_a_long_body_is_refused(house):
-    """A body over the limit is refused here like anywhere."""
+    """A body over the limit is rejected here too."""
     assert (await house.client.post(house.unsubscribe, content=b"x" * 300_000)).status_code == 413
     assert house.suppressed == {}
 
@@ -223,14 +223,14 @@ async def test_a_long_body_is_refused(house):
     ],
 )
 async def test_pages_are_in_the_language_that_is_liked(house, accepted, language):
-    """Of English, German and Japanese, a page is in the one that the browser likes best, else in English."""
+    """A page is in the browser's preferred language of English, German and Japanese, or in English."""
     answer = await house.client.get(house.unsubscribe, headers={"Accept-Language": accepted})
     assert f'<html lang="{language}">' in answer.text
     assert answer.headers["vary"] == "Accept-Language"
 
 
 async def test_a_shop_is_only_text(house):
-    """A shop whose name looks like a page's source is shown as it is written."""
+    """The name of a shop is escaped in the page."""
     shop = "<b>&amp;$title"
     path = urlsplit(house.feedback.links.default.unsubscribe(shop, ADA)).path
     answer = await house.client.get(path)
@@ -242,7 +242,7 @@ async def test_a_shop_is_only_text(house):
 
 
 async def test_the_way_back_is_counted_by_a_post(house):
-    """A GET shows a page that posts to itself and counts nothing; the POST counts, and leads to the checkout."""
+    """A GET shows a page that posts to itself and counts nothing; the POST counts, and redirects to the checkout."""
     path = house.left()
     for method in ("HEAD", "GET"):
         answer = await house.client.request(method, path)
@@ -258,7 +258,7 @@ async def test_the_way_back_is_counted_by_a_post(house):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 async def test_the_way_back_ends(house, method):
-    """After its time, the link leads nowhere, and the page says whose checkout it was."""
+    """After its time the link redirects nowhere, and the page names the shop."""
     path = house.left()
     house.feedback.clock.time = NOON + timedelta(days=30) - minutes(1)
     assert (await house.client.request(method, path)).status_code in (200, 303)
@@ -270,7 +270,7 @@ async def test_the_way_back_ends(house, method):
 
 
 async def test_a_purged_checkout_is_led_to_no_more(house):
-    """When the checkout is gone, or has no link, the way back has ended."""
+    """When the checkout is deleted, or has no URL, the return link has expired."""
     path = house.left(checkout_url=None)
     said(await house.client.post(path), 410)
     house.states.clear()
@@ -279,7 +279,7 @@ async def test_a_purged_checkout_is_led_to_no_more(house):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_nobody_is_led_elsewhere(house, method):
-    """A link that was not made here leads nowhere, whatever it says; nor does an unsubscribe link."""
+    """A forged link redirects nowhere; nor does an unsubscribe link."""
     house.left()
     for path in ("/r/https:%2F%2Fevil.example", "/r/x", house.unsubscribe.replace("/u/", "/r/")):
         answer = await house.client.request(method, path, params={"url": "https://evil.example"})
@@ -290,14 +290,14 @@ async def test_nobody_is_led_elsewhere(house, method):
 
 @pytest.mark.parametrize("fault", [Unavailable("no primary"), Damaged("facts")])
 async def test_the_way_back_without_the_database(house, fault):
-    """When the checkout cannot be read, people are told to try again."""
+    """When the checkout cannot be read, the page says to try again."""
     path = house.left()
     house.fault = fault
     said(await house.client.post(path), 503)
 
 
 async def test_a_policy_lets_the_way_back_lead_anywhere(house):
-    """Only the page that leads to a shop has a script, and may have a form answered by another site."""
+    """Only the return page has a script, and a form that may redirect to another site."""
     back = (await house.client.get(house.left())).headers["content-security-policy"]
     here = (await house.client.get(house.unsubscribe)).headers["content-security-policy"]
     assert "script-src 'sha256-" in back

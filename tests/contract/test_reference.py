@@ -1,4 +1,4 @@
-"""The description of the API, and the page that shows it."""
+"""The OpenAPI description, and the page that shows it."""
 
 import json
 import re
@@ -19,25 +19,25 @@ OPERATIONS = {
 
 
 def test_the_file_is_up_to_date():
-    """docs/openapi.json is what the API says of itself: `make api` writes it."""
+    """docs/openapi.json is up to date: `make api` writes it."""
     assert json.loads((ROOT / "docs/openapi.json").read_text()) == description()
 
 
 async def test_the_description_is_the_same_with_keys_and_without():
-    """Clients are made of it before anybody has chosen settings."""
+    """The description is the same with and without keys: clients are generated from it before settings are chosen."""
     for keys in ((), ("a key of some length",)):
         assert (await House(api_keys=keys).client.get("/openapi.json")).json() == description()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation_has_the_name_of_a_method(name):
-    """Clients that are made of the description call their methods so."""
+    """Operation ids are a verb and a noun in camel case: generated clients use them as method names."""
     assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation_says_which_scope_it_needs(name):
-    """Or that it needs no key."""
+    """Every operation declares its key and scopes, or that it needs none."""
     scopes = [scope for needed in OPERATIONS[name].get("security", []) for scope in needed["api_key"]]
     assert len(scopes) == (0 if name in KEYLESS else 1)
     assert set(scopes) <= set(Scope)
@@ -59,13 +59,13 @@ def test_each_operation_says_which_scope_it_needs(name):
     ],
 )
 def test_headers_that_are_read_are_described(name, headers):
-    """With whether they are needed."""
+    """Headers are described, and marked as required or not."""
     told = {each["name"]: each["required"] for each in OPERATIONS[name]["parameters"] if each["in"] == "header"}
     assert told == headers
 
 
 def test_the_guide_lists_every_type_of_problem_and_every_scope():
-    """docs/http.md names each, and none that there is not."""
+    """docs/http.md lists all problem types and scopes, and no others."""
     guide = (ROOT / "docs/http.md").read_text()
     assert set(re.findall(r"urn:recovery:problem:[a-z-]+", guide)) == set(ProblemType)
     assert {scope for scope in Scope if f"| `{scope}` |" in guide} == set(Scope)
@@ -73,7 +73,7 @@ def test_the_guide_lists_every_type_of_problem_and_every_scope():
 
 
 async def test_the_page_names_no_other_host_and_has_a_strict_policy():
-    """No script of its own text, no frame around it, nothing from elsewhere."""
+    """The page's CSP forbids inline scripts, frames and other hosts."""
     answer = await House().client.get("/docs")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -85,7 +85,7 @@ async def test_the_page_names_no_other_host_and_has_a_strict_policy():
 
 @pytest.mark.parametrize("name", ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"])
 async def test_the_files_of_the_page_are_served_from_here(name):
-    """Without a key, and of the type that they are."""
+    """The files of Swagger UI are served without a key, with their media type."""
     answer = await House(api_keys=("a key of some length",)).client.get(f"/docs/{name}", headers={"Authorization": ""})
     assert answer.status_code == 200
     kind = {"js": "text/javascript", "css": "text/css"}[name.rpartition(".")[2]]

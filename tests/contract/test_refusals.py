@@ -1,4 +1,4 @@
-"""What an operator learns of requests that went wrong, and what holds for every answer."""
+"""Refused requests: the log lines for operators, and the headers of every response."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -24,7 +24,7 @@ def house():
     ],
 )
 async def test_a_refused_report_is_logged(house, path, body, kind, status, shop):
-    """With its shop, kind and reason, since nobody may send it again; and without any address."""
+    """The log line has the shop, kind and reason, since the report may not be sent again; and no address."""
     with capture_logs() as lines:
         answer = await house.post(path, body)
     assert answer.status_code == status
@@ -36,7 +36,7 @@ async def test_a_refused_report_is_logged(house, path, body, kind, status, shop)
 
 
 async def test_a_webhook_that_is_too_long_is_logged_with_its_shop(house):
-    """The shop is that of the header: the body was not read."""
+    """The shop is taken from the header: the body was not read."""
     with capture_logs() as lines:
         await house.webhook(b" " * (8 * 1024 * 1024 + 1))
     (line,) = lines
@@ -44,7 +44,7 @@ async def test_a_webhook_that_is_too_long_is_logged_with_its_shop(house):
 
 
 async def test_a_fault_of_ours_is_logged_with_its_type_and_place(house):
-    """Enough to find it: the type and our last line that it came through. Its message may be about a customer."""
+    """The log has the type of the error and our innermost line; not the message, which may hold customer data."""
     house.ingestion.fault = RuntimeError("ada@example.com")
     with capture_logs() as lines:
         problem(await house.post("/checkout", CHECKOUT), 500)
@@ -58,7 +58,7 @@ async def test_a_fault_of_ours_is_logged_with_its_type_and_place(house):
     "accept", ["text/plain;version=x", "*/*", "application/openmetrics-text;version=1.0.0", ";;q=,"]
 )
 async def test_metrics_are_shown_whatever_is_asked_for(house, accept):
-    """A header that cannot be read is as good as none."""
+    """Metrics are shown for any Accept header; an invalid one is ignored."""
     answer = await house.client.get("/metrics", headers={"Accept": accept})
     assert answer.status_code == 200
     assert "recovery_reports" in answer.text
@@ -66,19 +66,19 @@ async def test_metrics_are_shown_whatever_is_asked_for(house, accept):
 
 @pytest.mark.parametrize("hosts", [[], [b"a.example", b"b.example"], [b"a.example", b"a.example"]])
 async def test_a_request_has_one_host(house, hosts):
-    """None or several are refused: who is meant would be anybody's guess (RFC 9112 section 3.2)."""
+    """A request without a Host header, or with several, is rejected (RFC 9112 section 3.2)."""
     answer = await asked(house.app, [(b"host", host) for host in hosts])
     assert answer["status"] == 400
     assert ProblemType.HOST.value.encode() in answer["body"]
 
 
 async def test_the_old_version_of_http_needs_no_host(house):
-    """HTTP/1.0 knows no such header; some probes still speak it."""
+    """HTTP/1.0 has no Host header, and some probes still use it."""
     assert (await asked(house.app, [], version="1.0"))["status"] == 200
 
 
 async def asked(app, headers, version="1.1"):
-    """Ask for /healthz with these headers and no others, which no client lets one do."""
+    """Request /healthz with exactly these headers, which no HTTP client allows."""
     scope = {
         "type": "http",
         "http_version": version,
@@ -107,13 +107,13 @@ async def asked(app, headers, version="1.1"):
 
 @pytest.mark.parametrize("path", ["/docs", "/healthz", "/metrics", "/nowhere", "/u/x", "/openapi.json"])
 async def test_no_answer_is_taken_for_another_type(house, path):
-    """Every answer says so, whatever its status."""
+    """Every response has nosniff, whatever its status."""
     answer = await house.client.get(path)
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
 
 
 async def test_an_answer_to_a_fault_is_not_taken_for_another_type(house):
-    """That of a 500 too."""
+    """The response to an internal error has nosniff too."""
     house.ingestion.fault = RuntimeError("bad luck")
     answer = await house.post("/order", ORDER)
     assert (answer.status_code, answer.headers["x-content-type-options"]) == (500, "nosniff")
@@ -123,7 +123,7 @@ async def test_an_answer_to_a_fault_is_not_taken_for_another_type(house):
     ("path", "allowed"), [("/checkouts/s/1", "DELETE, GET"), ("/checkout", "POST"), ("/healthz", "GET")]
 )
 async def test_all_methods_of_a_path_are_told(house, path, allowed):
-    """Also where several endpoints share it."""
+    """Allow lists all methods of a path that several endpoints share."""
     answer = await house.client.patch(path)
     assert problem(answer, 405)["type"] == ProblemType.METHOD
     assert answer.headers["allow"] == allowed

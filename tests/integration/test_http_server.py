@@ -1,4 +1,4 @@
-"""The server, for real on loopback."""
+"""The HTTP server, on real sockets of the loopback."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ async def hello(scope, receive, send):
 
 @contextlib.asynccontextmanager
 async def serving(app, host="127.0.0.1"):
-    """Serve `app` on a free port; yield that port, what stops the server, and the task it runs in."""
+    """Serve `app` on a free port; yield the port, the stop event, and the server's task."""
     stop = asyncio.Event()
     port = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(app, host, 0, stop=stop, on_listening=port.set_result))
@@ -35,7 +35,7 @@ async def serving(app, host="127.0.0.1"):
 
 
 class Slow:
-    """An application that answers when it is told to."""
+    """An application that answers on demand."""
 
     def __init__(self):
         self.begun = asyncio.Event()
@@ -50,13 +50,13 @@ class Slow:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_served(host):
-    """The application is served on a free port, which is told."""
+    """Port 0 is a free port, which is reported."""
     async with serving(hello, host) as (port, _, _), httpx.AsyncClient() as client:
         assert (await client.get(f"http://{host}:{port}/")).text == "hello"
 
 
 async def test_stop_lets_requests_finish():
-    """A request that is under way when the stop comes is answered, and then nobody listens any more."""
+    """An open request is answered after the stop, and then the port is closed."""
     slow = Slow()
     async with serving(slow) as (port, stop, task), httpx.AsyncClient() as client:
         asking = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/"))
@@ -96,7 +96,7 @@ async def test_stop_does_not_wait_for_ever(monkeypatch):
 
 
 async def test_idle_connections_do_not_hold_up_the_stop():
-    """A client that keeps its connection open without asking for anything does not hold up the stop."""
+    """An idle keep-alive connection does not delay the stop."""
     async with serving(hello) as (port, stop, task), httpx.AsyncClient() as client:
         await client.get(f"http://127.0.0.1:{port}/")
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -106,7 +106,7 @@ async def test_idle_connections_do_not_hold_up_the_stop():
 
 
 async def test_cancelled_server_leaves_the_port():
-    """A server that is cancelled rather than stopped does not go on listening."""
+    """A cancelled server stops listening."""
     async with serving(hello) as (port, _, task):
         assert not await refused(port)
         task.cancel()
@@ -115,7 +115,7 @@ async def test_cancelled_server_leaves_the_port():
 
 
 async def test_port_in_use_is_told():
-    """A port that is taken is told in a sentence, without ending the process."""
+    """A port in use raises `CannotListen` with a sentence, and does not end the process."""
     async with serving(hello) as (port, _, _):
         with pytest.raises(CannotListen, match=rf"^Cannot listen on 127\.0\.0\.1 port {port}: .+ in use\.$"):
             await serve(hello, "127.0.0.1", port, stop=asyncio.Event(), on_listening=print)
@@ -123,13 +123,13 @@ async def test_port_in_use_is_told():
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
 async def test_address_not_to_be_had_is_told(host):
-    """An address that is not this machine's and a name that is nobody's are told."""
+    """A foreign address and an unknown name raise `CannotListen`."""
     with pytest.raises(CannotListen, match=host):
         await serve(hello, host, 0, stop=asyncio.Event(), on_listening=print)
 
 
 async def test_signals_are_left_alone():
-    """While the server runs, signals go where they went before."""
+    """The server does not replace signal handlers."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     async with serving(hello) as (port, _, _), httpx.AsyncClient() as client:
         await client.get(f"http://127.0.0.1:{port}/")
@@ -153,7 +153,7 @@ def application():
 
 @pytest.mark.parametrize("size", [300_000, 5_000_000])
 async def test_long_body_is_answered(size):
-    """Whoever sends too much gets to read the answer that says so, rather than a broken connection."""
+    """A client that sends too much can read the 413, rather than a broken connection."""
     async with serving(application()) as (port, _, _), httpx.AsyncClient() as client:
         headers = {"Content-Type": "application/json"}
         answer = await client.post(f"http://127.0.0.1:{port}/checkout", content=b" " * size, headers=headers)
@@ -162,7 +162,7 @@ async def test_long_body_is_answered(size):
 
 
 async def test_broken_off_body_is_no_fault(caplog):
-    """A client that goes away in the middle of its body is no fault of ours, and is not logged as one."""
+    """A client that disconnects within its body is not logged as an internal error."""
     async with serving(application()) as (port, _, _), httpx.AsyncClient() as client:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
@@ -176,7 +176,7 @@ async def test_broken_off_body_is_no_fault(caplog):
 
 
 async def test_what_is_no_request_is_logged_within_bounds(caplog):
-    """Anybody may send it without end; the log has a few lines."""
+    """Malformed requests cause a few log lines only."""
     async with serving(hello) as (port, _, _):
         for _ in range(30):
             assert b"400" in await told(port, b"\x00\x01\r\n\r\n")
@@ -186,14 +186,14 @@ async def test_what_is_no_request_is_logged_within_bounds(caplog):
 
 @pytest.mark.parametrize(("hosts", "status"), [(0, b"400"), (1, b"200"), (2, b"400")], ids=["none", "one", "two"])
 async def test_a_request_has_one_host(hosts, status):
-    """None and several are refused, as RFC 9112 section 3.2 has it."""
+    """No Host header, and several, are rejected (RFC 9112 section 3.2)."""
     async with serving(application()) as (port, _, _):
         head = b"GET /healthz HTTP/1.1\r\n" + b"Host: localhost\r\n" * hosts + b"Connection: close\r\n\r\n"
         assert (await told(port, head)).startswith(b"HTTP/1.1 " + status)
 
 
 async def told(port, *parts, within=5.0):
-    """Send these, and return what is answered until the connection is cut off; or raise `TimeoutError`."""
+    """Send these bytes; return the response up to the closing of the connection, or raise `TimeoutError`."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     said = b""
     try:
@@ -214,7 +214,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def test_requests_beyond_what_is_read_ahead_end_their_connection():
-    """Whoever sends requests without reading the answers fills no memory."""
+    """Pipelined requests without reading the responses are limited."""
     slow = Slow()
     async with serving(slow) as (port, _, _):
         asking = asyncio.create_task(told(port, *[GET * 1000] * 300, within=20))
@@ -224,7 +224,7 @@ async def test_requests_beyond_what_is_read_ahead_end_their_connection():
 
 
 async def test_requests_that_are_read_ahead_are_answered_in_order():
-    """A few may be sent at once, as proxies do."""
+    """A few pipelined requests are served, as proxies send them."""
     async with serving(hello) as (port, _, _):
         last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         assert (await told(port, GET * 20 + last)).count(b"hello") == 21
@@ -232,7 +232,7 @@ async def test_requests_that_are_read_ahead_are_answered_in_order():
 
 @pytest.mark.parametrize("line", [b"a: b\r\n", b"a: " + b"x" * 60_000 + b"\r\n"])
 async def test_a_head_without_end_is_cut_off(line):
-    """Of many small lines or of few long ones; one of a size that proxies let through is taken."""
+    """A head that is too long is cut off, of many short lines or few long ones; a usual size is accepted."""
     async with serving(hello) as (port, _, _):
         assert await told(port, GET[:-2], *[line * (1 + 60_000 // len(line))] * 300, within=20) == b""
         head = GET[:-2] + b"a: " + b"x" * 30_000 + b"\r\nConnection: close\r\n\r\n"
@@ -241,7 +241,7 @@ async def test_a_head_without_end_is_cut_off(line):
 
 @pytest.mark.parametrize("said", [b"", GET[:9], b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"])
 async def test_silence_is_not_waited_for(said, monkeypatch):
-    """Nothing at all, half a head, half a body."""
+    """A connection that sends nothing, half a head or half a body is closed in time."""
     monkeypatch.setattr("recovery.http.connections.HEAD_WITHIN", 0.1)
     monkeypatch.setattr("recovery.http.connections.BODY_WITHIN", 0.1)
     slow = Slow()
@@ -251,7 +251,7 @@ async def test_silence_is_not_waited_for(said, monkeypatch):
 
 
 async def test_connections_beyond_their_number_are_closed_and_the_others_served(monkeypatch):
-    """They have a part of the open files: the rest is for the relay and the database."""
+    """Connections are limited to a part of the open files: the rest is for the relay and the database."""
     monkeypatch.setattr("recovery.http.connections.MOST_CONNECTIONS", 3)
     async with serving(hello) as (port, _, _):
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]

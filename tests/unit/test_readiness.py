@@ -1,4 +1,4 @@
-"""Readiness: what an operator must fix, told once."""
+"""Readiness: each error that an operator must fix is logged once."""
 
 import structlog
 from structlog.testing import capture_logs
@@ -7,7 +7,7 @@ from recovery.daemon.readiness import Readiness
 
 
 def test_a_fault_is_logged_when_it_comes_and_when_it_goes():
-    """However often it is asked, and whatever its figure is by then, each fault is one line, with its figure."""
+    """Each error is logged once, with its first figure, however often it is checked; and so is its end."""
     faults = iter((None, "down for 1 s", "down for 2 s", None, None, "down for 1 s", "down for 1 s"))
     readiness = Readiness({"relay": lambda: next(faults), "mongodb": lambda: None})
     with capture_logs() as lines:
