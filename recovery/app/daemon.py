@@ -25,8 +25,8 @@ from recovery.app.factories import (
     per_shop,
     recovery_of,
     relay_of,
-    shopify_shop_of,
     suppressions_of,
+    webhooks_of,
 )
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
@@ -293,7 +293,7 @@ def _api(
         recovery_of(settings, database.client),
         feedback_of(settings, database, clock),
         api_keys=api_keys_of(settings),
-        shopify=per_shop(settings, shopify_shop_of),
+        webhooks=webhooks_of(settings),
         readiness=faults,
         registry=registry,
         max_body=settings.http.max_body,

@@ -23,13 +23,15 @@ from recovery.http.customer.return_link import way_back
 from recovery.http.customer.unsubscribe import unsubscribe
 from recovery.http.health import Readiness, operation
 from recovery.http.inbound.bounces import BounceEvent, bounces
-from recovery.http.inbound.shop_webhooks import ShopifyShop, webhooks
+from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
 from recovery.http.problems import ProblemDetails, tell_problems
 from recovery.http.security import Guard
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
+from recovery.shops import ADAPTERS
+from recovery.shops.adapter import Adapter
 
 LONGEST_BODY = 256 * 1024
 """In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
@@ -42,8 +44,7 @@ SERVERS = [
     {"url": "http://127.0.0.1:8080", "description": "This machine, with the settings as they come"},
 ]
 
-_WEBHOOKS = ("/webhooks/shopify",)
-_KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify", "/bounces": "bounce"}
+_KINDS = {"/checkout": "checkout", "/order": "order", "/bounces": "bounce"}
 
 
 class _Application(FastAPI):
@@ -67,9 +68,10 @@ def create_app(
     feedback: Feedback,
     *,
     api_keys: Sequence[ApiKey],
-    shopify: PerShop[ShopifyShop],
     readiness: Readiness,
     registry: CollectorRegistry,
+    webhooks: Accesses | None = None,
+    adapters: Sequence[Adapter] = ADAPTERS,
     max_body: int = LONGEST_BODY,
 ) -> FastAPI:
     """Return the HTTP side of `ingestion`, and of `feedback` from those who were written to.
@@ -90,7 +92,7 @@ def create_app(
     guard = Guard(api_keys, registry)
     for router in (described(guard), checkouts(ingestion, guard), persons(ingestion, guard)):
         app.include_router(router)
-    app.include_router(webhooks(ingestion, shopify))
+    app.include_router(shop_webhooks(ingestion, webhooks or PerShop({}), adapters))
     app.include_router(bounces(feedback, registry))
     app.include_router(unsubscribe(feedback, registry))
     app.include_router(way_back(ingestion, feedback, registry))
@@ -103,8 +105,12 @@ def create_app(
         registry=registry,
     )
     app.add_middleware(Reports, ingestion=ingestion, guard=guard)
-    app.add_middleware(ReportCount, counter=reports, kinds=_KINDS)
-    app.add_middleware(BodyLimit, limit=max_body, of_paths=dict.fromkeys(_WEBHOOKS, LONGEST_WEBHOOK))
+    app.add_middleware(
+        ReportCount, counter=reports, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters)
+    )
+    app.add_middleware(
+        BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body
+    )
     return app
 
 
@@ -117,7 +123,6 @@ def description() -> dict[str, Any]:
         nothing,
         feedback,
         api_keys=(),
-        shopify=PerShop(ShopifyShop()),
         readiness=nothing,
         registry=CollectorRegistry(),
     )

@@ -1,7 +1,7 @@
 """What stands between the server and the endpoints, as plain ASGI: what holds for every request, and for reports."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -55,15 +55,11 @@ class EveryRequest:
 
 
 class BodyLimit:
-    """Ends the reading of a body that is longer than `limit` bytes, be that announced or found out on the way.
+    """Refuses a body that is longer than its path's limit in bytes, as announced or as found while reading."""
 
-    `of_paths` are limits of their own, where one is larger.
-    """
-
-    def __init__(self, app: ASGIApp, limit: int, of_paths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, app: ASGIApp, limit_of: Callable[[str], int]) -> None:
         self._app = app
-        self._limit = limit
-        self._of_paths = of_paths or {}
+        self._limit_of = limit_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
@@ -71,7 +67,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        limit = max(self._limit, self._of_paths.get(scope["path"], 0))
+        limit = self._limit_of(scope["path"])
         seen = 0
 
         async def limited() -> Message:
@@ -98,21 +94,21 @@ def _exceeds(announced: str, limit: int) -> bool:
 
 
 class ReportCount:
-    """Counts the answers to reports, and logs those that were refused. `kinds` are the kinds of report by path.
+    """Counts the answers to reports, and logs those that were refused. `kind_of` returns the kind of report of a path.
 
     An answer is `accepted`, its status if it is a problem, or what the endpoint put into `request.state.answer`. The
     state of the request tells of a refused one also its `reason` and, if that is known, its `shop`.
     """
 
-    def __init__(self, app: ASGIApp, counter: Counter, kinds: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, counter: Counter, kind_of: Callable[[str], str | None]) -> None:
         self._app = app
         self._counter = counter
-        self._kinds = kinds
+        self._kind_of = kind_of
         self._bound = LogBound(most=60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, noting its answer."""
-        kind = self._kinds.get(scope.get("path", ""))
+        kind = self._kind_of(scope.get("path", ""))
         if kind is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
             return

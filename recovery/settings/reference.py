@@ -25,8 +25,9 @@ _HEAD = """\
 
 _SHOPS = f"""\
 # What some shops have otherwise: a shop has as all do whatever is not named for it. Its name is the one that is
-# reported. There may be a table for each of {", ".join(SECTIONS)}; a secret may be
-# read from a file, as in password_file = "/run/secrets/lamps-smtp".
+# reported. There may be a table for each of
+# {", ".join(SECTIONS)}.
+# A secret may be read from a file, as in password_file = "/run/secrets/lamps-smtp".
 #
 # [shops."lamps.example".mail]
 # sender = "Lamp Shop <shop@lamps.example>"

@@ -10,19 +10,18 @@ number as well, under which older versions of Recovery kept it: that one is an a
 address and in its reminders, name neither but its cart, of which there may be other checkouts.
 """
 
-import base64
-import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Checkout, Consent, Customer, Facts, Item, Order
 from recovery.domain.fields import Email, Instant, ShopKey
-from recovery.shops import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
-from recovery.shops.topics import misfit
+from recovery.shops.adapter import Adapter, WebhookRequest, is_signed, unmapped
+from recovery.shops.events import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
+from recovery.shops.shopify_topics import misfit
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -65,10 +64,51 @@ _ITS_ARRIVAL = datetime(9999, 1, 1, tzinfo=UTC)
 """The time of what does not tell one: times that are ahead become those of the database's clock."""
 
 
-def verify(secret: str, body: bytes, signature: str | None) -> bool:
-    """Return whether `signature` (X-Shopify-Hmac-Sha256) is base64 of the HMAC-SHA256 of the raw body."""
-    expected = base64.b64encode(hmac.digest(secret.encode(), body, "sha256"))
-    return hmac.compare_digest(expected, (signature or "").encode())
+class Shopify(Adapter):
+    """Shopify. The headers are not signed, only the body; so `read` checks that they fit it."""
+
+    name = "shopify"
+    title = "Shopify"
+    signature_header = "X-Shopify-Hmac-Sha256"
+    topic_header = "X-Shopify-Topic"
+    names_shop = True
+    headers: ClassVar[Mapping[str, tuple[str, bool]]] = {
+        "X-Shopify-Topic": ("What the body is, as `checkouts/update`", True),
+        "X-Shopify-Shop-Domain": ("The shop, as `lamps.myshopify.com`", False),
+        "X-Shopify-Hmac-Sha256": ("base64 of the HMAC-SHA256 of the body, by the configured secret", True),
+        "X-Shopify-Test": ("`true` for a sample, which is ignored", False),
+    }
+    description = """\
+Take checkouts, orders, consent, and what Shopify demands of those who keep personal data, and no more.
+
+`X-Shopify-Hmac-Sha256` must be the signature of the body, `X-Shopify-Topic` and `X-Shopify-Shop-Domain` tell
+what it is; without their `X-` they are taken as well. Answers with the `id` of the checkout, or with what it
+was `ignored` for: whatever is signed is answered with 200, since Shopify drops subscriptions that fail."""
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
+        """Return whether the signature is base64 of the HMAC-SHA256 of the raw body."""
+        return is_signed(body, _headers(headers).get("hmac-sha256"), secrets)
+
+    def shop_of(self, headers: Mapping[str, str], given: str) -> str:
+        """Return the shop's domain in lower case."""
+        return (given or _headers(headers).get("shop-domain", "")).strip().lower()
+
+    def read(self, request: WebhookRequest) -> Found:
+        """Return the event that a webhook reports."""
+        headers = _headers(request.headers)
+        if headers.get("test") == "true":
+            return Ignored("a sample, sent by the test button of Shopify's admin")
+        if self.shop_of(request.headers, "") not in ("", request.shop):
+            return Unmapped("X-Shopify-Shop-Domain", "is not the shop that the address names")
+        return read(headers.get("topic", ""), request.shop, request.json(), confirms=request.confirm_orders)
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return Shopify's headers of both families, without the prefix of their names; `X-Shopify-` wins."""
+    found: dict[str, str] = {}
+    for prefix in ("shopify-", "x-shopify-"):
+        found |= {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}
+    return found
 
 
 def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = False) -> Found:
@@ -143,7 +183,7 @@ def _checkout(shop: str, payload: Mapping[str, Any]) -> Found:
             }
         )
     except ValidationError as exc:
-        return _unmapped(exc)
+        return unmapped(exc, _SOURCES)
     return Reported(checkout, keys[1:], _cart(payload))
 
 
@@ -163,7 +203,7 @@ def _order(
             shop=shop, order_id=keys[0], ordered_at=ordered_at, customer=_customer(payload), confirm=confirms, **facts
         )
     except ValidationError as exc:
-        return _unmapped(exc)
+        return unmapped(exc, _SOURCES)
     return Reported(order, keys[1:], _cart(payload), confirm_default=False)
 
 
@@ -372,9 +412,3 @@ def _text(*values: object) -> str | None:
         if isinstance(value, str) and (text := " ".join(value.split())):
             return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1].rstrip()}…"
     return None
-
-
-def _unmapped(exc: ValidationError) -> Unmapped:
-    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(_SOURCES.get(str(part), str(part)) for part in error["loc"])
-    return Unmapped(field, error["msg"].removeprefix("Value error, "))

@@ -15,7 +15,6 @@ from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Unavailable
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.security import TOLERANCE
 from recovery.mail.links import MOST_TRIED, Links
 from recovery.mail.seals import Seals
@@ -42,7 +41,6 @@ class House:
             None,
             self.feedback,
             api_keys=(),
-            shopify=PerShop(ShopifyShop()),
             readiness=readiness,
             registry=self.registry,
         )

@@ -18,7 +18,7 @@ from recovery.domain.checkout import Checkout, Facts, checkout_id
 from recovery.domain.per_shop import PerShop
 from recovery.domain.state import CheckoutState, Claim, Message, MessageState, Past, Status
 from recovery.http.app import LONGEST_WEBHOOK, create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
+from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.http.middleware import PATIENCE
 from recovery.http.security import is_loopback, refusal
@@ -120,7 +120,7 @@ class House:
             self.ingestion,
             feedback(),
             api_keys=[*keys, *unscoped(api_keys)],
-            shopify=PerShop(ShopifyShop(secret)),
+            webhooks=PerShop({"shopify": WebhookAccess([secret])}),
             readiness=self._readiness,
             registry=self.registry,
             **options,

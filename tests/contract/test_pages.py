@@ -10,13 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery.client import Damaged
-from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Message, MessageState
 from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Unavailable
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from tests.builders import NOON, feedback, minutes, state, step
@@ -39,7 +37,6 @@ class House:
             self,
             self.feedback,
             api_keys=(),
-            shopify=PerShop(ShopifyShop()),
             readiness=self.readiness,
             registry=self.registry,
         )

@@ -9,9 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 
-from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.server import CannotListen, serve
 from tests.builders import feedback
 
@@ -145,7 +143,6 @@ def application():
         None,
         feedback(),
         api_keys=(),
-        shopify=PerShop(ShopifyShop()),
         readiness=nothing_wrong,
         registry=CollectorRegistry(),
     )
