@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
@@ -26,6 +26,7 @@ from recovery.http.inbound.bounces import BounceEvent, bounces
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
+from recovery.http.observer import HttpObserver
 from recovery.http.problems import ProblemDetails, tell_problems
 from recovery.http.security import Guard
 from recovery.mail.links import Links
@@ -70,6 +71,7 @@ def create_app(
     api_keys: Sequence[ApiKey],
     readiness: Readiness,
     registry: CollectorRegistry,
+    observer: HttpObserver,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
     max_body: int = LONGEST_BODY,
@@ -89,24 +91,18 @@ def create_app(
         redirect_slashes=False,
     )
     tell_problems(app)
-    guard = Guard(api_keys, registry)
+    guard = Guard(api_keys, observer)
     for router in (described(guard), checkouts(ingestion, guard), persons(ingestion, guard)):
         app.include_router(router)
     app.include_router(shop_webhooks(ingestion, webhooks or PerShop({}), adapters))
-    app.include_router(bounces(feedback, registry))
-    app.include_router(unsubscribe(feedback, registry))
-    app.include_router(way_back(ingestion, feedback, registry))
+    app.include_router(bounces(feedback, observer))
+    app.include_router(unsubscribe(feedback, observer))
+    app.include_router(way_back(ingestion, feedback, observer))
     app.include_router(operation(readiness, registry))
     app.include_router(reference())
-    reports = Counter(
-        "recovery_reports_total",
-        "Reports over HTTP, by kind and answer: accepted, ignored, unmapped, or the status of the problem",
-        ["kind", "answer"],
-        registry=registry,
-    )
     app.add_middleware(Reports, ingestion=ingestion, guard=guard)
     app.add_middleware(
-        ReportCount, counter=reports, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters)
+        ReportCount, observer=observer, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters)
     )
     app.add_middleware(
         BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body
@@ -125,5 +121,6 @@ def description() -> dict[str, Any]:
         api_keys=(),
         readiness=nothing,
         registry=CollectorRegistry(),
+        observer=nothing,
     )
     return app.openapi()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from prometheus_client import Counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recovery.domain.masking import masked
 from recovery.http.log_bound import LogBound
+from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answer
 
 PATIENCE = 8 * 1024 * 1024
@@ -100,9 +100,9 @@ class ReportCount:
     state of the request tells of a refused one also its `reason` and, if that is known, its `shop`.
     """
 
-    def __init__(self, app: ASGIApp, counter: Counter, kind_of: Callable[[str], str | None]) -> None:
+    def __init__(self, app: ASGIApp, observer: HttpObserver, kind_of: Callable[[str], str | None]) -> None:
         self._app = app
-        self._counter = counter
+        self._observer = observer
         self._kind_of = kind_of
         self._bound = LogBound(most=60)
 
@@ -125,7 +125,7 @@ class ReportCount:
         finally:
             state = scope.get("state", {})
             counted = "accepted" if status < 300 else str(status)
-            self._counter.labels(kind, state.get("answer", counted)).inc()
+            self._observer.reported(kind, state.get("answer", counted))
             if status in REFUSED:
                 self._log_refused(kind, status, state)
 

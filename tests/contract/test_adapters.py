@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from recovery.app.factories import CannotStart, webhooks_of
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import LONGEST_WEBHOOK, create_app
@@ -61,6 +62,7 @@ class Api:
             adapters=[*ADAPTERS, ExampleShop(), Elsewhere()],
             readiness=None,
             registry=self.registry,
+            observer=Telemetry(self.registry),
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="https://recovery.example")

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
@@ -43,6 +44,7 @@ class House:
             api_keys=(),
             readiness=readiness,
             registry=self.registry,
+            observer=Telemetry(self.registry),
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")

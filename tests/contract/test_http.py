@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
 from recovery.client import Unavailable
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.checkout import Checkout, Facts, checkout_id
 from recovery.domain.per_shop import PerShop
 from recovery.domain.state import CheckoutState, Claim, Message, MessageState, Past, Status
@@ -123,6 +124,7 @@ class House:
             webhooks=PerShop({"shopify": WebhookAccess([secret])}),
             readiness=self._readiness,
             registry=self.registry,
+            observer=Telemetry(self.registry),
             **options,
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)

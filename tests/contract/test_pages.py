@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery.client import Damaged
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Message, MessageState
 from recovery.domain.suppression import SuppressionReason
@@ -39,6 +40,7 @@ class House:
             api_keys=(),
             readiness=self.readiness,
             registry=self.registry,
+            observer=Telemetry(self.registry),
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://mail.shop.example")
         self.unsubscribe = urlsplit(self.feedback.links.default.unsubscribe(SHOP, ADA)).path

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client import CollectorRegistry
 
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.suppression import SuppressionReason
 from recovery.http.app import create_app
 from recovery.http.server import serve
@@ -53,7 +54,7 @@ class Server:
         self.links = of_memory.links.default
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
-        options = {"api_keys": (), "registry": CollectorRegistry()}
+        options = {"api_keys": (), "registry": CollectorRegistry(), "observer": Telemetry(CollectorRegistry())}
         self.app = create_app(None, feedback_, readiness=None, **options)
         self.url = None
 

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 
+from recovery.daemon.metrics import Telemetry
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
 from tests.builders import feedback
@@ -145,6 +146,7 @@ def application():
         api_keys=(),
         readiness=nothing_wrong,
         registry=CollectorRegistry(),
+        observer=Telemetry(CollectorRegistry()),
     )
 
 

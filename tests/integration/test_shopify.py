@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery import Customer, Recovery
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.decision import Send, decide
 from recovery.domain.per_shop import PerShop
 from recovery.domain.state import Status
@@ -79,6 +80,7 @@ class House:
             webhooks=PerShop({"shopify": access}),
             readiness=None,
             registry=CollectorRegistry(),
+            observer=Telemetry(CollectorRegistry()),
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 

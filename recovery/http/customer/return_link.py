@@ -6,25 +6,19 @@ of the kept checkout is ever led to.
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from prometheus_client import CollectorRegistry, Counter
 
 from recovery.domain.state import Message
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.pages import EXPIRED, UNKNOWN, WAY_BACK, PageRoute, answer
+from recovery.http.observer import HttpObserver
 from recovery.mail.links import BACK as PATH
 
 
-def way_back(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
+def way_back(ingestion: Ingestion, feedback: Feedback, observer: HttpObserver) -> APIRouter:
     """Return the endpoints of the link back. What is sealed in it is the key: they need no other."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     links = feedback.links
-    counter = Counter(
-        "recovery_clicks_total",
-        "People who came back to their checkout from a mail",
-        ["shop", "step"],
-        registry=registry,
-    )
 
     async def target(shop: str, order_id: str, step: str) -> str | None:
         """Return where the link leads, or None if it leads there no more."""
@@ -48,7 +42,7 @@ def way_back(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegist
         url = await target(shop, order_id, step)
         if url is None or request.method != "POST":
             return answer(request, EXPIRED if url is None else WAY_BACK, shop)
-        counter.labels(shop, step).inc()
+        observer.clicked(shop, step)
         return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
     return router

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Request
-from prometheus_client import CollectorRegistry, Counter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recovery.domain.fields import Email, Instant, Key, ShopKey
@@ -16,6 +15,7 @@ from recovery.domain.suppression import SuppressionReason
 from recovery.engine.brake import IN_A_ROW, Row, alike
 from recovery.http.api.description import header
 from recovery.http.customer.feedback import Feedback
+from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answers, invalid_body
 from recovery.http.security import signature_fault
 from recovery.http.turns import Turns
@@ -80,12 +80,9 @@ class _Finding(BaseModel):
     words: str = ""
 
 
-def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
+def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
     """Return the endpoint for bounces. Their signature is the key; without a secret it is not there."""
     router = APIRouter(tags=["bounces"])
-    counter = Counter("recovery_bounces_total", "Reports of mail systems on addresses", ["kind"], registry=registry)
-    to = "Reports that our mail is blocked, by the domain it was to"
-    blocked = Counter("recovery_blocked_total", to, ["domain"], registry=registry)
     domains = _Domains()
     row = Row()
     turns = Turns()
@@ -120,9 +117,9 @@ def bounces(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         for found in findings:
             finding = _believed(found, row, now)
             await _keep(finding, feedback)
-            counter.labels(finding.kind.value).inc()
+            observer.bounced(finding.kind.value)
             if finding.kind is BounceKind.BLOCKED:
-                blocked.labels(domains.label(finding.domain)).inc()
+                observer.blocked(domains.label(finding.domain))
                 _log.warning("our mail is blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
             else:
                 _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=_hashed(finding.report))
