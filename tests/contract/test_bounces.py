@@ -210,7 +210,7 @@ async def test_that_we_are_blocked_is_said_aloud(house):
         answer = await house.report(delivery("5.7.1", to=house.feedback.links.default.return_path(SHOP, ADA)))
     assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0, "blocked": 1}
     assert house.kept == {}
-    (line,) = (each for each in lines if each["event"] == "our mail is blocked")
+    (line,) = (each for each in lines if each["event"] == "mail blocked")
     assert (line["log_level"], line["domain"]) == ("warning", "other.example")
 
 
