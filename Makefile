@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants unit lint check audit fuzz bench bench-peers lock settings api logs pictures clean
+.PHONY: help demo test test-asyncio chaos mutants unit lint check audit fuzz bench bench-peers lock settings api metrics logs pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -62,6 +62,9 @@ settings: $(READY)  ## write config/recovery.toml anew from the settings' own wo
 
 api: $(READY)  ## write docs/openapi.json anew from the API itself
 	$(BIN)/python -m recovery.http > docs/openapi.json
+
+metrics: $(READY)  ## write docs/metrics.md again from the metrics' own words
+	$(BIN)/python -m recovery.daemon > docs/metrics.md
 
 logs: $(READY)  ## write docs/logs.md from the code and docs/logs.toml
 	$(BIN)/python -m tests.support.log_events > docs/logs.md.new

@@ -25,8 +25,8 @@ from recovery.app.factories import (
     per_shop,
     recovery_of,
     relay_of,
-    shopify_shop_of,
     suppressions_of,
+    webhooks_of,
 )
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
@@ -166,7 +166,7 @@ async def _work(
             **{f"stream {name}": partial(getattr, feed, "fault") for name, feed in feeds.items()},
         }
     )
-    _gauges(telemetry, lanes)
+    telemetry.watch(in_flight=lambda: lanes.in_flight, breaker_open=lambda: lanes.relay_fault is not None)
     async with Supervisor() as root:
         for lane in lanes.all:
             root.start(f"engine {lane.relay}", lane.engine.sender.run())
@@ -194,7 +194,7 @@ async def _work(
         root.start("readiness", readiness.run())
         closing = asyncio.Event()
         if settings.http.enabled:
-            api = _api(settings, database, clock, readiness, registry)
+            api = _api(settings, database, clock, readiness, registry, telemetry)
             host, port = settings.http.host, settings.http.port
             listening = serve(api, host, port, stop=closing, on_listening=lambda port: on_ready(Ready(port)))
             root.start("http", listening)
@@ -274,17 +274,13 @@ def _lanes(
     return Lanes(PerShop(lane_of[relays.default], {shop: lane_of[relay] for shop, relay in relays.by_shop.items()}))
 
 
-def _gauges(telemetry: Telemetry, lanes: Lanes) -> None:
-    telemetry.gauge("recovery_in_flight", "Messages claimed and not yet recorded", lambda: lanes.in_flight)
-    telemetry.gauge(
-        "recovery_breaker_open",
-        "1 while no message is claimed, for a fault of the relay",
-        lambda: lanes.relay_fault is not None,
-    )
-
-
 def _api(
-    settings: Settings, database: Database, clock: MongoClock, readiness: Readiness, registry: CollectorRegistry
+    settings: Settings,
+    database: Database,
+    clock: MongoClock,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    telemetry: Telemetry,
 ) -> Any:
     async def faults() -> Mapping[str, str | None]:
         return readiness.faults()
@@ -293,9 +289,10 @@ def _api(
         recovery_of(settings, database.client),
         feedback_of(settings, database, clock),
         api_keys=api_keys_of(settings),
-        shopify=per_shop(settings, shopify_shop_of),
+        webhooks=webhooks_of(settings),
         readiness=faults,
         registry=registry,
+        observer=telemetry,
         max_body=settings.http.max_body,
     )
 

@@ -14,7 +14,7 @@ from recovery.engine.ports import Clock
 from recovery.engine.sender import Limits
 from recovery.errors import RecoveryError
 from recovery.http.customer.feedback import Feedback
-from recovery.http.inbound.shop_webhooks import ShopifyShop
+from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess
 from recovery.http.keys import ApiKey, Scope, unscoped
 from recovery.mail.composer import Composer, Identity
 from recovery.mail.dkim import BadKey, Signer, load_key
@@ -25,6 +25,8 @@ from recovery.mail.templates.templates import Templates
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import Settings
+from recovery.shops import ADAPTERS
+from recovery.shops.adapter import Adapter
 
 T = TypeVar("T")
 
@@ -169,9 +171,23 @@ def api_keys_of(settings: Settings) -> list[ApiKey]:
     return [*named, *unscoped(secrets_of(settings.http.api_keys))]
 
 
-def shopify_shop_of(settings: Settings) -> ShopifyShop:
-    """Return what a shop has settled with Shopify."""
-    return ShopifyShop(secret_of(settings.shopify.webhook_secret), settings.shopify.confirm_orders)
+def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> Accesses:
+    """Return each shop's access to webhooks by the adapter's name. Raises `CannotStart` for an unknown adapter."""
+    known = {adapter.name for adapter in adapters} - {"shopify"}  # which has a section of its own
+    for own in settings.each():
+        for name in {*own.webhooks.secrets, *own.webhooks.confirm_orders} - known:
+            fix = "set [shopify] instead" if name == "shopify" else f"there are: {', '.join(sorted(known)) or 'none'}"
+            raise CannotStart(f"webhooks: no adapter {name} is configured here; {fix}.")
+
+    def of_shop(own: Settings) -> dict[str, WebhookAccess]:
+        secrets = {name: secret.get_secret_value() for name, secret in own.webhooks.secrets.items()}
+        of_each = {name: WebhookAccess([each], name in own.webhooks.confirm_orders) for name, each in secrets.items()}
+        if own.shopify.webhook_secret is not None:
+            secret = own.shopify.webhook_secret.get_secret_value()
+            of_each["shopify"] = WebhookAccess([secret], own.shopify.confirm_orders)
+        return of_each
+
+    return per_shop(settings, of_shop)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -182,8 +198,3 @@ def limits_of(settings: Settings) -> Limits:
 def secrets_of(values: Iterable[SecretStr]) -> list[str]:
     """Return secrets as they are."""
     return [value.get_secret_value() for value in values]
-
-
-def secret_of(value: SecretStr | None) -> str | None:
-    """Return a secret as it is, or None where there is none."""
-    return value.get_secret_value() if value is not None else None

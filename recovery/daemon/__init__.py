@@ -1,1 +1,1 @@
-"""What keeps running: watchers, sweep, expirer, heartbeat, supervisor."""
+"""The daemon's background services: watchers, sweep, expirer, heartbeat; the supervisor that runs them; metrics."""

@@ -1,4 +1,4 @@
-"""The expirer: it deletes shadows the moment they are due. TTL would, too, within about a minute."""
+"""The expirer: deletes shadows the moment they are due. MongoDB's TTL deletes them too, within about a minute."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -10,13 +10,17 @@ from recovery.errors import Unavailable
 from recovery.mongo.shadows import MongoShadows
 
 LONGEST_SLEEP = timedelta(seconds=1)
-"""How long a shadow that another daemon set, due before all others, may be overlooked."""
+"""How late the expirer may notice a shadow that another daemon set and that is due before all others."""
 
 AGAIN_AFTER = 0.5
+"""Seconds until the next try after the database was unavailable."""
 
 
 class Expirer:
-    """Sleeps until the next shadow is due and deletes it. Of several daemons, one is in office."""
+    """Sleeps until the next shadow is due, and deletes it.
+
+    Of several daemons only the leader deletes: the one elected by rendezvous hashing (`Share.expires`).
+    """
 
     def __init__(self, shadows: MongoShadows, share: Share, clock: Clock) -> None:
         self._shadows = shadows
@@ -27,13 +31,13 @@ class Expirer:
         self._outage = Outage(task="expirer")
 
     def wake_for(self, at: datetime) -> None:
-        """Take note of a shadow just set: it may be due before all others."""
+        """Wake up in time for a shadow that was just set: it may be due before all others."""
         if self._wake_at is None or at < self._wake_at:
             self._wake_at = at
             self._woken.set()
 
     async def run(self) -> None:
-        """Expire for ever."""
+        """Delete due shadows for ever."""
         while True:
             try:
                 await self.expire()
@@ -44,9 +48,9 @@ class Expirer:
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def expire(self) -> int:
-        """Delete what is due, if this daemon is in office, and find out when the next is; return how many went.
+        """Delete the due shadows if this daemon is the leader, and find the next due time; return the number deleted.
 
-        It is called when something is due, so it deletes before it looks: those who wait are sooner served.
+        It is called when a shadow is due, so it deletes first and asks for the next due time afterwards.
         """
         gone = 0
         self._woken.clear()
@@ -59,7 +63,7 @@ class Expirer:
         return gone
 
     async def _sleep(self) -> None:
-        """Sleep until the next shadow is due, an earlier one is set, or it is time to see what others have set."""
+        """Sleep until the next shadow is due, an earlier one is set, or other daemons may have set one."""
         while True:
             self._woken.clear()
             now = self._clock.now()

@@ -1,4 +1,4 @@
-"""The heartbeat: tells the other daemons of this one and what it can do, learns of them, and keeps the clock."""
+"""The heartbeat: announces this daemon and its abilities, finds the other daemons, and measures the clock."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Beats every `interval`; a daemon not heard of for `expiry` is taken for dead, and its share is shared out.
+    """Writes a heartbeat every `interval`; a daemon without one for `expiry` counts as dead: others take its share.
 
-    `ability` says what this daemon can do now. `on_shared` is called whenever the work is shared out differently,
-    `on_outage` whenever the database does not answer.
+    `ability` returns the daemon's current abilities. `on_shared` is called whenever the shares change, `on_outage`
+    whenever the database is unavailable.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Heartbeat:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with the database, as far as the heartbeat can tell; also that it does not answer at all."""
+        """The database's fault as the heartbeat sees it, which includes that it does not answer at all; or None."""
         if self._error is not None:
             return f"MongoDB is not available: {self._error}"
         silent_for = self._monotonic() - self._beat_at
@@ -62,7 +62,7 @@ class Heartbeat:
         return None
 
     async def run(self) -> None:
-        """Beat for ever."""
+        """Write heartbeats for ever."""
         while True:
             try:
                 await self.beat()
@@ -75,42 +75,42 @@ class Heartbeat:
             await asyncio.sleep(self._interval.total_seconds())
 
     async def beat(self) -> None:
-        """Beat once, and share the work with the daemons that are alive. Raises `Unavailable`."""
+        """Write one heartbeat, and share the work with the daemons that are alive. Raises `Unavailable`."""
         await self._clock.measure()
         now = self._clock.now()
         own = self._lasting(self._ability())
-        await self._daemons.beat(self._share.daemon, now, _said(own))
+        await self._daemons.beat(self._share.daemon, now, _as_fields(own))
         alive = await self._daemons.alive(now, self._expiry)
         self._beat_at = self._monotonic()
         before = self._share.daemons
-        if self._share.among({daemon: _heard(says) for daemon, says in alive.items()}, own):
+        if self._share.among({daemon: _from_fields(says) for daemon, says in alive.items()}, own):
             if before != self._share.daemons:
-                log.info("the work is shared anew", daemons=len(self._share.daemons))
-            self._on_shared()  # what the daemons that went had in hand is looked at now
+                log.info("shares rebalanced", daemons=len(self._share.daemons))
+            self._on_shared()  # what dead daemons had in hand is looked at now
 
     async def leave(self) -> None:
-        """Take leave of the others. If the database is not there, they will notice by the silence."""
+        """Deregister this daemon. If the database is unavailable, the others notice when the heartbeat expires."""
         try:
             await self._daemons.leave(self._share.daemon)
         except Unavailable as exc:
             log.warning("could not deregister daemon", error=str(exc))
 
     def _lasting(self, now: Ability) -> Ability:
-        """Return what was so at the last beat as well: a fault of a moment moves no shares."""
+        """Return the ability with only those faults that the last heartbeat had too: a brief fault moves no shares."""
         lasting = Ability(now.sick & self._before.sick, now.well, now.expires)
         self._before = now
         return lasting
 
 
-def _said(ability: Ability) -> dict[str, Any]:
-    """Return what a heartbeat says of an ability: nothing where all is well."""
-    said: dict[str, Any] = {} if ability.expires else {"expires": False}
+def _as_fields(ability: Ability) -> dict[str, Any]:
+    """Return an ability as the fields of a heartbeat: none if nothing is wrong."""
+    fields: dict[str, Any] = {} if ability.expires else {"expires": False}
     if ability.sick:
-        said |= {"sick": sorted(ability.sick), "well": sorted(ability.well)}
-    return said
+        fields |= {"sick": sorted(ability.sick), "well": sorted(ability.well)}
+    return fields
 
 
-def _heard(says: Mapping[str, Any]) -> Ability:
-    """Return the ability that a heartbeat says; of an older daemon, or in words that nobody knows, all is well."""
+def _from_fields(says: Mapping[str, Any]) -> Ability:
+    """Return the ability in a heartbeat's fields; an older daemon sends none, and unknown values count as able."""
     sick, well = (value if isinstance(value, list) else [] for value in (says.get("sick"), says.get("well")))
     return Ability(frozenset(map(str, sick)), frozenset(map(str, well)), says.get("expires") is not False)

@@ -1,4 +1,4 @@
-"""The lanes: one for each relay, so that the shops of one that is down or slow keep nobody else waiting."""
+"""Lanes: one per SMTP relay (a bulkhead), so that a relay that is down or slow delays only its own shops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from recovery.engine.engine import Engine
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lane:
-    """An engine that sends by one relay, and the sweep that looks after its checkouts."""
+    """An engine that sends by one relay, and the sweep over its checkouts."""
 
     relay: str
     engine: Engine
@@ -19,19 +19,19 @@ class Lane:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing is sent by this relay, or None."""
+        """The reason why nothing is sent by this relay, or None."""
         return self.engine.sender.breaker.fault or self.engine.sender.unsent_fault
 
 
 class Lanes:
-    """All lanes, and which one a checkout is in: that of its shop."""
+    """All lanes. A checkout is in the lane of its shop."""
 
     def __init__(self, of_shops: PerShop[Lane]) -> None:
         self._of_shops = of_shops
         self.all = of_shops.each()
 
-    def parted(self, ids: Sequence[str]) -> dict[Lane, list[str]]:
-        """Return these checkouts by the lane that they are in."""
+    def by_lane(self, ids: Sequence[str]) -> dict[Lane, list[str]]:
+        """Return these checkouts grouped by lane."""
         if len(self.all) == 1:
             return {self.all[0]: list(ids)} if ids else {}
         found: dict[Lane, list[str]] = {}
@@ -40,17 +40,17 @@ class Lanes:
         return found
 
     def behind(self) -> None:
-        """Have all that is due looked at, in each lane, by its own sweep: nobody waits for it here."""
+        """Ask each lane's sweep to look at everything that is due. Does not wait for it."""
         for lane in self.all:
             lane.engine.behind.set()
 
     def outage(self) -> None:
-        """Tell every engine that the database does not answer."""
+        """Report to every engine that the database does not answer."""
         for lane in self.all:
             lane.engine.outage()
 
     def ability(self, *, expires: bool, follows: bool) -> Ability:
-        """Return what this daemon can do now. One that does not follow the streams serves nobody in time."""
+        """Return this daemon's current ability. One that does not follow the streams can serve no shop in time."""
         if not follows:
             return Ability(frozenset({ALL_OTHERS}), frozenset(), expires)
         of_shops = {ALL_OTHERS: self._of_shops.default, **self._of_shops.by_shop}
@@ -59,27 +59,27 @@ class Lanes:
 
     @property
     def in_flight(self) -> int:
-        """How many messages are claimed and not yet recorded."""
+        """The number of messages claimed and not yet recorded."""
         return sum(lane.engine.sender.in_flight for lane in self.all)
 
     @property
     def relay_fault(self) -> str | None:
-        """What is wrong with the relays, or None."""
+        """The faults of the relays whose circuit breaker is open, or None."""
         return self._faults({lane.relay: lane.engine.sender.breaker.fault for lane in self.all})
 
     @property
     def unsent_fault(self) -> str | None:
-        """Why messages are claimed and not handed over, or None."""
+        """The reason why messages are claimed but not handed over, or None."""
         return self._faults({lane.relay: lane.engine.sender.unsent_fault for lane in self.all})
 
     @property
     def brake_fault(self) -> str | None:
-        """Why addresses that are called dead are not suppressed, or None."""
+        """The reason why addresses that a relay calls dead are not suppressed, or None."""
         return self._faults({lane.relay: lane.engine.sender.brake.fault for lane in self.all})
 
     @property
     def sweep_fault(self) -> str | None:
-        """What is wrong with the streams or the shadows, as far as the last sweeps could tell."""
+        """The faults of streams or shadows that the last sweeps found, or None."""
         return "; ".join(dict.fromkeys(lane.sweep.fault for lane in self.all if lane.sweep.fault)) or None
 
     def _faults(self, by_relay: dict[str, str | None]) -> str | None:

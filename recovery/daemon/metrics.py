@@ -1,7 +1,12 @@
-"""What the engine does, as metrics for Prometheus and as log lines."""
+"""All metrics, for Prometheus. `python -m recovery.daemon > docs/metrics.md` documents them from here.
+
+A new metric is a constant in `METRICS` and one method of `Telemetry` that updates it. No label names a person, and each
+label has a bounded number of values.
+"""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,41 +15,140 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.state import Past
+from recovery.domain.state import Cause, Past
 from recovery.engine.writes import DeadLetter
-
-LATENESS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 3600, 6 * 3600)
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `meaning` is one sentence; `labels` are the values that each label may have, in words."""
+
+    name: str
+    kind: type[Counter] | type[Gauge] | type[Histogram]
+    meaning: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+
+    def counter(self, registry: CollectorRegistry) -> Counter:
+        """Register the metric as a counter."""
+        return Counter(self.name, self.meaning, tuple(self.labels), registry=registry)
+
+    def gauge(self, registry: CollectorRegistry) -> Gauge:
+        """Register the metric as a gauge."""
+        return Gauge(self.name, self.meaning, tuple(self.labels), registry=registry)
+
+    def histogram(self, registry: CollectorRegistry) -> Histogram:
+        """Register the metric as a histogram."""
+        return Histogram(self.name, self.meaning, tuple(self.labels), buckets=self.buckets, registry=registry)
+
+
+_STEP = "the name of the step, as in the settings"
+_SHOP = "the shop's key"
+
+LATENESS = Metric(
+    "recovery_lateness_seconds",
+    Histogram,
+    "Seconds from the due time of a message to the record of the relay's acceptance",
+    {"step": _STEP},
+    (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 3600, 6 * 3600),
+)
+ATTEMPTS = Metric(
+    "recovery_attempts_total",
+    Counter,
+    "Attempts to send, by step and outcome",
+    {"step": _STEP, "outcome": ", ".join(OutcomeKind)},
+)
+DEAD_LETTERS = Metric(
+    "recovery_dead_letters_total",
+    Counter,
+    "Messages and documents given up, which `recovery dead` lists",
+    {"cause": ", ".join(Cause)},
+)
+LOOKS = Metric(
+    "recovery_looks_total",
+    Counter,
+    "Checkouts looked at, by cause; in a healthy system the causes are reported, gone and start alone",
+    {"cause": "reported, gone (change streams), start, behind, sweep, late, no shadow (sweeps)"},
+)
+IN_FLIGHT = Metric("recovery_in_flight", Gauge, "Messages claimed and not yet recorded")
+BREAKER_OPEN = Metric("recovery_breaker_open", Gauge, "1 while a circuit breaker is open: no message is claimed")
+REPORTS = Metric(
+    "recovery_reports_total",
+    Counter,
+    "Reports over HTTP, by kind and answer",
+    {
+        "kind": "checkout, order, bounce, or the name of the webhook's adapter, such as shopify",
+        "answer": "accepted, ignored, unmapped (a webhook that was not understood), or the status of the problem",
+    },
+)
+WRONG_KEYS = Metric("recovery_wrong_keys_total", Counter, "Calls to the API without a right key")
+BOUNCES = Metric(
+    "recovery_bounces_total",
+    Counter,
+    "Bounces and complaints that mail systems reported",
+    {"kind": "hard, soft, complaint, blocked"},
+)
+BLOCKED = Metric(
+    "recovery_blocked_total",
+    Counter,
+    "Reports that our mail is blocked, by the recipient's domain",
+    {"domain": "the first 50 domains reported; then others"},
+)
+UNSUBSCRIPTIONS = Metric(
+    "recovery_unsubscriptions_total",
+    Counter,
+    "Addresses that were unsubscribed by link, or in one click at their mailbox provider",
+    {"shop": _SHOP, "by": "link, one-click"},
+)
+CLICKS = Metric(
+    "recovery_clicks_total",
+    Counter,
+    "Customers who came back to their checkout from a mail",
+    {"shop": _SHOP, "step": _STEP},
+)
+
+METRICS = (
+    LATENESS,
+    ATTEMPTS,
+    DEAD_LETTERS,
+    LOOKS,
+    IN_FLIGHT,
+    BREAKER_OPEN,
+    REPORTS,
+    WRONG_KEYS,
+    BOUNCES,
+    BLOCKED,
+    UNSUBSCRIPTIONS,
+    CLICKS,
+)
+
+
 class Telemetry:
-    """The port `Observer`. Nothing of it names a person."""
+    """The engine's `Observer` and the API's `HttpObserver`: counts everything, and logs what the engine does."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self._told_of_newer = False
-        self._looks = Counter(
-            "recovery_looks_total",
-            "Checkouts looked at, by cause: a healthy system knows reported, gone and start alone",
-            ["cause"],
-            registry=registry,
-        )
-        self._attempts = Counter(
-            "recovery_attempts_total", "Attempts to send, by step and outcome", ["step", "outcome"], registry=registry
-        )
-        self._lateness = Histogram(
-            "recovery_lateness_seconds",
-            "From the due time of a message to the record of the relay's acceptance",
-            ["step"],
-            buckets=LATENESS_BUCKETS,
-            registry=registry,
-        )
-        self._dead = Counter("recovery_dead_letters_total", "Messages given up, by cause", ["cause"], registry=registry)
+        self._newer_is_logged = False
+        self._looks = LOOKS.counter(registry)
+        self._attempts = ATTEMPTS.counter(registry)
+        self._lateness = LATENESS.histogram(registry)
+        self._dead_letters = DEAD_LETTERS.counter(registry)
+        self._in_flight = IN_FLIGHT.gauge(registry)
+        self._breaker_open = BREAKER_OPEN.gauge(registry)
+        self._reports = REPORTS.counter(registry)
+        self._wrong_keys = WRONG_KEYS.counter(registry)
+        self._bounces = BOUNCES.counter(registry)
+        self._blocked = BLOCKED.counter(registry)
+        self._unsubscriptions = UNSUBSCRIPTIONS.counter(registry)
+        self._clicks = CLICKS.counter(registry)
 
-    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """Show a value that is read whenever it is asked for."""
-        Gauge(name, meaning, registry=self._registry).set_function(read)
+    def watch(self, *, in_flight: Callable[[], int], breaker_open: Callable[[], bool]) -> None:
+        """Read the gauges from these functions whenever the metrics are read."""
+        self._in_flight.set_function(in_flight)
+        self._breaker_open.set_function(breaker_open)
+
+    # Of the engine
 
     def looked(self, cause: str, count: int) -> None:
         """Count looks."""
@@ -56,7 +160,7 @@ class Telemetry:
         log.debug("decided", checkout=checkout, decision=past.decision, reason=past.reason)
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
-        """Count an attempt and, if it was sent, how late."""
+        """Count an attempt and, if the message was sent, its lateness."""
         self._attempts.labels(step, outcome.kind).inc()
         if outcome.kind is OutcomeKind.SENT:
             self._lateness.labels(step).observe(lateness.total_seconds())
@@ -73,27 +177,75 @@ class Telemetry:
         log.debug("not sent", step=step, outcome=outcome, reply=why.reason)
 
     def newer(self, checkout: str) -> None:
-        """Log once that a newer version of Recovery works on this database, too."""
-        if not self._told_of_newer:
-            self._told_of_newer = True
-            log.warning(
-                "a newer version of Recovery writes to this database: its checkouts are left alone", checkout=checkout
-            )
+        """Log once that a newer version of Recovery works on this database as well; its checkouts are left alone."""
+        if not self._newer_is_logged:
+            self._newer_is_logged = True
+            log.warning("newer version in this database", checkout=checkout)
 
     def failed(self, what: str, error: Exception) -> None:
-        """Log an error that nobody expected, by its type and place: its words may name a person."""
+        """Log an unexpected error by its type and place: its message may name a person."""
         place = traceback.extract_tb(error.__traceback__)[-1:]
         where = f"{Path(place[0].filename).name}:{place[0].lineno}" if place else ""
         log.error("unexpected error", doing=what, error=type(error).__name__, at=where)
 
     def relay(self, fault: str | None) -> None:
-        """Log that the relay is at fault, or is no more."""
+        """Log that the relay's circuit breaker opened (nothing is sent until a probe succeeds) or closed."""
         if fault is None:
-            log.info("the relay is well again: sending goes on")
+            log.info("relay recovered")
         else:
-            log.error("the relay is at fault: nothing is sent until a probe gets through", fault=fault)
+            log.error("relay failed", fault=fault)
 
     def buried(self, letter: DeadLetter) -> None:
-        """Count a dead letter and say where it lies."""
-        self._dead.labels(letter.cause).inc()
+        """Count and log a dead letter."""
+        self._dead_letters.labels(letter.cause).inc()
         log.error("dead letter", checkout=letter.checkout, step=letter.step, cause=letter.cause, error=letter.error)
+
+    # Of the API
+
+    def reported(self, kind: str, answer: str) -> None:
+        """Count the answer to a report."""
+        self._reports.labels(kind, answer).inc()
+
+    def wrong_key(self) -> None:
+        """Count a call without a right key."""
+        self._wrong_keys.inc()
+
+    def bounced(self, kind: str) -> None:
+        """Count a bounce or complaint."""
+        self._bounces.labels(kind).inc()
+
+    def blocked(self, domain: str) -> None:
+        """Count a report that our mail is blocked."""
+        self._blocked.labels(domain).inc()
+
+    def unsubscribed(self, shop: str, by: str) -> None:
+        """Count an unsubscription."""
+        self._unsubscriptions.labels(shop, by).inc()
+
+    def clicked(self, shop: str, step: str) -> None:
+        """Count a customer who came back from a mail."""
+        self._clicks.labels(shop, step).inc()
+
+
+_HEAD = """\
+# Metrics
+
+What `GET /metrics` shows, for Prometheus. No label names a person, and each has a bounded number of values; shops and
+steps are those of the settings and reports. Python's and the process's own metrics are not among them.
+
+Written by `python -m recovery.daemon` from `recovery/daemon/metrics.py` (`make metrics`); a test compares.
+
+| metric | type | meaning | labels |
+|---|---|---|---|
+"""
+
+
+def document() -> str:
+    """Return docs/metrics.md: a table of all metrics."""
+    return _HEAD + "".join(_row(metric) for metric in METRICS)
+
+
+def _row(metric: Metric) -> str:
+    labels = "; ".join(f"`{name}`: {values}" for name, values in metric.labels.items())
+    buckets = f" (buckets: {', '.join(map(str, metric.buckets))} s)" if metric.buckets else ""
+    return f"| `{metric.name}` | {metric.kind.__name__.lower()} | {metric.meaning}{buckets} | {labels} |\n"

@@ -1,4 +1,4 @@
-"""What is logged of a database that is not available: once when it goes, and once when it is back."""
+"""Logs a database outage: once when it begins, and once when it ends."""
 
 import structlog
 
@@ -8,25 +8,25 @@ log = structlog.get_logger()
 
 
 class Outage:
-    """Whether the database answers whoever asks it for something. `where` says who that is."""
+    """One service's view of the database: available or not. `where` are fields that name the service in the log."""
 
     def __init__(self, **where: str) -> None:
         self._where = where
-        self._told: str | None = None
+        self._logged: str | None = None
 
     def tell(self, error: Unavailable) -> None:
-        """Log an error, unless it is the one that was logged last. What is not known to pass is logged as an error."""
+        """Log an error, unless it was logged last. `Refused`, which may not pass by itself, is at level error."""
         kind = type(error).__name__ if not isinstance(error, Refused) else str(error)
-        if kind == self._told:
+        if kind == self._logged:
             return
-        self._told = kind
+        self._logged = kind
         if isinstance(error, Refused):
-            log.error("the database refuses: trying again", error=str(error), **self._where)
+            log.error("database refused", error=str(error), **self._where)
         else:
-            log.warning("the database is not available: trying again", error=str(error), **self._where)
+            log.warning("database unavailable", error=str(error), **self._where)
 
     def over(self) -> None:
-        """Take note that the database has answered."""
-        if self._told is not None:
-            self._told = None
-            log.info("the database answers again", **self._where)
+        """Note that the database has answered."""
+        if self._logged is not None:
+            self._logged = None
+            log.info("database recovered", **self._where)

@@ -1,4 +1,4 @@
-"""Readiness: what an operator has to fix, by the name of the check, and each once in the log."""
+"""Readiness: the faults that an operator must fix, by check. Each is logged once when it begins and when it ends."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,35 +9,35 @@ CHECK_EVERY = 1.0
 """Seconds."""
 
 STARTED_WITHIN = 5.0
-"""Seconds in which streams are opened for the first time: nobody need fix that they are not open yet."""
+"""Seconds after the start in which faults are not logged: the streams are being opened."""
 
 log = structlog.get_logger()
 
 
 class Readiness:
-    """The checks of a daemon: each returns what is wrong with its figure, or None."""
+    """The checks of a daemon, by name: each returns a fault, or None."""
 
     def __init__(self, checks: Mapping[str, Callable[[], str | None]]) -> None:
         self._checks = checks
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def faults(self) -> dict[str, str | None]:
-        """Return what is wrong, by check."""
+        """Return each check's fault, or None."""
         return {name: check() for name, check in self._checks.items()}
 
     async def run(self) -> None:
-        """Log for ever what becomes wrong, and what is well again."""
+        """Log for ever the faults that begin and end."""
         await asyncio.sleep(STARTED_WITHIN)
         while True:
-            self.tell()
+            self.log_changes()
             await asyncio.sleep(CHECK_EVERY)
 
-    def tell(self) -> None:
-        """Log what has become wrong or well since this was last called."""
+    def log_changes(self) -> None:
+        """Log the faults that have begun or ended since the last call."""
         for name, fault in self.faults().items():
-            if fault and name not in self._told:
-                self._told.add(name)
+            if fault and name not in self._logged:
+                self._logged.add(name)
                 log.error("not ready", check=name, why=fault)
-            elif not fault and name in self._told:
-                self._told.discard(name)
+            elif not fault and name in self._logged:
+                self._logged.discard(name)
                 log.info("ready again", check=name)

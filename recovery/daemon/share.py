@@ -1,7 +1,7 @@
-"""Shares: which daemon cares for which checkout, by rendezvous hashing over the daemons that can serve its shop.
+"""Shares: the daemon that owns a checkout, by rendezvous hashing over the daemons that can serve its shop.
 
-Shares only save work. Two daemons that both think a checkout theirs meet at the claim; one that nobody thinks theirs,
-or whose daemon does not do its work, is everybody's once it is late.
+Shares only save work; correctness rests on the claim. Of two daemons that both count a checkout as theirs, one gets the
+claim. A checkout that no daemon counts as its own, or whose owner does not do its work, is everybody's once it is late.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,18 +11,18 @@ from hashlib import blake2b
 from recovery.domain.checkout import shop_of
 
 EXPIRER = "expirer"
-"""The key whose owner is the expirer."""
+"""The key whose owner is the leader: the one daemon that deletes due shadows."""
 
 ALL_OTHERS = "*"
-"""In place of shops: those that are not named otherwise."""
+"""Stands for all shops that are not named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What a daemon says that it can do now.
+    """A daemon's current abilities.
 
-    `sick` are the shops it cannot send for, or `ALL_OTHERS`; `well` are those that it can, though it cannot send for
-    all others. `expires` says whether it may hold the office of the expirer.
+    `sick` are the shops it cannot send for, or `ALL_OTHERS`; `well` are the exceptions, for which it can. `expires` is
+    whether it may be elected as the expirer.
     """
 
     sick: frozenset[str] = frozenset()
@@ -35,16 +35,16 @@ class Ability:
 
 
 ABLE = Ability()
-"""What an older daemon, which says nothing of it, is taken for."""
+"""The ability of an older daemon, which announces none."""
 
 
 def owner(key: str, daemons: Collection[str]) -> str:
-    """Return the daemon that `key` falls to. A daemon that joins or goes moves only the keys it gains or had."""
+    """Return the daemon that owns `key`. When a daemon joins or leaves, only the keys it gains or had move."""
     return max(daemons, key=lambda daemon: blake2b(f"{daemon}\0{key}".encode(), digest_size=8).digest())
 
 
 class Share:
-    """This daemon's share of the checkouts. Alone, it is all of them, whether it can serve them or not."""
+    """This daemon's share of the checkouts. A daemon that is alone owns all, whether it can serve them or not."""
 
     def __init__(self, daemon: str) -> None:
         self.daemon = daemon
@@ -57,24 +57,24 @@ class Share:
         return frozenset(self._daemons)
 
     def mine(self, id_: str) -> bool:
-        """Return whether this daemon cares for a checkout."""
+        """Return whether this daemon owns a checkout."""
         return len(self._daemons) == 1 or owner(id_, self._servants(shop_of(id_))) == self.daemon
 
     @property
     def expires(self) -> bool:
-        """Whether this daemon is the expirer: one of those that may be."""
+        """Whether this daemon is the expirer, elected among those that may be."""
         able = [daemon for daemon, ability in self._daemons.items() if ability.expires]
         return bool(able) and owner(EXPIRER, able) == self.daemon
 
     def among(self, daemons: Mapping[str, Ability], own: Ability = ABLE) -> bool:
-        """Share with these daemons (and this one) from now on; return whether that is a change."""
+        """Share with these daemons and this one from now on; return whether anything changed."""
         before = self._daemons
         self._daemons = {**daemons, self.daemon: own}
         self._serving.clear()
         return self._daemons != before
 
     def _servants(self, shop: str) -> frozenset[str]:
-        """Return the daemons that can serve a shop; where none can, all."""
+        """Return the daemons that can serve a shop, or all if none can."""
         if shop not in self._serving:
             serving = frozenset(daemon for daemon, ability in self._daemons.items() if ability.serves(shop))
             self._serving[shop] = serving or self.daemons

@@ -1,4 +1,4 @@
-"""The supervisor: root tasks have names, and the first to fall stops the rest."""
+"""The supervisor: runs the named root tasks; the first one that ends stops the rest."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,16 +8,16 @@ from typing import Any, Self
 import structlog
 
 AGAIN_AFTER = 0.5
-"""Seconds until a task is cancelled once more that goes on. `asyncio.wait_for`, which the driver uses for every write,
+"""Seconds until a task that still runs is cancelled again. `asyncio.wait_for`, which the driver uses for every write,
 may swallow a cancellation before Python 3.12."""
 
 log = structlog.get_logger()
 
 
 class Supervisor:
-    """Keeps root tasks running until somebody asks for a stop or one of them ends, which none of them should.
+    """Runs root tasks until a stop is requested or one of them ends, which none should.
 
-    Tasks are stopped in the reverse order of their start. What one of them raised is raised on leaving the block.
+    Tasks are stopped in the reverse order of their start. The first exception of a task is raised on leaving the block.
     """
 
     def __init__(self) -> None:
@@ -29,17 +29,17 @@ class Supervisor:
         self._tasks.append(asyncio.create_task(task, name=name))
 
     async def wait(self, stop: asyncio.Event) -> None:
-        """Wait for the stop, or for a root task to end."""
+        """Wait until a stop is requested or a root task ends."""
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
             done, _ = await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
         for task in done - {stopping}:
-            log.error("a root task ended, so everything stops", task=task.get_name())
+            log.error("root task ended", task=task.get_name())
 
     async def stop(self, *names: str) -> None:
-        """Stop the tasks of these names, or all."""
+        """Stop the tasks with these names, or all."""
         for task in reversed(self._tasks):
             if names and task.get_name() not in names:
                 continue
@@ -49,7 +49,7 @@ class Supervisor:
             await self._end(task)
 
     async def finish(self, name: str) -> None:
-        """Wait for the end of a task that has been asked to end."""
+        """Wait until a task ends that was asked to."""
         for task in self._tasks:
             if task.get_name() == name:
                 await self._end(task)

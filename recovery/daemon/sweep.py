@@ -1,4 +1,4 @@
-"""The sweep: it finds what ought to have been looked at and was not. Streams make it prompt, this makes it certain."""
+"""The sweep: finds due checkouts that nobody looked at. Streams make looks prompt, the sweep makes them certain."""
 
 import asyncio
 import random
@@ -16,9 +16,10 @@ from recovery.mongo.queues import ALL, Shops
 from recovery.mongo.shadows import MongoShadows
 
 AGAIN_AFTER = 0.5
+"""Seconds until the next try after the database was unavailable."""
 
 SET_WITHIN = 0.5
-"""Seconds in which whoever has planned a checkout sets its shadow."""
+"""Seconds within which a daemon that has planned a checkout sets its shadow."""
 
 LOOKED_AT_ONCE = 500
 
@@ -26,14 +27,14 @@ log = structlog.get_logger()
 
 
 class Sweep:
-    """Looks at what is past its `next_at`, of the checkouts of these `shops` that are `mine`.
+    """Looks at the checkouts past their `next_at`, of these `shops`, that are `mine`.
 
-    At intervals it leaves what is younger than `grace` to the streams; whatever it then finds, they have missed. What
-    is `everybodys` it looks at as well once that is later than `everybodys_after`: whose share it is does not do its
-    work. While the engine is behind, it looks at all that is due, at once, until nothing is.
+    At intervals it skips those overdue by less than `grace`, which the streams will report; others they have missed. It
+    also looks at `everybodys` checkouts that are overdue by more than `everybodys_after`, since their owner does not do
+    its work. While the engine is behind, it looks at everything due at once, until nothing is.
 
-    It looks at all that is due at the start, too. So a position in a stream may be saved as soon as sweeps are told
-    to look: whatever the stream could not tell of is due in the database, and stays so until it has been looked at.
+    It also looks at everything due at the start. So a stream position may be saved as soon as the sweeps are asked to
+    look: what the stream could not report is due in the database, and stays due until it has been looked at.
     """
 
     def __init__(
@@ -66,11 +67,11 @@ class Sweep:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with the streams or the shadows, as far as the last sweep could tell."""
+        """The fault of the streams or the shadows that the last sweep found, or None."""
         if self._late:
-            return f"the last sweep found {self._late} checkouts that no stream had told of in time"
+            return f"the last sweep found {self._late} overdue checkouts that no change stream had reported"
         if self._without_shadow:
-            return f"the last sweep found {self._without_shadow} checkouts whose shadow was missing"
+            return f"the last sweep found {self._without_shadow} checkouts without a shadow"
         return None
 
     async def run(self) -> None:
@@ -87,22 +88,22 @@ class Sweep:
                 await self._insist(lambda: self.due_now("behind"))
 
     async def due_now(self, cause: str) -> int:
-        """Look at all that is due, until nothing is; return how many."""
+        """Look at everything due, until nothing is; return the number of looks."""
         return await self._look_at_due(timedelta(0), cause, self._mine)
 
     async def audit(self) -> None:
-        """Look at what is late in spite of the streams, and put back the shadows missing for what is due soon."""
+        """Look at what the streams missed, and restore missing shadows of what is due soon."""
         self._late = await self._look_at_due(self._grace, "sweep", self._mine)
         if self._everybodys is not self._mine:
             await self._look_at_due(self._everybodys_after, "late", self._everybodys)
         self._without_shadow = await self._put_back_shadows()
         if self.fault:
-            log.warning("the sweep did the streams' work", why=self.fault)
+            log.warning("sweep found missed checkouts", why=self.fault)
 
     async def _put_back_shadows(self) -> int:
-        """Look at what is due before the next sweep and has no shadow: a look sets it. Return how many.
+        """Look at what is due before the next sweep and has no shadow: a look sets it. Return the number found.
 
-        What has just been planned gets its shadow with the next write, so that only those count that have none still.
+        A checkout just planned gets its shadow with the next write, so only those count that still have none later.
         """
         now = self._clock.now()
         after, before = now + self._grace, now + 2 * self._interval
@@ -119,7 +120,7 @@ class Sweep:
     async def _bare(
         self, after: datetime, before: datetime, whose: Callable[[str], bool]
     ) -> AsyncIterator[Sequence[str]]:
-        """Yield what is to be looked at between these times and has no shadow."""
+        """Yield the checkouts that are due between these times and have no shadow."""
         async for ids in self._checkouts.soon(after, before, LOOKED_AT_ONCE, whose, self._shops):
             if missing := await self._shadows.missing(ids):
                 yield missing
@@ -129,7 +130,7 @@ class Sweep:
         stuck: list[str] = []
         while True:
             room = await self._engine.sender.wait_for_room()
-            if not grace:  # who leaves something to others must not forget for them that it is due
+            if not grace:  # a pass that leaves some out must not clear the flag for them
                 self._engine.behind.clear()
             before = self._clock.now() - grace
             ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose, self._shops)
@@ -137,7 +138,7 @@ class Sweep:
                 return looked
             await self._engine.look(ids, cause)
             looked += len(ids)
-            # What a look does not move, though there was room, is left to the next sweep: never a hot loop.
+            # What a look did not move, though there was room, is left to the next sweep: no hot loop.
             stuck = [] if self._engine.behind.is_set() and not grace else ids
 
     async def _insist(self, sweep: Callable[[], Awaitable[object]]) -> None:

@@ -1,4 +1,4 @@
-"""A shop's templates, made ready and read anew when they change, without a restart."""
+"""Compiles a shop's templates, and reloads them when their files change, without a restart."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,38 +7,38 @@ from typing import Protocol
 import structlog
 
 EVERY = 2.0
-"""How often the folder is looked at, in seconds. A look costs one stat for each file in it."""
+"""Seconds between two looks at the folder. Each costs one stat per file."""
 
 AT_FIRST = 1.0
-"""Seconds until anything is made ready: all else that a daemon does at its start comes first."""
+"""Seconds until the first template is compiled: everything else at a daemon's start comes first."""
 
 BETWEEN = 0.05
-"""Seconds between two steps of making ready: each holds everything else up for some milliseconds."""
+"""Seconds between two steps of compilation: each blocks the event loop for some milliseconds."""
 
 log = structlog.get_logger()
 
 
 class Refreshing(Protocol):
-    """What can be read anew: `recovery.mail.templates.templates.Templates`."""
+    """A set of templates that can be reloaded: `recovery.mail.templates.templates.Templates`."""
 
     def prepare(self) -> Iterator[None]:
-        """Make ready what is not ready yet, a little at a time."""
+        """Compile what is not compiled yet, one small step at a time."""
         ...
 
     async def refresh(self) -> Exception | None:
-        """Take what has changed if it is in order; return what is wrong with it if it is not."""
+        """Take over changed files if they pass their check; return the error if they do not."""
         ...
 
 
 async def reload(templates: Refreshing) -> None:
-    """Make them ready in small steps, then look for changes for ever; tell of those that are refused."""
+    """Compile the templates step by step, then poll for changes for ever; log a change that fails its check."""
     await asyncio.sleep(AT_FIRST)
     try:
         for _ in templates.prepare():
             await asyncio.sleep(BETWEEN)
-    except Exception as exc:  # noqa: BLE001  such as too many open files: no reason to send no mails
-        log.warning("the templates were not made ready, so that the first mails take longer", fault=str(exc))
+    except Exception as exc:  # noqa: BLE001  such as too many open files: mails are sent all the same
+        log.warning("templates not precompiled", fault=str(exc))
     while True:
         await asyncio.sleep(EVERY)
         if (fault := await templates.refresh()) is not None:
-            log.error("the templates have a fault, so the former stay in use", fault=str(fault))
+            log.error("template change refused", fault=str(fault))

@@ -1,4 +1,4 @@
-"""The watchers: each follows one stream and has the engine look at what it brings."""
+"""Watchers: each follows one change stream, and has the engine look at the checkouts that it reports."""
 
 import asyncio
 import time
@@ -17,20 +17,21 @@ from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
 
 SAVE_EVERY = 1.0
-"""Seconds."""
+"""Seconds between two saves of the position: the resume token."""
 AGAIN_AFTER = 0.5
+"""Seconds until the next try after the database was unavailable."""
 AT_ONCE = 2
-"""Batches looked at together: while the database writes for one, the next is loaded and decided on."""
+"""Batches looked at together: while the database writes one, the next is loaded and decided."""
 
 log = structlog.get_logger()
 
 
 class Watcher:
-    """Follows one stream. A position is saved once all up to it has been looked at, and at most once a second.
+    """Follows one stream. Its position is saved once everything up to it was looked at, and at most once a second.
 
-    Where the stream's history was lost, the collections are repaired and the rest is left to the sweeps.
-    `as_room_allows` says that what this stream brings is due by its `next_at` anyway: what there is no room for is left
-    to whoever looks at what is due, and not loaded for nothing.
+    So events are handled at least once. If the stream has lost history, the collections are repaired and the sweeps
+    find the rest. `as_room_allows` means that the stream only reports checkouts that are due by their `next_at`: those
+    that there is no room for are left to the sweep, and not loaded for nothing.
     """
 
     def __init__(
@@ -75,13 +76,13 @@ class Watcher:
                     look.cancel()
 
     async def _look(self, batch: Batch) -> None:
-        """Do what a batch asks for."""
+        """Look at the checkouts of a batch; after a gap in the stream, repair and sweep first."""
         if batch.lost:
-            tell = log.info if batch.lost == FIRST_START else log.warning
-            tell("sweeping for what the stream cannot tell", stream=self._name, why=batch.lost)
+            report = log.info if batch.lost == FIRST_START else log.warning
+            report("change stream gap", stream=self._name, why=batch.lost)
             await self._repair()
             self._lanes.behind()  # each sweep looks at what is due in its lane; no stream waits for a relay
-        mine = self._lanes.parted([id_ for id_ in batch.ids if self._share.mine(id_)])
+        mine = self._lanes.by_lane([id_ for id_ in batch.ids if self._share.mine(id_)])
         await asyncio.gather(*(self._look_in(lane, ids) for lane, ids in mine.items()))
 
     async def _look_in(self, lane: Lane, ids: list[str]) -> None:
@@ -93,7 +94,7 @@ class Watcher:
             await engine.look(ids, self._name)
 
     async def _insist(self, call: Callable[[Batch], Awaitable[None]], batch: Batch) -> None:
-        """Call, however long the database takes to allow it."""
+        """Call, and try again for as long as the database is unavailable."""
         while True:
             try:
                 await call(batch)

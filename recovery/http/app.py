@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
@@ -23,13 +23,16 @@ from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
 from recovery.http.health import Readiness, health
 from recovery.http.inbound.bounces import BounceEvent, bounces
-from recovery.http.inbound.shop_webhooks import ShopifyShop, webhooks
+from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
+from recovery.http.observer import HttpObserver
 from recovery.http.problems import ProblemDetails, add_problem_handlers
 from recovery.http.security import Guard
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
+from recovery.shops import ADAPTERS
+from recovery.shops.adapter import Adapter
 
 LONGEST_BODY = 256 * 1024
 """Bytes of a request body, by default. A report of two hundred items with long names is about 100 KiB."""
@@ -42,8 +45,7 @@ SERVERS = [
     {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
 
-_WEBHOOKS = ("/webhooks/shopify",)
-_KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shopify", "/bounces": "bounce"}
+_KINDS = {"/checkout": "checkout", "/order": "order", "/bounces": "bounce"}
 
 
 class _Application(FastAPI):
@@ -67,9 +69,11 @@ def create_app(
     feedback: Feedback,
     *,
     api_keys: Sequence[ApiKey],
-    shopify: PerShop[ShopifyShop],
     readiness: Readiness,
     registry: CollectorRegistry,
+    observer: HttpObserver,
+    webhooks: Accesses | None = None,
+    adapters: Sequence[Adapter] = ADAPTERS,
     max_body: int = LONGEST_BODY,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`.
@@ -87,24 +91,22 @@ def create_app(
         redirect_slashes=False,
     )
     add_problem_handlers(app)
-    guard = Guard(api_keys, registry)
+    guard = Guard(api_keys, observer)
     for router in (report_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
         app.include_router(router)
-    app.include_router(webhooks(ingestion, shopify))
-    app.include_router(bounces(feedback, registry))
-    app.include_router(unsubscribe(feedback, registry))
-    app.include_router(return_link(ingestion, feedback, registry))
+    app.include_router(shop_webhooks(ingestion, webhooks or PerShop({}), adapters))
+    app.include_router(bounces(feedback, observer))
+    app.include_router(unsubscribe(feedback, observer))
+    app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry))
     app.include_router(reference())
-    reports = Counter(
-        "recovery_reports_total",
-        "Reports over HTTP, by kind and result: accepted, ignored, unmapped, or the status code of the problem",
-        ["kind", "answer"],
-        registry=registry,
-    )
     app.add_middleware(Reports, ingestion=ingestion, guard=guard)
-    app.add_middleware(ReportCount, counter=reports, kinds=_KINDS)
-    app.add_middleware(BodyLimit, limit=max_body, of_paths=dict.fromkeys(_WEBHOOKS, LONGEST_WEBHOOK))
+    app.add_middleware(
+        ReportCount, observer=observer, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters)
+    )
+    app.add_middleware(
+        BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body
+    )
     return app
 
 
@@ -117,8 +119,8 @@ def description() -> dict[str, Any]:
         nothing,
         feedback,
         api_keys=(),
-        shopify=PerShop(ShopifyShop()),
         readiness=nothing,
         registry=CollectorRegistry(),
+        observer=nothing,
     )
     return app.openapi()

@@ -1,16 +1,16 @@
 """ASGI middleware: checks of every request, the limit on bodies, and the count of reports."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from prometheus_client import Counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recovery.domain.masking import masked
 from recovery.http.log_bound import LogBound
+from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answer
 
 DRAIN_LIMIT = 8 * 1024 * 1024
@@ -54,15 +54,14 @@ class EveryRequest:
 
 
 class BodyLimit:
-    """Rejects a body longer than `limit` bytes, by its Content-Length or by counting. Raises `Problem` (413).
+    """Rejects a body longer than its path's limit in bytes, by its Content-Length or by counting.
 
-    `of_paths` holds the limits of paths that have a larger one.
+    Raises `Problem` (413).
     """
 
-    def __init__(self, app: ASGIApp, limit: int, of_paths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, app: ASGIApp, limit_of: Callable[[str], int]) -> None:
         self._app = app
-        self._limit = limit
-        self._of_paths = of_paths or {}
+        self._limit_of = limit_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
@@ -70,7 +69,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        limit = max(self._limit, self._of_paths.get(scope["path"], 0))
+        limit = self._limit_of(scope["path"])
         seen = 0
 
         async def limited() -> Message:
@@ -97,21 +96,21 @@ def _exceeds(announced: str, limit: int) -> bool:
 
 
 class ReportCount:
-    """Counts the responses to reports, and logs the refused ones. `kinds` maps a path to the kind of report.
+    """Counts the responses to reports, and logs the refused ones. `kind_of` returns the kind of report of a path.
 
     A response counts as `accepted`, as the status code of a problem, or as `request.state.answer` if the endpoint sets
     that. For the log line of a refused report, the request's state holds the `reason` and, if known, the `shop`.
     """
 
-    def __init__(self, app: ASGIApp, counter: Counter, kinds: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, observer: HttpObserver, kind_of: Callable[[str], str | None]) -> None:
         self._app = app
-        self._counter = counter
-        self._kinds = kinds
+        self._observer = observer
+        self._kind_of = kind_of
         self._bound = LogBound(most=60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and count its response."""
-        kind = self._kinds.get(scope.get("path", ""))
+        kind = self._kind_of(scope.get("path", ""))
         if kind is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
             return
@@ -128,7 +127,7 @@ class ReportCount:
         finally:
             state = scope.get("state", {})
             counted = "accepted" if status < 300 else str(status)
-            self._counter.labels(kind, state.get("answer", counted)).inc()
+            self._observer.reported(kind, state.get("answer", counted))
             if status in REFUSED:
                 self._log_refused(kind, status, state)
 

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
-from prometheus_client import CollectorRegistry, Counter
 from starlette.datastructures import Headers
 
 from recovery.http.keys import THIS_MACHINE, ApiKey, Caller, KeyRing, Scope, WrongKeys
 from recovery.http.log_bound import LogBound
+from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType
 
 TOLERANCE = 300
@@ -54,11 +54,11 @@ class Guard:
     Raises `ValueError` if a key is empty.
     """
 
-    def __init__(self, keys: Sequence[ApiKey], registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, keys: Sequence[ApiKey], observer: HttpObserver | None = None) -> None:
         self._ring = KeyRing(keys) if keys else None
         self._wrong = WrongKeys()
         self._bound = LogBound()
-        self._counter = Counter("recovery_wrong_keys_total", "API calls with a missing or wrong key", registry=registry)
+        self._observer = observer
 
     async def admit(self, headers: Headers, *scopes: Scope) -> Caller:
         """Return the authenticated caller. Raises `Problem`: 401 without a valid key, 403 if a scope is missing."""
@@ -82,7 +82,8 @@ class Guard:
         return await self.admit(request.headers, *map(Scope, needed.scopes))
 
     async def _refused(self) -> Problem:
-        self._counter.inc()
+        if self._observer is not None:
+            self._observer.wrong_key()
         loop = asyncio.get_running_loop()
         if (left_out := self._bound.left_out(loop.time())) is not None:
             _log.warning("API key rejected", not_logged_before=left_out)

@@ -26,6 +26,7 @@ from recovery.settings.sections import (
 )
 from recovery.settings.shops import Shops
 from recovery.settings.sources import SettingsError, Source, environment, sources, unknown, with_secrets
+from recovery.settings.webhooks import WebhooksSettings
 
 
 class Settings(BaseSettings):
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     confirmation: ConfirmationSettings = ConfirmationSettings()
     http: HttpSettings = HttpSettings()
     shopify: ShopifySettings = ShopifySettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     links: LinksSettings = LinksSettings()
     suppressions: SuppressionsSettings = SuppressionsSettings()
     bounces: BouncesSettings = BouncesSettings()

@@ -1,28 +1,27 @@
-"""What Shopify sends, read as the words of Recovery.
+"""Shopify's webhooks: the adapter that verifies them and translates them into events.
 
-Pure: bytes and headers in, words out. Shopify repeats what is not answered with a 2xx eight times in four hours, and
-may then drop the subscription; so what can be put right is (a long title is cut, a line without a price left out), and
-what cannot is told as `Unmapped`, which is no refusal. An order is an order whatever its facts: what it says first of
-all is "stop".
+Pure: bytes and headers in, events out. Shopify repeats a webhook that is not answered with a 2xx eight times in four
+hours, and may then drop the subscription. So faults are repaired where possible (a long title is cut, a line without a
+price is left out), and a webhook that cannot be read becomes `Unmapped`, which is answered with 200 too. An order is
+an order even if its facts are unusable: first of all it means "stop".
 
-A checkout is known by its token. Since API version 2026-04 that is all that an order names it by; before, there was a
-number as well, under which older versions of Recovery kept it: that one is an alias. Links to a checkout, in its
-address and in its reminders, name neither but its cart, of which there may be other checkouts.
+A checkout is identified by its token. Since API version 2026-04 an order names it by the token alone; before, there was
+a number as well, under which older versions of Recovery stored it: that number is an alias. Links to a checkout (its
+address and those in its reminders) contain neither, only its cart, and several checkouts may share a cart.
 """
 
-import base64
-import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Checkout, Consent, Customer, Facts, Item, Order
 from recovery.domain.fields import Email, Instant, ShopKey
-from recovery.shops import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
-from recovery.shops.topics import misfit
+from recovery.shops.adapter import Adapter, WebhookRequest, is_signed, unmapped
+from recovery.shops.events import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
+from recovery.shops.shopify_topics import misfit
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,7 +29,7 @@ LONGEST_NAME = 300
 LONGEST_KEY = 190
 MOST_ITEMS = 200
 NO_VARIANT = "Default Title"
-"""What Shopify calls the one variant of a product that has none."""
+"""Shopify's title for the only variant of a product without variants."""
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(Instant)
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
@@ -46,33 +45,74 @@ _SOURCES = {
     "touched_at": "updated_at",
 }
 _PAID = ("paid", "authorized", "partially_refunded", "refunded")
-"""Financial states of an order that somebody has paid for, or that a bank has said yes to."""
+"""Financial states of an order that is paid or authorised."""
 
 _UNCONFIRMED_SOURCES = ("pos", "iphone", "android", "129785", "shopify_draft_order")
-"""Where orders come from whose customers stand in a shop (by the apps of its till), or whom the merchant writes to."""
+"""Sources of orders that Recovery never confirms: the apps of a till, and drafts, which the merchant sends."""
 
 _EAST_ASIAN = re.compile(r"[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff ]+")
-"""Kana, Han and Hangul: what Japanese, Chinese and Korean names are written in."""
+"""Kana, Han and Hangul: the scripts of Japanese, Chinese and Korean names."""
 
 _HANGUL = re.compile(r"[\uac00-\ud7af]")
 
-_SAYS_YES, _SAYS_NO = ("subscribed",), ("unsubscribed", "redacted", "invalid")
+_GIVEN, _REFUSED = ("subscribed",), ("unsubscribed", "redacted", "invalid")
 
 _ABOUT_SHOPS = ("app/uninstalled", "customers/redact", "shop/redact", "customers/data_request")
 """Topics whose bodies name the shop."""
 
-_ITS_ARRIVAL = datetime(9999, 1, 1, tzinfo=UTC)
-"""The time of what does not tell one: times that are ahead become those of the database's clock."""
+_ON_ARRIVAL = datetime(9999, 1, 1, tzinfo=UTC)
+"""The time of a consent that comes without one: future times are replaced by the database's time on arrival."""
 
 
-def verify(secret: str, body: bytes, signature: str | None) -> bool:
-    """Return whether `signature` (X-Shopify-Hmac-Sha256) is base64 of the HMAC-SHA256 of the raw body."""
-    expected = base64.b64encode(hmac.digest(secret.encode(), body, "sha256"))
-    return hmac.compare_digest(expected, (signature or "").encode())
+class Shopify(Adapter):
+    """Shopify. The headers are not signed, only the body; so `read` checks that they fit it."""
+
+    name = "shopify"
+    title = "Shopify"
+    signature_header = "X-Shopify-Hmac-Sha256"
+    topic_header = "X-Shopify-Topic"
+    names_shop = True
+    headers: ClassVar[Mapping[str, tuple[str, bool]]] = {
+        "X-Shopify-Topic": ("The topic of the body, such as `checkouts/update`", True),
+        "X-Shopify-Shop-Domain": ("The shop, such as `lamps.myshopify.com`", False),
+        "X-Shopify-Hmac-Sha256": ("base64 of the HMAC-SHA256 of the body, by the configured secret", True),
+        "X-Shopify-Test": ("`true` for a sample, which is ignored", False),
+    }
+    description = """\
+Take checkouts, orders, consent, and the erasure and data requests that Shopify's privacy rules demand.
+
+`X-Shopify-Hmac-Sha256` must be the signature of the body; `X-Shopify-Topic` and `X-Shopify-Shop-Domain` say what it
+is. Their names without `X-` are accepted as well. Answers with the `id` of the checkout, or with the reason why the
+webhook was `ignored`: everything that is signed is answered with 200, since Shopify drops subscriptions that fail."""
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
+        """Return whether the signature is base64 of the HMAC-SHA256 of the raw body."""
+        return is_signed(body, _headers(headers).get("hmac-sha256"), secrets)
+
+    def shop_of(self, headers: Mapping[str, str], given: str) -> str:
+        """Return the shop's domain in lower case."""
+        return (given or _headers(headers).get("shop-domain", "")).strip().lower()
+
+    def read(self, request: WebhookRequest) -> Found:
+        """Return the event that a webhook reports."""
+        headers = _headers(request.headers)
+        if headers.get("test") == "true":
+            return Ignored("a sample, sent by the test button of Shopify's admin")
+        if self.shop_of(request.headers, "") not in ("", request.shop):
+            return Unmapped("X-Shopify-Shop-Domain", "is not the shop that the address names")
+        return read(headers.get("topic", ""), request.shop, request.json(), confirms=request.confirm_orders)
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return Shopify's headers of both families, without the prefix of their names; `X-Shopify-` wins."""
+    found: dict[str, str] = {}
+    for prefix in ("shopify-", "x-shopify-"):
+        found |= {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}
+    return found
 
 
 def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = False) -> Found:
-    """Return what a webhook says. `topic` and `shop` are its headers; `confirms` is whether orders are confirmed here.
+    """Return the event in a payload. `confirms` is whether orders are confirmed by a mail of ours.
 
     A checkout and its order share the token. An order without one (a draft, a point of sale) stands alone.
     """
@@ -86,7 +126,7 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
         return Unmapped(field, "does not fit X-Shopify-Topic, which is not signed: this is the body of another topic")
     match topic:
         case "checkouts/create" | "checkouts/update" if payload.get("completed_at"):
-            # Whether it is paid for, the order says, which may come before this or after.
+            # The order says whether it is paid; it may arrive before or after this.
             return _order(shop, _keys(payload, "token", "id"), payload, _checkout_money(payload), confirms=None)
         case "checkouts/create" | "checkouts/update":
             return _checkout(shop, payload)
@@ -102,7 +142,7 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
 
 
 def _of_people(topic: str, shop: str, payload: Mapping[str, Any]) -> Found:
-    """Read what is said of a customer or of the shop, whatever was left there."""
+    """Read a topic about a customer or the shop, not about one checkout."""
     match topic:
         case "customers_email_marketing_consent/update" | "customers/update":
             return _consented(shop, payload)
@@ -143,7 +183,7 @@ def _checkout(shop: str, payload: Mapping[str, Any]) -> Found:
             }
         )
     except ValidationError as exc:
-        return _unmapped(exc)
+        return unmapped(exc, _SOURCES)
     return Reported(checkout, keys[1:], _cart(payload))
 
 
@@ -154,7 +194,7 @@ def _order(
         return Unmapped("id", "names no order")
     facts = _fact("items", money["items"]) | _fact("locale", payload.get("customer_locale"))
     amount = _fact("total", money["total"]) | _fact("currency", money["currency"])
-    if len(amount) == 2:  # half of it would be told in the currency of the checkout
+    if len(amount) == 2:  # one alone would be combined with the currency or total of the checkout
         facts |= amount
     times = ("completed_at", "processed_at", "created_at")
     ordered_at = next(filter(None, (_time(payload.get(name)) for name in times)), None)
@@ -163,12 +203,12 @@ def _order(
             shop=shop, order_id=keys[0], ordered_at=ordered_at, customer=_customer(payload), confirm=confirms, **facts
         )
     except ValidationError as exc:
-        return _unmapped(exc)
+        return unmapped(exc, _SOURCES)
     return Reported(order, keys[1:], _cart(payload), confirm_default=False)
 
 
 def _is_to_be_confirmed(payload: Mapping[str, Any]) -> bool:
-    """Return whether somebody waits for the confirmation of an order: it is real, paid for, and was checked out."""
+    """Return True if the customer expects a confirmation: the order is real, paid, and was made in a checkout."""
     paid = payload.get("financial_status")
     return (
         bool(_keys(payload, "checkout_token", "checkout_id"))
@@ -180,37 +220,37 @@ def _is_to_be_confirmed(payload: Mapping[str, Any]) -> bool:
 
 
 def _consent(payload: Mapping[str, Any]) -> Consent | None:
-    """Return what is known of consent to marketing, with its time; None where nothing is said of it.
+    """Return the consent to marketing with its time, or None if the payload says nothing about it.
 
-    What the customer has said counts before the box at the checkout. Not to have ticked that is no refusal: whether it
-    stops reminders is for `schedule.require_consent` to say. But it takes back a tick of before.
+    The customer's own consent takes precedence over the checkbox at the checkout. An unticked box is not a refusal:
+    `schedule.require_consent` decides whether it stops reminders. But it revokes an earlier tick.
     """
     customer = _object(payload.get("customer"))
-    told = _object(customer.get("email_marketing_consent")) or _object(payload.get("email_marketing_consent"))
-    state = told.get("state")
+    stated = _object(customer.get("email_marketing_consent")) or _object(payload.get("email_marketing_consent"))
+    state = stated.get("state")
     box = payload.get("buyer_accepts_marketing")
-    own = (told.get("consent_updated_at"), customer.get("accepts_marketing_updated_at"))
+    own = (stated.get("consent_updated_at"), customer.get("accepts_marketing_updated_at"))
     times = (payload.get("updated_at"), payload.get("created_at"))
-    if state in _SAYS_YES or state in _SAYS_NO:
-        return _said(state in _SAYS_YES, told, *own, *times)
-    if state == "pending":  # a confirmation of the address is waited for, whatever box was ticked
-        return _said(None, told, *times)
+    if state in _GIVEN or state in _REFUSED:
+        return _as_consent(state in _GIVEN, stated, *own, *times)
+    if state == "pending":  # double opt-in is not confirmed yet, whatever box was ticked
+        return _as_consent(None, stated, *times)
     if box is True:
-        return _said(True, told, *times)
+        return _as_consent(True, stated, *times)
     if customer.get("accepts_marketing") is True and state is None:
-        return _said(True, told, *own, *times)
-    return _said(None, told, *times) if box is False or state == "not_subscribed" else None
+        return _as_consent(True, stated, *own, *times)
+    return _as_consent(None, stated, *times) if box is False or state == "not_subscribed" else None
 
 
-def _said(given: bool | None, told: Mapping[str, Any], *times: object) -> Consent | None:
-    level = (_text(told.get("opt_in_level")) or "opt-in").replace("_", " ")
-    at = next(filter(None, map(_time, times)), _ITS_ARRIVAL)
+def _as_consent(given: bool | None, stated: Mapping[str, Any], *times: object) -> Consent | None:
+    level = (_text(stated.get("opt_in_level")) or "opt-in").replace("_", " ")
+    at = next(filter(None, map(_time, times)), _ON_ARRIVAL)
     basis = {True: level, False: "refused", None: "neither yes nor no"}[given]
     return _accepted(Consent, {"given": given, "basis": basis, "at": at, "source": "Shopify"})
 
 
 def _consented(shop: str, payload: Mapping[str, Any]) -> Found:
-    """Read a customer, or the consent of one: the first has an `email`, the second an `email_address`."""
+    """Read a customer (with `email`) or a customer's consent (with `email_address`)."""
     email = _address({"customer": {"email": payload.get("email") or payload.get("email_address")}})
     if email is None:
         return Ignored("names nobody by an address, and no other name is kept")
@@ -235,7 +275,7 @@ def _address(payload: Mapping[str, Any]) -> str | None:
 
 
 def _checkout_money(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return items, total and currency of a checkout: its amounts are in the customer's currency, not the shop's."""
+    """Return items, total and currency of a checkout. Amounts are in the customer's currency, not the shop's."""
     return {
         "items": _acceptable(_item(line, line.get("price")) for line in _lines(payload)),
         "total": payload.get("total_price"),
@@ -244,7 +284,7 @@ def _checkout_money(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _order_money(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return items, total and currency of an order: as the customer saw them where every amount says that."""
+    """Return items, total and currency of an order: in the customer's currency if every amount has one."""
     lines = _lines(payload)
     total = _presented(payload, "total_price")
     prices = [_presented(line, "price") for line in lines]
@@ -279,7 +319,7 @@ def _acceptable(items: Iterable[Mapping[str, Any]]) -> list[Item]:
 
 
 def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the lines that stand for something; of more than a mail can show, the first."""
+    """Return the lines with a quantity, and at most as many as a mail can show."""
     lines = payload.get("line_items")
     if not isinstance(lines, list):
         return []
@@ -287,7 +327,7 @@ def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _customer(payload: Mapping[str, Any]) -> Customer | None:
-    """Return whom to write to: the first address given that is one."""
+    """Return the customer with the first valid e-mail address, or None."""
     customer = _object(payload.get("customer"))
     locale = _text(payload.get("customer_locale")) or ""
     name = _name(locale, customer, _object(payload.get("billing_address")), _object(payload.get("shipping_address")))
@@ -308,11 +348,11 @@ def _name(locale: str, *people: Mapping[str, Any]) -> str | None:
 
 
 def _family_first(given: str, family: str, locale: str) -> str | None:
-    """Return a name as it is written where the family's comes first; None where it does not.
+    """Return a name with the family name first, or None if that is not its order.
 
-    Shopify's own `name` has the given name first, whatever the language. Of Chinese, Japanese and Korean names it is
-    the script that tells, as they are turned round where they are written in Latin letters; of Hungarian ones the
-    locale. Chinese and Korean names are written without a space.
+    Shopify's own `name` has the given name first in every language. Chinese, Japanese and Korean names are recognised
+    by their script, since in Latin letters their order is reversed; Hungarian ones by the locale. Chinese and Korean
+    names are written without a space.
     """
     language = locale[:2].lower()
     if language == "hu":
@@ -323,7 +363,7 @@ def _family_first(given: str, family: str, locale: str) -> str | None:
 
 
 def _keys(payload: Mapping[str, Any], *fields: str, prefix: str = "") -> tuple[str, ...]:
-    """Return what Shopify calls something, the name to keep it by first, then its aliases."""
+    """Return the ids in these fields: the first is the one to store it under, the others are aliases."""
     values = (payload.get(field) for field in fields)
     known = [str(each).strip() for each in values if isinstance(each, int | str) and not isinstance(each, bool)]
     return tuple(f"{prefix}{each}" for each in known if each and len(each) <= LONGEST_KEY and each.isprintable())
@@ -342,7 +382,7 @@ def _is_shop(name: str) -> bool:
 
 
 def _fact(field: str, value: object) -> dict[str, Any]:
-    """Return one fact if it is one, else nothing: it is not worth a refusal."""
+    """Return one fact if it is valid, else an empty dict: it is not worth a refusal."""
     accepted = _accepted(Facts, {field: value})
     return {} if accepted is None or value is None else {field: getattr(accepted, field)}
 
@@ -362,19 +402,13 @@ def _accepted(model: type[Model], values: Mapping[str, object]) -> Model | None:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    """Return an object as it is, and anything else as an empty one: Shopify writes null, and `[]` for no address."""
+    """Return an object, or an empty one for anything else: Shopify sends null, and `[]` for no address."""
     return value if isinstance(value, Mapping) else {}
 
 
 def _text(*values: object) -> str | None:
-    """Return the first text that says something, on one line and no longer than a mail can show."""
+    """Return the first text that is not empty, on one line and no longer than a mail can show."""
     for value in values:
         if isinstance(value, str) and (text := " ".join(value.split())):
             return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1].rstrip()}…"
     return None
-
-
-def _unmapped(exc: ValidationError) -> Unmapped:
-    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(_SOURCES.get(str(part), str(part)) for part in error["loc"])
-    return Unmapped(field, error["msg"].removeprefix("Value error, "))

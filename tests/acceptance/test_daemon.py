@@ -231,7 +231,7 @@ async def test_changed_templates_are_taken_without_a_restart(world, tmp_path):
         await world.recovery.order(Order(shop="shop.example", order_id="1", customer=Customer(email=ADA)))
         await at_rest(world)
         words.write_text('[confirmation]\nsubject = "{{ nobody }}"')
-        await daemon.said("the templates have a fault, so the former stay in use")
+        await daemon.said("template change refused")
         words.write_text('[confirmation]\nsubject = "Second, and last"')
         async with asyncio.timeout(20):
             number = 1

@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Unavailable
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.security import TOLERANCE
 from recovery.mail.links import MOST_TRIED, Links
 from recovery.mail.seals import Seals
@@ -42,9 +42,9 @@ class House:
             None,
             self.feedback,
             api_keys=(),
-            shopify=PerShop(ShopifyShop()),
             readiness=readiness,
             registry=self.registry,
+            observer=Telemetry(self.registry),
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")
@@ -210,7 +210,7 @@ async def test_that_we_are_blocked_is_said_aloud(house):
         answer = await house.report(delivery("5.7.1", to=house.feedback.links.default.return_path(SHOP, ADA)))
     assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0, "blocked": 1}
     assert house.kept == {}
-    (line,) = (each for each in lines if each["event"] == "our mail is blocked")
+    (line,) = (each for each in lines if each["event"] == "mail blocked")
     assert (line["log_level"], line["domain"]) == ("warning", "other.example")
 
 

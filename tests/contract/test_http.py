@@ -13,11 +13,12 @@ from prometheus_client import CollectorRegistry, Counter
 from structlog.testing import capture_logs
 
 from recovery.client import Unavailable
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.checkout import Checkout, Facts, checkout_id
 from recovery.domain.per_shop import PerShop
 from recovery.domain.state import CheckoutState, Claim, Message, MessageState, Past, Status
 from recovery.http.app import LONGEST_WEBHOOK, create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
+from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.http.middleware import DRAIN_LIMIT
 from recovery.http.security import is_loopback, refusal
@@ -119,9 +120,10 @@ class House:
             self.ingestion,
             feedback(),
             api_keys=[*keys, *unscoped(api_keys)],
-            shopify=PerShop(ShopifyShop(secret)),
+            webhooks=PerShop({"shopify": WebhookAccess([secret])}),
             readiness=self._readiness,
             registry=self.registry,
+            observer=Telemetry(self.registry),
             **options,
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)

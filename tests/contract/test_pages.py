@@ -10,13 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery.client import Damaged
-from recovery.domain.per_shop import PerShop
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Message, MessageState
 from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Unavailable
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from tests.builders import NOON, feedback, minutes, state, step
@@ -39,9 +38,9 @@ class House:
             self,
             self.feedback,
             api_keys=(),
-            shopify=PerShop(ShopifyShop()),
             readiness=self.readiness,
             registry=self.registry,
+            observer=Telemetry(self.registry),
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://mail.shop.example")
         self.unsubscribe = urlsplit(self.feedback.links.default.unsubscribe(SHOP, ADA)).path

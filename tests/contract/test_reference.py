@@ -12,7 +12,7 @@ from recovery.http.problems import ProblemType
 from tests.contract.test_http import House
 
 ROOT = Path(__file__).parents[2]
-KEYLESS = {"takeShopifyWebhook", "reportBounce", "getHealth", "getReadiness", "getMetrics"}
+KEYLESS = {"takeShopifyWebhook", "takeWebhook", "reportBounce", "getHealth", "getReadiness", "getMetrics"}
 OPERATIONS = {
     operation["operationId"]: operation for methods in description()["paths"].values() for operation in methods.values()
 }

@@ -12,10 +12,9 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client import CollectorRegistry
 
-from recovery.domain.per_shop import PerShop
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.suppression import SuppressionReason
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import load_settings
@@ -55,7 +54,7 @@ class Server:
         self.links = of_memory.links.default
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
-        options = {"api_keys": (), "shopify": PerShop(ShopifyShop()), "registry": CollectorRegistry()}
+        options = {"api_keys": (), "registry": CollectorRegistry(), "observer": Telemetry(CollectorRegistry())}
         self.app = create_app(None, feedback_, readiness=None, **options)
         self.url = None
 

@@ -9,9 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.responses import PlainTextResponse
 
-from recovery.domain.per_shop import PerShop
+from recovery.daemon.metrics import Telemetry
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.server import CannotListen, serve
 from tests.builders import feedback
 
@@ -145,9 +144,9 @@ def application():
         None,
         feedback(),
         api_keys=(),
-        shopify=PerShop(ShopifyShop()),
         readiness=nothing_wrong,
         registry=CollectorRegistry(),
+        observer=Telemetry(CollectorRegistry()),
     )
 
 

@@ -38,7 +38,7 @@ async def test_a_sweep_finds_what_nobody_told_of(house):
     await house.sweep.audit()
     await house.quiet()
     assert len(house.relay.taken) == 3
-    assert "3 checkouts" in house.sweep.fault
+    assert "3 overdue checkouts" in house.sweep.fault
     await house.sweep.audit()
     assert house.sweep.fault is None
 
@@ -50,7 +50,7 @@ async def test_a_missing_shadow_of_the_near_future_is_put_back(house):
     await house.shadows.set({"shop.example/has": DUE})
     await house.sweep.audit()
     assert {each["_id"] async for each in house.database[SHADOWS].find()} == {"shop.example/near", "shop.example/has"}
-    assert "1 checkouts whose shadow was missing" in house.sweep.fault
+    assert "1 checkouts without a shadow" in house.sweep.fault
     assert house.witness.looks == [("no shadow", 1)]
     await house.sweep.audit()
     assert house.sweep.fault is None

@@ -11,11 +11,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from recovery import Customer, Recovery
+from recovery.daemon.metrics import Telemetry
 from recovery.domain.decision import Send, decide
 from recovery.domain.per_shop import PerShop
 from recovery.domain.state import Status
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import ShopifyShop
+from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
@@ -71,14 +72,15 @@ class House:
     def __init__(self, database, *, confirms=False):
         self.database = database
         self.recovery = Recovery(database.client, database=database.name)
-        shop = ShopifyShop(SECRET, confirm_orders=confirms)
+        access = WebhookAccess([SECRET], confirm_orders=confirms)
         app = create_app(
             self.recovery,
             feedback(),
             api_keys=unscoped(["a key"]),
-            shopify=PerShop(shop),
+            webhooks=PerShop({"shopify": access}),
             readiness=None,
             registry=CollectorRegistry(),
+            observer=Telemetry(CollectorRegistry()),
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
 

@@ -12,7 +12,7 @@ def test_a_fault_is_logged_when_it_comes_and_when_it_goes():
     readiness = Readiness({"relay": lambda: next(faults), "mongodb": lambda: None})
     with capture_logs() as lines:
         for _ in range(6):
-            readiness.tell()
+            readiness.log_changes()
     assert [(line["log_level"], line["event"], line.get("why")) for line in lines] == [
         ("error", "not ready", "down for 1 s"),
         ("info", "ready again", None),

@@ -6,25 +6,19 @@ redirect target is the URL of the stored checkout (no open redirect).
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from prometheus_client import CollectorRegistry, Counter
 
 from recovery.domain.state import Message
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.pages import EXPIRED, RETURN, UNKNOWN, PageRoute, answer
+from recovery.http.observer import HttpObserver
 from recovery.mail.links import BACK as PATH
 
 
-def return_link(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
+def return_link(ingestion: Ingestion, feedback: Feedback, observer: HttpObserver) -> APIRouter:
     """Return the endpoints of the return link. Its sealed token authenticates it: they need no key."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     links = feedback.links
-    counter = Counter(
-        "recovery_clicks_total",
-        "Clicks on return links in mails",
-        ["shop", "step"],
-        registry=registry,
-    )
 
     async def target(shop: str, order_id: str, step: str) -> str | None:
         """Return the URL of the checkout, or None if the link has expired."""
@@ -48,7 +42,7 @@ def return_link(ingestion: Ingestion, feedback: Feedback, registry: CollectorReg
         url = await target(shop, order_id, step)
         if url is None or request.method != "POST":
             return answer(request, EXPIRED if url is None else RETURN, shop)
-        counter.labels(shop, step).inc()
+        observer.clicked(shop, step)
         return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
     return router

@@ -7,27 +7,21 @@ kept, and anyone who has one could undo the unsubscription of its recipient.
 from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry, Counter
 
 from recovery.domain.suppression import SuppressionReason
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.pages import TOO_LATE, UNKNOWN, UNSUBSCRIBE, PageRoute, answer, done, undone
+from recovery.http.observer import HttpObserver
 from recovery.mail.links import UNSUBSCRIBE as PATH
 
 UNDO_WITHIN = timedelta(hours=1)
 """The texts of the pages state this too."""
 
 
-def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
+def unsubscribe(feedback: Feedback, observer: HttpObserver) -> APIRouter:
     """Return the endpoints of the unsubscribe link. Its sealed token authenticates it: they need no key."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     links, suppressions = feedback.links.default, feedback.suppressions
-    counter = Counter(
-        "recovery_unsubscriptions_total",
-        "Unsubscriptions, by link or by one click at the mailbox provider (RFC 8058)",
-        ["shop", "by"],
-        registry=registry,
-    )
 
     @router.api_route(f"{PATH}{{token}}", methods=["GET", "HEAD"])
     async def ask(request: Request, token: str) -> Response:
@@ -44,7 +38,7 @@ def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         shop, email = opened
         by = "one-click" if b"One-Click" in body else "link"
         if await suppressions.add(email, SuppressionReason.UNSUBSCRIBED, shop=shop, source=by):
-            counter.labels(shop, by).inc()
+            observer.unsubscribed(shop, by)
         return answer(request, done(token), shop)
 
     @router.post(f"{PATH}{{token}}/undo")

@@ -1,147 +1,159 @@
-"""The endpoint that Shopify calls."""
+"""The endpoint that shop platforms call: one for all adapters. The adapter verifies and reads; the rest is here."""
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Order
+from recovery.domain.fields import ShopKey
 from recovery.domain.per_shop import PerShop
 from recovery.http.api.description import header
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.problems import Problem, ProblemType, answers
-from recovery.shops import (
+from recovery.shops.adapter import Adapter, WebhookRequest, header_of, unmapped
+from recovery.shops.events import (
     Cancelled,
     Consented,
     DataRequest,
+    Event,
     Found,
     Ignored,
     Left,
     Redact,
     Reported,
     Unmapped,
-    shopify,
 )
 
+_PREFIX = "/webhooks/"
+_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+_SHOP: TypeAdapter[str] = TypeAdapter(ShopKey)
+
 _log = structlog.get_logger()
-_PAYLOAD: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-_DESCRIBED = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-    "parameters": [
-        header("X-Shopify-Topic", "What the body is, as `checkouts/update`", required=True),
-        header("X-Shopify-Shop-Domain", "The shop, as `lamps.myshopify.com`"),
-        header(
-            "X-Shopify-Hmac-Sha256", "base64 of the HMAC-SHA256 of the body, by the configured secret", required=True
-        ),
-        header("X-Shopify-Test", "`true` for a sample, which is ignored"),
-    ],
-    "security": [],
-}
 
 
 @dataclass(frozen=True, slots=True)
-class ShopifyShop:
-    """What a shop has settled with Shopify. `confirm_orders` is whether its orders are confirmed here."""
+class WebhookAccess:
+    """One shop's settings for one platform: the secrets that may sign, and whether its orders are confirmed by us."""
 
-    secret: str | None = None
+    secrets: Sequence[str] = ()
     confirm_orders: bool = False
 
 
-def webhooks(ingestion: Ingestion, shops: PerShop[ShopifyShop]) -> APIRouter:
-    """Return the endpoint for Shopify's webhooks. Their signature is the key.
+Accesses = PerShop[Mapping[str, WebhookAccess]]
+"""The access to each shop's webhooks, by the name of the adapter."""
 
-    Without a secret, of the shop or for all, it is not there. Shopify gives five seconds, so nothing is done here but
-    to keep the report.
+
+def adapter_in(path: str, adapters: Iterable[Adapter]) -> str | None:
+    """Return the name of the adapter that a path leads to, or None."""
+    if not path.startswith(_PREFIX):
+        return None
+    name, _, shop = path.removeprefix(_PREFIX).partition("/")
+    return next((each.name for each in adapters if each.name == name and (shop or each.names_shop)), None)
+
+
+def shop_webhooks(ingestion: Ingestion, accesses: Accesses, adapters: Sequence[Adapter]) -> APIRouter:
+    """Return the endpoint for shop platforms' webhooks. Their signature is the key; without a secret there is none.
+
+    Platforms wait a few seconds only (Shopify: five), so the event is stored and nothing more is done.
     """
     router = APIRouter(tags=["shops"])
+    by_name = {adapter.name: adapter for adapter in adapters}
+    for adapter in adapters:
+        if adapter.names_shop:
+            _serve_without_shop(router, adapter, ingestion, accesses)
 
     @router.post(
-        "/webhooks/shopify",
-        operation_id="takeShopifyWebhook",
-        summary="Take a webhook of Shopify",
+        f"{_PREFIX}{{adapter}}/{{shop}}",
+        operation_id="takeWebhook",
+        summary="Take a webhook of a shop platform",
         responses=answers(401, 404, 413, 503),
-        openapi_extra=_DESCRIBED,
+        openapi_extra={"requestBody": _BODY, "security": []},
     )
-    async def take(request: Request) -> dict[str, str]:
-        """Take checkouts, orders, consent, and what Shopify demands of those who keep personal data, and no more.
+    async def take(adapter: str, shop: str, request: Request) -> dict[str, str]:
+        """Take what a platform reports of a shop: `adapter` is the platform's name, `shop` the shop's key.
 
-        `X-Shopify-Hmac-Sha256` must be the signature of the body, `X-Shopify-Topic` and `X-Shopify-Shop-Domain` tell
-        what it is; without their `X-` they are taken as well. Answers with the `id` of the checkout, or with what it
-        was `ignored` for: whatever is signed is answered with 200, since Shopify drops subscriptions that fail.
+        The body must be signed as the platform does, by a configured secret. Answers with the `id` of the checkout, or
+        with the reason why the webhook was `ignored`: everything that is signed is answered with 200, since platforms
+        repeat what fails and then drop the subscription.
         """
-        headers = _shopify_headers(request.headers)
-        name, topic = headers.get("shop-domain", "").strip().lower(), headers.get("topic", "")
-        request.state.shop = name
-        shop = shops.of_shop(name)
-        if not shop.secret:
-            detail = "No secret for Shopify's webhooks is configured."
-            raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
-        signature = headers.get("hmac-sha256")
-        if not signature or not shopify.verify(shop.secret, await request.body(), signature):
-            detail = "X-Shopify-Hmac-Sha256 is not the signature of this body by the configured secret."
-            headers_of_answer = {"WWW-Authenticate": "Shopify-Hmac-Sha256"}
-            raise Problem(401, detail, kind=ProblemType.SIGNATURE, headers=headers_of_answer)
-        if headers.get("test") == "true":
-            found: Found = Ignored("a sample, sent by the test button of Shopify's admin")
-        else:
-            found = _read(topic, name, await request.body(), confirms=shop.confirm_orders)
-        if isinstance(found, Ignored | Unmapped):
-            return _passed_over(request, found, shop=name, topic=topic)
-        return {"id": await _carry_out(found, ingestion)}
+        if (known := by_name.get(adapter)) is None:
+            raise Problem(404, f"There is no adapter of this name. Use one of: {', '.join(sorted(by_name))}.")
+        return await _take(request, known, known.shop_of(request.headers, _checked(shop)), ingestion, accesses)
 
     return router
 
 
-def _shopify_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return Shopify's headers of either family, without what their names begin with."""
-    found: dict[str, str] = {}
-    for prefix in ("shopify-", "x-shopify-"):
-        found |= {name.removeprefix(prefix): value for name, value in headers.items() if name.startswith(prefix)}
+def _serve_without_shop(router: APIRouter, adapter: Adapter, ingestion: Ingestion, accesses: Accesses) -> None:
+    """Add the endpoint of a platform whose requests name their shop."""
+    parameters = [header(name, text, required=required) for name, (text, required) in adapter.headers.items()]
+
+    @router.post(
+        f"{_PREFIX}{adapter.name}",
+        operation_id=f"take{adapter.name.title()}Webhook",
+        summary=f"Take a webhook of {adapter.title}",
+        description=adapter.description,
+        responses=answers(401, 404, 413, 503),
+        openapi_extra={"requestBody": _BODY, "parameters": parameters, "security": []},
+    )
+    async def take_without_shop(request: Request) -> dict[str, str]:
+        return await _take(request, adapter, adapter.shop_of(request.headers, ""), ingestion, accesses)
+
+
+def _checked(shop: str) -> str:
+    try:
+        return _SHOP.validate_python(shop)
+    except ValidationError:
+        raise Problem(404, "The last part of this address is not a valid shop.") from None
+
+
+async def _take(
+    request: Request, adapter: Adapter, shop: str, ingestion: Ingestion, accesses: Accesses
+) -> dict[str, str]:
+    request.state.shop = shop
+    access = accesses.of_shop(shop).get(adapter.name, WebhookAccess())
+    secrets = [secret for secret in access.secrets if secret]
+    if not secrets:
+        raise Problem(404, f"No secret for {adapter.title}'s webhooks is configured.", kind=ProblemType.NOT_CONFIGURED)
+    # Without a signature the body is not even read: a caller without a secret must not make us take megabytes.
+    signed = header_of(request.headers, adapter.signature_header)
+    if not signed or not adapter.verify(await request.body(), request.headers, secrets):
+        detail = f"{adapter.signature_header} is not the signature of this body by the configured secret."
+        scheme = {"WWW-Authenticate": adapter.signature_header.removeprefix("X-")}
+        raise Problem(401, detail, kind=ProblemType.SIGNATURE, headers=scheme)
+    found = _read(adapter, WebhookRequest(shop, await request.body(), request.headers, access.confirm_orders))
+    if isinstance(found, Ignored | Unmapped):
+        topic = header_of(request.headers, adapter.topic_header) if adapter.topic_header else ""
+        return _ignored(request, found, adapter=adapter.name, shop=shop, topic=topic)
+    return {"id": await _carry_out(found, ingestion)}
+
+
+def _read(adapter: Adapter, request: WebhookRequest) -> Found:
+    try:
+        found = adapter.read(request)
+    except ValidationError as exc:
+        return unmapped(exc)
+    if not isinstance(found, Ignored | Unmapped) and request.shop and found.shop != request.shop:
+        return Unmapped("shop", "is not the shop that the signature was verified for")
     return found
 
 
-def _read(topic: str, shop: str, body: bytes, *, confirms: bool) -> Found:
-    try:
-        payload = _PAYLOAD.validate_json(_whole(body))
-    except ValidationError:
-        return Unmapped("body", "is no JSON object")
-    return shopify.read(topic, shop, payload, confirms=confirms)
-
-
-def _whole(body: bytes) -> bytes:
-    """Return JSON without halves of characters, as a text has that was cut in the middle of one; else as it is."""
-    if not _HALF.search(body):
-        return body
-    try:
-        return json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
-    except (ValueError, RecursionError):
-        return body
-
-
-def _passed_over(request: Request, found: Ignored | Unmapped, *, shop: str, topic: str) -> dict[str, str]:
-    """Say why nothing follows; what ought to have been understood is counted and logged as such."""
+def _ignored(request: Request, found: Ignored | Unmapped, **context: str) -> dict[str, str]:
+    """Answer with the reason; a webhook that could not be read is counted and logged as a fault."""
     if isinstance(found, Unmapped):
-        _log.warning("webhook not understood", shop=shop, topic=topic, field=found.field, reason=found.reason)
+        _log.warning("webhook not understood", field=found.field, reason=found.reason, **context)
         request.state.answer = "unmapped"
         return {"ignored": f"{found.field}: {found.reason}"}
-    _log.info("webhook ignored", shop=shop, topic=topic, reason=found.reason)
+    _log.info("webhook ignored", reason=found.reason, **context)
     request.state.answer = "ignored"
     return {"ignored": found.reason}
 
 
-async def _carry_out(
-    found: Reported | Cancelled | Left | Consented | Redact | DataRequest, ingestion: Ingestion
-) -> str:
-    """Keep what a webhook says; return the key of what it was about."""
-    match found:
+async def _carry_out(event: Event, ingestion: Ingestion) -> str:
+    """Store an event; return the key of the checkout, shop or request that it is about."""
+    match event:
         case Reported(Order() as order, aliases, cart, confirm_default):
             await ingestion.order(order, aliases=aliases, cart=cart, confirm_default=confirm_default)
             return order.id
@@ -152,9 +164,7 @@ async def _carry_out(
             await ingestion.cancel(shop, order_ids[0], aliases=order_ids[1:], cart=cart)
             return f"{shop}/{order_ids[0]}"
         case Left(shop):
-            _log.warning(
-                "this shop tells of no orders any more", shop=shop, cancelled=await ingestion.cancel_shop(shop)
-            )
+            _log.warning("shop disconnected", shop=shop, cancelled=await ingestion.cancel_shop(shop))
             return shop
         case Consented(shop, email, consent):
             await ingestion.consent(shop, email, consent)
@@ -168,4 +178,4 @@ async def _carry_out(
         case DataRequest(shop, id_, email, orders):
             await ingestion.request_data(shop, id_, email, orders)
             return f"{shop}/{id_}"
-    raise AssertionError(f"nobody carries out {type(found).__name__}")
+    raise AssertionError(f"no case for {type(event).__name__}")

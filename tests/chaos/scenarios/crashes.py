@@ -66,7 +66,7 @@ async def kill_skip(world: World) -> Promise:
 
 def _shares(daemon: Daemon) -> list[int]:
     """Return among how many the daemon has shared the work, each time that it changed."""
-    return [entry["daemons"] for entry in daemon.log if entry["event"] == "the work is shared anew"]
+    return [entry["daemons"] for entry in daemon.log if entry["event"] == "shares rebalanced"]
 
 
 @scenario("two-daemons", "two daemons, one killed, then one added")

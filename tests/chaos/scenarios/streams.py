@@ -27,7 +27,7 @@ async def no_expiry(world: World) -> Promise:
             try:
                 async with asyncio.timeout(10):
                     check = await degraded
-                world.expect("no stream had told of" in check, f"readiness says {check}")
+                world.expect("no change stream had reported" in check, f"readiness says {check}")
             except TimeoutError:
                 world.expect(False, "readiness never named the sweep")
             swept = await daemon.metric("recovery_looks_total", cause="sweep")
@@ -106,7 +106,7 @@ async def token_refused(world: World) -> Promise:
     async with world.daemon() as daemon:
         began = time.monotonic()
         await world.settle()
-        told = sum(entry["event"] == "sweeping for what the stream cannot tell" for entry in daemon.log)
+        told = sum(entry["event"] == "change stream gap" for entry in daemon.log)
         allowed = STREAMS * (time.monotonic() - began + 2)
         world.expect(STREAMS <= told <= allowed, f"{told} losses were told of")
         # The first positions are kept at once, later ones once a second.
@@ -151,7 +151,7 @@ async def shadows_dropped(world: World) -> Promise:
         await world.database["shadows"].drop()
         world.healed()
         await world.settle()
-        told = sum(entry["event"] == "sweeping for what the stream cannot tell" for entry in daemon.log)
+        told = sum(entry["event"] == "change stream gap" for entry in daemon.log)
         world.expect(told > STREAMS, "the loss was not told of")
     await _whole(world)
     return Promise(recover_within=3 * 1.2 + 2 + SLACK)

@@ -1,14 +1,14 @@
-"""Whether the body of a webhook has the shape of its topic. Pure.
+"""Checks that the body of a Shopify webhook has the shape of its topic. Pure.
 
-Shopify signs the body alone, not the headers that name topic and shop. Whoever overheard one body could send it again
-as another topic: a request for data as an erasure, a person's erasure as the whole shop's, a checkout as an order.
+Shopify signs only the body, not the headers that name topic and shop. An attacker who captured one body could replay it
+as another topic: a data request as an erasure, a customer's erasure as the whole shop's, a checkout as an order.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 _ORDER = ("order_number", "financial_status", "fulfillment_status", "checkout_token", "checkout_id")
-"""Fields that an order has, and a checkout has not."""
+"""Fields that an order has and a checkout does not."""
 
 _ORDERS = ("orders/create", "orders/paid", "orders/cancelled")
 _CHECKOUT = ("abandoned_checkout_url",)
@@ -21,7 +21,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "customers/redact": _COMPLIANCE,
     "customers/data_request": _COMPLIANCE,
 }
-"""Fields of which the body of a topic has at least one."""
+"""Fields, of which the body of a topic must have at least one."""
 
 _FOREIGN: Mapping[str, tuple[str, ...]] = {
     "checkouts/create": _ORDER,
@@ -35,13 +35,13 @@ _FOREIGN: Mapping[str, tuple[str, ...]] = {
     "customers/update": ("line_items", "shop_domain"),
     "customers_email_marketing_consent/update": ("line_items", "shop_domain"),
 }
-"""Fields that the body of a topic never has: with one of them it is that of another."""
+"""Fields that the body of a topic never has: a body with one of them belongs to another topic."""
 
 
 def misfit(topic: str, payload: Mapping[str, Any]) -> str | None:
-    """Return the field by which a body is not of this topic: one that is missing, or not its own; None if it fits."""
+    """Return the field that is missing for this topic, or that belongs to another one; None if the body fits."""
     if topic in _ORDERS and any(payload.get(field) is not None for field in _ORDER):
-        return None  # whatever else it has, it is an order: to miss one would be a reminder after the purchase
+        return None  # an order, whatever else it has: a missed one would mean a reminder after the purchase
     foreign = next((field for field in _FOREIGN.get(topic, ()) if payload.get(field) is not None), None)
     if foreign is not None:
         return foreign

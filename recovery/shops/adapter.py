@@ -1,0 +1,124 @@
+"""The interface of an adapter: translates one shop platform's webhooks into events. Pure: bytes and headers in.
+
+A new platform is a subclass of `Adapter` in a file of its own, one line in `recovery.shops.ADAPTERS`, and its tests.
+`tests/contract/example_adapter.py` is the shortest one that works.
+"""
+
+import base64
+import hmac
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from recovery.shops.events import Found, Unmapped
+
+_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A verified webhook. `headers` have names in lower case.
+
+    `shop` is the shop that it was verified for; it is empty only for an adapter whose `names_shop` is true.
+    `confirm_orders` is whether the settings want this platform's orders confirmed by a mail of ours.
+    """
+
+    shop: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    confirm_orders: bool = False
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object in the body. Raises `pydantic.ValidationError`, which the endpoint handles.
+
+        Lone surrogates are replaced: a note that was cut in the middle of an emoji must not cost an order.
+        """
+        return _OBJECT.validate_json(_without_lone_surrogates(self.body))
+
+
+class Adapter(ABC):
+    """One shop platform. Stateless: one instance serves all shops.
+
+    It is reached at `POST /webhooks/{name}/{shop}`. The endpoint does the rest: it finds the shop's secrets, limits the
+    body, answers 401 or 404, counts, logs, and carries out what `read` returns.
+    """
+
+    name: ClassVar[str]
+    """The path segment, the label in the metrics and the key in the settings: lower-case letters, digits, - and _."""
+
+    title: ClassVar[str]
+    """The platform's name in texts for people."""
+
+    signature_header: ClassVar[str]
+    """The header with the signature. A request without it is refused before its body is read.
+
+    A leading `X-` is optional in requests, here and for `topic_header`."""
+
+    topic_header: ClassVar[str] = ""
+    """The header that names the kind of event, for log lines; empty if there is none."""
+
+    names_shop: ClassVar[bool] = False
+    """Whether requests name their shop, so that `POST /webhooks/{name}` serves them as well."""
+
+    headers: ClassVar[Mapping[str, tuple[str, bool]]] = {}
+    """The headers that the API description lists for that endpoint: a sentence, and whether the header is required."""
+
+    description: ClassVar[str] = ""
+    """The API description's paragraph on that endpoint."""
+
+    @abstractmethod
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
+        """Return whether one of the secrets signed the body. Must compare in constant time, as `is_signed` does."""
+
+    @abstractmethod
+    def read(self, request: WebhookRequest) -> Found:
+        """Return the event that a verified webhook reports, or `Ignored` or `Unmapped` with the reason.
+
+        May raise `pydantic.ValidationError`, which the endpoint takes for `Unmapped`. All events must be of
+        `request.shop`, if that is not empty.
+        """
+
+    def shop_of(self, headers: Mapping[str, str], given: str) -> str:  # noqa: ARG002 - for those with `names_shop`
+        """Return the shop's key: by the path (`given`), or by the headers if the path names none."""
+        return given
+
+
+def is_signed(
+    body: bytes, signature: str | None, secrets: Sequence[str], *, encoding: Literal["base64", "hex"] = "base64"
+) -> bool:
+    """Return whether `signature` is the HMAC-SHA256 of the raw body by one of the secrets, in constant time."""
+    digests = [hmac.digest(secret.encode(), body, "sha256") for secret in secrets]
+    expected = [base64.b64encode(each) if encoding == "base64" else each.hex().encode() for each in digests]
+    given = (signature or "").encode(errors="replace")
+    return sum(hmac.compare_digest(each, given) for each in expected) > 0  # all of them: it must not end at the first
+
+
+def header_of(headers: Mapping[str, str], name: str) -> str:
+    """Return the value of a header, with or without the `X-` that its name begins with; empty if it is missing."""
+    lower = name.lower()
+    return headers.get(lower, headers.get(lower.removeprefix("x-"), ""))
+
+
+def unmapped(exc: ValidationError, sources: Mapping[str, str] | None = None) -> Unmapped:
+    """Return pydantic's first error by the platform's name of the field: `sources` are those names by ours."""
+    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    if not error["loc"] and error["type"] in ("json_invalid", "dict_type"):
+        return Unmapped("body", "is not a JSON object")
+    names = sources or {}
+    path = ".".join(names.get(str(part), str(part)) for part in error["loc"])
+    return Unmapped(path or "body", error["msg"].removeprefix("Value error, "))
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    if not _SURROGATE.search(body):
+        return body
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
+    except (ValueError, RecursionError):
+        return body
