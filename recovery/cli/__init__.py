@@ -100,9 +100,9 @@ def run_check(
 @cli.command()
 def init() -> None:
     """Make the database ready: a fresh single node becomes a replica set; collections, validators and indexes."""
-    from recovery.app import daemon as app
+    from recovery.app.initialise import initialise
 
-    for done in asyncio.run(app.initialise(load())) or ["everything is there already"]:
+    for done in asyncio.run(initialise(load())) or ["everything is there already"]:
         say(sentence(f"{done[0].upper()}{done[1:]}"))
 
 

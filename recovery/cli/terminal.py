@@ -143,7 +143,7 @@ def one_of(choices: Callable[[], type[Enum]]) -> Callable[[str], str]:
 
 def load() -> "Settings":
     """Return the settings, and log as they say."""
-    from recovery.app.daemon import configure_logging
+    from recovery.app.logs import configure_logging
     from recovery.settings import load_settings
 
     settings = load_settings()

@@ -1,12 +1,13 @@
 """What may differ from shop to shop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from recovery.domain.checkout import shop_of
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class PerShop(Generic[T]):
     def of_shop(self, shop: str) -> T:
         """Return what a shop has."""
         return self.by_shop.get(shop, self.default)
+
+    def map(self, change: Callable[[T], U]) -> "PerShop[U]":
+        """Return the results of `change` for each shop's value, by shop."""
+        return PerShop(change(self.default), {shop: change(value) for shop, value in self.by_shop.items()})
 
     def each(self) -> list[T]:
         """Return all that there are, each once."""
