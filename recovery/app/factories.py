@@ -1,7 +1,7 @@
 """What the settings make: each part of a running Recovery, not yet running."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -16,12 +16,8 @@ from recovery.errors import RecoveryError
 from recovery.http.customer.feedback import Feedback
 from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess
 from recovery.http.keys import ApiKey, Scope, unscoped
-from recovery.mail.composer import Composer, Identity
-from recovery.mail.dkim import BadKey, Signer, load_key
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
-from recovery.mail.smtp.pool import Relay
-from recovery.mail.templates.templates import Templates
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import Settings
@@ -66,69 +62,9 @@ def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
     return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
 
 
-def composers_of(settings: Settings) -> PerShop[Composer]:
-    """Return what makes the mails of each shop. Shops with the same templates and steps share what is made of them.
-
-    Raises as `templates_of` and `composer_of` do.
-    """
-    made: dict[Hashable, Templates] = {}
-
-    def shared(own: Settings) -> Composer:
-        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().messages
-        if key not in made:
-            made[key] = templates_of(own)
-        return composer_of(own, made[key])
-
-    return per_shop(settings, shared)
-
-
-def templates_of(settings: Settings) -> Templates:
-    """Return the templates of a shop, checked. Raises `recovery.mail.templates.templates.TemplateError`."""
-    templates = Templates(settings.mail.templates, settings.schedule.time_zone)
-    templates.check(settings.to_schedule().messages)
-    return templates
-
-
-def composer_of(settings: Settings, templates: Templates, *, subject_prefix: str = "") -> Composer:
-    """Return what makes mails of these templates. Raises `CannotStart` if there is no signing with the key given."""
-    mail = settings.mail
-    identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
-    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
-
-
-def signer_of(settings: Settings) -> Signer | None:
-    """Return what signs mails, or None where that is left to the relay. Raises `CannotStart`."""
-    dkim = settings.dkim
-    if dkim.domain is None or dkim.selector is None or dkim.private_key_file is None:
-        return None
-    try:
-        return Signer(dkim.domain, dkim.selector, load_key(dkim.private_key_file))
-    except BadKey as exc:
-        raise CannotStart(f"dkim.private_key_file: {exc}") from exc
-
-
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:
     """Return the list of whom not to write to, with the keys that the settings name."""
     return Suppressions(database, pseudonyms_of(settings))
-
-
-def relay_of(settings: Settings) -> Relay:
-    """Return the relay that the settings name."""
-    smtp = settings.smtp
-    return Relay(
-        host=smtp.host,
-        port=smtp.port,
-        tls=smtp.tls,
-        username=smtp.username,
-        password=smtp.password.get_secret_value() if smtp.password else None,
-        ca_file=str(smtp.ca_file) if smtp.ca_file else None,
-        local_hostname=smtp.local_hostname,
-        connections=smtp.connections,
-        messages_per_connection=smtp.messages_per_connection,
-        idle_seconds=smtp.idle.total_seconds(),
-        timeout_seconds=smtp.timeout.total_seconds(),
-        dot_timeout_seconds=smtp.dot_timeout.total_seconds(),
-    )
 
 
 def pseudonyms_of(settings: Settings) -> Pseudonyms:

@@ -4,7 +4,8 @@ import time
 from contextlib import AsyncExitStack
 from secrets import token_hex
 
-from recovery.app.factories import CannotStart, composer_of, database_of, relay_of, templates_of
+from recovery.app.factories import CannotStart, database_of
+from recovery.app.shops import composer_of, relay_of, templates_of
 from recovery.domain.outcome import Outcome
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Step

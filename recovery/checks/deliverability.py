@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from email.utils import parseaddr
 
-from recovery.app.factories import signer_of
+from recovery.app.shops import signer_of
 from recovery.checks.dns import look_up
 from recovery.checks.dns_records import PublicKey
 from recovery.checks.finding import Finding

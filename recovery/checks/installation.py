@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from recovery.app.factories import CannotStart, composers_of, database_of, per_shop, relay_of
+from recovery.app.factories import CannotStart, database_of, per_shop
+from recovery.app.shops import composers_of, relay_of
 from recovery.checks.finding import Finding, error, ok, warning
 from recovery.client import BadAddress
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay

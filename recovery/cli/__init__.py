@@ -98,9 +98,9 @@ def run_check(
 @cli.command()
 def init() -> None:
     """Prepare the database: make a fresh node a replica set, create collections, validators and indexes."""
-    from recovery.app import daemon as app
+    from recovery.app.initialise import initialise
 
-    for done in asyncio.run(app.initialise(load())) or ["everything is there already"]:
+    for done in asyncio.run(initialise(load())) or ["everything is there already"]:
         say(sentence(f"{done[0].upper()}{done[1:]}"))
 
 

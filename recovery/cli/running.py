@@ -11,6 +11,7 @@ from multiprocessing import parent_process
 import structlog
 
 from recovery.app import daemon as app
+from recovery.app.logs import configure_logging
 from recovery.cli.processes import each_of, run_together
 from recovery.settings import Settings
 
@@ -35,7 +36,7 @@ def _one_of_several(settings: Settings) -> None:
     """Run one daemon in a newly spawned process."""
     from recovery.cli import exit_on_error
 
-    app.configure_logging(settings)
+    configure_logging(settings)
     exit_on_error(lambda: _run(settings))
 
 

@@ -142,7 +142,7 @@ def one_of(choices: Callable[[], type[Enum]]) -> Callable[[str], str]:
 
 def load() -> "Settings":
     """Load the settings, and configure logging by them."""
-    from recovery.app.daemon import configure_logging
+    from recovery.app.logs import configure_logging
     from recovery.settings import load_settings
 
     settings = load_settings()

@@ -12,6 +12,7 @@ import httpx
 from pymongo.errors import PyMongoError
 
 from recovery.app import daemon as app
+from recovery.app.logs import configure_logging
 from recovery.client import connect
 from recovery.demo.configuration import settings_for
 from recovery.demo.inbox import Inbox, listening
@@ -60,7 +61,7 @@ async def standing(say: Say) -> AsyncIterator[Stage]:
         clock = MongoClock(database, time.monotonic)
         async with listening(inbox, clock) as smtp_port, _serving(_pages_of(inbox)) as (_, page_port):
             settings = settings_for(uri=uri, database=database.name, smtp_port=smtp_port, webhook_secret=secret)
-            app.configure_logging(settings)
+            configure_logging(settings)
             async with (
                 _dropping(database),
                 _serving(_daemon_of(settings)) as (daemon, port),

@@ -1,1 +1,1 @@
-"""What the words mean: what is reported, what is kept, and what follows from it. No I/O, no clock, no await."""
+"""The domain model and its policies as pure functions. No I/O, no clock, no await."""

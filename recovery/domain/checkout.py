@@ -1,4 +1,4 @@
-"""What shops report: checkouts and orders, the customer and the items in them, and consent."""
+"""The reports of shops: checkouts and orders, with customer, items and consent."""
 
 from typing import Annotated, Any
 
@@ -13,12 +13,12 @@ from recovery.domain.fields import Amount, Email, Instant, Key, Name, ShopKey, W
 
 
 def checkout_id(shop: str, order_id: str) -> str:
-    """Return the key of a checkout, `"<shop>/<order_id>"`. A shop has no slash in it: the first one parts the two."""
+    """Return the key of a checkout, `"<shop>/<order_id>"`. A shop has no slash in its name."""
     return f"{shop}/{order_id}"
 
 
 def shop_of(id_: str) -> str:
-    """Return the shop of a checkout by its key."""
+    """Return the shop in the key of a checkout."""
     return id_.partition("/")[0]
 
 
@@ -27,14 +27,14 @@ class _Word(BaseModel):
 
 
 class Customer(_Word):
-    """Who left the checkout."""
+    """The customer of a checkout."""
 
     email: Email
     name: Name | None = None
 
 
 class Item(_Word):
-    """One line of a checkout. `price` is for a single piece."""
+    """One line of a checkout. `price` is the price of one piece."""
 
     name: Name
     price: Amount
@@ -45,12 +45,12 @@ class Item(_Word):
 
 
 class Consent(_Word):
-    """Whether a customer agreed to be reminded: on what basis, when, and where that was said.
+    """A customer's consent to reminders, or its withdrawal: the legal basis, the time, and the place it was given.
 
-    `basis` and `source` are what the shop would show if it were asked: "soft opt-in" and "box at the checkout, unticked
-    by default". Of several, the latest counts; of two of the same moment, the withdrawal (`given` is false). Where
-    `given` is null an earlier yes is taken back and nothing said in its place, as by a box that is unticked again: no
-    refusal, but no consent either.
+    `basis` and `source` are the shop's evidence: "soft opt-in" and "box at the checkout, unticked by default". Of
+    several, the latest counts; of two of the same moment, the withdrawal (`given` is false). If `given` is null, an
+    earlier yes is revoked and nothing takes its place, as when a box is unticked again: no refusal, but no consent
+    either.
     """
 
     given: YesOrNo | None = True
@@ -60,7 +60,7 @@ class Consent(_Word):
 
 
 class Facts(_Word):
-    """What is known of a checkout, as reported. Only given fields are kept."""
+    """The reported facts of a checkout. Only fields that are given are stored."""
 
     customer: Customer | None = None
     items: Annotated[tuple[Item, ...], FailFast(), Field(max_length=200)] = ()
@@ -71,7 +71,7 @@ class Facts(_Word):
     time_zone: Zone | None = None
 
     def facts(self) -> dict[str, Any]:
-        """Return the given facts as plain values: amounts as decimal strings, nothing that was left out."""
+        """Return the given facts as plain values: amounts as decimal strings, without fields that were left out."""
         return self.model_dump(mode="json", include=set(Facts.model_fields), exclude_none=True, exclude_defaults=True)
 
 
@@ -86,11 +86,11 @@ class _Report(Facts):
 
 
 class Checkout(_Report):
-    """A checkout as a shop reports it: somebody has put things in and may yet leave.
+    """A report of an open checkout: the customer has items in it and has not ordered yet.
 
-    `touched_at` is when the customer last did something in it; left out, it is the moment of the report. Reports that
-    are older than what is known change nothing, so they may arrive in any order. `consent` has a time of its own, and
-    stands until one that is later.
+    `touched_at` is the time of the customer's last activity in it; by default, the time of the report. A report older
+    than the stored one changes nothing, so reports may arrive in any order. `consent` has its own time, and holds until
+    a later one.
     """
 
     customer: Customer
@@ -103,11 +103,11 @@ class Checkout(_Report):
 
 
 class Order(_Report):
-    """An order as a shop reports it: from now on nobody is reminded of that checkout.
+    """A report of an order: it ends the reminders of its checkout.
 
-    Facts that are left out are taken from the checkout. `ordered_at` is the moment of the report if left out. `confirm`
-    says whether a mail confirms the order, as none should before it is paid for; left out, one does. Of several reports
-    the latest that says so counts.
+    Facts that are left out are taken from the checkout. `ordered_at` is by default the time of the report. `confirm`
+    is whether a mail confirms the order: by default yes; no until the order is paid for. Of several reports, the latest
+    that sets it counts.
     """
 
     ordered_at: Instant | None = None

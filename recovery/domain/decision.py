@@ -9,14 +9,14 @@ from recovery.domain.schedule import MessageKind, OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Status
 
 MOST_AMBIGUOUS = 1
-"""How often a message may have been taken without our knowing, and is still tried again."""
+"""Ambiguous attempts (the relay may have taken the message) after which a message is still tried again."""
 NOT_BEGUN = Message()
-"""How a message stands of which nothing is known yet."""
+"""The state of a message before its first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A message that will not be sent: skipped because it is of no use any more, or dead where there is a `cause`."""
+    """A message that is given up: skipped because it is no longer useful, or dead if there is a `cause`."""
 
     step: str
     due_at: datetime
@@ -25,13 +25,13 @@ class GivenUp:
 
     @property
     def state(self) -> MessageState:
-        """What the message becomes."""
+        """The new state of the message."""
         return MessageState.SKIPPED if self.cause is None else MessageState.DEAD
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nothing is left to do. `status` is what the checkout then is."""
+    """Nothing is left to do. `status` is the final status of the checkout."""
 
     status: Status
     reason: str
@@ -49,7 +49,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The message of `step` was due at `due_at` and ought to be sent now."""
+    """The message of `step` was due at `due_at` and is to be sent now."""
 
     step: Step
     due_at: datetime
@@ -61,10 +61,10 @@ Decision = Rest | Wait | Send
 
 
 def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decision:
-    """Return what ought to happen to this checkout now.
+    """Return the decision about a checkout: to rest, to wait until a time, or to send a message now.
 
-    A reminder is never sent before it is due, in quiet hours, after an order or a cancellation, or twice; while
-    anything is left to do, the answer is to send it or to look again at a later time.
+    A reminder is never sent before it is due, in quiet hours, after an order or a cancellation, or twice. While a
+    message is left to send, the decision is to send it or to look again at a later time.
     """
     if checkout.claim is not None and checkout.claim.until > now:
         return Wait(checkout.claim.until, "a message is being sent")
@@ -91,7 +91,7 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
 
 
 def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step, datetime]]:
-    """Yield the messages that this checkout may get, each with the time it is due at, in that order."""
+    """Yield the messages that this checkout may get, each with its due time, earliest first."""
     if checkout.status is Status.CANCELLED:
         return
     if checkout.status is Status.ORDERED:
@@ -103,7 +103,7 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
 
 
 def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
-    """Return why a message that was begun must not be begun again, if it must not."""
+    """Return the reason and cause for giving up a message after earlier attempts, or None to try again."""
     if message.may_be_taken and schedule.on_ambiguous is OnAmbiguous.SKIP:
         return "its sender died, and the relay may have taken it", Cause.LOST
     if message.ambiguous + message.may_be_taken > MOST_AMBIGUOUS:
@@ -116,9 +116,9 @@ def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
 def _when(
     checkout: CheckoutState, schedule: Schedule, step: Step, message: Message, due_at: datetime
 ) -> tuple[datetime, datetime, str]:
-    """Return when a message is due, when it may be sent, and why then.
+    """Return the due time of a message, the earliest time to send it, and the reason for that time.
 
-    Quiet hours and mails to the same address move the due time itself: what waits for them is not late.
+    Quiet hours and the gap between mails move the due time itself: a message that waits for them is not late.
     """
     reason = f"{step.name} is due then"
     written_at = _written_at(checkout) if step.kind.counts_for_gap else None
@@ -147,7 +147,7 @@ def _quiet_until(checkout: CheckoutState, schedule: Schedule, step: Step, now: d
 
 
 def _written_at(checkout: CheckoutState) -> datetime | None:
-    """Return when the last reminder of this checkout was sent."""
+    """Return the time at which the last reminder of this checkout was sent."""
     if not checkout.messages:
         return None
     sent = [

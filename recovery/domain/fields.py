@@ -1,4 +1,4 @@
-"""The kinds of values in reports: addresses, times, amounts, names, keys; each checked, and in one form."""
+"""The types of values in reports: addresses, times, amounts, names, keys; each validated and normalised."""
 
 import re
 from collections.abc import Callable
@@ -32,9 +32,9 @@ _ORDINARY_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]
 
 
 def _email(value: object, check: ValidatorFunctionWrapHandler) -> str:
-    """Take an address with an ordinary local part by its domain alone; leave all others to the library.
+    """Validate only the domain of an address with an ordinary local part; leave all others to the library.
 
-    That is what nearly all are, and of the library's 30 µs a domain takes most: there are far fewer of those.
+    Nearly all are ordinary. The library takes 30 µs, mostly for the domain, and domains repeat: they are cached.
     """
     if isinstance(value, str):
         local_part, _, domain = value.strip().rpartition("@")
@@ -46,7 +46,7 @@ def _email(value: object, check: ValidatorFunctionWrapHandler) -> str:
 
 
 def _domain(written: str) -> str | None:
-    """Return a mail domain as it is kept, or None for the library to say what is wrong with it."""
+    """Return a mail domain in its stored form, or None if it is invalid: the library then reports the error."""
     return _short_domain(written) if len(written) <= LONGEST_DOMAIN else None  # or the cache would hold any amount
 
 
@@ -60,25 +60,25 @@ def _short_domain(written: str) -> str | None:
 
 
 def normalised(email: str) -> str:
-    """Return an address in the one form that it is compared in: whatever case or composition it was written in.
+    """Return the normalised form of an address, which comparisons use: regardless of case and Unicode composition.
 
     The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. The local
-    part is in small letters as well, where RFC 5321 lets case matter and no provider does. It is not case-folded: that
-    would make one of `groß` and `gross`, who are two.
+    part is in lower case as well: RFC 5321 lets case matter, and no provider does. It is not case-folded: that would
+    merge `groß` and `gross`, which are two addresses.
     """
     return email.strip().lower() if email.isascii() else _normalised(email, _small)
 
 
 def formerly_normalised(email: str) -> str:
-    """Return an address as versions before this one compared it, which took `groß` for `gross`.
+    """Return the normalised form of former versions, which took `groß` for `gross`.
 
-    What they kept is found by it. Another address may have the same: nothing is given away, deleted or lifted by it.
+    Use it to find what they stored. Another address may have the same form, so never disclose, delete or lift by it.
     """
     return email.strip().lower() if email.isascii() else _normalised(email, _folded)
 
 
 def spellings(email: str) -> tuple[str, ...]:
-    """Return how an address is written: its domain in A-labels, and in U-labels where those differ (RFC 5890)."""
+    """Return the spellings of an address: its domain in A-labels, and in U-labels if those differ (RFC 5890)."""
     ascii_form = normalised(email)
     local_part, _, domain = ascii_form.rpartition("@")
     return tuple(dict.fromkeys([ascii_form, f"{local_part}@{_domain(domain) or domain}"]))
@@ -102,7 +102,7 @@ def _folded(text: str) -> str:
 
 
 def web_address(value: str) -> str:
-    """Return `value` if it is an absolute http(s) address; raise `ValueError` if it is anything else."""
+    """Return `value` if it is an absolute http(s) URL; otherwise raise `ValueError`."""
     if _ORDINARY_WEB_ADDRESS.fullmatch(value):
         return value
     parts = urlsplit(value)
@@ -133,7 +133,7 @@ def _ascii_digits(value: object) -> object:
 
 
 def _as_utc(value: object) -> object:
-    """Read the naive datetimes of a driver without time zones as what they are: UTC."""
+    """Return a driver's naive datetime as UTC."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
@@ -144,12 +144,12 @@ def _without_controls(value: str) -> str:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_utc)]
-"""A time with its zone as RFC 3339 has it, kept in UTC. A number is none: nobody can tell seconds from milliseconds."""
+"""A time with its zone (RFC 3339), stored in UTC. Numbers are refused: seconds or milliseconds is a guess."""
 
 StoredInstant = Annotated[AwareDatetime, BeforeValidator(_as_utc), AfterValidator(_utc)]
 
 WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(web_address)]
-"""An absolute http(s) address: nothing else may become a link in a mail."""
+"""An absolute http(s) URL: nothing else may become a link in a mail."""
 
 Email = Annotated[EmailStr, WrapValidator(_email)]
 
@@ -157,14 +157,14 @@ Zone = Annotated[str, Field(max_length=100), AfterValidator(lambda name: zone(na
 """A time zone by its name in the tz database, as in `Europe/Berlin`."""
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
-"""What strangers may call something: it is kept as it came, and made plain wherever it is written or shown."""
+"""A name given by strangers: stored unchanged, and made plain wherever it is written or shown."""
 
-# pydantic checks in Rust what stands before a validator of ours, and in Python what stands behind it.
+# pydantic validates in Rust what comes before a validator of ours, and in Python what comes after it.
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4), BeforeValidator(_ascii_digits)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""
 
 YesOrNo = Annotated[bool, Field(strict=True)]
-"""Not what could be taken for either, such as `"no"` or 0."""
+"""A strict boolean: values such as `"no"` or 0 are refused."""
 
 Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$"), AfterValidator(_without_controls)]
 ShopKey = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/]+$"), AfterValidator(_without_controls)]

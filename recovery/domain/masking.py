@@ -1,4 +1,4 @@
-"""Texts of strangers, such as names and a relay's replies, made fit to be kept, logged, shown and written in a mail."""
+"""Sanitising of untrusted text, such as names and relay replies, for storage, logs, pages and mails."""
 
 import re
 from collections.abc import Iterable
@@ -6,17 +6,17 @@ from functools import lru_cache
 from unicodedata import normalize
 
 SHORTEST_PRIVATE = 3
-"""Characters of a word that tells who somebody is: shorter ones stand in any text."""
+"""Characters of a word that is masked as personal: shorter words occur in any text."""
 
 LONGEST_GREETED = 60
-"""Characters of a name that a mail may greet somebody by."""
+"""Characters of a name in a greeting."""
 
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 _CODE = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)|^\s*[245]\d\d(?!\d)")
 
 _BLANK = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
-"""Control characters (C0, DEL, C1), line separators, and what turns the direction of the text after it (UAX #9)."""
+"""Control characters (C0, DEL, C1), line separators, and characters that change text direction (UAX #9)."""
 
 _NOT_A_NAME = re.compile(
     r"://|www\.|@"
@@ -29,7 +29,7 @@ WORD_JOINER = "\u2060"
 
 
 def masked(text: str, private: Iterable[str] = ()) -> str:
-    """Return a text on one line, with an ellipsis for each e-mail address and for each of these `private` words."""
+    """Return a text on one line, with each e-mail address and each of the `private` words replaced by an ellipsis."""
     text = plain(text)
     if "@" in text:
         text = _ADDRESS.sub("…", text)
@@ -41,34 +41,34 @@ def masked(text: str, private: Iterable[str] = ()) -> str:
 
 
 def private(email: str, name: str | None) -> list[str]:
-    """Return the words that tell who somebody is: the name, and what stands before the @ of the address."""
+    """Return the words that identify a person: the name, and the local part of the address."""
     return [each for each in (name, email.rpartition("@")[0]) if each and len(each) >= SHORTEST_PRIVATE]
 
 
 def code(text: str) -> str:
-    """Return the status code in a server's words, RFC 3463's or else that of SMTP; empty if there is none."""
+    """Return the status code in a server's reply: that of RFC 3463, else of SMTP; empty if there is none."""
     found = _CODE.findall(text)
     return next((each for each in found if "." in each), found[0].strip() if found else "")
 
 
 def plain(text: str) -> str:
-    """Return a text without control characters and without what turns the direction of text; line ends are spaces."""
+    """Return a text without control and text-direction characters; line ends become spaces."""
     if text.isprintable():
         return text
     return _CONTROL.sub("", _BLANK.sub(" ", text))
 
 
 def is_plain(text: str) -> bool:
-    """Whether `plain` leaves a text as it is."""
+    """Return whether `plain` leaves a text unchanged."""
     return text.isprintable() or _CONTROL.search(text) is None
 
 
 @lru_cache(maxsize=1024)  # a mail asks twice
 def greeted(name: str | None) -> str | None:
-    """Return the name that a mail may greet somebody by, or None.
+    """Return the name for a greeting, or None if it is not safe to use.
 
-    Whoever leaves a checkout may give anybody's address and call them what they like: what has a link, an address or a
-    long number in it, or is longer than a name is, would be a message of theirs under the shop's name.
+    Anyone can enter a stranger's address and any name for it. A "name" with a link, an address or a long number in it,
+    or one that is longer than names are, would be a message of theirs under the shop's name.
     """
     if name is None:
         return None
@@ -79,9 +79,9 @@ def greeted(name: str | None) -> str | None:
 
 @lru_cache(maxsize=4096)  # the same products are left by many
 def unlinked(title: str) -> str:
-    """Return a title, plain, of which no mail program makes a link: a word joiner (U+2060, unseen) parts each address.
+    """Return a plain title that no mail program turns into a link: an invisible word joiner (U+2060) breaks addresses.
 
-    Not every domain is taken for one, such as `Node.js`: only one with `www.` before it, or with a path behind it.
+    A domain alone, such as `Node.js`, is left as it is: only one after `www.`, or before a path, is broken.
     """
     title = plain(title)
     if "://" in title or "." in title or "@" in title:  # few have any of these, and a pattern is slow

@@ -1,6 +1,6 @@
 """The outcome of one attempt to send a message.
 
-`recovery.mail.smtp.replies` makes an outcome of a relay's reply; `recovery.domain.retry` says what follows from it.
+`recovery.mail.smtp.replies` reads it from a relay's reply; `recovery.domain.retry` decides what follows.
 """
 
 from dataclasses import dataclass
@@ -9,39 +9,39 @@ from enum import StrEnum
 
 
 class OutcomeKind(StrEnum):
-    """What one attempt came to."""
+    """The result of an attempt, by what can be done about it."""
 
     SENT = "sent"
     UNSENT = "unsent"
     """No connection was free in time: the message was not handed over at all."""
     CALLED_OFF = "called off"
-    """It must not be handed over any more, or that could not be known in time: it goes back, to be looked at again."""
+    """The message must not be handed over, or the database did not answer in time: it goes back and stays due."""
     FAILED = "failed"
     """An error of our own, before the content."""
     CONNECTION = "connection"
     """The relay could not be reached."""
     DROPPED = "dropped"
-    """The relay went away, or fell silent, after it was told of the message and before its content."""
+    """The connection was lost, or the relay fell silent, between the envelope and the content of the message."""
     THROTTLED = "throttled"
-    """The relay says that we send too much or too fast: nothing is wrong with the message."""
+    """The relay limits our rate or volume; the message itself is not at fault."""
     LATER = "later"
-    """The relay asks to try this message again later."""
+    """A temporary refusal of this message (4xx; others call it deferred)."""
     DEAD_ADDRESS = "dead address"
     DEAD_MESSAGE = "dead message"
     OUR_FAULT = "our fault"
-    """The relay refuses us, whatever the message: wrong credentials, policy, a broken conversation."""
+    """The relay refuses us, whatever the message: wrong credentials, policy, a protocol error."""
     AMBIGUOUS = "ambiguous"
-    """The content was on the wire and no reply came: the relay may have taken the message or not."""
+    """The content was sent and no reply came: the relay may have taken the message."""
     RENDER_ERROR = "render error"
 
     @property
     def blames_relay(self) -> bool:
-        """Whether the fault lies with the relay or with us, so that every other message would meet it too."""
+        """Whether the fault is the relay's or ours, so that every other message would fail too."""
         return self in _RELAYS_FAULTS
 
     @property
     def tells_of_relay(self) -> bool:
-        """Whether the relay was spoken to, so that it is known how it is."""
+        """Whether the attempt reached the relay, so that it shows the state of the relay."""
         return self not in _WITHOUT_RELAY
 
 
@@ -62,9 +62,9 @@ _RELAYS_FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt came to, with the relay's reply or the error in words, and the Message-ID it was made under.
+    """The result of one attempt, with the relay's reply or the error, and the Message-ID of the mail.
 
-    `until` is when a dropped message may be tried again.
+    `until` is the time from which a dropped message may be tried again.
     """
 
     kind: OutcomeKind
@@ -74,5 +74,5 @@ class Outcome:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the relay refused the message or its address for good: not we, so that its reply has a code."""
+        """Whether the relay (not our own code: the reply has a status) refused the message or its address for good."""
         return self.kind in (OutcomeKind.DEAD_ADDRESS, OutcomeKind.DEAD_MESSAGE) and self.reply[:3].isdigit()

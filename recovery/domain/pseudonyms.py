@@ -1,4 +1,4 @@
-"""Pseudonyms: what addresses are kept as that are not to be written to any more."""
+"""Pseudonyms: keyed hashes under which suppressed addresses are stored."""
 
 from collections.abc import Sequence
 from hashlib import blake2b, sha512
@@ -9,10 +9,10 @@ PSEUDONYM_BYTES = 16
 
 
 class Pseudonyms:
-    """Keyed hashes that stand for addresses, so that a list of those who want no mail is no list of addresses.
+    """Keyed hashes of addresses, so that the suppression list contains no addresses.
 
-    The first key, the newest, makes new ones. All of them find, and so does the empty key, which stands for none: a key
-    that is added later loses nobody. Addresses are hashed as `recovery.domain.fields.normalised` has them.
+    The first key, the newest, makes new pseudonyms. All keys are used to look up, and so is the empty key, which stands
+    for none: adding a key later loses nobody. Addresses are hashed as `recovery.domain.fields.normalised` has them.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -26,13 +26,13 @@ class Pseudonyms:
         return self.all(address)[0]
 
     def all(self, address: str) -> tuple[str, ...]:
-        """Return the pseudonyms that the address is kept under, by the newest key first."""
+        """Return the pseudonyms under which the address may be stored, by the newest key first."""
         return self._hashed(normalised(address))
 
     def also(self, address: str) -> tuple[str, ...]:
-        """Return `all`, and those that former versions kept it under: somebody else may be kept under these, too.
+        """Return `all`, and the pseudonyms of former versions, which another address may share.
 
-        They are for not writing to an address, and for nothing else.
+        Use them only to decide against writing to an address.
         """
         former, now = formerly_normalised(address), normalised(address)
         return self._hashed(now) if former == now else (*self._hashed(now), *self._hashed(former))

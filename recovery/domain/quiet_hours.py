@@ -1,4 +1,4 @@
-"""Quiet hours: the part of a day in which nobody wants mail, on the wall clocks of where they live."""
+"""Quiet hours: the part of a day without reminders, by the wall clock of the customer's time zone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _A_WHILE = timedelta(minutes=15)
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """Return a time zone of the tz database. Raises `ValueError` if there is none of this name."""
+    """Return a time zone of the tz database by its name. Raises `ValueError` if it has none of this name."""
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as exc:  # ZoneInfoNotFoundError, a folder, a path that leads elsewhere
@@ -20,16 +20,16 @@ def zone(name: str) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `begin` until before `end`, by the wall clock; over midnight where `end` is the earlier of the two.
+    """A daily period from `begin` to before `end`, by the wall clock; over midnight if `end` is the earlier one.
 
-    What the wall clock says is what counts, however often it says it: of an hour that comes twice, both are quiet.
+    An hour that the wall clock shows twice, as when daylight saving time ends, is quiet both times.
     """
 
     begin: time
     end: time
 
     def end_after(self, at: datetime, where: ZoneInfo) -> datetime | None:
-        """Return when the quiet hours that `at` lies in end there, in UTC; None where it lies in none."""
+        """Return the end, in UTC, of the quiet hours that contain `at`; None if none do."""
         if not self._hold(at, where):
             return None
         end = next(moment for moment in _moments(self.end, at, where) if moment > at)
@@ -38,9 +38,9 @@ class QuietHours:
         return end
 
     def awake(self, since: datetime, until: datetime, where: ZoneInfo, enough: timedelta) -> timedelta:
-        """Return how much of the time between the two is not quiet; no more is counted than `enough` is exceeded.
+        """Return the time between the two outside quiet hours. Counting stops when it exceeds `enough`.
 
-        What may be years is done with after a few nights.
+        So a period of years takes no longer than one of a few nights.
         """
         awake = timedelta()
         while since < until and awake <= enough:
@@ -59,9 +59,10 @@ class QuietHours:
 
 
 def _moments(wall: time, around: datetime, where: ZoneInfo) -> Iterator[datetime]:
-    """Yield, in UTC and in their order, when the wall clock says so from the day before on: twice where it is put back.
+    """Yield the UTC instants at which the wall clock shows this time, from the day before on, in order.
 
-    A time that the clock leaps over comes as the two moments that either side of the leap would make of it.
+    There are two on the day the clock is put back. A time that the clock skips comes as two instants, by the offset
+    before the change and by the one after it.
     """
     today = around.astimezone(where).date()
     for day in range(-1, 4):

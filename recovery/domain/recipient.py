@@ -13,15 +13,15 @@ from recovery.domain.state import CheckoutState
 from recovery.domain.suppression import Suppression
 
 RIVALS_TURN = timedelta(seconds=2)
-"""How long one of two checkouts steps back that are about to be written about together, up to twice as long."""
+"""Backoff when two checkouts of one recipient are due at once: one to two times this, at random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Another checkout of the same address at the same shop, as far as it matters.
+    """Another checkout of the same address at the same shop.
 
-    `claimed`: a message of it is being sent. `imminent`: one may be claimed at any moment. `written_at`: when its last
-    reminder was sent. `bought` is what was ordered under it at `ordered_at`.
+    `claimed`: a message of it is being sent. `imminent`: one may be claimed at any moment. `written_at`: the time its
+    last reminder was sent. `bought`: the items ordered under it at `ordered_at`.
     """
 
     claimed: bool = False
@@ -33,7 +33,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of the address of a checkout; not `known` where the database did not say."""
+    """The history of a checkout's recipient: suppression and other checkouts. Not `known` if the lookup failed."""
 
     suppression: Suppression | None = None
     others: Sequence[Other] = ()
@@ -41,7 +41,7 @@ class Standing:
 
     @property
     def contested(self) -> bool:
-        """Whether another checkout may be claimed at this moment: then it takes another look, after one's own claim."""
+        """Whether another checkout may be claimed at this moment, so that a second lookup after the claim is needed."""
         return any(other.claimed or other.imminent for other in self.others)
 
 
@@ -82,7 +82,7 @@ def held_back(
     `jitter` is a number in [0, 1) that separates two checkouts of one address that step back for each other.
     """
     if not standing.known:
-        return CallOff("the database does not say whether this address may be written to")
+        return CallOff("the suppression list could not be read: trying again")
     suppression = standing.suppression
     if not step.kind.is_marketing:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None
@@ -102,10 +102,10 @@ def held_back(
 
 
 def still_wanted(checkout: CheckoutState, standing: Standing, schedule: Schedule) -> Facts:
-    """Return the facts of a checkout without the lines that its customer ordered under another since.
+    """Return the facts of a checkout without the items that its customer has ordered under another since.
 
-    Only where the schedule says `stop_on` customer. The total of what is left is not known then, for nobody knows what
-    discounts it had.
+    Only if the schedule's `stop_on` is customer. The total of the remaining items is unknown then, because discounts
+    are.
     """
     if schedule.stop_on is not StopOn.CUSTOMER:
         return checkout.facts

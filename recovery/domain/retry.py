@@ -42,7 +42,7 @@ def _changes(outcome: Outcome, message: Message, schedule: Schedule, now: dateti
 
 
 def _ambiguous(message: Message, schedule: Schedule, now: datetime, jitter: float) -> dict[str, Any]:
-    """Give up a message that may have been taken, or try it once more: a second doubt would never be resolved."""
+    """Give up a message that may have been taken, or try it once again: a second doubt would never be resolved."""
     ambiguous = message.ambiguous + 1
     if schedule.on_ambiguous is OnAmbiguous.SKIP or ambiguous > MOST_AMBIGUOUS:
         return {**_dead(Cause.LOST), "ambiguous": ambiguous}

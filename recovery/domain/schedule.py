@@ -1,4 +1,4 @@
-"""The schedule of a shop: which messages there are, when each is due, and what stops it."""
+"""The schedule of a shop: its messages, their due times, and the rules that hold them back."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,9 +48,10 @@ class MessageKind(StrEnum):
 
 
 class OnAmbiguous(StrEnum):
-    """What to do when a message may have reached the relay: its sender died, or the line went dead after the last dot.
+    """The choice for a message that may have reached the relay: at-least-once (`resend`) or at-most-once (`skip`).
 
-    `resend` may write twice (with the same Message-ID); `skip` may never write at all.
+    It arises when a sender dies, or a connection is lost after the final dot. `resend` may write twice (with the same
+    Message-ID); `skip` may never write at all.
     """
 
     RESEND = "resend"
@@ -58,7 +59,7 @@ class OnAmbiguous(StrEnum):
 
 
 class StopOn(StrEnum):
-    """Which orders end the reminders of a checkout: its own alone, or also others of the same customer."""
+    """The orders that end the reminders of a checkout: only its own, or any of the same customer."""
 
     CHECKOUT = "checkout"
     CUSTOMER = "customer"
@@ -66,10 +67,10 @@ class StopOn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message of the schedule: when it is due, counted from the last touch, and which mail it is.
+    """One message of the schedule: its delay from the last activity, and its template.
 
-    `subject` is None where it is that of the template's words. `max_lateness` is how late it may be sent and still be
-    worth reading; later than that it is skipped. `coupon` is a code that the mail gives, if it gives one.
+    `subject` is None to use that of the template's words. A message later than `max_lateness` is no longer worth
+    reading and is skipped. `coupon` is the code that the mail contains, if any.
     """
 
     name: str
@@ -87,14 +88,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All that decides when a checkout is written to.
+    """The steps of a shop, and all rules about when a message is sent.
 
-    `steps` are in the order of their delays. `confirmation` is None where the shop confirms orders itself.
-    `min_gap` is the least time between two reminders of one checkout, `min_gap_per_address` between any two to one
-    address, which moves the later one. No reminder goes out in `quiet_hours` of the customer's time zone, or of
-    `time_zone` where that is unknown; nor without consent where `require_consent` says so. `lease` bounds how long one
-    send may take. A message is tried `max_attempts` times at the most. `retention` is how long a checkout at rest is
-    kept.
+    `steps` are in the order of their delays. `confirmation` is None if the shop confirms orders itself. `min_gap` is
+    the shortest time between two reminders of one checkout, `min_gap_per_address` between any two to one address; the
+    later one is postponed. No reminder is sent in `quiet_hours` of the customer's time zone, or of `time_zone` if that
+    is unknown; nor without consent if `require_consent` is set. A claim is a lease of `lease`, the time that one send
+    may take before another sender may begin. A message is tried at most `max_attempts` times. A checkout at rest is
+    kept for `retention`.
     """
 
     steps: tuple[Step, ...]
@@ -113,10 +114,10 @@ class Schedule:
 
     @property
     def messages(self) -> tuple[Step, ...]:
-        """All that is ever sent: the steps, and the confirmation."""
+        """The steps, and the confirmation if there is one."""
         return self.steps if self.confirmation is None else (*self.steps, self.confirmation)
 
 
 def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> timedelta:
-    """Return how late a step may be where the shop did not say: half of the time to the next, at most 12 hours."""
+    """Return the default of `max_lateness`: half of the time to the next step, at most 12 hours."""
     return LONGEST_USEFULNESS if next_delay is None else min((next_delay - delay) / 2, LONGEST_USEFULNESS)

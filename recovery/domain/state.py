@@ -1,4 +1,4 @@
-"""What is kept of a checkout: its status, its messages, the claim on it, and its history."""
+"""The stored state of a checkout: status, messages, claim and history."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ from recovery.domain.fields import StoredInstant
 
 
 class Status(StrEnum):
-    """Where a checkout stands."""
+    """The status of a checkout."""
 
     OPEN = "open"
     ORDERED = "ordered"
@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Where one message of a checkout stands."""
+    """The state of one message of a checkout."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -34,12 +34,12 @@ class MessageState(StrEnum):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing will ever be done about this message again."""
+        """Whether this state is final."""
         return self in (MessageState.SENT, MessageState.SKIPPED, MessageState.DEAD)
 
 
 class Cause(StrEnum):
-    """Why a message is dead."""
+    """The reason for a dead letter."""
 
     DEAD_ADDRESS = "dead address"
     DEAD_MESSAGE = "dead message"
@@ -54,12 +54,12 @@ class _Kept(BaseModel):
 
 
 class Message(_Kept):
-    """What became of one message (a step's reminder, or the confirmation) of a checkout.
+    """The state of one message (a step's reminder, or the confirmation) of a checkout.
 
-    `retry_at` is when a refused message may be tried again; `replayed_at` is when somebody asked for a dead one once
-    more, which makes it due then. `deferred_to` is when it becomes due because its address had another mail before.
-    `ambiguous` counts how often its content went out and nobody knows what became of it. `handed_over` says, while it
-    is being sent, whether the content went out; None where that is not kept.
+    `retry_at` is the earliest time of the next attempt; `replayed_at` is the time at which an operator replayed a dead
+    message, which makes it due then. `deferred_to` is the due time of a message that was postponed because its address
+    had another mail. `ambiguous` counts the attempts after which the relay may have taken it. `handed_over` says, while
+    the message is being sent, whether its content was sent; None if that is not recorded.
     """
 
     state: MessageState = MessageState.WAITING
@@ -77,12 +77,12 @@ class Message(_Kept):
 
     @property
     def may_be_taken(self) -> bool:
-        """Whether its sender died, and the relay may have it."""
+        """Whether its sender died and the relay may have the message."""
         return self.state is MessageState.SENDING and self.handed_over is not False
 
 
 class KeptConsent(_Kept):
-    """A `Consent` as it is kept."""
+    """A `Consent` as stored."""
 
     given: bool | None
     basis: str
@@ -91,7 +91,10 @@ class KeptConsent(_Kept):
 
 
 class Claim(_Kept):
-    """The right of one sender to send one message of a checkout, until the lease ends."""
+    """A lease: the right of one sender to send one message of a checkout, until a time.
+
+    `token` is the fencing token, which every later write of the sender must match.
+    """
 
     token: str
     owner: str
@@ -99,7 +102,7 @@ class Claim(_Kept):
 
 
 class Past(_Kept):
-    """One decision of the past, with its reason: what the shop's support staff read."""
+    """A history entry: one decision with its reason, for the shop's support staff."""
 
     at: StoredInstant
     decision: str
@@ -107,7 +110,7 @@ class Past(_Kept):
 
 
 class CheckoutState(_Kept):
-    """A checkout as it is kept: the truth that every decision is made from."""
+    """A checkout as stored: the single source of every decision."""
 
     id: Annotated[str, Field(alias="_id")]
     status: Status

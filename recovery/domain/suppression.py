@@ -1,4 +1,4 @@
-"""Suppressions: addresses that are not written to, and why."""
+"""Suppressions: addresses that must not be written to, with the reason."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class SuppressionReason(StrEnum):
-    """Why an address is not written to. The stronger reasons come later: none gives way to one before it."""
+    """The reason for a suppression, weakest first: none is replaced by a weaker one."""
 
     UNSUBSCRIBED = "unsubscribed"
     SHOP = "shop"
@@ -16,18 +16,18 @@ class SuppressionReason(StrEnum):
 
     @classmethod
     def of(cls, kept: str) -> "SuppressionReason":
-        """Return a reason as it is kept; one that only a newer version knows counts as the shop's own wish."""
+        """Return a stored reason; an unknown one, of a newer version, counts as the shop's own."""
         return next((reason for reason in cls if reason.value == kept), cls.SHOP)
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """That an address is not to be reminded any more, why, and since when."""
+    """The suppression of an address: its reason, and the time it was made."""
 
     reason: SuppressionReason
     at: datetime
 
     @property
     def dead(self) -> bool:
-        """Whether the address takes no mail at all: then even an order is not confirmed."""
+        """Whether the address takes no mail at all, so that not even orders are confirmed."""
         return self.reason is SuppressionReason.HARD_BOUNCE

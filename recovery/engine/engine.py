@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -44,6 +44,20 @@ LOOKED_AGAIN_AFTER = timedelta(seconds=0.5)
 
 OWNERS_TURN = 3.0
 """Seconds after an outage in which a lapsed claim is left to its owner, who may be about to record what it sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A loaded checkout, with the schedule of its shop and the decision about it."""
+
+    checkout: CheckoutState
+    schedule: Schedule
+    decision: Decision
+
+    @property
+    def is_clean_send(self) -> bool:
+        """Whether there is a message to send and nothing to give up before it."""
+        return isinstance(self.decision, Send) and not self.decision.given_up
 
 
 class Engine:
@@ -122,17 +136,18 @@ class Engine:
         checkouts.sort(key=lambda checkout: asked[checkout.id])  # whoever asked knows which come first
         self._observer.looked(cause, len(ids))
         now = self._clock.now()
-        decided: list[tuple[CheckoutState, Decision]] = []
+        cases: list[Case] = []
         for checkout in checkouts:
+            schedule = self._schedules.of(checkout.id)
             try:
-                decided.append((checkout, decide(checkout, self._schedules.of(checkout.id), now)))
+                cases.append(Case(checkout, schedule, decide(checkout, schedule, now)))
             except Exception as exc:  # noqa: BLE001  such as dates put there by hand, beyond all calendars
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
         if unreadable:
             await self._set_aside(unreadable, now)
-        await self._plan([(checkout, d) for checkout, d in decided if not _is_clean_send(d)], now)
-        await self._claim([(checkout, d) for checkout, d in decided if isinstance(d, Send) and not d.given_up])
+        await self._plan([case for case in cases if not case.is_clean_send], now)
+        await self._claim([case for case in cases if case.is_clean_send])
         return checkouts
 
     async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
@@ -147,11 +162,12 @@ class Engine:
             for letter in written.letters:
                 self._observer.buried(letter)
 
-    async def _plan(self, decided: Sequence[tuple[CheckoutState, Decision]], now: datetime) -> None:
+    async def _plan(self, cases: Sequence[Case], now: datetime) -> None:
         plans: list[Plan] = []
         alarms: dict[str, datetime | None] = {}
-        for checkout, decision in decided:
-            plan = planned(checkout, decision, self._schedules.of(checkout.id), now)
+        for case in cases:
+            checkout = case.checkout
+            plan = planned(checkout, case.decision, case.schedule, now)
             if plan is not None:
                 plans.append(plan)
             elif checkout.next_at is not None:
@@ -166,7 +182,7 @@ class Engine:
                     self._observer.decided(plan.seen.id, past)
         await self.alarms.set(alarms)
 
-    async def _claim(self, due: Sequence[tuple[CheckoutState, Decision]]) -> None:
+    async def _claim(self, due: Sequence[Case]) -> None:
         flights, waiting = self._chosen(due)
         if flights:
             # What is chosen is reserved before anything else happens, or another look would choose it as well. A claim
@@ -200,7 +216,7 @@ class Engine:
                 self.sender.hold_back(flight, held)
                 continue
             if standing is not None and standing.others and flight.claiming.step.kind is MessageKind.REMINDER:
-                facts = still_wanted(flight.checkout, standing, flight.schedule)
+                facts = still_wanted(flight.checkout, standing, flight.claiming.schedule)
                 flight.checkout = flight.checkout.model_copy(update={"facts": facts})
             self.sender.send(flight)
 
@@ -216,7 +232,7 @@ class Engine:
             return None
         return {**standings, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
-    def _chosen(self, due: Sequence[tuple[CheckoutState, Decision]]) -> tuple[list[Flight], list[str]]:
+    def _chosen(self, due: Sequence[Case]) -> tuple[list[Flight], list[str]]:
         """Return what to claim: as much as there is room for, and one reminder for each address; and what must wait.
 
         That is a message that is in flight, one that its owner may be about to record, and one that may end its sender
@@ -228,10 +244,10 @@ class Engine:
         addresses: set[tuple[str, str]] = set()
         suspect = self.sender.has_suspect
         waiting: list[str] = []
-        for checkout, decision in due:
+        for case in due:
+            checkout, schedule, decision = case.checkout, case.schedule, case.decision
             if len(flights) == room or not isinstance(decision, Send):
                 break
-            schedule = self._schedules.of(checkout.id)
             if self.sender.has(checkout.id) or self._is_owners_turn(checkout):
                 waiting.append(checkout.id)
                 continue
@@ -248,8 +264,6 @@ class Engine:
             flights.append(
                 Flight(
                     claimed(checkout, decision, schedule, token, self._owner, now),
-                    decision.due_at,
-                    schedule,
                     known_at=known_at,
                     fresh_for=self._limits.hand_over_within,
                     last_check=self._last_check,
@@ -270,12 +284,11 @@ class Engine:
     async def _standings(self, claims: Sequence[Claiming]) -> Mapping[str, Standing] | None:
         """Return what is known of these checkouts' addresses, by checkout id; None if that cannot be known now."""
         now = self._clock.now()
-        schedules = [self._schedules.of(claim.seen.id) for claim in claims]
-        gap = max((schedule.min_gap_per_address for schedule in schedules), default=timedelta())
+        gap = max((claim.schedule.min_gap_per_address for claim in claims), default=timedelta())
         ask = Ask(
             written_since=now - gap if gap else None,
-            imminent_until=now + max((schedule.lease for schedule in schedules), default=timedelta()),
-            orders=any(schedule.stop_on is StopOn.CUSTOMER for schedule in schedules),
+            imminent_until=now + max((claim.schedule.lease for claim in claims), default=timedelta()),
+            orders=any(claim.schedule.stop_on is StopOn.CUSTOMER for claim in claims),
         )
         try:
             return await self._addresses.standings([claim.seen for claim in claims], ask)
@@ -298,8 +311,8 @@ class Engine:
         return found
 
     def _held_back(self, claiming: Claiming, standing: Standing) -> HeldBack | None:
-        schedule = self._schedules.of(claiming.seen.id)
-        return held_back(claiming.seen, claiming.step, standing, schedule, self._clock.now(), self._jitter())
+        now = self._clock.now()
+        return held_back(claiming.seen, claiming.step, standing, claiming.schedule, now, self._jitter())
 
 
 def _next_part(checkouts: Sequence[CheckoutState]) -> int:
@@ -308,7 +321,3 @@ def _next_part(checkouts: Sequence[CheckoutState]) -> int:
         return LARGEST_PART
     items = sum(len(checkout.facts.items) for checkout in checkouts) / len(checkouts)
     return max(SMALLEST_PART, min(LARGEST_PART, int(ITEMS_TOGETHER / max(items, 1))))
-
-
-def _is_clean_send(decision: Decision) -> bool:
-    return isinstance(decision, Send) and not decision.given_up

@@ -8,7 +8,6 @@ from datetime import datetime
 from recovery.domain.decision import NOT_BEGUN, Send, decide
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.schedule import Schedule
 from recovery.domain.state import CheckoutState, MessageState
 from recovery.engine.last_check import LastCheck
 from recovery.engine.ports import Clock
@@ -32,8 +31,6 @@ class Flight:
     def __init__(
         self,
         claiming: Claiming,
-        due_at: datetime,
-        schedule: Schedule,
         *,
         known_at: float,
         fresh_for: float,
@@ -44,9 +41,7 @@ class Flight:
         self.id = claiming.seen.id
         """The key of the checkout."""
         self.claiming = claiming
-        self.due_at = due_at
-        self.schedule = schedule
-        self.lease = schedule.lease.total_seconds()
+        self.lease = claiming.schedule.lease.total_seconds()
         """How long a lease lasts, in seconds."""
         self.suspect = is_suspect(claiming.seen, claiming.step.name)
         """Whether attempts at this message have ended its sender before, as it seems."""
@@ -86,7 +81,7 @@ class Flight:
             answer = await self._last_check.ask(self.claiming)
             if answer.why_not is not None:
                 return answer.why_not
-            if not isinstance(decide(self.claiming.seen, self.schedule, self._clock.now()), Send):
+            if not isinstance(decide(self.claiming.seen, self.claiming.schedule, self._clock.now()), Send):
                 return "it is not to be sent at this hour any more"
             self._known_at, self._must_ask = answer.known_at, False
         self.starved = True
@@ -123,8 +118,7 @@ class Ended:
 
     def completion(self, now: datetime, jitter: float) -> Completion:
         """Return the record of the attempt."""
-        flight = self.flight
-        return completed(flight.claiming, flight.due_at, self.outcome, flight.schedule, now, jitter)
+        return completed(self.flight.claiming, self.outcome, now, jitter)
 
     @property
     def dead_reply(self) -> str | None:
@@ -141,8 +135,7 @@ class NotSent:
 
     def completion(self, now: datetime, _: float) -> Completion:
         """Return the record of the message."""
-        flight = self.flight
-        return held_back(flight.claiming, flight.due_at, self.why, flight.schedule, now)
+        return held_back(self.flight.claiming, self.why, now)
 
     @property
     def dead_reply(self) -> None:

@@ -290,7 +290,8 @@ class Sender:
             self._observer.relay(self.breaker.fault)
         ended_at = self._clock.now()
         for each in judged:
-            self._observer.attempted(each.flight.claiming.step.name, each.outcome, ended_at - each.flight.due_at)
+            claim = each.flight.claiming
+            self._observer.attempted(claim.step.name, each.outcome, ended_at - claim.due_at)
         for held in not_sent:
             self._observer.held_back(held.flight.claiming.step.name, held.why)
         await self._record([*judged, *not_sent])
@@ -408,7 +409,7 @@ class Sender:
                 continue
             at = self._clock.now()
             try:
-                await self._checkouts.renew([each.renewed(at + each.schedule.lease, now) for each in old])
+                await self._checkouts.renew([each.renewed(at + each.claiming.schedule.lease, now) for each in old])
             except Unavailable:
                 for each in old:
                     each.leased_at = float("-inf")  # again with the next round

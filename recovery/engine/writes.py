@@ -73,13 +73,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Claiming:
-    """A wish to send the message of `step`. Takes hold only where `seen` is still what is kept.
+    """The request to claim a checkout for sending the message of `step`, due at `due_at`.
 
-    `message` is how it stands once claimed: sending, with this attempt counted.
+    It takes hold only where `seen` is still what is kept. `message` is the message once claimed: sending, with this
+    attempt counted. `token` is the fencing token: only its holder may record the end of the send.
     """
 
     seen: CheckoutState
+    schedule: Schedule
     step: Step
+    due_at: datetime
     message: Message
     token: str
     owner: str
@@ -176,48 +179,37 @@ def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str,
         ambiguous=ambiguous,
         handed_over=False if ambiguous or schedule.on_ambiguous is OnAmbiguous.SKIP else None,
     )
-    return Claiming(checkout, send.step, begun, token, owner, now + schedule.lease)
+    return Claiming(checkout, schedule, send.step, send.due_at, begun, token, owner, now + schedule.lease)
 
 
-def completed(
-    claiming: Claiming, due_at: datetime, outcome: Outcome, schedule: Schedule, now: datetime, jitter: float
-) -> Completion:
+def completed(claiming: Claiming, outcome: Outcome, now: datetime, jitter: float) -> Completion:
     """Return the record of an attempt, with what follows from it. `jitter` as `settle` has it."""
-    message = settle(outcome, claiming.message, schedule, now, jitter)
+    message = settle(outcome, claiming.message, claiming.schedule, now, jitter)
     tried = outcome.kind if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
     # What goes back for want of a connection, say, goes round, and would push what is worth knowing out of the history.
     history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, message.reply or "")
-    return _completion(claiming, due_at, message, history, schedule, now, error=outcome.reply)
+    return _completion(claiming, message, history, now, error=outcome.reply)
 
 
-def held_back(
-    claiming: Claiming, due_at: datetime, why: Skip | Postpone, schedule: Schedule, now: datetime
-) -> Completion:
+def held_back(claiming: Claiming, why: Skip | Postpone, now: datetime) -> Completion:
     """Return the record of a claimed message that is skipped or postponed. No attempt was made, so none counts."""
     message = claiming.message
     uncounted = {"attempts": message.attempts - 1, "reason": why.reason, "handed_over": None}
     match why:
         case Skip():
             message = message.model_copy(update={**uncounted, "state": MessageState.SKIPPED})
-            return _completion(claiming, due_at, message, ("skipped", why.reason), schedule, now)
+            return _completion(claiming, message, ("skipped", why.reason), now)
         case Postpone(until=until):
             changes = {"state": MessageState.WAITING, "deferred_to": until}
             message = message.model_copy(update=uncounted | changes)
-            return _completion(claiming, due_at, message, ("postponed", why.reason), schedule, now)
+            return _completion(claiming, message, ("postponed", why.reason), now)
 
 
 def _completion(
-    claiming: Claiming,
-    due_at: datetime,
-    message: Message,
-    history: tuple[str, str] | None,
-    schedule: Schedule,
-    now: datetime,
-    *,
-    error: str = "",
+    claiming: Claiming, message: Message, history: tuple[str, str] | None, now: datetime, *, error: str = ""
 ) -> Completion:
-    name = claiming.step.name
-    message = message.model_copy(update={"due_at": due_at})
+    name, schedule = claiming.step.name, claiming.schedule
+    message = message.model_copy(update={"due_at": claiming.due_at})
     after = claiming.seen.model_copy(update={"claim": None, "messages": {**claiming.seen.messages, name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
     past = () if history is None else (Past(at=now, decision=f"{history[0]} {name}", reason=history[1]),)

@@ -11,7 +11,7 @@ from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.shadows import MongoShadows
-from tests.builders import NOON, SetClock, Store, minutes, report, state
+from tests.builders import NOON, SetClock, Store, minutes, report, schedule, state
 
 STEP = Step("reminder-1", minutes(30), "reminder-1", "subject", minutes(60))
 LEASE_ENDS = NOON + minutes(1)
@@ -75,7 +75,7 @@ async def only(store, kept):
 
 
 def claiming(seen, token="token"):
-    return Claiming(seen, STEP, BEGUN, token, "me", LEASE_ENDS)
+    return Claiming(seen, schedule(), STEP, NOON, BEGUN, token, "me", LEASE_ENDS)
 
 
 def completion(claim):

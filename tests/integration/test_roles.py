@@ -12,7 +12,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from recovery import Consent, Order, Recovery
-from recovery.app.daemon import CannotStart, initialise, run
+from recovery.app.daemon import run
+from recovery.app.factories import CannotStart
+from recovery.app.initialise import initialise
 from recovery.client import Unavailable
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, SHADOWS
 from recovery.settings import Settings

@@ -142,7 +142,7 @@ _FIRST = (
            (Edit("mongo/addresses.py", "if other_id != id_]", "if other_id not in addresses]"),)),
     Mutant("stop-abandons", "a stop abandons what is being claimed, and gives nothing back", ("deploys-skip", "deploys-resend"),
            (Edit("engine/sender.py", "        self.begin_stop()\n        loop", "        self._tasks.clear()\n        self._in_flight = 0\n        loop"),
-            Edit("app/daemon.py", "        lane.engine.sender.begin_stop()\n", "        pass\n"))),
+            Edit("app/daemon.py", "            lane.engine.sender.begin_stop()\n", "            pass\n"))),
     Mutant("lost-claims-kept", "claims whose acknowledgement is lost are not given back, `skip` gives them up", ("lost-acknowledgements",),
            (Edit("engine/engine.py", "                self.sender.end(flight, Outcome(OutcomeKind.CALLED_OFF, why))\n            raise", "                pass\n            self.sender.give_up(flights)\n            raise"),
             Edit("domain/state.py", "self.state is MessageState.SENDING and self.handed_over is not False", "self.state is MessageState.SENDING"))),

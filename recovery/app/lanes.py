@@ -1,0 +1,87 @@
+"""The factory of the lanes: for each relay an engine and a sweep (the bulkhead pattern)."""
+
+from collections.abc import Mapping
+
+from recovery.app.factories import limits_of, suppressions_of
+from recovery.app.shops import Shop
+from recovery.daemon.expirer import Expirer
+from recovery.daemon.lanes import Lane, Lanes
+from recovery.daemon.metrics import Telemetry
+from recovery.daemon.share import Share
+from recovery.daemon.sweep import Sweep
+from recovery.domain.per_shop import PerShop
+from recovery.engine.engine import Engine
+from recovery.engine.ports import Clock, Mailer
+from recovery.mail.smtp.pool import Relay
+from recovery.mongo.addresses import MongoAddresses
+from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.collections import Database
+from recovery.mongo.queues import Shops
+from recovery.mongo.shadows import MongoShadows
+from recovery.settings import Settings
+
+
+class LaneFactory:
+    """Builds the lanes of a daemon on one database."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        shops: PerShop[Shop],
+        share: Share,
+        telemetry: Telemetry,
+        expirer: Expirer,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._share = share
+        self._telemetry = telemetry
+        self._expirer = expirer
+        self._checkouts = MongoCheckouts(database)
+        self._shadows = MongoShadows(database)
+        self._addresses = MongoAddresses(database, suppressions_of(settings, database))
+        self._schedules = shops.map(lambda shop: shop.schedule)
+        self._relays = shops.map(lambda shop: shop.relay)
+
+    def lanes(self, mailers: Mapping[Relay, Mailer]) -> Lanes:
+        """Return the lanes, one for each relay with its mailer, by shop."""
+        lane_of = {relay: Lane(relay.address, *self._lane(relay, mailer)) for relay, mailer in mailers.items()}
+        return Lanes(self._relays.map(lane_of.__getitem__))
+
+    def _lane(self, relay: Relay, mailer: Mailer) -> tuple[Engine, Sweep]:
+        engine = self._engine(mailer)
+        return engine, self._sweep(relay, engine)
+
+    def _engine(self, mailer: Mailer) -> Engine:
+        engine = Engine(
+            checkouts=self._checkouts,
+            shadows=self._shadows,
+            addresses=self._addresses,
+            mailer=mailer,
+            clock=self._clock,
+            observer=self._telemetry,
+            schedules=self._schedules,
+            owner=self._share.daemon,
+            limits=limits_of(self._settings),
+        )
+        engine.alarms.on_set = self._expirer.wake_for
+        return engine
+
+    def _sweep(self, relay: Relay, engine: Engine) -> Sweep:
+        daemon, relays, share = self._settings.daemon, self._relays, self._share
+        own = frozenset(shop for shop, theirs in relays.by_shop.items() if theirs == relay)
+        others = frozenset(relays.by_shop) - own
+        return Sweep(
+            self._checkouts,
+            self._shadows,
+            engine,
+            share.mine if len(relays.each()) == 1 else lambda id_: share.mine(id_) and relays.of(id_) == relay,
+            self._clock,
+            interval=daemon.sweep_interval,
+            grace=daemon.sweep_grace,
+            everybodys=lambda id_: relays.of(id_) == relay,
+            shops=Shops(but=others) if relay == relays.default else Shops(only=own),
+            everybodys_after=2 * daemon.heartbeat_expiry,
+        )
