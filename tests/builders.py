@@ -9,7 +9,7 @@ from recovery.domain.decision import NOT_BEGUN
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import Standing
+from recovery.domain.recipient import Postpone, Skip, Standing
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import Cause, Claim, Message, MessageState, Past, Status
 from recovery.domain.suppression import SuppressionReason
@@ -378,6 +378,7 @@ class Witness:
         self.looks: list[tuple[str, int]] = []
         self.decisions: list[tuple[str, Past]] = []
         self.attempts: list[tuple[str, Outcome, timedelta]] = []
+        self.held: list[tuple[str, Skip | Postpone]] = []
         self.faults: list[str | None] = []
         self.letters: list[DeadLetter] = []
         self.newer_ones: list[str] = []
@@ -391,6 +392,9 @@ class Witness:
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
         self.attempts.append((step, outcome, lateness))
+
+    def held_back(self, step: str, why: Skip | Postpone) -> None:
+        self.held.append((step, why))
 
     def relay(self, fault: str | None) -> None:
         self.faults.append(fault)

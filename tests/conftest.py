@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,9 +21,6 @@ from tests.smtp_servers import RecordingRelay
 
 hypothesis.settings.register_profile("recovery", deadline=None)  # no test depends on how fast the machine is
 hypothesis.settings.load_profile("recovery")
-
-SHOPIFY = Path(__file__).parents[1].parent / "shared" / "data" / "shopify"
-
 
 EVENT_LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 

@@ -85,8 +85,8 @@ def run_lint() -> None:
     mails = {(own.mail.templates, own.to_schedule().messages): None for own in settings.each()}
     found = [finding for folder, steps in mails for finding in lint(folder, steps)]
     for finding in found:
-        say(("!", "yellow") if finding.is_warning else ("✗", "red"), f" {finding.fault}")
-        say(f"  {finding.mend}")
+        say(("!", "yellow") if finding.is_warning else ("✗", "red"), f" {finding.detail}")
+        say(f"  {finding.fix}")
     faults = sum(not finding.is_warning for finding in found)
     if faults:
         raise typer.Exit(1)

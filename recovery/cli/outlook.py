@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide
-from recovery.domain.recipient import Standing, withheld
+from recovery.domain.recipient import Postpone, Standing, held_back
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState, Message, MessageState
 from recovery.domain.suppression import Suppression
@@ -62,8 +62,10 @@ def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | 
 
 
 def _due(state: CheckoutState, step: Step, schedule: Schedule, standing: Standing, now: datetime) -> Ahead:
-    outcome = withheld(state, step, standing, schedule, now, 0)
-    return Ahead(step.name, now) if outcome is None else Ahead(step.name, outcome.until, outcome.reply)
+    why = held_back(state, step, standing, schedule, now, 0)
+    if why is None:
+        return Ahead(step.name, now)
+    return Ahead(step.name, why.until if isinstance(why, Postpone) else None, why.reason)
 
 
 def _landed(state: CheckoutState, now: datetime) -> CheckoutState:

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.recipient import Postpone, Skip
 from recovery.domain.state import Past
 from recovery.engine.writes import DeadLetter
 
@@ -64,6 +65,12 @@ class Telemetry:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
         else:
             log.warning("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
+
+    def held_back(self, step: str, why: Skip | Postpone) -> None:
+        """Count a message that was skipped or postponed in place of an attempt."""
+        outcome = "skipped" if isinstance(why, Skip) else "postponed"
+        self._attempts.labels(step, outcome).inc()
+        log.debug("not sent", step=step, outcome=outcome, reply=why.reason)
 
     def newer(self, checkout: str) -> None:
         """Log once that a newer version of Recovery works on this database, too."""

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from recovery.demo.inbox import Inbox
 from recovery.demo.mails import Mail
-from recovery.http.problems import Problem, tell_problems
+from recovery.http.problems import Problem, add_problem_handlers
 from recovery.http.security import Guard
 
 _OURS = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'"
@@ -28,7 +28,7 @@ _templates = jinja2.Environment(
 def pages(inbox: Inbox) -> FastAPI:
     """Return the pages of an inbox: the list of its mails, and each as its HTML, its text and its source."""
     app = FastAPI(openapi_url=None, dependencies=[Guard(()).needs()])
-    tell_problems(app)
+    add_problem_handlers(app)
 
     def mail_of(number: int) -> Mail:
         if not 1 <= number <= len(inbox.mails):

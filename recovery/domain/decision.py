@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recovery.domain.quiet_hours import zone
-from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.domain.schedule import MessageKind, OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Status
 
 MOST_AMBIGUOUS = 1
@@ -118,13 +118,10 @@ def _when(
 ) -> tuple[datetime, datetime, str]:
     """Return when a message is due, when it may be sent, and why then.
 
-    Quiet hours and mails to the same address move the due time itself: what waits for them is not late. A confirmation
-    waits for neither.
+    Quiet hours and mails to the same address move the due time itself: what waits for them is not late.
     """
     reason = f"{step.name} is due then"
-    if step is schedule.confirmation:
-        return due_at, max(due_at, message.retry_at or due_at), reason
-    written_at = _written_at(checkout)
+    written_at = _written_at(checkout) if step.kind.counts_for_gap else None
     moved_to = [due_at]
     if message.deferred_to is not None:
         moved_to.append(message.deferred_to)
@@ -134,7 +131,7 @@ def _when(
     send_at = max(due_at, message.retry_at or due_at)
     if written_at is not None:
         send_at = max(send_at, written_at + schedule.min_gap)
-    if schedule.quiet_hours is not None:
+    if schedule.quiet_hours is not None and step.kind.respects_quiet_hours:
         where = zone(checkout.facts.time_zone or schedule.time_zone)
         due_at = schedule.quiet_hours.end_after(due_at, where) or due_at
         if end := schedule.quiet_hours.end_after(send_at, where):
@@ -143,8 +140,8 @@ def _when(
 
 
 def _quiet_until(checkout: CheckoutState, schedule: Schedule, step: Step, now: datetime) -> datetime | None:
-    """Return when the quiet hours end that it is now, for a reminder: what is late is not sent in them either."""
-    if schedule.quiet_hours is None or step is schedule.confirmation:
+    """Return the end of the quiet hours if it is within them now: a late message is not sent in them either."""
+    if schedule.quiet_hours is None or not step.kind.respects_quiet_hours:
         return None
     return schedule.quiet_hours.end_after(now, zone(checkout.facts.time_zone or schedule.time_zone))
 
@@ -153,20 +150,24 @@ def _written_at(checkout: CheckoutState) -> datetime | None:
     """Return when the last reminder of this checkout was sent."""
     if not checkout.messages:
         return None
-    sent = [m.sent_at for name, m in checkout.messages.items() if m.sent_at is not None and name != CONFIRMATION]
+    sent = [
+        message.sent_at
+        for name, message in checkout.messages.items()
+        if message.sent_at is not None and MessageKind.of(name).counts_for_gap
+    ]
     return max(sent) if sent else None
 
 
 def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: datetime, now: datetime) -> str | None:
-    """Return why a message that may be sent now had better not be, if so."""
+    """Return the reason to skip a due message, or None."""
     late = now - due_at
-    if step is schedule.confirmation:
-        return "too late to be of use" if late > step.max_lateness else None
-    if late > step.max_lateness and schedule.quiet_hours is not None:
+    if late > step.max_lateness and schedule.quiet_hours is not None and step.kind.respects_quiet_hours:
         where = zone(checkout.facts.time_zone or schedule.time_zone)
         late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
     if late > step.max_lateness:
         return "too late to be of use"
+    if not step.kind.is_marketing:
+        return None
     given = None if checkout.consent is None else checkout.consent.given
     if given is False:
         return "the customer has said no"

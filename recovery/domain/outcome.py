@@ -18,10 +18,6 @@ class OutcomeKind(StrEnum):
     """It must not be handed over any more, or that could not be known in time: it goes back, to be looked at again."""
     FAILED = "failed"
     """An error of our own, before the content."""
-    SKIPPED = "skipped"
-    """Its address is not to be written to: the message was not even made."""
-    DEFERRED = "deferred"
-    """Its address has had mail, or is about to: the message becomes due later."""
     CONNECTION = "connection"
     """The relay could not be reached."""
     DROPPED = "dropped"
@@ -54,8 +50,6 @@ _WITHOUT_RELAY = (
     OutcomeKind.CALLED_OFF,
     OutcomeKind.FAILED,
     OutcomeKind.RENDER_ERROR,
-    OutcomeKind.SKIPPED,
-    OutcomeKind.DEFERRED,
 )
 _RELAYS_FAULTS = (
     OutcomeKind.THROTTLED,
@@ -70,7 +64,7 @@ _RELAYS_FAULTS = (
 class Outcome:
     """What one attempt came to, with the relay's reply or the error in words, and the Message-ID it was made under.
 
-    `until` is when a deferred message becomes due, or when a dropped one may be tried again.
+    `until` is when a dropped message may be tried again.
     """
 
     kind: OutcomeKind

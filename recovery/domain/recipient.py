@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from recovery.domain.checkout import Facts, Item
-from recovery.domain.outcome import Outcome, OutcomeKind
-from recovery.domain.schedule import CONFIRMATION, Schedule, Step, StopOn
+from recovery.domain.schedule import Schedule, Step, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.domain.suppression import Suppression
 
@@ -50,30 +49,55 @@ NOTHING_KNOWN = Standing()
 UNKNOWN = Standing(known=False)
 
 
-def withheld(
-    checkout: CheckoutState, step: Step, standing: Standing, schedule: Schedule, now: datetime, jitter: float
-) -> Outcome | None:
-    """Return what becomes of a claimed message that is not to be sent after all; None if it is.
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A message that is never sent: its recipient must not get it, or has no use for it any more."""
 
-    `jitter` is a number in [0, 1) that parts two checkouts of one address that step back for each other.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """A message that becomes due at `until`: its recipient has had another mail, or is about to get one."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """A message that goes back and stays due, for nobody knows now whether it may be sent."""
+
+    reason: str
+
+
+HeldBack = Skip | Postpone | CallOff
+
+
+def held_back(
+    checkout: CheckoutState, step: Step, standing: Standing, schedule: Schedule, now: datetime, jitter: float
+) -> HeldBack | None:
+    """Return the reason to hold back a claimed message, with what happens to it instead; None to send it.
+
+    `jitter` is a number in [0, 1) that separates two checkouts of one address that step back for each other.
     """
     if not standing.known:
-        return Outcome(OutcomeKind.CALLED_OFF, "the database does not say whether this address may be written to")
+        return CallOff("the database does not say whether this address may be written to")
     suppression = standing.suppression
-    if step.name == CONFIRMATION:
+    if not step.kind.is_marketing:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None
     if suppression is not None:
         return _suppressed(suppression)
     if checkout.facts.items and not still_wanted(checkout, standing, schedule).items:
-        return _skipped("the same customer has ordered all of it")
+        return Skip("the same customer has ordered all of it")
     if not schedule.min_gap_per_address:
         return None
     if any(other.claimed for other in standing.others):
-        return _deferred(now + RIVALS_TURN * (1 + jitter), "another checkout of this address is being written about")
+        return Postpone(now + RIVALS_TURN * (1 + jitter), "another checkout of this address is being written about")
     written = [other.written_at for other in standing.others if other.written_at is not None]
     until = max(written) + schedule.min_gap_per_address if written else now
     if until > now:
-        return _deferred(until, "this address was written to about another checkout")
+        return Postpone(until, "this address was written to about another checkout")
     return None
 
 
@@ -105,13 +129,5 @@ def _line(item: Item) -> tuple[str, str | None]:
     return item.name, item.variant
 
 
-def _suppressed(suppression: Suppression) -> Outcome:
-    return _skipped(f"the address is suppressed: {suppression.reason}")
-
-
-def _skipped(reason: str) -> Outcome:
-    return Outcome(OutcomeKind.SKIPPED, reason)
-
-
-def _deferred(until: datetime, reason: str) -> Outcome:
-    return Outcome(OutcomeKind.DEFERRED, reason, until=until)
+def _suppressed(suppression: Suppression) -> Skip:
+    return Skip(f"the address is suppressed: {suppression.reason}")

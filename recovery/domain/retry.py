@@ -1,7 +1,7 @@
-"""The retry policy: what an outcome makes of a message, and the backoff until its next attempt."""
+"""The retry policy: the message after an attempt to send it, and the backoff until the next attempt."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from recovery.domain.decision import MOST_AMBIGUOUS
 from recovery.domain.outcome import Outcome, OutcomeKind
@@ -10,61 +10,54 @@ from recovery.domain.state import Cause, Message, MessageState
 
 LONGEST_BACK_OFF = timedelta(hours=6)
 
+REPLY_KEPT = 500
+"""Characters of a relay's reply that are kept."""
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What an outcome makes of a message: its state, its attempts, when to try again or to be due, why it is dead.
 
-    `ambiguous` is how often it may have been taken without our knowing.
+def settle(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> Message:
+    """Return the message after an attempt that ended with `outcome`: sent, dead, or waiting for its next attempt.
+
+    `message` is as it was claimed, with this attempt counted. `jitter` is a number in [0, 1) that spreads the retries
+    of messages that were refused together.
     """
-
-    state: MessageState
-    attempts: int
-    retry_at: datetime | None = None
-    deferred_to: datetime | None = None
-    cause: Cause | None = None
-    ambiguous: int = 0
+    ended = {"message_id": outcome.message_id, "reply": outcome.reply[:REPLY_KEPT], "handed_over": None}
+    return message.model_copy(update=ended | _changes(outcome, message, schedule, now, jitter))
 
 
-def settle(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> Settlement:
-    """Return what `outcome` makes of a message as it was claimed, with this attempt counted.
-
-    `jitter` is a number in [0, 1) that spreads the retries of messages refused together.
-    """
-    kind, attempts = outcome.kind, message.attempts
+def _changes(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> dict[str, Any]:
+    kind = outcome.kind
+    if kind is OutcomeKind.SENT:
+        return {"state": MessageState.SENT, "sent_at": now}
     if kind is OutcomeKind.AMBIGUOUS:
         return _ambiguous(message, schedule, now, jitter)
-    settled = Settlement(MessageState.SENT, attempts, ambiguous=message.ambiguous)
-    if kind is OutcomeKind.SENT:
-        return settled
     if kind in _CAUSES:
-        return replace(settled, state=MessageState.DEAD, cause=_CAUSES[kind])
-    if kind is OutcomeKind.SKIPPED:
-        return replace(settled, state=MessageState.SKIPPED, attempts=attempts - 1)
-    waiting = replace(settled, state=MessageState.WAITING)
+        return _dead(_CAUSES[kind])
+    uncounted = {"state": MessageState.WAITING, "attempts": message.attempts - 1}
     if kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF):
-        return replace(waiting, attempts=attempts - 1)
-    if kind is OutcomeKind.DEFERRED:
-        return replace(waiting, attempts=attempts - 1, deferred_to=outcome.until)
+        return uncounted
     if kind in _PAUSES:
         retry_at = outcome.until or now + min(_PAUSES[kind], schedule.retry_after) * (1 + jitter)
-        return replace(waiting, attempts=attempts - 1, retry_at=retry_at)
-    return _tried(waiting, schedule, now, jitter)
+        return {**uncounted, "retry_at": retry_at}
+    return _tried(message, schedule, now, jitter)
 
 
-def _ambiguous(message: Message, schedule: Schedule, now: datetime, jitter: float) -> Settlement:
-    """Give up what may have been taken, or try it once more: of a second time nobody would ever hear the end."""
+def _ambiguous(message: Message, schedule: Schedule, now: datetime, jitter: float) -> dict[str, Any]:
+    """Give up a message that may have been taken, or try it once more: a second doubt would never be resolved."""
     ambiguous = message.ambiguous + 1
     if schedule.on_ambiguous is OnAmbiguous.SKIP or ambiguous > MOST_AMBIGUOUS:
-        return Settlement(MessageState.DEAD, message.attempts, cause=Cause.LOST, ambiguous=ambiguous)
-    waiting = Settlement(MessageState.WAITING, message.attempts, ambiguous=ambiguous)
-    return _tried(waiting, schedule, now, jitter)
+        return {**_dead(Cause.LOST), "ambiguous": ambiguous}
+    return {**_tried(message, schedule, now, jitter), "ambiguous": ambiguous}
 
 
-def _tried(waiting: Settlement, schedule: Schedule, now: datetime, jitter: float) -> Settlement:
-    if waiting.attempts >= schedule.max_attempts:
-        return replace(waiting, state=MessageState.DEAD, cause=Cause.ATTEMPTS)
-    return replace(waiting, retry_at=now + back_off(waiting.attempts, schedule.retry_after, jitter))
+def _tried(message: Message, schedule: Schedule, now: datetime, jitter: float) -> dict[str, Any]:
+    if message.attempts >= schedule.max_attempts:
+        return _dead(Cause.ATTEMPTS)
+    retry_at = now + back_off(message.attempts, schedule.retry_after, jitter)
+    return {"state": MessageState.WAITING, "retry_at": retry_at}
+
+
+def _dead(cause: Cause) -> dict[str, Any]:
+    return {"state": MessageState.DEAD, "reason": cause}
 
 
 _PAUSES = {
@@ -73,7 +66,10 @@ _PAUSES = {
     OutcomeKind.OUR_FAULT: timedelta(minutes=1),
     OutcomeKind.THROTTLED: timedelta(minutes=5),
 }
-"""The breaker stops all messages; these stop one that the relay breaks on, or refuses us, while it takes others."""
+"""Pauses of a single message that the relay breaks on, or refuses us for, while it takes others.
+
+The circuit breaker stops all messages; these keep one from being tried in a hot loop.
+"""
 
 _CAUSES = {
     OutcomeKind.DEAD_ADDRESS: Cause.DEAD_ADDRESS,
@@ -83,5 +79,5 @@ _CAUSES = {
 
 
 def back_off(attempts: int, first: timedelta, jitter: float) -> timedelta:
-    """Return how long to wait after the given number of attempts: doubling from `first`, up to half as much again."""
+    """Return the pause after this many attempts: exponential backoff from `first`, at most 6 h, plus up to half."""
     return min(first * (1 << min(attempts - 1, 20)), LONGEST_BACK_OFF) * (1 + jitter / 2)

@@ -12,6 +12,41 @@ CONFIRMATION = "confirmation"
 LONGEST_USEFULNESS = timedelta(hours=12)
 
 
+class MessageKind(StrEnum):
+    """The kind of a message, and the rules that follow from it."""
+
+    REMINDER = "reminder"
+    CONFIRMATION = "confirmation"
+
+    @classmethod
+    def of(cls, name: str) -> "MessageKind":
+        """Return the kind of a message by its name, which is all that is kept of its step."""
+        return cls.CONFIRMATION if name == CONFIRMATION else cls.REMINDER
+
+    @property
+    def is_marketing(self) -> bool:
+        """Whether it needs consent, offers to unsubscribe, and is stopped by every suppression.
+
+        One that is not marketing is stopped only by an address that takes no mail at all.
+        """
+        return self is MessageKind.REMINDER
+
+    @property
+    def respects_quiet_hours(self) -> bool:
+        """Whether it waits for the end of the quiet hours."""
+        return self is MessageKind.REMINDER
+
+    @property
+    def counts_for_gap(self) -> bool:
+        """Whether it keeps its distance from other messages to the address, and they from it."""
+        return self is MessageKind.REMINDER
+
+    @property
+    def stops_on_order(self) -> bool:
+        """Whether an order of the checkout calls it off."""
+        return self is MessageKind.REMINDER
+
+
 class OnAmbiguous(StrEnum):
     """What to do when a message may have reached the relay: its sender died, or the line went dead after the last dot.
 
@@ -43,6 +78,11 @@ class Step:
     subject: str | None
     max_lateness: timedelta
     coupon: str | None = None
+
+    @property
+    def kind(self) -> MessageKind:
+        """The kind of the message."""
+        return MessageKind.of(self.name)
 
 
 @dataclass(frozen=True, slots=True)

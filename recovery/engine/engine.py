@@ -18,8 +18,8 @@ from recovery.domain.decision import Decision, Send, decide
 from recovery.domain.fields import normalised
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, Standing, still_wanted, withheld
-from recovery.domain.schedule import CONFIRMATION, Schedule, StopOn
+from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, Standing, held_back, still_wanted
+from recovery.domain.schedule import MessageKind, Schedule, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
@@ -76,7 +76,7 @@ class Engine:
         self._outage_at: float | None = None
         self._part = FIRST_PART
         self._in_hand = asyncio.Semaphore(PARTS_IN_HAND)
-        self._last_check = LastCheck(checkouts, self._withheld_now)
+        self._last_check = LastCheck(checkouts, self._held_back_now)
         self.alarms = Alarms(shadows, clock)
         self.sender = Sender(
             checkouts=checkouts,
@@ -196,10 +196,10 @@ class Engine:
         for id_ in won:
             flight = flying[id_]
             standing = UNKNOWN if standings is None else standings.get(id_)
-            if standing is not None and (outcome := self._withheld(flight.claiming, standing)):
-                self.sender.end(flight, outcome)
+            if standing is not None and (held := self._held_back(flight.claiming, standing)):
+                self.sender.hold_back(flight, held)
                 continue
-            if standing is not None and standing.others and flight.claiming.step.name != CONFIRMATION:
+            if standing is not None and standing.others and flight.claiming.step.kind is MessageKind.REMINDER:
                 facts = still_wanted(flight.checkout, standing, flight.schedule)
                 flight.checkout = flight.checkout.model_copy(update={"facts": facts})
             self.sender.send(flight)
@@ -240,7 +240,7 @@ class Engine:
                     waiting.append(checkout.id)
                     continue
                 suspect = True
-            if schedule.min_gap_per_address and decision.step is not schedule.confirmation and checkout.facts.customer:
+            if schedule.min_gap_per_address and decision.step.kind.counts_for_gap and checkout.facts.customer:
                 address = (shop_of(checkout.id), normalised(checkout.facts.customer.email))
                 if address in addresses:
                     continue
@@ -283,7 +283,7 @@ class Engine:
             self.outage()
             return None
 
-    async def _withheld_now(self, claims: Sequence[Claiming]) -> dict[str, str]:
+    async def _held_back_now(self, claims: Sequence[Claiming]) -> dict[str, str]:
         """Return why these claimed messages must not be sent any more, by checkout id. Raises `Unavailable`."""
         standings = await self._standings(claims)
         if standings is None:
@@ -293,13 +293,13 @@ class Engine:
             standing = standings.get(claim.seen.id, NOTHING_KNOWN)
             # Whoever has claimed since then has seen this claim, and steps back: if both did, neither would be sent.
             others = [replace(other, claimed=False) for other in standing.others]
-            if outcome := self._withheld(claim, replace(standing, others=others)):
-                found[claim.seen.id] = outcome.reply
+            if held := self._held_back(claim, replace(standing, others=others)):
+                found[claim.seen.id] = held.reason
         return found
 
-    def _withheld(self, claiming: Claiming, standing: Standing) -> Outcome | None:
+    def _held_back(self, claiming: Claiming, standing: Standing) -> HeldBack | None:
         schedule = self._schedules.of(claiming.seen.id)
-        return withheld(claiming.seen, claiming.step, standing, schedule, self._clock.now(), self._jitter())
+        return held_back(claiming.seen, claiming.step, standing, schedule, self._clock.now(), self._jitter())
 
 
 def _next_part(checkouts: Sequence[CheckoutState]) -> int:

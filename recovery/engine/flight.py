@@ -7,11 +7,12 @@ from datetime import datetime
 
 from recovery.domain.decision import NOT_BEGUN, Send, decide
 from recovery.domain.outcome import Outcome, OutcomeKind
-from recovery.domain.schedule import CONFIRMATION, Schedule
+from recovery.domain.recipient import Postpone, Skip
+from recovery.domain.schedule import Schedule
 from recovery.domain.state import CheckoutState, MessageState
 from recovery.engine.last_check import LastCheck
 from recovery.engine.ports import Clock
-from recovery.engine.writes import Claiming
+from recovery.engine.writes import Claiming, Completion, completed, held_back
 
 ASKED_AT_MOST = 5
 """How often the database is asked before a message goes back, where each answer is stale when it comes."""
@@ -55,7 +56,7 @@ class Flight:
         self.starved = False
         """Whether it is called off because the database did not answer in time."""
         self._known_at = known_at
-        self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.name != CONFIRMATION else self.lease / 2
+        self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.kind.stops_on_order else self.lease / 2
         self._last_check = last_check
         self._stopping = stopping
         self._clock = clock
@@ -114,8 +115,36 @@ def is_suspect(checkout: CheckoutState, step: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A flight that is over, and what it came to. `believed` says that a dead address has been thought over."""
+    """A flight that ended with an attempt, and its outcome. `believed` says that a refusal has been waited for."""
 
     flight: Flight
     outcome: Outcome
     believed: bool = False
+
+    def completion(self, now: datetime, jitter: float) -> Completion:
+        """Return the record of the attempt."""
+        flight = self.flight
+        return completed(flight.claiming, flight.due_at, self.outcome, flight.schedule, now, jitter)
+
+    @property
+    def dead_reply(self) -> str | None:
+        """The words in which the relay called the address dead, if it did."""
+        return self.outcome.reply if self.outcome.kind is OutcomeKind.DEAD_ADDRESS else None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """A flight that ended without an attempt: its message is skipped or postponed."""
+
+    flight: Flight
+    why: Skip | Postpone
+
+    def completion(self, now: datetime, _: float) -> Completion:
+        """Return the record of the message."""
+        flight = self.flight
+        return held_back(flight.claiming, flight.due_at, self.why, flight.schedule, now)
+
+    @property
+    def dead_reply(self) -> None:
+        """Nothing: the relay was not asked."""
+        return None

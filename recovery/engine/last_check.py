@@ -12,7 +12,7 @@ from recovery.engine.ports import Checkouts
 from recovery.engine.writes import Claiming
 from recovery.errors import Unavailable
 
-Withheld = Callable[[Sequence[Claiming]], Awaitable[dict[str, str]]]
+HeldBackNow = Callable[[Sequence[Claiming]], Awaitable[dict[str, str]]]
 """Says of which of these messages the address must not be written to any more, and why, by checkout id."""
 
 
@@ -27,9 +27,9 @@ class Answer:
 class LastCheck:
     """Asks the database about claims: all that is asked within one turn of the event loop goes out together."""
 
-    def __init__(self, checkouts: Checkouts, withheld: Withheld) -> None:
+    def __init__(self, checkouts: Checkouts, held_back_now: HeldBackNow) -> None:
         self._checkouts = checkouts
-        self._withheld = withheld
+        self._held_back_now = held_back_now
         self._waiting: list[tuple[Claiming, asyncio.Future[Answer]]] = []
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -66,13 +66,13 @@ class LastCheck:
     async def _faults(self, claims: Sequence[Claiming]) -> dict[str, str]:
         kept = [claim for claim in claims if claim.message.handed_over is not None]
         others = [claim for claim in claims if claim.message.handed_over is None]
-        held, handed_over, withheld = await asyncio.gather(
+        held, handed_over, held_back = await asyncio.gather(
             self._checkouts.held(others) if others else _none(),
             self._checkouts.hand_over(kept) if kept else _none(),
-            self._withheld(claims),
+            self._held_back_now(claims),
         )
         gone = {claim.seen.id for claim in claims} - held - handed_over
-        return withheld | dict.fromkeys(gone, "something was reported of the checkout since it was claimed")
+        return held_back | dict.fromkeys(gone, "something was reported of the checkout since it was claimed")
 
 
 async def _none() -> set[str]:

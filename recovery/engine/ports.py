@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from recovery.domain.outcome import Outcome
-from recovery.domain.recipient import Standing
+from recovery.domain.recipient import Postpone, Skip, Standing
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState, Past
 from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, Unreadable, Written
@@ -150,6 +150,10 @@ class Observer(Protocol):
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
         """Tell how one attempt ended, and how long after its due time."""
+        ...
+
+    def held_back(self, step: str, why: Skip | Postpone) -> None:
+        """A claimed message was skipped or postponed; no attempt was made."""
         ...
 
     def newer(self, checkout: str) -> None:

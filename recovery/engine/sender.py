@@ -10,14 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.recipient import CallOff, HeldBack
 from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.brake import BELIEVED_AFTER, Brake
 from recovery.engine.breaker import Breaker
-from recovery.engine.flight import Ended, Flight
+from recovery.engine.flight import Ended, Flight, NotSent
 from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer
 from recovery.engine.window import Window
-from recovery.engine.writes import completed
 from recovery.errors import Unavailable
 
 RECORD_AGAIN_AFTER = 0.2
@@ -92,6 +92,7 @@ class Sender:
         self._tasks: dict[Flight, asyncio.Task[Outcome]] = {}
         self._claims: set[asyncio.Task[None]] = set()
         self._ended: list[Ended] = []
+        self._not_sent: list[NotSent] = []
         self._has_ended = asyncio.Event()
         self._recording = False
         self._recorded = asyncio.Event()
@@ -200,6 +201,15 @@ class Sender:
         self._ended.append(Ended(flight, outcome))
         self._has_ended.set()
 
+    def hold_back(self, flight: Flight, why: HeldBack) -> None:
+        """Skip or postpone a claimed message, or give it back; that is recorded with the next batch."""
+        if isinstance(why, CallOff):
+            self.end(flight, flight.called_off(why.reason))
+            return
+        self._drops.pop(flight.id, None)
+        self._not_sent.append(NotSent(flight, why))
+        self._has_ended.set()
+
     def begin_stop(self) -> None:
         """Claim nothing more, and break off what has not been handed over: it goes back, with its attempt."""
         self.stopping = True
@@ -255,21 +265,23 @@ class Sender:
     async def _record_ended(self) -> None:
         """Record what has ended by now: what ends while that is written goes into the next batch."""
         self._has_ended.clear()
-        batch, self._ended = self._believed(self._ended), []
-        if not batch:
+        ended, self._ended = self._believed(self._ended), []
+        not_sent, self._not_sent = self._not_sent, []
+        if not ended and not not_sent:
             return
         try:
-            await self._complete(batch)
+            await self._complete(ended, not_sent)
         except asyncio.CancelledError:
-            self._ended = [*batch, *self._ended]
+            self._ended = [*ended, *self._ended]
+            self._not_sent = [*not_sent, *self._not_sent]
             self._has_ended.set()
             raise
-        self.give_up([ended.flight for ended in batch])
+        self.give_up([each.flight for each in ended] + [each.flight for each in not_sent])
 
-    async def _complete(self, batch: Sequence[Ended]) -> None:
+    async def _complete(self, ended: Sequence[Ended], not_sent: Sequence[NotSent]) -> None:
         now = self._monotonic()
         fault = self.breaker.fault
-        judged = [self._judged(each, now) for each in batch]
+        judged = [self._judged(each, now) for each in ended]
         unsent = sum(each.outcome.kind is OutcomeKind.UNSENT for each in judged)
         handed_over = sum(each.outcome.kind.tells_of_relay for each in judged)
         self.window.tell(handed_over, unsent, self._in_flight, now)
@@ -279,7 +291,9 @@ class Sender:
         ended_at = self._clock.now()
         for each in judged:
             self._observer.attempted(each.flight.claiming.step.name, each.outcome, ended_at - each.flight.due_at)
-        await self._record(judged)
+        for held in not_sent:
+            self._observer.held_back(held.flight.claiming.step.name, held.why)
+        await self._record([*judged, *not_sent])
 
     def _judged(self, ended: Ended, now: float) -> Ended:
         """Tell the breaker of an outcome; return the end with what it means for the message.
@@ -345,7 +359,7 @@ class Sender:
             since = self._unsent[0] if self._unsent is not None and now - self._unsent[1] <= UNSENT_FOR else now
             self._unsent = (since, now, why)
 
-    async def _record(self, batch: Sequence[Ended]) -> None:
+    async def _record(self, batch: Sequence[Ended | NotSent]) -> None:
         """Write how sends ended, until it is written or refused by its token: the relay has them, and only we know."""
         while True:
             try:
@@ -364,17 +378,14 @@ class Sender:
                 break
         self._recorded.set()
 
-    async def _write(self, batch: Sequence[Ended]) -> None:
+    async def _write(self, batch: Sequence[Ended | NotSent]) -> None:
         now = self._clock.now()
-        completions = [
-            completed(each.flight.claiming, each.flight.due_at, each.outcome, each.flight.schedule, now, self._jitter())
-            for each in batch
-        ]
+        completions = [each.completion(now, self._jitter()) for each in batch]
         if self.brake.fault is not None and self._given_up:
             # Believed one by one before it was known to be our fault: as the brake says now, they are not dead.
             await self._addresses.found_alive(list(self._given_up.values()))
             self._given_up.clear()
-        dead = [(each.flight.claiming.seen, each.outcome.reply) for each in batch if _is_dead(each)]
+        dead = [(each.flight.claiming.seen, reply) for each in batch if (reply := each.dead_reply) is not None]
         if dead:
             await self._addresses.found_dead(dead, now)
             self._given_up |= {checkout.id: checkout for checkout, _ in dead if checkout.id in self.brake.row}
@@ -427,10 +438,6 @@ class Sender:
     def _free(self, count: int) -> None:
         self._in_flight -= count
         self._freed.set()
-
-
-def _is_dead(ended: Ended) -> bool:
-    return ended.outcome.kind is OutcomeKind.DEAD_ADDRESS
 
 
 def _ours(ended: Ended) -> Ended:

@@ -12,8 +12,9 @@ from recovery.domain.decision import NOT_BEGUN, Decision, Rest, Send, Wait, deci
 from recovery.domain.fields import normalised
 from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.recipient import Postpone, Skip
 from recovery.domain.retry import settle
-from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, Schedule, Step
+from recovery.domain.schedule import OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Past, Status
 
 
@@ -123,10 +124,6 @@ class Ask:
     orders: bool
 
 
-REPLY_KEPT = 500
-"""Characters of a relay's reply."""
-
-
 def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now: datetime) -> Plan | None:
     """Return what a decision changes, or None where the checkout is already as it ought to be."""
     status, next_at, purge_at = _follows(checkout, decision, schedule, now)
@@ -185,37 +182,52 @@ def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str,
 def completed(
     claiming: Claiming, due_at: datetime, outcome: Outcome, schedule: Schedule, now: datetime, jitter: float
 ) -> Completion:
-    """Return the record of an ended send, with what follows from it. `jitter` as `settle` has it."""
-    settlement = settle(outcome, claiming.message, schedule, now, jitter)
-    reply = outcome.reply[:REPLY_KEPT]
-    was_made = outcome.kind not in (OutcomeKind.SKIPPED, OutcomeKind.DEFERRED)
-    message = Message(
-        state=settlement.state,
-        attempts=settlement.attempts,
-        due_at=due_at,
-        retry_at=settlement.retry_at,
-        replayed_at=claiming.message.replayed_at,
-        deferred_to=settlement.deferred_to or claiming.message.deferred_to,
-        sent_at=now if settlement.state is MessageState.SENT else None,
-        reason=settlement.cause if was_made else reply,
-        message_id=outcome.message_id,
-        reply=reply if was_made else None,
-        ambiguous=settlement.ambiguous,
-    )
+    """Return the record of an attempt, with what follows from it. `jitter` as `settle` has it."""
+    message = settle(outcome, claiming.message, schedule, now, jitter)
+    tried = outcome.kind if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
+    # What goes back for want of a connection, say, goes round, and would push what is worth knowing out of the history.
+    history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, message.reply or "")
+    return _completion(claiming, due_at, message, history, schedule, now, error=outcome.reply)
+
+
+def held_back(
+    claiming: Claiming, due_at: datetime, why: Skip | Postpone, schedule: Schedule, now: datetime
+) -> Completion:
+    """Return the record of a claimed message that is skipped or postponed. No attempt was made, so none counts."""
+    message = claiming.message
+    uncounted = {"attempts": message.attempts - 1, "reason": why.reason, "handed_over": None}
+    match why:
+        case Skip():
+            message = message.model_copy(update={**uncounted, "state": MessageState.SKIPPED})
+            return _completion(claiming, due_at, message, ("skipped", why.reason), schedule, now)
+        case Postpone(until=until):
+            changes = {"state": MessageState.WAITING, "deferred_to": until}
+            message = message.model_copy(update=uncounted | changes)
+            return _completion(claiming, due_at, message, ("postponed", why.reason), schedule, now)
+
+
+def _completion(
+    claiming: Claiming,
+    due_at: datetime,
+    message: Message,
+    history: tuple[str, str] | None,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    error: str = "",
+) -> Completion:
     name = claiming.step.name
+    message = message.model_copy(update={"due_at": due_at})
     after = claiming.seen.model_copy(update={"claim": None, "messages": {**claiming.seen.messages, name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
-    tried = outcome.kind if not was_made or outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
-    past = Past(at=now, decision=f"{tried} {name}", reason=reply)
-    # What goes back for want of a connection, say, goes round, and would push what is worth knowing out of the history.
-    history = () if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (past,)
-    letter = _letter(claiming.seen, name, message, outcome.reply, now)
-    return Completion(claiming, message, status, next_at, purge_at, history, letter)
+    past = () if history is None else (Past(at=now, decision=f"{history[0]} {name}", reason=history[1]),)
+    letter = _letter(claiming.seen, name, message, error, now)
+    return Completion(claiming, message, status, next_at, purge_at, past, letter)
 
 
 def reminded_at(completion: Completion) -> datetime | None:
     """Return when a completion says that a reminder was sent, if it does."""
-    return completion.message.sent_at if completion.claiming.step.name != CONFIRMATION else None
+    return completion.message.sent_at if completion.claiming.step.kind.counts_for_gap else None
 
 
 def _follows(

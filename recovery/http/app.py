@@ -1,4 +1,4 @@
-"""The HTTP application, composed."""
+"""The HTTP application: routers, middleware and the OpenAPI description, put together."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,32 +14,32 @@ from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.http.api.checkouts import checkouts
-from recovery.http.api.data_requests import persons
+from recovery.http.api.data_requests import data_requests
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.api.reference import reference
-from recovery.http.api.reports import Reports, described
+from recovery.http.api.reports import Reports, report_docs
 from recovery.http.customer.feedback import Feedback
-from recovery.http.customer.return_link import way_back
+from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
-from recovery.http.health import Readiness, operation
+from recovery.http.health import Readiness, health
 from recovery.http.inbound.bounces import BounceEvent, bounces
 from recovery.http.inbound.shop_webhooks import ShopifyShop, webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
-from recovery.http.problems import ProblemDetails, tell_problems
+from recovery.http.problems import ProblemDetails, add_problem_handlers
 from recovery.http.security import Guard
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 
 LONGEST_BODY = 256 * 1024
-"""In bytes. Two hundred items with long names are about 100 KiB; so is what Shopify sends of a very large order."""
+"""Bytes of a request body, by default. A report of two hundred items with long names is about 100 KiB."""
 
 LONGEST_WEBHOOK = 8 * 1024 * 1024
-"""Bytes. A shop cannot send less: each line of an order comes with its taxes and discounts, some kilobytes of JSON."""
+"""Bytes of a webhook. A shop cannot send less: each order line has its taxes and discounts, some kilobytes of JSON."""
 
 SERVERS = [
-    {"url": "/", "description": "Where this description comes from"},
-    {"url": "http://127.0.0.1:8080", "description": "This machine, with the settings as they come"},
+    {"url": "/", "description": "The server of this description"},
+    {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
 
 _WEBHOOKS = ("/webhooks/shopify",)
@@ -48,11 +48,11 @@ _KINDS = {"/checkout": "checkout", "/order": "order", "/webhooks/shopify": "shop
 
 class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """Put what holds for every answer around all the rest: also around what answers faults of ours."""
+        """Wrap the whole stack in `EveryRequest`, so that it also covers the responses to internal errors."""
         return EveryRequest(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
-        """Describe also what FastAPI does not see: the bodies that are read by hand, and the problems."""
+        """Return the OpenAPI description, with schemas that FastAPI does not see: bodies read by hand, and problems."""
         description = super().openapi()
         _, schema = models_json_schema(
             [(model, "validation") for model in (Checkout, Order, BounceEvent, ProblemDetails)],
@@ -72,10 +72,10 @@ def create_app(
     registry: CollectorRegistry,
     max_body: int = LONGEST_BODY,
 ) -> FastAPI:
-    """Return the HTTP side of `ingestion`, and of `feedback` from those who were written to.
+    """Return the HTTP application that serves `ingestion` and `feedback`.
 
-    Without API keys whoever is on this machine may do everything; `recovery.http.security.refusal` tells where that
-    must not be served at all. Raises `ValueError` if a key is empty.
+    Without API keys, everyone on this machine may do everything; call `recovery.http.security.refusal` first, which
+    rejects such a configuration on a public address. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -86,19 +86,19 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    tell_problems(app)
+    add_problem_handlers(app)
     guard = Guard(api_keys, registry)
-    for router in (described(guard), checkouts(ingestion, guard), persons(ingestion, guard)):
+    for router in (report_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
         app.include_router(router)
     app.include_router(webhooks(ingestion, shopify))
     app.include_router(bounces(feedback, registry))
     app.include_router(unsubscribe(feedback, registry))
-    app.include_router(way_back(ingestion, feedback, registry))
-    app.include_router(operation(readiness, registry))
+    app.include_router(return_link(ingestion, feedback, registry))
+    app.include_router(health(readiness, registry))
     app.include_router(reference())
     reports = Counter(
         "recovery_reports_total",
-        "Reports over HTTP, by kind and answer: accepted, ignored, unmapped, or the status of the problem",
+        "Reports over HTTP, by kind and result: accepted, ignored, unmapped, or the status code of the problem",
         ["kind", "answer"],
         registry=registry,
     )
@@ -109,7 +109,7 @@ def create_app(
 
 
 def description() -> dict[str, Any]:
-    """Return the OpenAPI description, which is the same whatever the settings are."""
+    """Return the OpenAPI description. It does not depend on the settings."""
     nothing: Any = None
     pseudonyms = Pseudonyms([])
     feedback = Feedback(PerShop(Links(Seals([]), pseudonyms)), nothing, pseudonyms, nothing, timedelta())

@@ -1,6 +1,7 @@
-"""What one connection may hold, and for how long: anybody who reaches the port may open one and say nothing, or no end.
+"""Limits of one HTTP connection, in bytes and seconds: anyone who reaches the port may send nothing, or never stop.
 
-uvicorn bounds none of it: it reads requests ahead as fast as they come, heads of any length, and waits for ever.
+uvicorn sets none of these limits: it reads pipelined requests as fast as they come, heads of any length, and waits for
+ever (slowloris).
 """
 
 import asyncio
@@ -9,26 +10,26 @@ import resource
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes of a request before its body."""
+"""Bytes of the request line and headers."""
 
 MOST_AHEAD = 32
-"""Requests of one connection that are read while others of it are not answered yet."""
+"""Pipelined requests of one connection that wait for an earlier one to be answered."""
 
 HEAD_WITHIN, BODY_WITHIN = 10.0, 30.0
-"""Seconds to the end of a head, from its first byte or the opening of the connection; and then to that of the body."""
+"""Seconds to the end of the head, from its first byte or the opening of the connection; then to the end of the body."""
 
 MOST_CONNECTIONS = 500
-"""Connections at a time; fewer where the process may have less than twice as many open files."""
+"""Open connections; fewer if the process may open less than twice as many files."""
 
 _AT_A_TIME = 4096
-"""Bytes that are parsed before it is looked at what they were."""
+"""Bytes that are parsed between two checks of the limits."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """The server's side of one connection, with bounds. Whoever goes beyond them is cut off without an answer."""
+    """uvicorn's HTTP protocol, with limits. A connection that exceeds one is closed without a response."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a head, unless there are too many connections: half of the files are for the others."""
+        """Start the timer of the head, or abort if there are too many connections: half of the files are kept free."""
         super().connection_made(transport)
         self._in_head, self._head = True, 0
         self._within: float | None = HEAD_WITHIN
@@ -41,15 +42,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was read ahead: it would hang in cycles with the connection."""
+        """Drop pipelined requests: they would be kept alive by reference cycles with the connection."""
         super().connection_lost(exc)
         self._stop_waiting()
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, a little at a time, for as long as it is within bounds.
+        """Parse the data in small pieces, and abort when a limit is exceeded.
 
-        What comes whole, as nearly every request does, is waited for by no timer.
+        A request that arrives whole, as nearly all do, needs no timer.
         """
         for begin in range(0, len(data), _AT_A_TIME):
             if self.transport.is_closing():
@@ -64,17 +65,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
 
     def on_message_begin(self) -> None:
-        """Begin to count a head."""
+        """Start to count the bytes of a head."""
         super().on_message_begin()
         self._in_head, self._head, self._within = True, 0, HEAD_WITHIN
 
     def on_headers_complete(self) -> None:
-        """Begin with the body."""
+        """Switch from the limits of the head to those of the body."""
         self._in_head, self._head, self._within = False, 0, BODY_WITHIN
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Wait for nothing more: between requests uvicorn looks after the time."""
+        """Stop the timer: between requests, uvicorn's keep-alive timeout applies."""
         self._within = None
         if self._timer is not None:
             self._stop_waiting()

@@ -1,4 +1,4 @@
-"""The keys that callers show: what each may be used for, and at which shops. Nothing here does I/O."""
+"""API keys: their scopes and shops, and the rate limit on wrong ones. No I/O."""
 
 import hmac
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from recovery.http.problems import Problem, ProblemType
 
 
 class Scope(StrEnum):
-    """What a key may be used for. Each operation says which it needs."""
+    """A permission of an API key. Each operation requires one."""
 
     REPORT = "report"
     READ = "read"
@@ -20,7 +20,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key of the API. Without `shops` it may be used at all of them; `name` is what the log calls it."""
+    """An API key. Without `shops` it is valid for all of them; the log shows its `name`, never its `secret`."""
 
     name: str
     secret: str = field(repr=False)
@@ -30,7 +30,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever calls: by the name of their key, with what they may do and where."""
+    """An authenticated caller: the name, scopes and shops of their key."""
 
     name: str
     scopes: frozenset[Scope] = frozenset(Scope)
@@ -39,40 +39,40 @@ class Caller:
     def needs(self, scope: Scope) -> None:
         """Raise `Problem` (403) if this caller lacks the scope."""
         if scope not in self.scopes:
-            detail = f"The key {self.name!r} lacks the scope {scope.value!r}, which this operation needs."
+            detail = f"The key {self.name!r} lacks the scope {scope.value!r}, which this operation requires."
             raise Problem(403, detail, kind=ProblemType.SCOPE_MISSING)
 
     def needs_shop(self, shop: str | None) -> None:
-        """Raise `Problem` (403) if this caller may not act for a shop; None stands for all shops."""
+        """Raise `Problem` (403) if this caller may not act for a shop; None means all shops."""
         if not self.shops or shop in self.shops:
             return
         if shop is None:
-            detail = f"The key {self.name!r} is for some shops only: name one of them as shop."
+            detail = f"The key {self.name!r} is limited to some shops: name one of them in the field shop."
         else:
-            detail = f"The key {self.name!r} is not for this shop."
+            detail = f"The key {self.name!r} is not valid for this shop."
         raise Problem(403, detail, kind=ProblemType.OTHER_SHOP)
 
 
 THIS_MACHINE = Caller("this machine")
-"""Whoever calls where no keys are configured."""
+"""The caller if no keys are configured."""
 
 
 def unscoped(secrets: Sequence[str]) -> list[ApiKey]:
-    """Return keys that may be used for everything, called key 1, key 2, … in the order of their secrets."""
+    """Return keys with all scopes for all shops, named key 1, key 2, … in the order of their secrets."""
     return [ApiKey(f"key {number}", secret) for number, secret in enumerate(secrets, 1)]
 
 
 class KeyRing:
-    """Tells who shows a key. Raises `ValueError` if a secret is empty."""
+    """Looks up the caller of an API key. Raises `ValueError` if a secret is empty."""
 
     def __init__(self, keys: Sequence[ApiKey]) -> None:
         if not all(key.secret for key in keys):
             raise ValueError("an API key must not be empty")
-        # Digests are of one length, and every one of them is compared: the time taken tells nothing of any key.
+        # All digests have one length, and each is compared in constant time: timing reveals nothing about a key.
         self._known = [(sha256(key.secret.encode()).digest(), Caller(key.name, key.scopes, key.shops)) for key in keys]
 
     def holder(self, authorization: str) -> Caller | None:
-        """Return who shows a right key in an Authorization header as it arrives (latin-1), or None."""
+        """Return the caller whose key is in an Authorization header (latin-1, as it arrives), or None."""
         scheme, _, key = authorization.partition(" ")
         given = key.strip() if scheme.lower() == "bearer" else ""
         digest = sha256(given.encode("latin-1")).digest()  # the bytes that were sent
@@ -84,14 +84,14 @@ class KeyRing:
 
 
 MOST_AT_ONCE, EVERY = 10, 6.0
-"""CommandError keys that are answered at once; and the seconds after which one more is."""
+"""Token bucket: wrong keys that are answered at once, and the seconds until one more is."""
 
 PAUSE, MOST_WAITING = 1.0, 50
-"""Seconds by which the answer to a further wrong key is held back; and how many may wait for theirs at a time."""
+"""Seconds by which the response to a further wrong key is delayed, and how many may be delayed at a time."""
 
 
 class WrongKeys:
-    """Decides how long the answer to a wrong key is held back. Right keys are never asked about."""
+    """Rate limit on wrong keys, as a token bucket. Valid keys never reach it."""
 
     def __init__(self, now: float = 0.0) -> None:
         self._left = float(MOST_AT_ONCE)
@@ -99,7 +99,7 @@ class WrongKeys:
         self.waiting = 0
 
     def pause(self, now: float) -> float | None:
-        """Return the seconds to wait, `now` in seconds; None: too many wait already, so close the connection."""
+        """Return the delay in seconds, or None if too many wait already: close the connection. `now` is in seconds."""
         self._left = min(MOST_AT_ONCE, self._left + max(0.0, now - self._since) / EVERY)
         self._since = now
         if self._left >= 1:

@@ -1,11 +1,11 @@
-"""A bound on lines of the log that strangers can cause."""
+"""A rate limit on log lines that unauthenticated callers can cause."""
 
 MOST, PER = 10, 60.0
-"""Lines that are written in so many seconds; those beyond are counted."""
+"""Lines that are written per so many seconds; further ones are counted."""
 
 
 class LogBound:
-    """Says whether a line may be written, and how many were left out before it."""
+    """A rate limit on one kind of log line; it counts the lines that it drops."""
 
     def __init__(self, most: int = MOST, per: float = PER) -> None:
         self._most, self._per = most, per
@@ -13,9 +13,9 @@ class LogBound:
         self._written = self._left_out = 0
 
     def left_out(self, now: float) -> int | None:
-        """Return how many lines were left out since the last, or None if this one is to be left out as well.
+        """Return the number of lines dropped since the last one written, or None if this one is to be dropped too.
 
-        `now` is in seconds, by any clock that does not go back.
+        `now` is in seconds, by any monotonic clock.
         """
         if now >= self._begun + self._per:
             self._begun, self._written = now, 0

@@ -1,4 +1,4 @@
-"""What stands between the server and the endpoints, as plain ASGI: what holds for every request, and for reports."""
+"""ASGI middleware: checks of every request, the limit on bodies, and the count of reports."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,13 +13,12 @@ from recovery.domain.masking import masked
 from recovery.http.log_bound import LogBound
 from recovery.http.problems import Problem, ProblemType, answer
 
-PATIENCE = 8 * 1024 * 1024
-"""Bytes of a body that is too long that are still taken, and thrown away: a client that is cut off while it sends may
-never see the answer."""
-
+DRAIN_LIMIT = 8 * 1024 * 1024
+"""Bytes of an oversized body that are still read, and discarded: a client that is cut off while it sends may never see
+the response."""
 
 REFUSED = (413, 415, 422)
-"""Answers to reports that somebody ought to know of: what was reported is not kept, and will not be sent again."""
+"""Statuses that are logged: the report is not stored, and its sender will not repeat it."""
 
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
@@ -27,16 +26,16 @@ _log = structlog.get_logger()
 
 
 class EveryRequest:
-    """Sees to what holds for every request and answer, those to faults of ours too.
+    """Checks every request and marks every response, also those to internal errors.
 
-    A request has one Host header (RFC 9112 section 3.2), and no answer is taken for another type than it says.
+    A request has exactly one Host header (RFC 9112 section 3.2); `nosniff` keeps browsers to the declared media type.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, if its head is in order."""
+        """Pass the request on, or answer with 400 if its Host header is missing or repeated."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -48,16 +47,16 @@ class EveryRequest:
 
         hosts = sum(name == b"host" for name, _ in scope["headers"])
         if hosts > 1 or (hosts == 0 and scope.get("http_version") == "1.1"):
-            problem = Problem(400, "Send one Host header, and no other.", kind=ProblemType.HOST)
+            problem = Problem(400, "The Host header is missing or repeated: send exactly one.", kind=ProblemType.HOST)
             await answer(problem, scope)(scope, receive, marked)
             return
         await self._app(scope, receive, marked)
 
 
 class BodyLimit:
-    """Ends the reading of a body that is longer than `limit` bytes, be that announced or found out on the way.
+    """Rejects a body longer than `limit` bytes, by its Content-Length or by counting. Raises `Problem` (413).
 
-    `of_paths` are limits of their own, where one is larger.
+    `of_paths` holds the limits of paths that have a larger one.
     """
 
     def __init__(self, app: ASGIApp, limit: int, of_paths: Mapping[str, int] | None = None) -> None:
@@ -82,7 +81,7 @@ class BodyLimit:
                 seen += len(message.get("body", b""))
                 if seen <= limit:
                     return message
-            while seen <= max(PATIENCE, limit) and message.get("more_body", False):
+            while seen <= max(DRAIN_LIMIT, limit) and message.get("more_body", False):
                 message = await receive()
                 seen += len(message.get("body", b""))
             raise Problem(413, f"The body is longer than {limit} bytes.", headers={"Connection": "close"})
@@ -93,15 +92,15 @@ class BodyLimit:
 def _exceeds(announced: str, limit: int) -> bool:
     try:
         return int(announced) > limit
-    except ValueError:  # not a number, or one of thousands of digits
+    except ValueError:  # not a number, or a number of thousands of digits
         return True
 
 
 class ReportCount:
-    """Counts the answers to reports, and logs those that were refused. `kinds` are the kinds of report by path.
+    """Counts the responses to reports, and logs the refused ones. `kinds` maps a path to the kind of report.
 
-    An answer is `accepted`, its status if it is a problem, or what the endpoint put into `request.state.answer`. The
-    state of the request tells of a refused one also its `reason` and, if that is known, its `shop`.
+    A response counts as `accepted`, as the status code of a problem, or as `request.state.answer` if the endpoint sets
+    that. For the log line of a refused report, the request's state holds the `reason` and, if known, the `shop`.
     """
 
     def __init__(self, app: ASGIApp, counter: Counter, kinds: Mapping[str, str]) -> None:
@@ -111,7 +110,7 @@ class ReportCount:
         self._bound = LogBound(most=60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, noting its answer."""
+        """Pass the request on, and count its response."""
         kind = self._kinds.get(scope.get("path", ""))
         if kind is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
@@ -137,7 +136,7 @@ class ReportCount:
         left_out = self._bound.left_out(asyncio.get_running_loop().time())
         if left_out is not None:
             _log.warning(
-                "a report was refused",
+                "report refused",
                 kind=kind,
                 status=status,
                 shop=masked(state.get("shop") or ""),

@@ -1,4 +1,4 @@
-"""Answers other than success, as RFC 9457 has them: `application/problem+json`, and what went wrong in a sentence."""
+"""Problem details (RFC 9457): error responses as `application/problem+json`, with a sentence for people."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -21,7 +21,10 @@ from recovery.errors import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
+"""Field errors in one response."""
+
 LONGEST_FIELD = 100
+"""Characters of a field's path."""
 
 _PACKAGE = f"{Path(__file__).parents[1]}/"
 
@@ -29,7 +32,7 @@ _log = structlog.get_logger()
 
 
 class ProblemType(StrEnum):
-    """What went wrong, for programs: a name that stays the same whatever the sentences say. docs/http.md lists them."""
+    """Problem types: stable names that programs may match, unlike the sentences. docs/http.md lists them."""
 
     INVALID = "urn:recovery:problem:invalid"
     NO_REPORT = "urn:recovery:problem:no-report"
@@ -66,16 +69,16 @@ _USUAL: Mapping[int, str] = {
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field of a report."""
+    """The error of one field of a report."""
 
     field: str
     message: str
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
-    type: str = Field("about:blank", description="What went wrong, as a name that programs may go by")
+    type: str = Field("about:blank", description="The problem type: a stable name that programs may match")
     title: str
     status: int
     detail: str
@@ -83,10 +86,7 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """The request cannot be answered as wished. `detail` is a sentence for whoever sent it.
-
-    Without a `kind` it is of the usual one of its status.
-    """
+    """An error response. `detail` is a sentence for the caller; without `kind`, the status decides the type."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class Problem(Exception):
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """Return the problem that pydantic's errors amount to, with each field by its path: `items.0.price`.
+    """Return the problem for pydantic's errors, with each field by its path: `items.0.price`.
 
-    What pydantic tells beside the message (`input`, `ctx`) stays out: it is the customer's, and this may be logged.
+    The other parts of pydantic's errors (`input`, `ctx`) are left out: they hold customer data, and this may be logged.
     """
     wrong = [
         FieldError(
@@ -118,16 +118,16 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
         for error in errors[:MOST_ERRORS]
     ]
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
-    return Problem(422, f"{wrong[0].field} is wrong: {wrong[0].message}{more}", errors=wrong)
+    return Problem(422, f"{wrong[0].field} is invalid: {wrong[0].message}{more}", errors=wrong)
 
 
 def invalid_body(exc: ValidationError) -> Problem:
-    """Return the problem with a body that is not what it ought to be."""
+    """Return the problem for a body that fails validation."""
     return invalid(exc.errors(include_url=False, include_context=False, include_input=False))
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how an endpoint's problems are documented: those it is known for, and all the others."""
+    """Return the OpenAPI `responses` of an endpoint's problems: one for each of `statuses`, and a default."""
     content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}
     known: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses
@@ -135,8 +135,8 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return known | {"default": {"description": "Any other problem", "content": content}}
 
 
-def tell_problems(app: FastAPI) -> None:
-    """Answer whatever goes wrong in `app` with a problem."""
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make `app` answer every exception with a problem."""
     for kind in (
         Problem,
         HTTPException,
@@ -155,7 +155,7 @@ async def _answer(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """Return all methods of this path: the router knows of the first route alone."""
+    """Return all methods of this path: the router only reports those of the first route that matches."""
     return [
         method
         for method in _METHODS
@@ -164,7 +164,7 @@ def _methods_of(request: Request) -> list[str]:
 
 
 def answer(exc: Exception, scope: Scope) -> JSONResponse:
-    """Return what is answered where this was raised. Why is left in the state of the request, for the log."""
+    """Return the response for an exception, and store the reason in the request's state, for the log."""
     problem = _as_problem(exc)
     scope.setdefault("state", {})["reason"] = problem.detail
     details = ProblemDetails(
@@ -183,10 +183,10 @@ def answer(exc: Exception, scope: Scope) -> JSONResponse:
 
 
 def place_of(exc: BaseException) -> str:
-    """Return the last place of our own that an error came through, as `http/pages.py:87`: no value is in it."""
+    """Return the innermost line of our own code in a traceback, as `http/pages.py:87`; it contains no values."""
     frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(exc.__traceback__)]
     own = [(name.removeprefix(_PACKAGE), line) for name, line in frames if name.startswith(_PACKAGE)]
-    return "{}:{}".format(*own[-1]) if own else "outside of recovery"
+    return "{}:{}".format(*own[-1]) if own else "outside recovery"
 
 
 def _as_problem(exc: Exception) -> Problem:
@@ -198,11 +198,11 @@ def _as_problem(exc: Exception) -> Problem:
         case RequestValidationError():
             return invalid(exc.errors())
         case ClientDisconnect():
-            return Problem(400, "The connection ended before the body did.")
+            return Problem(400, "The connection closed before the end of the body: send the request again.")
         case Unavailable():
             _log.warning("database unavailable", error=str(exc))
-            detail = "The database cannot be reached, or refuses: this may not be kept. Send it again."
+            detail = "The database is unavailable. The report may not have been stored: send it again."
             return Problem(503, detail, headers={"Retry-After": "1"})
         case _:
-            _log.error("a fault of ours", error=type(exc).__name__, place=place_of(exc))
-            return Problem(500, "Something is wrong on this side, and was logged. Nothing is known to be kept.")
+            _log.error("internal error", error=type(exc).__name__, place=place_of(exc))
+            return Problem(500, "Internal error (logged). The report may not have been stored: send it again.")

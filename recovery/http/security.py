@@ -1,4 +1,4 @@
-"""Who may call: holders of an API key, or without any key configured whoever is on this machine."""
+"""Authentication: API keys, signatures of bodies, and callers on this machine if no key is configured."""
 
 import asyncio
 import hmac
@@ -20,26 +20,26 @@ from recovery.http.log_bound import LogBound
 from recovery.http.problems import Problem, ProblemType
 
 TOLERANCE = 300
-"""Seconds by which the clock of whoever signs may be off."""
+"""Seconds by which the time of a signature may differ from ours, in both directions."""
 
 _bearer = HTTPBearer(scheme_name="api_key", auto_error=False, description="A key of `http.keys` or `http.api_keys`.")
 _log = structlog.get_logger()
 
 
 def refusal(host: str, keys: Sequence[ApiKey]) -> str | None:
-    """Return why Recovery must not start to listen on `host` with these keys, or None where it may."""
+    """Return the reason why listening on `host` with these keys is unsafe, or None if it is safe."""
     if not all(key.secret for key in keys):
-        return "An API key is empty: anybody would hold it. Give it a value or remove it."
+        return "An API key is empty, so that anyone could use it: give it a value or remove it."
     if not keys and not is_loopback(host):
         return (
-            f"Without an API key anybody who can reach {host or 'this machine'} could write to your customers: "
-            "set an API key, or listen on 127.0.0.1."
+            f"No API key is set: anyone who can reach {host or 'this machine'} could send mail to your customers. "
+            "Set http.keys, or listen on 127.0.0.1."
         )
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address stands for this machine only: localhost, 127.0.0.0/8 or ::1."""
+    """Return True for a host name or address of this machine only: localhost, 127.0.0.0/8 or ::1."""
     if host.lower() == "localhost":
         return True
     try:
@@ -49,7 +49,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Lets in who holds a key, or without any key configured whoever is on this machine.
+    """Authenticates callers: by API key, or by the Host header (this machine only) if no key is configured.
 
     Raises `ValueError` if a key is empty.
     """
@@ -58,10 +58,10 @@ class Guard:
         self._ring = KeyRing(keys) if keys else None
         self._wrong = WrongKeys()
         self._bound = LogBound()
-        self._counter = Counter("recovery_wrong_keys_total", "Calls to the API without a right key", registry=registry)
+        self._counter = Counter("recovery_wrong_keys_total", "API calls with a missing or wrong key", registry=registry)
 
     async def admit(self, headers: Headers, *scopes: Scope) -> Caller:
-        """Return who calls, by the headers of the request. Raises `Problem` for whoever may not do all of `scopes`."""
+        """Return the authenticated caller. Raises `Problem`: 401 without a valid key, 403 if a scope is missing."""
         if self._ring is None:
             _must_be_this_machine(headers)
             return THIS_MACHINE
@@ -73,7 +73,7 @@ class Guard:
         return caller
 
     def needs(self, *scopes: Scope) -> Any:
-        """Return how an operation asks FastAPI for its caller, and says in its description which scopes it needs."""
+        """Return the FastAPI dependency that yields the caller; it also documents the required scopes."""
         return Security(self._caller, scopes=[scope.value for scope in scopes])
 
     async def _caller(
@@ -85,7 +85,7 @@ class Guard:
         self._counter.inc()
         loop = asyncio.get_running_loop()
         if (left_out := self._bound.left_out(loop.time())) is not None:
-            _log.warning("a call without a right API key was refused", not_logged_before=left_out)
+            _log.warning("API key rejected", not_logged_before=left_out)
         headers = {"WWW-Authenticate": "Bearer"}
         pause = self._wrong.pause(loop.time())
         if pause is None:
@@ -96,34 +96,34 @@ class Guard:
                 await asyncio.sleep(pause)
             finally:
                 self._wrong.waiting -= 1
-        detail = "This needs an API key: send the header 'Authorization: Bearer <key>'."
+        detail = "A valid API key is required: send the header 'Authorization: Bearer <key>'."
         return Problem(401, detail, kind=ProblemType.KEY_NEEDED, headers=headers)
 
 
 def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datetime) -> str | None:
-    """Return what is wrong with a signature like `t=1767225600,v1=5f3a...`, or None where it is right.
+    """Return the error of a signature like `t=1767225600,v1=5f3a...`, or None if it is valid.
 
-    `v1` is HMAC-SHA256 of the time, a full stop and the body, by one of the secrets. It holds for `TOLERANCE` around
-    its time, so that what was overheard once is of no use later.
+    `v1` is the HMAC-SHA256 of the time, a full stop and the body, with one of the secrets. It is valid for `TOLERANCE`
+    seconds around its time, so that a recorded request cannot be replayed later.
     """
     parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
     time, given = parts.get("t", ""), parts.get("v1", "").lower()
     if not (time.isascii() and time.isdigit() and len(time) < 12 and given.isascii()):
-        return "Sign the body: send the header 'Recovery-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256>'."
+        return "A signature is required: send the header 'Recovery-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256>'."
     if abs(now.timestamp() - int(time)) > TOLERANCE:
-        return f"The signature is of another time: its t must be within {TOLERANCE} seconds of now."
+        return f"The signature has expired, or its time is in the future: t must be within {TOLERANCE} seconds of now."
     known = [hmac.new(secret.encode(), f"{time}.".encode() + body, sha256).hexdigest() for secret in secrets]
     if not sum(hmac.compare_digest(given, each) for each in known):
-        return "Recovery-Signature is not the signature of this body by a configured secret."
+        return "Recovery-Signature matches no configured secret: check the secret, and sign the body exactly as sent."
     return None
 
 
 def _must_be_this_machine(headers: Headers) -> None:
-    """Keep out web pages whose name was made to resolve to this machine (DNS rebinding): their Host tells."""
+    """Reject a Host that is not this machine: DNS rebinding makes the name of a web page resolve to it."""
     try:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     except ValueError:
         host = ""
     if not is_loopback(host):
-        detail = "Without an API key this answers on this machine only, as localhost, 127.0.0.1 or [::1]."
+        detail = "No API key is configured: set http.keys, or call from this machine as localhost, 127.0.0.1 or [::1]."
         raise Problem(403, detail, kind=ProblemType.NOT_THIS_MACHINE)

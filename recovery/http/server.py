@@ -1,4 +1,4 @@
-"""The server, as a guest in a running event loop: it neither catches signals nor ends the process."""
+"""Uvicorn embedded in a running event loop: it installs no signal handlers and does not end the process."""
 
 import asyncio
 import logging
@@ -16,37 +16,37 @@ from recovery.errors import RecoveryError
 from recovery.http.log_bound import LogBound
 
 PROTOCOL: Any = "auto"
-with suppress(ImportError):  # without the extra "fast" there are the bounds of uvicorn's own parser, and no others
+with suppress(ImportError):  # without the extra "fast", only the limits of uvicorn's own parser apply
     from recovery.http.connections import BoundedProtocol
 
     PROTOCOL = BoundedProtocol
 
 GRACE = 3
-"""Seconds that requests under way have to finish after the stop."""
+"""Seconds for open requests to finish after the stop."""
 
 
 class CannotListen(RecoveryError):
-    """The address is in use, not ours, or not to be had; the message is a sentence."""
+    """The address is in use, not of this machine, or not permitted. The message is a sentence for people."""
 
 
-class _Bounded(logging.Filter):
-    """Bounds what uvicorn logs of requests that are none: anybody can send those without end."""
+class _MalformedRequests(logging.Filter):
+    """Rate limit of uvicorn's log lines on malformed requests: anyone can send those without end."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bound = LogBound()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line is to be written."""
+        """Return True if the line may be written."""
         if not str(record.msg).startswith("Invalid HTTP request"):
             return True
         left_out = self._bound.left_out(time.monotonic())
         if left_out:
-            record.msg = f"{record.msg} So were {left_out} before that are not logged."
+            record.msg = f"{record.msg} ({left_out} more were not logged.)"
         return left_out is not None
 
 
-class _Guest(uvicorn.Server):
+class _EmbeddedServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -55,16 +55,16 @@ class _Guest(uvicorn.Server):
 async def serve(
     app: ASGIApp, host: str, port: int, *, stop: asyncio.Event, on_listening: Callable[[int], None]
 ) -> None:
-    """Serve `app` until `stop` is set, then let the requests under way finish and return.
+    """Serve `app` until `stop` is set, then let open requests finish, and return.
 
-    Port 0 is any free one; `on_listening` is told the real one, from when on connections are taken. Raises
+    Port 0 means any free port; `on_listening` is called with the real one once connections are accepted. Raises
     `CannotListen`.
     """
     _raise_open_files()
     listener = _listen(host, port)
-    bounded, log = _Bounded(), logging.getLogger("uvicorn.error")
+    bounded, log = _MalformedRequests(), logging.getLogger("uvicorn.error")
     log.addFilter(bounded)
-    server = _Guest(
+    server = _EmbeddedServer(
         uvicorn.Config(
             app,
             http=PROTOCOL,
@@ -96,9 +96,9 @@ async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
 
 
 def _raise_open_files() -> None:
-    """Let this process have as many open files as it may: connections share them with the relay and the database."""
+    """Raise the limit of open files to its maximum: HTTP connections share it with the relay and the database."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # some systems call it boundless, and do not let it be asked for
+    with suppress(ValueError, OSError):  # some systems report "unlimited", but refuse it as a value
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -106,5 +106,5 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as exc:
-        reason = str(exc.strerror).partition(" (while")[0]  # asyncio and socket say the address once more
+        reason = str(exc.strerror).partition(" (while")[0]  # asyncio and socket repeat the address
         raise CannotListen(f"Cannot listen on {host} port {port}: {reason}.") from exc

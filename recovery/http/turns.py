@@ -1,4 +1,4 @@
-"""Turns: what anybody may send, and what takes long to read, has a part of the event loop's time and no more."""
+"""A bulkhead on CPU time: parsing of unauthenticated, expensive bodies gets a fixed share of the event loop."""
 
 import asyncio
 import time
@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager
 
 from recovery.http.problems import Problem
 
-PART = 0.2
-"""Of the event loop's time: the rest is for the mails."""
+SHARE = 0.2
+"""Fraction of the event loop's time; the rest is for sending."""
 
 MOST_WAITING = 100
-AGAIN_AFTER = 30
-"""Seconds."""
+"""Bodies that may wait for a turn; further ones get 503."""
+
+RETRY_AFTER = 30
+"""Seconds, in the header Retry-After of a 503."""
 
 
 class Turns:
-    """Lets one after the other have the event loop, and lets it rest after each in proportion to the time that took."""
+    """Runs one task at a time, and pauses after each in proportion to its duration."""
 
     def __init__(self) -> None:
         self._waiting = 0
@@ -24,10 +26,10 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn. Raises `Problem`, a 503, where too many wait already."""
+        """Wait for a turn. Raises `Problem` (503) if too many wait already."""
         if self._waiting >= MOST_WAITING:
-            why = f"{self._waiting} reports wait to be read already. Send this one again in {AGAIN_AFTER} s."
-            raise Problem(503, why, headers={"Retry-After": str(AGAIN_AFTER)})
+            why = f"{self._waiting} reports are waiting to be read: send this one again in {RETRY_AFTER} s."
+            raise Problem(503, why, headers={"Retry-After": str(RETRY_AFTER)})
         self._waiting += 1
         try:
             async with self._one:
@@ -35,6 +37,6 @@ class Turns:
                 try:
                     yield
                 finally:
-                    await asyncio.sleep((time.perf_counter() - began) * (1 / PART - 1))
+                    await asyncio.sleep((time.perf_counter() - began) * (1 / SHARE - 1))
         finally:
             self._waiting -= 1

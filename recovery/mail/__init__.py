@@ -1,1 +1,1 @@
-"""The only room that speaks SMTP and templates."""
+"""Mails: templates, composition, DKIM, links, bounces and SMTP. The only room that speaks SMTP and templates."""

@@ -1,4 +1,4 @@
-"""What mail systems report of messages, read from its bytes: delivery reports (RFC 3464), complaints (RFC 5965)."""
+"""Parser of bounces: delivery reports (DSN, RFC 3464) and complaints (feedback loop, FBL; ARF format, RFC 5965)."""
 
 import re
 from collections.abc import Iterator
@@ -17,36 +17,36 @@ DELIVERY, FEEDBACK = "delivery-status", "feedback-report"
 """Values of `report-type` (RFC 6522)."""
 
 COMPLAINTS = {"abuse", "fraud", "opt-out", "opt-out-list"}
-"""Values of `Feedback-Type`. The others are about the message (`virus`, `auth-failure`), or praise (`not-spam`)."""
+"""Values of `Feedback-Type`. Others concern the message (`virus`, `auth-failure`) or are praise (`not-spam`)."""
 
 DELIVERED = {"delivered", "relayed", "expanded"}
-"""Values of `Action` that are no bounce."""
+"""Values of `Action` that mean no bounce."""
 
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _CONTENT_TYPE = re.compile(rb"^content-type:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 
 READ = 64 * 1024
-"""Bytes of a report."""
+"""Bytes of a report that are parsed; the rest is ignored."""
 
 MOST_LINES = 20_000
 MOST_PARTS = 50
-"""Python's parser compares every line with the boundary of every part around it."""
+"""Limits lines and parts: Python's parser compares every line with the boundary of every enclosing part."""
 
 MOST_RECIPIENTS = 50
-"""Our messages have one each; a list or an alias may stand behind it."""
+"""Our messages have one recipient each; a list or an alias may stand behind it."""
 
 LONGEST_CONTENT_TYPE = 2000
-"""Bytes of a content type: Python's parser counts its quotation marks anew at each semicolon."""
+"""Bytes of a content type: Python's parser counts its quotation marks again at each semicolon."""
 
 LONGEST_DATE = 100
 
 
 class NoReport(Exception):
-    """What was read is no report; the message says why, in a sentence."""
+    """The message is not a bounce or complaint report; the error says why, in a sentence."""
 
 
 class BounceKind(StrEnum):
-    """What a report says of an address, the weakest first. `BLOCKED` says that it is not about the address but us."""
+    """Severity of a report for its address, the weakest first. `BLOCKED`: the refusal is about us, not the address."""
 
     BLOCKED = "blocked"
     SOFT = "soft"
@@ -56,12 +56,12 @@ class BounceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounced:
-    """What a report says of one address.
+    """A report about one address.
 
-    `email` is the address as the report names it, which may be one that mail was forwarded to. `headers` are those of
-    the report, its fields, and those of the message that it is about, joined: our return path and our unsubscribe link
-    are there, if anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint.
-    `words` are those of the server that refused.
+    `email` is the address named by the report; it may be one that mail was forwarded to. `headers` joins the headers of
+    the report, its fields, and the headers of the reported message: our return path and our unsubscribe link are there,
+    if anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint. `words` is the
+    text of the server that refused.
     """
 
     kind: BounceKind
@@ -74,21 +74,21 @@ class Bounced:
 
 
 def read(raw: bytes) -> list[Bounced]:
-    """Return what a report says, by address: nothing, if it is about a delivery or a delay that is no one's fault.
+    """Return one `Bounced` per address; none if the report is about a successful delivery.
 
-    Only its beginning is read: after what it says come the headers of our message, and then its text. Raises
-    `NoReport`, also for what would take long to read: anybody may write a report.
+    Only the beginning is parsed: the report's fields and the headers of our message precede the message's text. Raises
+    `NoReport`, also for input that would take long to parse: anybody may send a report.
     """
     id_ = sha256(raw).hexdigest()
     raw = raw[:READ]
     if raw.count(b"\n") + raw.count(b"\r") > 2 * MOST_LINES or raw.lower().count(b"boundary") > MOST_PARTS:
-        raise NoReport("This message has more lines or parts than a report has.")
+        raise NoReport("This message has more lines or parts than any bounce or complaint report.")
     if any(len(found[0]) > LONGEST_CONTENT_TYPE for found in _CONTENT_TYPE.finditer(raw)):
-        raise NoReport("A content type in this message is longer than that of a report.")
+        raise NoReport("A content type in this message is longer than in any bounce or complaint report.")
     try:
         return list(_read(message_from_bytes(raw), id_))
     except RecursionError:
-        raise NoReport("There are too many parts within each other in this message.") from None
+        raise NoReport("The parts of this message are nested too deeply.") from None
 
 
 def _read(message: Message, without_id: str) -> Iterator[Bounced]:
@@ -107,7 +107,7 @@ def _read(message: Message, without_id: str) -> Iterator[Bounced]:
 
 
 _Said = tuple[BounceKind, str | None, str, str]
-"""A kind, an address, a status code or type of complaint, and the words."""
+"""A kind, an address, a status code or type of complaint, and the server's text."""
 
 
 def _delivery(report: Message) -> Iterator[_Said]:
@@ -115,22 +115,22 @@ def _delivery(report: Message) -> Iterator[_Said]:
     if not recipients:
         raise NoReport("This delivery report names no recipient.")
     if len(recipients) > MOST_RECIPIENTS:
-        raise NoReport("This delivery report names more recipients than a message of ours has.")
+        raise NoReport(f"This delivery report names more than {MOST_RECIPIENTS} recipients.")
     actions = [_text(fields, "Action").lower() for fields in recipients]
     for action, fields in zip(actions, recipients, strict=True):
         status, words = _status(fields), _text(fields, "Diagnostic-Code").partition(";")[2].strip()
         kind = _judged(action, status, words)
         if kind is BounceKind.HARD and not DELIVERED.isdisjoint(actions):
-            kind = BounceKind.SOFT  # the address stands for several, of which some are alive
+            kind = BounceKind.SOFT  # the address stands for several mailboxes, and some of them work
         if kind is not None:
             yield kind, _address(fields, "Original-Recipient") or _address(fields, "Final-Recipient"), status, words
 
 
 def _judged(action: str, status: str, words: str) -> BounceKind | None:
-    """Return what a report means for the address, as the relay's own answers are judged.
+    """Return the bounce kind of one recipient, by the rules for the relay's own replies; None if it is no bounce.
 
-    Servers put the code of a dead address over a blocklist, and words that know better under any code: where they
-    contradict each other, the weaker counts.
+    Servers report a blocklist under the code of a dead address, and put more exact words under any code. Where code
+    and words contradict each other, the weaker counts.
     """
     if action in DELIVERED:
         return None
@@ -140,8 +140,8 @@ def _judged(action: str, status: str, words: str) -> BounceKind | None:
 
 
 def judged(status: str, words: str) -> BounceKind:
-    """Return what a permanent failure (class 5) means for the address, by its status and the words beside it."""
-    # At what phase it was said is not known. After the dot, only an enhanced code can tell of a dead address.
+    """Return the bounce kind of a permanent failure (class 5), by its status and the server's text."""
+    # The phase of the SMTP session is not known. After the dot, only an enhanced code can mean a dead address.
     own = _STATUS.search(words)
     codes = {status, own[0] if own is not None and not own[0].endswith(".0.0") else status}
     return min(
@@ -154,7 +154,7 @@ _rank = list(BounceKind).index
 
 
 def _status(fields: Message) -> str:
-    """Return the status code, or where that says nothing that of the server that refused; empty, if there is none."""
+    """Return the status code; where that says nothing, the code of the server that refused; empty if there is none."""
     codes = [_STATUS.search(_text(fields, name)) for name in ("Status", "Diagnostic-Code")]
     found = [code[0] for code in codes if code is not None]
     return next((code for code in found if not code.endswith(".0.0")), found[0] if found else "")
@@ -164,23 +164,23 @@ def _feedback(report: Message) -> Iterator[_Said]:
     fields = next(_messages(report.get_payload()), report)
     kind = _text(fields, "Feedback-Type").lower()
     if not kind:
-        raise NoReport("This complaint does not say what it is about.")
+        raise NoReport("This complaint has no Feedback-Type.")
     if kind in COMPLAINTS:
         yield BounceKind.COMPLAINT, _address(fields, "Original-Rcpt-To"), kind, ""
 
 
 def _blocks(report: Message) -> Iterator[Message]:
-    """Yield the blocks of fields of a delivery report: first of the message, then of each recipient."""
+    """Yield the blocks of fields of a delivery report: first the message's, then each recipient's."""
     for block in _messages(report.get_payload()):
         yield block
-        # Python's parser parts the blocks, but not those of internationalised reports (RFC 6533).
+        # Python's parser splits the blocks, but not those of internationalised reports (RFC 6533).
         rest = block.get_payload()
         if isinstance(rest, str):
             yield from (message_from_string(text.lstrip()) for text in re.split(r"\n\s*\n", rest) if text.strip())
 
 
 def _original(part: Message) -> Message:
-    """Return the message that a part of a report holds, whole or its headers only; otherwise nothing."""
+    """Return the message in a part of a report, whole or its headers only; an empty message if there is none."""
     match part.get_content_type():
         case "message/rfc822" | "message/global":
             return next(_messages(part.get_payload()), Message())
@@ -208,7 +208,7 @@ def _unfolded(value: object) -> str:
 
 
 def _address(fields: Message, name: str) -> str | None:
-    """Return the address in a field like `rfc822; ada@example.com`, or one without a type."""
+    """Return the address in a field such as `rfc822; ada@example.com`, with or without the type."""
     address = _text(fields, name).rpartition(";")[2].strip().strip("<>")
     return address if "@" in address else None
 

@@ -1,6 +1,6 @@
-"""Header fields as they stand in a mail: folded, encoded, and with nothing in them that could begin another.
+"""Header fields of a mail: folded, encoded and safe against header injection.
 
-RFC 5322 for their form, RFC 2047 for what is not ASCII, RFC 2919 and RFC 8058 for those of lists.
+RFC 5322 for their syntax, RFC 2047 for non-ASCII text, RFC 2919 and RFC 8058 for list headers.
 """
 
 import re
@@ -12,15 +12,15 @@ from email_validator import validate_email
 from recovery.domain.masking import WORD_JOINER, plain
 
 LINE = 78
-"""What a header line should keep to, RFC 5322 section 2.1.1."""
+"""Recommended length of a header line, RFC 5322 section 2.1.1."""
 
 LONGEST_LINE = 998
-"""What no line may exceed, by the same section."""
+"""Length that no line may exceed, by the same section."""
 
 _MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 _LIST_ID = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)+")
 _HTTPS_ADDRESS = re.compile(r"https://[!-;=?-~]+")
-"""What can stand in List-Unsubscribe: no space, nothing outside ASCII, and no angle bracket, RFC 2369 section 2."""
+"""A URL allowed in List-Unsubscribe: ASCII, without spaces and angle brackets, RFC 2369 section 2."""
 _BLANK = re.compile(r"\s+")
 
 
@@ -29,34 +29,34 @@ def own_address(what: str, written: str) -> tuple[str, str, str]:
     found = _MAILBOX.fullmatch(written)
     name, address = (found["name"].strip(' "'), found["address"]) if found else ("", written)
     try:
-        # Our own addresses may well be in a private network, and must pass through relays without SMTPUTF8.
+        # Our own addresses may be in a private network, and must pass relays without SMTPUTF8.
         valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
     except ValueError as exc:
-        raise ValueError(f"the {what} {written!r} is not an address: {exc}") from exc
+        raise ValueError(f"the {what} {written!r} is not a valid address: {exc}") from exc
     return name, f"{valid.local_part}@{valid.ascii_domain}", valid.ascii_domain
 
 
 def list_id(written: str) -> str:
-    """Return the List-Id of `Lamp Shop <reminders.example.com>`, RFC 2919 section 3; no more than 255 characters."""
+    """Return the List-Id header of `Lamp Shop <reminders.example.com>`, RFC 2919 section 3; at most 255 characters."""
     found = _MAILBOX.fullmatch(written)
     name, identifier = (found["name"].strip(' "'), found["address"]) if found else ("", written)
     if not _LIST_ID.fullmatch(identifier) or len(identifier) > 255:
-        raise ValueError(f"the List-Id {written!r} is not one: it must be like Lamp Shop <reminders.example.com>")
+        raise ValueError(f"the List-Id {written!r} is invalid: it must be like Lamp Shop <reminders.example.com>")
     return mailbox("List-Id", name, identifier) if name else f"List-Id: <{identifier}>"
 
 
 def list_unsubscribe(address: str) -> str:
-    """Return the List-Unsubscribe of RFC 8058 section 3.1: one address, https, and on one line whatever its length."""
+    """Return the List-Unsubscribe header of RFC 8058 section 3.1: one https URL, on one line at any length."""
     line = f"List-Unsubscribe: <{address}>"
     if not _HTTPS_ADDRESS.fullmatch(address):
-        raise ValueError(f"the link to unsubscribe, {address!r}, must be a whole https:// address in ASCII")
+        raise ValueError(f"the unsubscribe link {address!r} must be a full https:// URL in ASCII")
     if len(line) > LONGEST_LINE:
-        raise ValueError(f"the link to unsubscribe, of {len(address)} characters, is too long for a header")
+        raise ValueError(f"the unsubscribe link of {len(address)} characters is too long for a header")
     return line
 
 
 def mailbox(header: str, name: str | None, address: str) -> str:
-    """Return a header of one address: the name quoted if that is enough (RFC 5322), else as encoded words."""
+    """Return a header with one address: its name quoted if that suffices (RFC 5322), else as encoded words."""
     if "=?" in address:
         raise ValueError(f"the address {address!r} would be read as an encoded word")
     name = _clean(name or "")
@@ -70,7 +70,7 @@ def mailbox(header: str, name: str | None, address: str) -> str:
 
 
 def unstructured(header: str, text: str) -> str:
-    """Return a header of free text: as it is and folded between words if that is enough, else as encoded words."""
+    """Return a header of free text: folded between words if that suffices, else as encoded words."""
     text = _clean(text)
     if not _is_plain(text) or max(map(len, text.split(" "))) > LINE - len(f"{header}: ") - 1:
         return f"{header}: {_encoded(text)}"
@@ -81,25 +81,26 @@ def unstructured(header: str, text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return `text` on one line, without control characters: nothing may end a header but we.
+    """Return `text` on one line, without control characters: no text may end its header.
 
-    Nor does anything turn the direction of text. No mail program makes a link in a header, so no word joiner is needed.
+    Characters that change the direction of text go, too. No mail program makes links in a header, so no word joiner is
+    needed.
     """
     return _BLANK.sub(" ", plain(text).replace(WORD_JOINER, "")).strip(" ")
 
 
 def _is_plain(text: str) -> bool:
-    """Whether `text` needs no encoding, and would not be taken for something that is encoded."""
+    """Return whether `text` needs no encoding and does not look encoded."""
     return text.isascii() and "=?" not in text
 
 
 def _encoded(text: str) -> str:
-    """Return `text` as encoded words, one on a line; none ends within a character (RFC 2047 section 5)."""
+    """Return `text` as encoded words, one a line; none splits a character (RFC 2047 section 5)."""
     data = text.encode()
     words = []
     start = 0
     while start < len(data):
-        end = start + 42  # the longest whose word, after "Reply-To: ", keeps to the line
+        end = start + 42  # the most bytes whose encoded word, after "Reply-To: ", fits the line
         while end < len(data) and data[end] & 0xC0 == 0x80:
             end -= 1
         words.append(f"=?utf-8?b?{b2a_base64(data[start:end], newline=False).decode()}?=")

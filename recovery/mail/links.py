@@ -1,6 +1,6 @@
-"""The addresses in a mail that lead to us, made and opened: unsubscribe, back to the checkout, the return path.
+"""Links of a mail that lead to this service: unsubscribe, return to the checkout, and the return path (VERP).
 
-What they carry is sealed: none tells an address or an order, and none can be made by anybody else.
+Their tokens are encrypted: none reveals an address or an order, and none can be forged.
 """
 
 import re
@@ -14,10 +14,10 @@ from recovery.domain.state import CheckoutState
 from recovery.mail.seals import Seals, base32, from_base32
 
 UNSUBSCRIBE, BACK = "/u/", "/r/"
-"""Where the links lead, below the public address."""
+"""Paths of the links below the public base URL."""
 
 MOST_TRIED = 200
-"""Marks in a text that are tried to be opened: anybody may write some that are none of ours."""
+"""Tokens in a text that are tried at most: anybody may write some that are not ours."""
 
 _RETURN_PATH = re.compile(r"\+([a-z2-7]{52})@", re.IGNORECASE)
 _UNSUBSCRIBE = re.compile(rf"{UNSUBSCRIBE}([A-Za-z0-9_-]{{24,}})")
@@ -25,12 +25,12 @@ _AS_WRITTEN = "%!$'()*+,;:@/?=-._~"
 
 
 class Links:
-    """Makes the links of mails, and opens them.
+    """Makes the links of mails, and decodes them.
 
-    `base_url` is the public address of this service, without a slash at its end; without it there is no link to here.
-    `return_path` is the address that bounces go to; without it there is none. `parameters`, `name=value`, are added to
-    the checkout's own link; `{step}` in a value is the name of the step. `count_clicks` has people come back by way of
-    this service. Whoever gives an address of either kind gives `seals` with a key.
+    `base_url` is the public URL of this service, without a trailing slash; without it, no link leads here.
+    `return_path` is the address for bounces; without it, bounces go to the sender. `parameters`, `name=value`, are
+    added to the checkout's own link; `{step}` in a value is the step's name. With `count_clicks`, people return to the
+    checkout through this service. `base_url` and `return_path` require `seals` with a key.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class Links:
 
     @property
     def marked(self) -> bool:
-        """Whether mails carry what tells them for ours, so that a report without it is of none of them."""
+        """Whether mails carry a token of ours, so that a report without one is not about them."""
         return self._base_url is not None or self._return_path is not None
 
     def unsubscribe(self, shop: str, email: str) -> str | None:
-        """Return the link by which this address wants no more reminders from this shop."""
+        """Return the link that unsubscribes this address from this shop; None without a base URL."""
         if self._base_url is None:
             return None
         return f"{self._base_url}{UNSUBSCRIBE}{self._seals.seal_text('unsubscribe', f'{shop}/{normalised(email)}')}"
 
     def back(self, checkout: CheckoutState, step: Step) -> str | None:
-        """Return the link back to the checkout, if it has one."""
+        """Return the link to the checkout for this step's mail, or None if the checkout has none."""
         if checkout.facts.checkout_url is None:
             return None
         if self._base_url is None or not self._count_clicks:
@@ -70,7 +70,7 @@ class Links:
         return f"{self._base_url}{BACK}{self._seals.seal_text('back', f'{step.name}/{checkout.id}')}"
 
     def return_path(self, shop: str, email: str) -> str | None:  # noqa: ARG002 - a bounce is the same for all shops
-        """Return the address to have bounces sent to: a bounce that comes there says whose it is."""
+        """Return the VERP return path: a bounce to it identifies its recipient; None for the sender's address."""
         if self._return_path is None:
             return None
         sealed = self._seals.seal("return path", bytes.fromhex(self._pseudonyms.of(email)))
@@ -78,7 +78,7 @@ class Links:
         return f"{tag}+{base32(sealed)}@{domain}"
 
     def target(self, checkout_url: str, step: str) -> str:
-        """Return the checkout's own link with the parameters that it does not have yet."""
+        """Return the checkout's own link with the parameters added that it does not have yet."""
         page, hash_, fragment = checkout_url.partition("#")
         there, _, query = page.partition("?")
         present = {unquote_plus(part.partition("=")[0]) for part in query.split("&")}
@@ -93,20 +93,20 @@ class Links:
         return f"{there}?{'&'.join([*kept, *added])}{hash_}{fragment}"
 
     def opened_unsubscribe(self, token: str) -> tuple[str, str] | None:
-        """Return shop and address of the last part of an unsubscribe link, or None if it was not made here."""
+        """Return shop and address of an unsubscribe token, or None if it was not made here."""
         return _parted(self._seals.open_text("unsubscribe", token))
 
     def opened_back(self, token: str) -> tuple[str, str] | None:
-        """Return the name of the step and the id of the checkout of a link back, or None if it was not made here."""
+        """Return the step's name and the checkout's id of a return link's token, or None if it was not made here."""
         return _parted(self._seals.open_text("back", token))
 
     def unsubscribe_in(self, text: str) -> tuple[str, str] | None:
-        """Return shop and address of the first unsubscribe link in a text, such as a header, that was made here."""
+        """Return shop and address of the first unsubscribe link of ours in a text, such as a header."""
         opened = (self.opened_unsubscribe(token) for token in _UNSUBSCRIBE.findall(text)[:MOST_TRIED])
         return next((found for found in opened if found is not None), None)
 
     def return_path_in(self, text: str) -> str | None:
-        """Return the pseudonym in the first return path in a text, such as a header, that was made here."""
+        """Return the pseudonym of the first VERP return path of ours in a text, such as a header."""
         for token in _RETURN_PATH.findall(text)[:MOST_TRIED]:
             pseudonym = self._seals.open("return path", from_base32(token) or b"")
             if pseudonym is not None:

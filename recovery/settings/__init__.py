@@ -1,4 +1,4 @@
-"""The only reader of the environment and of `config/recovery.toml`."""
+"""Settings from the environment and `config/recovery.toml`. No other room reads either."""
 
 from recovery.settings.durations import Duration, format_duration, parse_duration
 from recovery.settings.loading import Settings, load_settings

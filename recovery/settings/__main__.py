@@ -1,4 +1,4 @@
-"""Write the configuration file that documents every setting: `python -m recovery.settings > config/recovery.toml`."""
+"""Print the reference of all settings: `python -m recovery.settings > config/recovery.toml`."""
 
 import sys
 

@@ -1,38 +1,39 @@
-"""The section about signatures on mails."""
+"""The section on DKIM signatures."""
 
 from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from recovery.settings.fields import ExistingFile, Maybe, Section, broken, like, setting
+from recovery.settings.fields import ExistingFile, Maybe, Section, like, rule_violation, setting
 
 DomainName = Annotated[
     str,
     like(
         r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9-]+",
-        "must be a domain as the DNS has it, like shop.example, or xn--… for one with other letters",
+        "must be a domain name in ASCII, like shop.example; write an internationalised one in its xn--… form",
     ),
 ]
 Selector = Annotated[
-    str, like(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*", "must be letters, digits, - and dots between them")
+    str,
+    like(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*", "must be letters, digits and -, with dots between them"),
 ]
 
 
 class DkimSettings(Section):
-    """Signatures on our own mails (DKIM), for a relay that makes none. Most relays do: then leave this out."""
+    """DKIM signatures made by Recovery. Most relays sign mails themselves: then leave this out."""
 
     domain: Maybe[DomainName] = setting(
-        None, "The domain that signs: that of mail.sender or one above it. Empty: mails are not signed here."
+        None, "The signing domain (d=): the domain of mail.sender or a parent of it. Empty: Recovery does not sign."
     )
     selector: Maybe[Selector] = setting(
         None,
-        "The name of the key, of your choosing, such as recovery2026: its public half stands in the DNS as a TXT record"
-        " at <selector>._domainkey.<domain>. To change keys, choose another name.",
+        "The selector (s=): a name of your choice for the key, such as recovery2026. The public key is published as a"
+        " DNS TXT record at <selector>._domainkey.<domain>. To rotate keys, choose a new selector.",
     )
     private_key_file: Maybe[ExistingFile] = setting(
         None,
-        "A PEM file with the private key, without a password: RSA of 2048 bits, which everyone verifies, or Ed25519."
-        " Make one with openssl genrsa -out dkim.pem 2048; recovery check --mail tells what to put into the DNS.",
+        "A PEM file with the private key, without a password: RSA with 2048 bits, which all receivers verify, or"
+        " Ed25519. Create one with openssl genrsa -out dkim.pem 2048; recovery check --mail prints the DNS record.",
     )
 
     @model_validator(mode="after")
@@ -40,5 +41,5 @@ class DkimSettings(Section):
         given = [key for key, value in self if value is not None]
         for key in type(self).model_fields:
             if given and key not in given:
-                raise broken(f"must be given where dkim.{given[0]} is", key)
+                raise rule_violation(f"is required with dkim.{given[0]}", key)
         return self

@@ -1,4 +1,4 @@
-"""The sections about what comes back from those who are written to: clicks, unsubscriptions, bounces."""
+"""The sections on feedback from recipients: links and clicks, unsubscriptions, suppressions, bounces."""
 
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -6,15 +6,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from recovery.settings.durations import PositiveDuration
-from recovery.settings.fields import Maybe, Section, broken, from_lines, is_loopback, like, setting
+from recovery.settings.fields import Maybe, Section, from_lines, is_loopback, like, rule_violation, setting
 
 LONGEST_TAG = 11
-"""Characters before the + of a return path: with it and 52 of base32 they make the 64 of RFC 5321 section 4.5.3.1.1."""
+"""Characters before the + of a return path. With the + and 52 characters of base32 they fill the 64 that a local part
+may have (RFC 5321 section 4.5.3.1.1)."""
 
 
 def _key(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < 16:
-        raise ValueError("must be at least 16 characters, so that nobody guesses it: say openssl rand -hex 32")
+        raise ValueError("must be at least 16 characters, so that it cannot be guessed: run openssl rand -hex 32")
     return value
 
 
@@ -22,9 +23,9 @@ def _public(value: str) -> str:
     parts = urlsplit(value)
     safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if not safe or not parts.hostname or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("must be an https:// address; http:// will do on this machine only")
+        raise ValueError("must be an https:// URL; http:// is allowed for loopback addresses only")
     if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("must be an address and a path at the most, as in https://mail.shop.example/recovery")
+        raise ValueError("must be a URL with at most a path, such as https://mail.shop.example/recovery")
     return value.rstrip("/")
 
 
@@ -34,72 +35,74 @@ ReturnPath = Annotated[
     str,
     like(
         rf"[A-Za-z0-9._-]{{1,{LONGEST_TAG}}}@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+",
-        f"must be an address like bounces@bounce.shop.example, with at most {LONGEST_TAG} letters, digits, . _ or -"
-        " before the @: what is added must fit into 64 characters",
+        f"must be an e-mail address like bounces@bounce.shop.example, with at most {LONGEST_TAG} letters, digits, . _"
+        " or - before the @: together with the token that Recovery adds, that part may have 64 characters",
     ),
 ]
-Parameter = Annotated[str, like(r"[^\s=&#?]+=[^\s&#]*", "must be of the form name=value, without spaces, & or #")]
+Parameter = Annotated[str, like(r"[^\s=&#?]+=[^\s&#]*", "must have the form name=value, without spaces, & or #")]
 
 
 class LinksSettings(Section):
-    """The links in mails that lead to Recovery itself. Without them, mails carry no way to unsubscribe."""
+    """The links in mails that lead to Recovery itself. Without them, mails have no unsubscribe link."""
 
     base_url: Maybe[PublicAddress] = setting(
         None,
-        "The address under which customers and mailbox providers reach this service, as https://mail.shop.example."
-        " Empty: no links, so no one-click unsubscribe, which large providers demand of reminders (RFC 8058).",
+        "The public URL of this service for customers and mailbox providers, such as https://mail.shop.example. Empty:"
+        " no links, so no one-click unsubscribe (RFC 8058), which large providers require in reminders.",
     )
     keys: Secrets = setting(
         (),
-        "The keys that links are sealed with, the newest first: that one seals, all of them open. Keep an old one for"
-        " as long as mails with its links may be read, or people can no longer unsubscribe by them. In the environment:"
-        " parted by commas, or JSON; in a file: one on a line. Long and random: say openssl rand -hex 32.",
+        "The keys that encrypt the tokens in links, newest first: the first one encrypts, all of them decrypt. Keep an"
+        " old key for as long as people may open mails with its links, or their unsubscribe links stop working. In the"
+        " environment: separated by commas, or JSON; in a file: one per line. Create one with openssl rand -hex 32.",
     )
     count_clicks: bool = setting(
         False,
-        "Whether the link to the checkout goes by way of this service, to count how many came back. Off, since what is"
-        " not counted cannot be misused, and a direct link still works while this service is down.",
+        "Whether the link to the checkout redirects through this service, to count clicks. Off by default: data that is"
+        " not collected cannot be misused, and a direct link works while this service is down.",
     )
     expire_after: PositiveDuration = setting(
-        "30d", "How long after its mail was sent the way back by this service leads anywhere. Only with count_clicks."
+        "30d", "How long after the mail was sent the redirect to the checkout works. Only with count_clicks."
     )
     parameters: Annotated[tuple[Parameter, ...], BeforeValidator(from_lines)] = setting(
         (),
-        "What is added to the link to the checkout, for the shop's statistics: name=value, where {step} in a value is"
-        " the name of the step, as in utm_source=recovery,utm_campaign={step}. What the shop's own link says already is"
-        " left as it is. In the environment parted by commas.",
+        "Query parameters added to the link to the checkout, for the shop's statistics: name=value, where {step} in a"
+        " value stands for the name of the step, as in utm_source=recovery,utm_campaign={step}. A parameter that the"
+        " shop's own link already has is not changed. In the environment: separated by commas.",
     )
 
     @model_validator(mode="after")
     def _sealed(self) -> Self:
         if self.base_url is not None and not self.keys:
-            raise broken("must be given where links.base_url is, or anybody could unsubscribe anybody", "keys")
+            raise rule_violation(
+                "is required with links.base_url: without it, anyone could forge an unsubscribe link", "keys"
+            )
         if self.keys and self.base_url is None:
-            raise broken("must be given where links.keys are: the links need an address to lead to", "base_url")
+            raise rule_violation("is required with links.keys: the links need a URL to point to", "base_url")
         return self
 
 
 class SuppressionsSettings(Section):
-    """The addresses that are not written to any more, which are kept as keyed hashes only."""
+    """The suppression list: addresses that get no more mails. It holds keyed hashes only, no addresses."""
 
     keys: Secrets = setting(
         (),
-        "The keys of these hashes, the newest first. Add keys in front and never drop one: who was kept under it would"
-        " be written to again. None: whoever has a copy of the database and a guess at an address can check it."
-        " Services that suppress from Python need the same keys.",
+        "The keys of these hashes, newest first. To rotate, add the new key in front. Never remove a key: addresses"
+        " suppressed under it would get mails again. Without a key, anyone with a copy of the database can test whether"
+        " an address is in it. Python services that suppress addresses need the same keys.",
     )
 
 
 class BouncesSettings(Section):
-    """What mail systems say of messages that did not arrive, or were complained about."""
+    """Bounces (delivery status notifications) and spam complaints, as reported by mail systems."""
 
     secrets: Secrets = setting(
         (),
-        "The secrets that reports to /bounces are signed with; any of them will do. Empty: there is no such endpoint,"
-        " since none is safe.",
+        "The secrets that sign reports to /bounces; a signature by any one of them is valid. Empty: the endpoint is"
+        " off, because it would not be safe.",
     )
     return_path: Maybe[ReturnPath] = setting(
         None,
-        "Where relays send what could not be delivered, such as bounces@bounce.shop.example; a sealed mark of whom the"
-        " message was to is added before the @, behind a +. Needs links.keys. Empty: to mail.sender.",
+        "The address that bounces go to (the envelope sender), such as bounces@bounce.shop.example. Recovery adds + and"
+        " an encrypted token for the recipient before the @ (VERP). Requires links.keys. Empty: mail.sender.",
     )

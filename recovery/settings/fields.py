@@ -1,4 +1,4 @@
-"""What sections of settings are made of."""
+"""Building blocks of the settings: the base class of sections, field types, validators."""
 
 import json
 import re
@@ -33,18 +33,18 @@ class Section(BaseModel):
 
 
 def setting(default: Any, description: str, **constraints: Any) -> Any:
-    """Return the field of a setting. Its default is written as a person would, and read like anything given."""
+    """Return the field of a setting. The default is in the same form as in the file, and validated like any value."""
     return Field(default, description=description, validate_default=True, **constraints)
 
 
-def broken(sentence: str, *path: str) -> ValidationError:
-    """Return the error of a rule between settings, told of the one at `path` below the section that raises it."""
-    fault = PydanticCustomError("broken_rule", "{sentence}", {"sentence": sentence})
+def rule_violation(sentence: str, *path: str) -> ValidationError:
+    """Build the validation error of a rule between fields, located at `path` below the section that raises it."""
+    fault = PydanticCustomError("rule_violation", "{sentence}", {"sentence": sentence})
     return ValidationError.from_exception_data("Settings", [InitErrorDetails(type=fault, loc=path, input=None)])
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine is reached at `host`, or reaches it."""
+    """Return True if `host` is a loopback address, which only this machine can reach."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -52,23 +52,23 @@ def is_loopback(host: str) -> bool:
 
 
 def from_json(value: object) -> object:
-    """Read a list that comes from the environment, where everything is text."""
+    """Parse a list from the environment, where every value is text, as JSON."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except ValueError:
-        # What is not JSON is not told back: a list of secrets passes here too.
-        raise ValueError("must be JSON where it is given as text") from None
+        # The error does not quote the value: it may be a list of secrets.
+        raise ValueError("must be valid JSON if given as text") from None
 
 
 def from_lines(value: object) -> object:
-    """Read a list of words: JSON, or parted by commas or line ends."""
+    """Parse a list of words: JSON, or separated by commas or line breaks."""
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return from_json(value)
     words = [word.strip() for word in value.replace(",", "\n").splitlines() if word.strip()]
     if value and not words:
-        raise ValueError("must name something: there are only commas and spaces in it")
+        raise ValueError("must have at least one value: it holds only commas and spaces")
     return words
 
 
@@ -77,7 +77,7 @@ def _none_if_empty(value: object) -> object:
 
 
 def like(pattern: str, sentence: str) -> AfterValidator:
-    """Return the check that a text is all of `pattern`; `sentence` says what it must be."""
+    """Return a validator that a text matches `pattern` in full; `sentence` is the error message."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -89,20 +89,20 @@ def like(pattern: str, sentence: str) -> AfterValidator:
 
 def _file(value: Path) -> Path:
     if not _is(value, Path.is_file):
-        raise ValueError("must be a file that is there")
+        raise ValueError("must be an existing file")
     return value
 
 
 def _folder(value: Path) -> Path:
     if not _is(value, Path.is_dir):
-        raise ValueError("must be a folder that is there")
+        raise ValueError("must be an existing folder")
     return value
 
 
 def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
         return kind(path)
-    except OSError:  # a name that no file can have, or a folder that we must not look into
+    except OSError:  # an impossible name, or a folder without read permission
         return False
 
 
@@ -111,15 +111,15 @@ def _host(value: str) -> str:
         ip_address(value)
     except ValueError:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", value):
-            raise ValueError("must be the name or address of a host, without a port") from None
+            raise ValueError("must be a host name or an IP address, without a port") from None
     return value
 
 
 def _mailbox(value: str) -> str:
     name, bracket, address = value.partition("<")
     if bracket and not re.fullmatch(r'[A-Za-z0-9 _-]*|".*"\s*', name):
-        value = f'"{name.strip()}" <{address}'  # RFC 5322 wants quotes about most names, people do not
-    return _deliverable(value, value, "must be an address like Shop <shop@example.com>")
+        value = f'"{name.strip()}" <{address}'  # RFC 5322 requires quotes around most names; people leave them out
+    return _deliverable(value, value, "must be an e-mail address like Shop <shop@example.com>")
 
 
 def _domain(value: str) -> str:
@@ -132,8 +132,8 @@ def _deliverable(value: str, address: str, sentence: str) -> str:
             address,
             check_deliverability=False,
             allow_display_name=True,
-            allow_smtputf8=False,  # not every relay takes such a sender
-            globally_deliverable=False,  # a shop's own address may well be in a private network
+            allow_smtputf8=False,  # not every relay accepts such a sender
+            globally_deliverable=False,  # a shop's own address may be in a private network
         )
     except EmailNotValidError as exc:
         raise ValueError(f"{sentence}: {exc}") from exc
@@ -141,15 +141,15 @@ def _deliverable(value: str, address: str, sentence: str) -> str:
 
 
 def _hours(value: object) -> QuietHours:
-    """Read `21:00-08:00`."""
+    """Parse quiet hours such as `21:00-08:00`."""
     if isinstance(value, QuietHours):
         return value
     try:
         begin, end = (time.fromisoformat(part.strip()) for part in str(value).split("-"))
     except ValueError:
-        raise ValueError("must be two times of day, as in 21:00-08:00") from None
+        raise ValueError("must be two times of day, such as 21:00-08:00") from None
     if begin == end or begin.tzinfo or end.tzinfo:
-        raise ValueError("must be two different times of day, as in 21:00-08:00")
+        raise ValueError("must be two different times of day, such as 21:00-08:00")
     return QuietHours(begin, end)
 
 
@@ -160,7 +160,7 @@ def _one_line(value: str) -> str:
 
 
 Maybe = Annotated[T | None, BeforeValidator(_none_if_empty)]
-"""A setting that need not be given. TOML has no null, so an empty text stands for nothing."""
+"""An optional setting. TOML has no null, so an empty text means: not set."""
 
 Hours = Annotated[
     QuietHours,
@@ -175,5 +175,5 @@ ExistingFile = Annotated[Path, AfterValidator(_file)]
 ExistingFolder = Annotated[Path, AfterValidator(_folder)]
 Host = Annotated[str, AfterValidator(_host)]
 TemplateName = Annotated[
-    str, like(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", "must be the name of a template: letters, digits, . _ and -")
+    str, like(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", "must be the name of a template: letters, digits, . _ and - only")
 ]

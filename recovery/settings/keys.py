@@ -1,4 +1,4 @@
-"""The keys of the HTTP API: a secret with a name, what it may be used for, and at which shops."""
+"""The keys of the HTTP API: a name, a secret, scopes, and the shops that the key is valid for."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from recovery.settings.fields import Section, from_json, from_lines, like, setti
 from recovery.settings.sources import why
 
 SHORTEST = 16
-"""Characters of a secret."""
+"""Minimum length of a secret, in characters."""
 
 Scope = Literal["report", "read", "operate", "privacy"]
 ALL_SCOPES: tuple[Scope, ...] = ("report", "read", "operate", "privacy")
@@ -20,15 +20,17 @@ ALL_SCOPES: tuple[Scope, ...] = ("report", "read", "operate", "privacy")
 def _secret(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("must be printable ASCII without spaces: nothing else fits into an Authorization header")
+        raise ValueError("must be printable ASCII without spaces, to fit into an Authorization header")
     if len(key) < SHORTEST:
-        raise ValueError(f"must be at least {SHORTEST} characters, so that nobody guesses it: say openssl rand -hex 32")
+        raise ValueError(
+            f"must be at least {SHORTEST} characters, so that it cannot be guessed: run openssl rand -hex 32"
+        )
     return value
 
 
 def _some(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
     if not scopes:
-        raise ValueError("must name at least one scope, or be left out for all")
+        raise ValueError("must have at least one scope; leave it out for all scopes")
     return scopes
 
 
@@ -41,17 +43,17 @@ class KeySettings(Section):
 
     name: Annotated[
         str, like(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}", "must be up to 50 letters, digits, . _ or -, as in shop-backend")
-    ] = Field(description="What the key is called in the log.")
+    ] = Field(description="The name of the key in logs.")
     secret: KeySecret = Field(
-        description=f"What callers show, at least {SHORTEST} characters. Or secret_file: a file that it is read from."
+        description=f"The secret that callers send, at least {SHORTEST} characters. Or secret_file: a file with it."
     )
     scopes: Annotated[tuple[Scope, ...], BeforeValidator(from_lines), AfterValidator(_some)] = setting(
         ALL_SCOPES,
-        "What it may be used for: report (checkouts and orders), read (where a checkout stands), operate (to cancel),"
-        " privacy (to export and erase persons).",
+        "The scopes of the key: report (checkouts and orders), read (the state of a checkout), operate (cancel"
+        " checkouts), privacy (export and erase personal data).",
     )
     shops: Annotated[tuple[ShopKey, ...], BeforeValidator(from_lines)] = setting(
-        (), "At which shops it may be used. Empty: at all."
+        (), "The shops that the key is valid for. Empty: all shops."
     )
 
     @model_validator(mode="before")
@@ -60,24 +62,24 @@ class KeySettings(Section):
         if not isinstance(given, Mapping) or "secret_file" not in given:
             return given
         if "secret" in given:
-            raise ValueError("must have secret or secret_file, not both")
+            raise ValueError("must have either secret or secret_file, not both")
         path = given["secret_file"]
         try:
             secret = Path(path).read_text("utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
             raise ValueError(f"secret_file: cannot read {path}: {why(exc)}") from None
         except (TypeError, ValueError):
-            raise ValueError("secret_file: must be the name of a file") from None
+            raise ValueError("secret_file: must be a file name") from None
         return {name: value for name, value in given.items() if name != "secret_file"} | {"secret": secret}
 
 
-def _told_apart(keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
+def _distinct(keys: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
     names = [key.name for key in keys]
     if twice := _twice(names):
-        raise ValueError(f"no two keys may have the same name, {twice}")
+        raise ValueError(f"must not have two keys with the same name: {twice}")
     if twice := _twice([key.secret.get_secret_value() for key in keys]):
         same = " and ".join(key.name for key in keys if key.secret.get_secret_value() == twice)
-        raise ValueError(f"no two keys may have the same secret, as {same} have")
+        raise ValueError(f"must not have two keys with the same secret: {same}")
     return keys
 
 
@@ -85,4 +87,4 @@ def _twice(values: Sequence[str]) -> str | None:
     return next((value for value in values if values.count(value) > 1), None)
 
 
-Keys = Annotated[tuple[KeySettings, ...], BeforeValidator(from_json), AfterValidator(_told_apart)]
+Keys = Annotated[tuple[KeySettings, ...], BeforeValidator(from_json), AfterValidator(_distinct)]

@@ -1,4 +1,4 @@
-"""Settings as a whole: read in order of precedence, checked, or refused in plain sentences."""
+"""The settings as a whole: read in order of precedence, validated, or rejected with a sentence for each fault."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -11,7 +11,7 @@ from recovery.domain.schedule import Schedule
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
-from recovery.settings.fields import broken
+from recovery.settings.fields import rule_violation
 from recovery.settings.keys import KeySettings
 from recovery.settings.names import Setting, settings_of, suggestion
 from recovery.settings.reminders import ConfirmationSettings, ScheduleSettings, StepSettings, schedule_of
@@ -29,10 +29,11 @@ from recovery.settings.sources import SettingsError, Source, environment, source
 
 
 class Settings(BaseSettings):
-    """All settings: arguments over the environment over files with secrets over the configuration file over defaults.
+    """All settings. Precedence: arguments, environment, files with secrets, configuration file, defaults.
 
-    `load_settings` reads them and tells what is wrong; making one directly raises pydantic's `ValidationError`. `shops`
-    is what some shops have otherwise, by shop and section, as it was given; `of()` is what it amounts to.
+    `load_settings` reads them and reports faults in sentences; creating one directly raises pydantic's
+    `ValidationError`. `shops` holds the overrides of single shops, by shop and section, as given; `of()` returns the
+    settings that result for a shop.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -59,49 +60,51 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the parent calls it by name
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class passes it by name
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources of the settings, the one that wins first."""
+        """Return the sources of the settings, highest precedence first."""
         found = sources(environment(), settings_of(cls))
         return init_settings, *(InitSettingsSource(settings_cls, source.values) for source in found)
 
     @model_validator(mode="after")
-    def _lease_outlives_the_relay(self) -> Self:
+    def _lease_is_longer_than_smtp_timeout(self) -> Self:
         if self.schedule.lease < 2 * self.smtp.timeout:
             least = format_duration(2 * self.smtp.timeout)
-            raise broken(f"must be at least {least}, twice smtp.timeout", "schedule", "lease")
+            raise rule_violation(f"must be at least {least}, twice smtp.timeout", "schedule", "lease")
         return self
 
     @model_validator(mode="after")
-    def _return_path_is_sealed(self) -> Self:
+    def _return_path_has_keys(self) -> Self:
         if self.bounces.return_path is not None and not self.links.keys:
-            raise broken("must be given where bounces.return_path is, or anybody could forge a bounce", "links", "keys")
+            raise rule_violation(
+                "is required with bounces.return_path: without it, anyone could forge a bounce", "links", "keys"
+            )
         return self
 
     def of(self, shop: str) -> "Settings":
-        """Return the settings that a shop works by: its own where it has any, those for all in everything else."""
+        """Return the settings of a shop: its own overrides, and the common settings for everything else."""
         return self._of.get(shop, self)
 
     def each(self) -> "list[Settings]":
-        """Return the settings for all, and those of each shop that has its own."""
+        """Return the common settings, and those of each shop with overrides."""
         return [self, *self._of.values()]
 
     def with_shops(self, shops: Mapping[str, "Settings"]) -> Self:
-        """Return these settings, which know those of each shop from now on."""
+        """Add the settings of single shops, for `of` and `each`; return self."""
         self._of.update(shops)
         return self
 
     def to_schedule(self) -> Schedule:
-        """Return the schedule that `decide` works by."""
+        """Return the schedule for `decide`."""
         return schedule_of(self.schedule, self.confirmation)
 
 
 def load_settings(**overrides: Mapping[str, Any]) -> Settings:
-    """Return the settings, with these sections' values above all others: `load_settings(smtp={"port": 2525})`.
+    """Return the settings; `overrides` win over all other sources: `load_settings(smtp={"port": 2525})`.
 
-    Raises `SettingsError`, with a sentence for everything that is wrong.
+    Raises `SettingsError`, with a sentence for each fault.
     """
     settings = settings_of(Settings)
     variables = environment()
@@ -114,7 +117,7 @@ def load_settings(**overrides: Mapping[str, Any]) -> Settings:
     except ValidationError as exc:
         given = [Source("given as an argument", dict(overrides)), *sources(variables, settings)]
         problems += [_sentence(error, settings, given) for error in exc.errors()]
-    # Raised out here so that no exception with a value in it hangs on to this one.
+    # Raised outside of the handler, so that no exception that holds a value is chained to this one.
     if problems or loaded is None:
         raise SettingsError(problems)
     shops, problems = _of_shops(loaded, overrides, settings)
@@ -126,7 +129,7 @@ def load_settings(**overrides: Mapping[str, Any]) -> Settings:
 def _of_shops(
     loaded: Settings, overrides: Mapping[str, Mapping[str, Any]], known: Sequence[Setting]
 ) -> tuple[dict[str, Settings], list[str]]:
-    """Return the settings of each shop, and a sentence for everything that is wrong with them."""
+    """Return the settings of each shop with overrides, and a sentence for each fault in them."""
     made: dict[str, Settings] = {}
     problems: list[str] = []
     for shop, given in loaded.shops.items():
@@ -144,21 +147,21 @@ def _of_shops(
 
 
 def _sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[Source]) -> str:
-    """Return what is wrong, told of the setting by both its names, and where its value comes from."""
+    """Return the error message for a fault: both names of the setting, the source of its value, the fault."""
     path = error["loc"]
     name = _dotted(path)
     setting = next((s for s in settings if path[:2] == (s.section, s.key)), None)
     origin = next((source.origin for source in given if _holds(source.values, path)), None)
     if error["type"] == "extra_forbidden":
         files = [f"{setting.name}_file" for setting in settings if setting.secret]
-        return f"{name}: there is no such setting{suggestion(name, [*_neighbours(path, settings), *files])} ({origin})"
+        return f"{name}: unknown setting{suggestion(name, [*_neighbours(path, settings), *files])} ({origin})"
     notes = [setting.variable] if setting else []
     notes += [origin] if origin else []
     return f"{name} ({', '.join(notes)}): {_fault(error)}" if notes else f"{name}: {_fault(error)}"
 
 
 def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[str]:
-    """Return what an unknown name at this depth may have been meant to be."""
+    """Return the valid names at the depth of an unknown name, to suggest one of them."""
     match len(path):
         case 1:
             return list(Settings.model_fields)
@@ -170,7 +173,7 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
 
 
 def _dotted(path: Sequence[int | str]) -> str:
-    named = (part for part in path if part != "[key]")  # what pydantic adds where the fault is of a key, not its value
+    named = (part for part in path if part != "[key]")  # added by pydantic if the fault is in a key, not in its value
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).removeprefix(".")
 
 
@@ -191,6 +194,6 @@ def _fault(error: ErrorDetails) -> str:
         case "tuple_type":
             return "must be a list"
         case "missing":
-            return "must be given"
+            return "is required"
         case _:
             return error["msg"].removeprefix("Input ")

@@ -1,4 +1,4 @@
-"""What each setting is called: `smtp.port` in the file, `RECOVERY_SMTP__PORT` in the environment."""
+"""The names of each setting: `smtp.port` in the file, `RECOVERY_SMTP__PORT` in the environment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from pydantic import BaseModel, SecretStr
 
 PREFIX = "RECOVERY_"
 CONFIG = f"{PREFIX}CONFIG"
-"""The variable that names the configuration file. It is not a setting: it says where settings are."""
+"""The variable that holds the path of the configuration file. It is not a setting itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: the section it is in, its key there, and whether its value must not be shown."""
+    """One setting: its section, its key there, and whether its value is a secret, which is never shown."""
 
     section: str
     key: str
@@ -22,17 +22,17 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Its name in the configuration file, and in the code."""
+        """The name in the configuration file, and in the code."""
         return f"{self.section}.{self.key}"
 
     @property
     def variable(self) -> str:
-        """Its name in the environment."""
+        """The name of its environment variable."""
         return f"{PREFIX}{self.section}__{self.key}".upper()
 
     @property
     def file_variable(self) -> str:
-        """The variable that names a file with its value, where it is a secret."""
+        """The name of the variable that holds the path of a file with the value, for secrets."""
         return f"{self.variable}_FILE"
 
 
@@ -53,6 +53,6 @@ def _mentions_secret(annotation: Any) -> bool:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that says what `name` may have been meant to be, if anything is near."""
+    """Return the end of an error message that suggests the closest known name, or an empty text."""
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,4 +1,4 @@
-"""The sections that say who is written to when, and the schedule that they make."""
+"""The sections on reminders and the confirmation, and the schedule built from them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,9 +16,9 @@ from recovery.settings.fields import (
     Section,
     TemplateName,
     ZoneName,
-    broken,
     from_json,
     like,
+    rule_violation,
     setting,
 )
 
@@ -28,27 +28,29 @@ class StepSettings(Section):
 
     name: Annotated[
         str,
-        like(r"[a-z][a-z0-9_-]{0,39}", "must be a lower-case letter, then up to 39 lower-case letters, digits, _ or -"),
+        like(r"[a-z][a-z0-9_-]{0,39}", "must be a lower-case letter and up to 39 lower-case letters, digits, _ or -"),
     ] = Field(
-        description="What the step is called in the database, in logs and in metrics: lower case, up to 40 characters."
-        " A step that gets another name is another step: whoever had the old one may get the new one too."
+        description="The name of the step in the database, in logs and in metrics: lower case, up to 40 characters."
+        " Renaming a step makes it a new step: customers who got the old one may get it again."
     )
-    delay: PositiveDuration = Field(description="How long after the last touch of the checkout the reminder is due.")
+    delay: PositiveDuration = Field(
+        description="The time from the last change of the checkout to the moment the reminder is due."
+    )
     template: Maybe[TemplateName] = setting(
-        None, "The name of its mail template, without its ending. Empty: the name of the step."
+        None, "The name of the mail template, without extension. Empty: the name of the step."
     )
     subject: Maybe[Line] = setting(
         None,
-        "The subject of its mail in every language, in Jinja; it sees what the template sees, such as customer, items,"
-        " total. Empty: that of the template's words, in the customer's language.",
+        "The subject of the mail, in Jinja, for all languages. It has the variables of the template, such as customer,"
+        " items and total. Empty: the template's own subject, in the customer's language.",
     )
     max_lateness: Maybe[Duration] = setting(
         None,
-        "How late it may be sent and still be worth reading; later than that it is skipped. Empty: half of the time to"
-        " the next step, at most 12 hours.",
+        "How late the reminder may be sent; after that it is skipped. Empty: half of the time to the next step, at most"
+        " 12 hours.",
     )
     coupon: Maybe[Line] = setting(
-        None, "A coupon code that its mail gives, one for everybody; the shop must know it. Empty: none."
+        None, "A coupon code for the mail, the same for all customers; the shop must accept it. Empty: none."
     )
 
 
@@ -57,18 +59,18 @@ def _in_order(steps: tuple[StepSettings, ...]) -> tuple[StepSettings, ...]:
     for earlier, later in pairwise(ordered):
         if earlier.delay == later.delay:
             delay = format_duration(later.delay)
-            raise ValueError(f"{earlier.name} and {later.name} must not have the same delay, {delay}")
+            raise ValueError(f"must not have two steps with the same delay: {earlier.name} and {later.name}, {delay}")
     names = [step.name for step in steps]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"no two steps may have the same name, {name}")
+            raise ValueError(f"must not have two steps with the same name: {name}")
     if CONFIRMATION in names:
-        raise ValueError(f"no step may be called {CONFIRMATION}: that is the mail that confirms an order")
+        raise ValueError(f"must not have a step named {CONFIRMATION}: that is the mail that confirms an order")
     return ordered
 
 
 def _steps(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
-    """Return the steps in order, with all that was left out filled in."""
+    """Return the steps of the schedule, with defaults filled in."""
     next_delays = [*(step.delay for step in steps[1:]), None]
     return tuple(
         Step(
@@ -86,7 +88,7 @@ def _steps(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
 
 
 class ScheduleSettings(Section):
-    """When people are reminded, and how hard it is tried. A change applies to open checkouts at their next look."""
+    """When reminders are sent, and how failures are retried. Changes apply to open checkouts at their next look."""
 
     steps: Annotated[tuple[StepSettings, ...], BeforeValidator(from_json), AfterValidator(_in_order)] = setting(
         (
@@ -94,63 +96,66 @@ class ScheduleSettings(Section):
             {"name": "reminder-2", "delay": "1d"},
             {"name": "reminder-3", "delay": "3d"},
         ),
-        "The reminders, in the order of their delays however they are written. Whoever names one step names them all:"
-        " the list is replaced as a whole. In the environment it is JSON. None, []: orders are confirmed, and nobody is"
-        " reminded. Three, since the first finds people at their desk, the second reminds, and a fourth would annoy.",
+        "The reminders, sorted by delay. The list is replaced as a whole: to change one step, list them all. In the"
+        " environment: JSON. An empty list, []: orders are confirmed, but no reminders are sent. Three by default: the"
+        " first finds people still at their desk, the second reminds them, a fourth would annoy.",
     )
     min_gap: Duration = setting(
         "6h",
-        "The least time between two reminders of one checkout, whatever their delays: after an outage, what has piled"
-        " up must not arrive at once.",
+        "The minimum time between two reminders of one checkout, so that after an outage the overdue ones do not all"
+        " arrive at once.",
     )
     min_gap_per_address: Duration = setting(
         "12h",
-        "The least time between two reminders to one address, over all its checkouts at a shop. What comes sooner is"
-        " moved to its end, and not late by that. 0s: no such gap.",
+        "The minimum time between two reminders to one address, over all its checkouts at a shop. A reminder due sooner"
+        " is postponed to the end of the gap; that does not count as lateness. 0s: no gap.",
     )
     quiet_hours: Maybe[Hours] = setting(
         None,
-        "When nobody is reminded, by the clock on the customer's wall: 21:00-08:00. What falls into it is moved to its"
-        " end, and not late by that. Empty: none.",
+        "Hours without reminders, in the customer's local time, such as 21:00-08:00. A reminder due within them is"
+        " postponed to their end; that does not count as lateness. Empty: none.",
     )
     time_zone: ZoneName = setting(
-        "UTC", "Whose clock that is where the report of a checkout names no time_zone: Europe/Berlin, America/New_York."
+        "UTC",
+        "The time zone of the quiet hours for checkouts that report none, such as Europe/Berlin or America/New_York.",
     )
     require_consent: bool = setting(
         False,
-        "Whether a reminder takes consent, reported with the checkout. Whether the law asks for it depends on the"
-        " customer's country and on what the shop is to them.",
+        "Whether a reminder requires consent, which is reported with the checkout. Whether the law requires it depends"
+        " on the customer's country and on their relationship with the shop.",
     )
     stop_on: StopOn = setting(
         "checkout",
-        "Which order ends the reminders of a checkout: its own (checkout), or also one of the same customer under"
-        " another (customer), as far as it has the same items: those that were not bought are still written about.",
+        "Which order stops the reminders of a checkout: its own (checkout), or also another order of the same customer"
+        " (customer), as far as it has the same items: reminders go on for items that were not bought.",
     )
     on_ambiguous: OnAmbiguous = setting(
         "resend",
-        "What to do when the relay may have taken a message, but its answer was lost: resend (the same Message-ID; a"
-        " few people get it twice) or skip (a few never get it). A reminder more does less harm than none.",
+        "What to do if the relay's answer was lost, so that the message may have been sent: resend (at-least-once, with"
+        " the same Message-ID; a few people get it twice) or skip (at-most-once; a few never get it). A second copy"
+        " does less harm than none.",
     )
     max_attempts: int = setting(
         5,
-        "How many times a message is tried before it is a dead letter. Five, doubling from retry_after, span more than"
-        " an hour: longer than greylisting lasts.",
+        "The number of attempts before a message becomes a dead letter. Five attempts, with an exponential backoff from"
+        " retry_after, take more than an hour: longer than greylisting.",
         ge=1,
         le=100,
     )
     retry_after: PositiveDuration = setting(
         "5m",
-        "How long to wait after the first refusal; doubled after each. Greylisting refuses whoever is back sooner.",
+        "The backoff after the first temporary refusal; it doubles with each attempt. Greylisting refuses earlier"
+        " retries.",
     )
     lease: PositiveDuration = setting(
         "60s",
-        "How long a message that is being sent belongs to its sender; then another may take it, since the sender is"
-        " taken for dead. At least twice smtp.timeout, or a slow relay makes doubles.",
+        "The lease of a message: how long only the daemon that claimed it may send it. After that the daemon is"
+        " presumed dead and another takes over. At least twice smtp.timeout, or a slow relay causes duplicates.",
     )
     retention: PositiveDuration = setting(
         "30d",
-        "How long a checkout is kept once nothing is left to do about it; then it goes, with its personal data. Long"
-        " enough to answer a customer who asks, and longer than any step takes.",
+        "How long a checkout is kept after its last message is done; then it is deleted, with its personal data. Long"
+        " enough to answer questions of customers; it must be longer than any step takes.",
     )
 
     @model_validator(mode="after")
@@ -158,16 +163,16 @@ class ScheduleSettings(Section):
         steps = _steps(self.steps)
         for earlier, later in pairwise(steps):
             if earlier.delay + self.min_gap > later.delay + later.max_lateness:
-                raise broken(
-                    f"must be shorter: {later.name}, due {format_duration(later.delay - earlier.delay)} after"
-                    f" {earlier.name}, would have to wait for longer than it may be late, and never be sent",
+                raise rule_violation(
+                    f"must be shorter: {later.name} is due {format_duration(later.delay - earlier.delay)} after"
+                    f" {earlier.name}; it would wait beyond its max_lateness and never be sent",
                     "min_gap",
                 )
         longest = max((step.delay + step.max_lateness for step in steps), default=timedelta())
         if self.retention <= longest:
-            raise broken(
-                f"must be longer than the {format_duration(longest)} that the last step may take, or a checkout would"
-                " be gone before it is written about",
+            raise rule_violation(
+                f"must be longer than the {format_duration(longest)} that the last step may take, or checkouts would"
+                " be deleted before their last reminder",
                 "retention",
             )
         return self
@@ -176,20 +181,20 @@ class ScheduleSettings(Section):
 class ConfirmationSettings(Section):
     """The mail that confirms an order."""
 
-    enabled: bool = setting(True, "Whether orders are confirmed. Turn it off if the shop's platform does it already.")
-    template: TemplateName = setting("confirmation", "The name of its mail template, without its ending.")
+    enabled: bool = setting(True, "Whether orders are confirmed. Turn this off if the shop's platform confirms them.")
+    template: TemplateName = setting("confirmation", "The name of the mail template, without extension.")
     subject: Maybe[Line] = setting(
         None,
-        "Its subject in every language, in Jinja; not every order comes with items. Empty: that of the template's"
-        " words, in the customer's language.",
+        "The subject of the mail, in Jinja, for all languages; not every order has items. Empty: the template's own"
+        " subject, in the customer's language.",
     )
     max_lateness: PositiveDuration = setting(
-        "1d", "How late it may be sent. After a day, people have asked the shop and been answered."
+        "1d", "How late it may be sent. After a day, customers have asked the shop and got an answer."
     )
 
 
 def schedule_of(schedule: ScheduleSettings, confirmation: ConfirmationSettings) -> Schedule:
-    """Return the schedule that these two sections make."""
+    """Build the schedule from its two sections."""
     return Schedule(
         steps=_steps(schedule.steps),
         confirmation=Step(

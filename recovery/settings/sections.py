@@ -1,4 +1,4 @@
-"""The sections that say where things are, who may do what, and how the daemon keeps time."""
+"""The sections on MongoDB, SMTP, mails, HTTP, Shopify, the daemon and logs."""
 
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -14,16 +14,16 @@ from recovery.settings.fields import (
     Mailbox,
     Maybe,
     Section,
-    broken,
     from_lines,
     is_loopback,
     like,
+    rule_violation,
     setting,
 )
 from recovery.settings.keys import Keys, KeySecrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-OwnName = Annotated[str, like(r"[A-Za-z0-9_.:\[\]-]{1,255}", "must be a host name, or an address in []")]
+OwnName = Annotated[str, like(r"[A-Za-z0-9_.:\[\]-]{1,255}", "must be a host name, or an IP address in []")]
 ListId = Annotated[
     str,
     like(
@@ -31,7 +31,7 @@ ListId = Annotated[
         "must be like Shop <reminders.shop.example>",
     ),
 ]
-Recipient = Annotated[str, like(r"[^\s@,]*@[^\s@,]+", "must be an address, or a domain as in @example.com")]
+Recipient = Annotated[str, like(r"[^\s@,]*@[^\s@,]+", "must be an e-mail address, or a domain such as @example.com")]
 DaemonName = Annotated[str, like(r"[A-Za-z0-9_.:-]{1,100}", "must be up to 100 letters, digits, . _ : or -")]
 
 
@@ -42,141 +42,142 @@ def _mongodb_uri(value: SecretStr) -> SecretStr:
 
 
 class MongoDBSettings(Section):
-    """Where checkouts are kept. A replica set, even of one node: change streams need it."""
+    """The database. It must be a replica set, even if of one node: change streams need one."""
 
     uri: Annotated[SecretStr, AfterValidator(_mongodb_uri)] = setting(
         "mongodb://127.0.0.1:27017/?replicaSet=rs0",
-        "The address of the database, a secret since it may hold a password. By default a replica set on this machine.",
+        "The connection string; a secret, because it may contain a password. Default: a replica set on this machine.",
     )
     database: Annotated[str, like(r"[A-Za-z0-9_-]{1,63}", "must be up to 63 letters, digits, _ or -")] = setting(
-        "recovery", "The name of the database. One for each installation that is to know nothing of the others."
+        "recovery", "The name of the database. Independent installations need databases of their own."
     )
 
 
 class SmtpSettings(Section):
-    """The relay that takes the mails."""
+    """The SMTP relay that mails are sent through."""
 
-    host: Host = setting("127.0.0.1", "The name or address of the relay. By default one on this machine.")
+    host: Host = setting("127.0.0.1", "The host name or IP address of the relay. Default: this machine.")
     port: Port = setting(
         1025,
-        "Its port. 1025 is where test inboxes such as Mailpit listen, so that a forgotten setting writes to no real"
-        " person. Relays take mail at 587 (starttls), 465 (implicit) or 25 (none, in one's own network).",
+        "The port of the relay. The default is that of test inboxes such as Mailpit, so that a forgotten setting sends"
+        " no mail to a real person. Relays use 587 (starttls), 465 (implicit) or 25 (none, in your own network).",
     )
     tls: Literal["none", "starttls", "implicit"] = setting(
         "none",
-        "How the connection is encrypted: none, starttls or implicit. Never a matter of luck: with starttls, a relay"
-        " that does not offer it is refused. none fits a relay on this machine; choose another for any other.",
+        "The encryption of the connection: none, starttls or implicit. Required, never opportunistic: with starttls, a"
+        " relay that does not offer STARTTLS is refused. Use none only for a relay on this machine.",
     )
-    username: Maybe[str] = setting(None, "The name to log in with. Empty: no log-in.")
-    password: Maybe[SecretStr] = setting(None, "The password to log in with.")
+    username: Maybe[str] = setting(None, "The user name for authentication. Empty: no authentication.")
+    password: Maybe[SecretStr] = setting(None, "The password for authentication.")
     ca_file: Maybe[ExistingFile] = setting(
-        None, "A file of PEM certificates to trust the relay by. Empty: those that the system trusts."
+        None, "A PEM file of certificates to verify the relay with. Empty: the system's trusted certificates."
     )
     connections: int = setting(
         20,
-        "How many connections are kept at the most. Ten to twenty carry all that one daemon can write to a near relay"
-        " (measured: over 4,000 messages a second); a far one takes more, as far as it allows.",
+        "The maximum number of connections. Ten to twenty are enough for all that one daemon sends to a nearby relay"
+        " (measured: some 1,100 messages per second); a distant relay needs more, as far as it allows them.",
         ge=1,
         le=1000,
     )
     messages_per_connection: int = setting(
         100,
-        "After how many messages a connection is made anew. Relays end long sessions, some large ones after about 350.",
+        "The number of messages after which a connection is replaced. Relays end long sessions, some large ones after"
+        " about 350 messages.",
         ge=1,
     )
     idle: PositiveDuration = setting(
         "30s",
-        "After how long without use a connection is closed. A relay that has hung up in the meantime is noticed only by"
-        " the next message, and most wait for minutes before they do.",
+        "The idle time after which a connection is closed. Most relays close idle connections after minutes, and only"
+        " the next message would notice.",
     )
     timeout: PositiveDuration = setting(
         "20s",
-        "How long the relay may take to be reached, and then to answer to sender and recipient. Relays that look up"
-        " either take seconds; one that takes longer is given up for that message.",
+        "The time limit for connecting, and then for the relay's answers to sender and recipient. Relays that look up"
+        " either take seconds; after the limit, the attempt to send that message is given up.",
     )
     dot_timeout: PositiveDuration = setting(
         "10m",
-        "How long the relay may take for its answer after the content. Whoever stops waiting sends a mail twice that"
-        " was taken: 10 minutes is what RFC 5321 section 4.5.3.2.6 asks for. Meanwhile the message stays claimed.",
+        "The time limit for the relay's answer after the content. A client that stops waiting sends an accepted mail"
+        " again: RFC 5321 section 4.5.3.2.6 asks for 10 minutes. Meanwhile the message stays claimed.",
     )
     local_hostname: OwnName = setting(
         "localhost",
-        "What this host calls itself (EHLO). Fixed, since asking the DNS for it may take seconds at every connection."
-        " A relay on the internet may want this host's public name here.",
+        "The name of this host in EHLO. It is fixed because a DNS lookup may take seconds per connection. A relay on"
+        " the internet may require this host's public name.",
     )
 
     @model_validator(mode="after")
     def _credentials_are_whole_and_safe(self) -> Self:
         if (self.username is None) != (self.password is None):
             given, missing = ("password", "username") if self.username is None else ("username", "password")
-            raise broken(f"must be given where smtp.{given} is", missing)
+            raise rule_violation(f"is required with smtp.{given}", missing)
         if self.password is not None and self.tls == "none" and not is_loopback(self.host):
-            raise broken("must be starttls or implicit, or the password would cross the network in the clear", "tls")
+            raise rule_violation("must be starttls or implicit, or the password is sent unencrypted", "tls")
         return self
 
 
 class MailSettings(Section):
-    """What the mails say of the shop."""
+    """The headers and templates of mails."""
 
     sender: Mailbox = setting(
         "Shop <shop@shop.example>",
-        "Whom mails are from, with a name that customers know. The default is an address that cannot exist (RFC 2606):"
-        " put the shop's own, in a domain whose SPF and DKIM allow the relay.",
+        "The From address of mails, with a name that customers know. The default cannot exist (RFC 2606): use the"
+        " shop's own address, in a domain whose SPF and DKIM authorise the relay.",
     )
-    reply_to: Maybe[Mailbox] = setting(None, "Where answers go. Empty: to the sender.")
+    reply_to: Maybe[Mailbox] = setting(None, "The Reply-To address. Empty: replies go to the sender.")
     message_id_domain: Maybe[Domain] = setting(
-        None, "The domain in Message-IDs, which must be one's own for them to be unique. Empty: the sender's."
+        None, "The domain in Message-IDs. It must be your own, so that they are unique. Empty: the sender's domain."
     )
     list_id: Maybe[ListId] = setting(
         None,
-        'What mail programs know the reminders by (RFC 2919), as in "Shop <reminders.shop.example>". It should not'
-        " change when the sender does. Empty: made of the sender's name and domain.",
+        'The List-Id of reminders (RFC 2919), by which mail programs sort, such as "Shop <reminders.shop.example>". It'
+        " should stay the same when the sender changes. Empty: built from the sender's name and domain.",
     )
     test_recipients: Annotated[tuple[Recipient, ...], BeforeValidator(from_lines)] = setting(
         (),
-        "Who may get a test by recovery send-test: addresses, or whole domains as in @example.com. None by default, so"
-        " that no test goes to a customer by mistake. In the environment: parted by commas, or JSON.",
+        "The allowed recipients of recovery send-test: addresses, or whole domains such as @example.com. None by"
+        " default, so that no test goes to a customer by mistake. In the environment: separated by commas, or JSON.",
     )
     templates: Maybe[ExistingFolder] = setting(
-        None, "A folder of mail templates. What it does not have is taken from those that come with Recovery."
+        None, "A folder of mail templates. For files that it lacks, those that come with Recovery are used."
     )
 
 
 class HttpSettings(Section):
     """The HTTP API, webhooks, health checks and metrics."""
 
-    enabled: bool = setting(True, "Whether the daemon serves HTTP. Turn it off if all services report from Python.")
+    enabled: bool = setting(True, "Whether the daemon serves HTTP. Turn this off if all services report from Python.")
     host: Host = setting(
         "127.0.0.1",
-        "The address to listen at. 127.0.0.1 is this machine only; any other, such as 0.0.0.0 in a container, is"
-        " refused unless there are keys or api_keys.",
+        "The address to listen on. 127.0.0.1 is reachable from this machine only; any other address, such as 0.0.0.0"
+        " in a container, requires keys or api_keys.",
     )
-    port: int = setting(8080, "The port to listen at; 0 takes any that is free.", ge=0, le=65535)
+    port: int = setting(8080, "The port to listen on; 0: any free port.", ge=0, le=65535)
     api_keys: KeySecrets = setting(
         (),
-        "The bearer keys that callers may show for everything, so that a key can be changed while the old one still"
-        " serves. In the environment: separated by commas, or JSON; in a file: one on a line. At least 16 characters,"
-        " long and random: say openssl rand -hex 32.",
+        "Bearer keys with all scopes at all shops. Several, so that a key can be rotated while the old one still works."
+        " In the environment: separated by commas, or JSON; in a file: one per line. At least 16 characters, random:"
+        " create one with openssl rand -hex 32.",
     )
     keys: Keys = setting(
         (),
-        "Keys that may be used for some things, or at some shops, only: tables [[http.keys]] with name, secret or"
-        " secret_file, scopes (of report, read, operate, privacy; left out: all) and shops (left out: all). In the"
-        " environment, or in the file that RECOVERY_HTTP__KEYS_FILE names: JSON. docs/http.md shows how.",
+        "Keys limited to some scopes or shops: tables [[http.keys]] with name, secret or secret_file, scopes (of"
+        " report, read, operate, privacy; default: all) and shops (default: all). In the environment, or in the file"
+        " named by RECOVERY_HTTP__KEYS_FILE: JSON. See docs/http.md.",
     )
     max_body: int = setting(
         262_144,
-        "How long a request may be, in bytes. 256 KiB hold a checkout of 200 items, the most there may be, with"
-        " their links; without a bound, a caller could fill the memory.",
+        "The maximum size of a request body, in bytes. 256 KiB hold a checkout with 200 items, the maximum, and their"
+        " links; without a limit, a caller could exhaust the memory.",
         ge=1024,
     )
 
     @model_validator(mode="after")
     def _strangers_need_a_key(self) -> Self:
         if self.enabled and not self.api_keys and not self.keys and not is_loopback(self.host):
-            raise broken(
-                "must be a loopback address such as 127.0.0.1 while there are neither http.keys nor http.api_keys, or"
-                " anybody could report orders and read addresses",
+            raise rule_violation(
+                "must be a loopback address such as 127.0.0.1 without http.keys and http.api_keys, or anyone could"
+                " report orders and read addresses",
                 "host",
             )
         return self
@@ -186,83 +187,83 @@ class ShopifySettings(Section):
     """Webhooks from Shopify."""
 
     webhook_secret: Maybe[SecretStr] = setting(
-        None, "The secret that Shopify signs its webhooks with. Empty: there is no such endpoint, since none is safe."
+        None, "The secret that signs Shopify's webhooks. Empty: the endpoint is off, because it would not be safe."
     )
     confirm_orders: bool = setting(
         False,
-        "Whether orders that Shopify tells of are confirmed by a mail of ours, where confirmations are on. Off, since"
+        "Whether Recovery also confirms orders that Shopify reports, if confirmations are enabled. Off by default:"
         " Shopify confirms them itself.",
     )
 
 
 def _under_a_second(value: timedelta) -> timedelta:
     if value >= timedelta(seconds=1):
-        raise ValueError("must be shorter than 1s: later than that after an order, nobody may be reminded")
+        raise ValueError("must be shorter than 1s: no reminder may be sent more than 1s after the order")
     return value
 
 
 class DaemonSettings(Section):
-    """How the daemon keeps time and company."""
+    """The daemon: its name, intervals and limits."""
 
     name: Maybe[DaemonName] = setting(
-        None, "What this daemon is called among others; no two may share a name. Empty: the name of the host."
+        None, "The name of this daemon, unique among all daemons on the database. Empty: the host name."
     )
     expirer: bool = setting(
         True,
-        "Whether this daemon may delete shadows at the moment they are due. Without it, MongoDB's own TTL does, which"
-        " looks once a minute.",
+        "Whether this daemon may be elected to delete shadows at the moment they expire. Without an expirer, MongoDB's"
+        " TTL monitor deletes them, which runs once a minute.",
     )
     sweep_interval: PositiveDuration = setting(
         "30s",
-        "How often it is checked that nothing due was overlooked. That is how late a reminder may be when every"
-        " notification fails; the check costs one indexed query.",
+        "The time between two sweeps, each of which looks for overdue checkouts that no notification reported. That is"
+        " how late a reminder may be if all notifications fail. A sweep costs one indexed query.",
     )
     sweep_grace: Duration = setting(
         "5s",
-        "How long something must be due before the sweep takes it for overlooked, so that it does not race with the"
+        "How long a checkout must be overdue before the sweep handles it, so that it does not race with the"
         " notification.",
     )
     heartbeat: PositiveDuration = setting(
-        "2s", "How often a daemon tells the others that it lives. One small write each time."
+        "2s", "The time between two heartbeats, which tell the other daemons that this one is alive. One small write."
     )
     heartbeat_expiry: PositiveDuration = setting(
         "10s",
-        "After how long without a heartbeat a daemon is taken for dead and its share of checkouts goes to the others."
-        " At least three heartbeats, so that one that is late does not move shares about.",
+        "The time without a heartbeat after which a daemon is presumed dead and its share of the checkouts goes to the"
+        " others. At least three heartbeats, so that a late one does not move shares.",
     )
     in_flight: int = setting(
         500,
-        "How many messages are claimed and not yet recorded at the most; fewer while the relay is slow. What is due"
-        " beyond stays in the database, so that memory is bounded.",
+        "The maximum number of messages that are claimed and not yet recorded; fewer while the relay is slow. All"
+        " others stay in the database, so that memory is bounded.",
         ge=1,
         le=10_000,
     )
     hand_over_within: Annotated[PositiveDuration, AfterValidator(_under_a_second)] = setting(
         "500ms",
-        "How long a claimed message may wait for a connection before it goes back, and how old what is known of it may"
-        " be when its content goes out; else the database is asked again. Under 1s: it keeps the promise that nobody is"
-        " reminded later than one second after the order.",
+        "How long a claimed message may wait for a connection before the claim is given back, and how old the last"
+        " check for an order may be when the content goes out; if older, the database is asked again. Under 1s, to keep"
+        " the promise that no reminder is sent more than one second after the order.",
     )
     stop_grace: PositiveDuration = setting(
         "8s",
-        "How long messages that are with the relay may take to end when the daemon is told to stop. Container engines"
-        " kill after 10 s.",
+        "How long a stopping daemon waits for messages that it is sending. Container engines kill after 10 s.",
     )
 
     @model_validator(mode="after")
     def _survives_a_late_heartbeat(self) -> Self:
         if self.heartbeat_expiry < 3 * self.heartbeat:
             least = format_duration(3 * self.heartbeat)
-            raise broken(f"must be at least {least}, three times daemon.heartbeat", "heartbeat_expiry")
+            raise rule_violation(f"must be at least {least}, three times daemon.heartbeat", "heartbeat_expiry")
         return self
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """The log, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "The least level that is logged: debug, info, warning or error. info tells of every message once."
+        "info",
+        "The minimum level of log lines: debug, info, warning or error. debug adds lines for each message sent.",
     )
     format: Literal["auto", "json", "text"] = setting(
-        "auto", "json for machines, text for people; auto is text on a terminal and json elsewhere."
+        "auto", "json for machines, text for people; auto: text on a terminal, json elsewhere."
     )

@@ -1,7 +1,7 @@
-"""Where settings come from: the environment, files with secrets, the configuration file.
+"""The sources of settings: environment, files with secrets, configuration file.
 
-Each source gives values as the configuration file would, `{section: {key: value}}`. The environment is read here, and
-not by pydantic-settings, so that a name which is no setting is noticed: there it would be passed over in silence.
+Each source returns values in the shape of the configuration file, `{section: {key: value}}`. The environment is read
+here and not by pydantic-settings, which would ignore a misspelt name in silence.
 """
 
 import os
@@ -16,20 +16,20 @@ from recovery.errors import RecoveryError
 from recovery.settings.names import CONFIG, PREFIX, Setting, suggestion
 
 DEFAULT_CONFIG = Path("config/recovery.toml")
-"""The configuration file, below the working directory, where none is named."""
+"""The default configuration file, relative to the working directory."""
 
-# Kubernetes tells every container of every service; with one called "recovery" those names begin like ours.
+# Kubernetes sets variables for every service in every container; for a service called "recovery" they start like ours.
 _SERVICE_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)\Z|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?\Z")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
-LONGEST_TOLD = 200
-"""Characters of a file's name that an error tells."""
+LONGEST_SHOWN = 200
+"""Characters of a file name that an error message shows."""
 
 Values = dict[str, Any]
 
 
 class SettingsError(RecoveryError):
-    """The settings are wrong. The message is one sentence a line, each naming a setting; no value of a secret."""
+    """The settings are invalid. The message has one line per fault, each with the setting's name and no secret."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -38,14 +38,14 @@ class SettingsError(RecoveryError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Some values, and where they come from, in words that follow the name of a setting."""
+    """Values, and a phrase for error messages that says where they come from."""
 
     origin: str
     values: Values
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that are meant for Recovery, by their names in upper case."""
+    """Return the environment variables for Recovery, by their names in upper case."""
     given = {name.upper(): value for name, value in os.environ.items()}  # noqa: TID251 - this is its one home
     return {
         name: value
@@ -57,15 +57,13 @@ def environment() -> dict[str, str]:
 
 
 def unknown(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[str]:
-    """Return a sentence for each variable that is meant for Recovery and is nothing that Recovery knows."""
+    """Return a sentence for each environment variable that starts with our prefix and is not a setting."""
     known = [CONFIG, *(s.variable for s in settings), *(s.file_variable for s in settings if s.secret)]
-    return [
-        f"{name}: there is no such setting{suggestion(name, known)}" for name in sorted(variables) if name not in known
-    ]
+    return [f"{name}: unknown setting{suggestion(name, known)}" for name in sorted(variables) if name not in known]
 
 
 def sources(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[Source]:
-    """Return all sources, the one that wins first. An empty variable counts as not given.
+    """Return all sources, highest precedence first. An empty variable counts as not set.
 
     Raises `SettingsError` for files that cannot be read.
     """
@@ -90,7 +88,7 @@ def _nested(values: Mapping[Setting, str]) -> Values:
 
 
 def _secrets(variables: Mapping[str, str], settings: Sequence[Setting]) -> dict[Setting, str]:
-    """Read the secrets that are given as files, the way containers get them: `RECOVERY_SMTP__PASSWORD_FILE`."""
+    """Read secrets from files, as containers get them: `RECOVERY_SMTP__PASSWORD_FILE`."""
     secrets = {}
     problems = []
     for setting in settings:
@@ -107,24 +105,24 @@ def _secrets(variables: Mapping[str, str], settings: Sequence[Setting]) -> dict[
 
 
 def with_secrets(tables: Mapping[str, Any], settings: Sequence[Setting], prefix: str) -> Values:
-    """Return tables of settings with the secrets that they name files for: `password_file = "/run/secrets/smtp"`.
+    """Return tables of settings, with each `password_file = "/run/secrets/smtp"` replaced by the secret in that file.
 
-    `prefix` stands before the names in errors. Raises `SettingsError` for files that cannot be read, and for a secret
-    that is given both ways.
+    `prefix` is put before names in errors. Raises `SettingsError` for files that cannot be read, and for a secret
+    given both ways.
     """
     files = {(setting.section, f"{setting.key}_file"): setting for setting in settings if setting.secret}
     read: Values = {}
     problems = []
     for section, table in tables.items():
         if not isinstance(table, Mapping):
-            read[section] = table  # which is no table is told later, of everything
+            read[section] = table  # not a table: reported later, with all other faults
             continue
         read[section] = {key: value for key, value in table.items() if (section, key) not in files}
         for key, value in table.items():
             if (setting := files.get((section, key))) is None or value == "":
                 continue
             if setting.key in table:
-                fault = f"must not be given beside {prefix}{setting.name}: take one of them away"
+                fault = f"must not be set together with {prefix}{setting.name}: remove one of them"
                 problems.append(f"{prefix}{section}.{key}: {fault}")
                 continue
             try:
@@ -137,9 +135,9 @@ def with_secrets(tables: Mapping[str, Any], settings: Sequence[Setting], prefix:
 
 
 def _secret(path: object) -> str:
-    """Return what is in the file of a secret, without the line end. Raises `ValueError` with a sentence."""
+    """Read a secret from its file, without the final line break. Raises `ValueError` with a sentence."""
     if not isinstance(path, str):
-        raise ValueError("must be the name of a file")  # noqa: TRY004 - pydantic and we take it alike
+        raise ValueError("must be a file name")  # noqa: TRY004 - handled like the other faults
     try:
         secret = Path(path).read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
@@ -150,9 +148,9 @@ def _secret(path: object) -> str:
 
 
 def shortened(path: object) -> str:
-    """Return the name of a file as it is told: of one that is endless, its beginning."""
+    """Return a file name for an error message, cut off if it is very long."""
     name = str(path)
-    return name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}…"
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
 
 
 def _config_file(variables: Mapping[str, str]) -> Path | None:
@@ -173,5 +171,5 @@ def _toml(path: Path) -> Values:
 
 
 def why(exc: OSError | UnicodeDecodeError) -> str:
-    """Return why a file could not be read, in words."""
-    return (exc.strerror or "it failed") if isinstance(exc, OSError) else "it is not UTF-8 text"
+    """Return the reason why a file could not be read, in words."""
+    return (exc.strerror or "I/O error") if isinstance(exc, OSError) else "it is not UTF-8 text"

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,15 +19,15 @@ from recovery.domain.state import CheckoutState, Claim, Message, MessageState, P
 from recovery.http.app import LONGEST_WEBHOOK, create_app
 from recovery.http.inbound.shop_webhooks import ShopifyShop
 from recovery.http.keys import unscoped
-from recovery.http.middleware import PATIENCE
+from recovery.http.middleware import DRAIN_LIMIT
 from recovery.http.security import is_loopback, refusal
 from recovery.mongo.data_subjects import Receipt
 from tests.builders import feedback
+from tests.collected import collected
 
 KEY = "k-1234567890"
 SECRET = "hush"
 AT = datetime(2026, 3, 1, 13, 5, tzinfo=UTC)
-SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "shopify"
 
 CHECKOUT = {
     "shop": "bikes.example",
@@ -339,13 +338,13 @@ async def test_long_chunked_body_is_refused(house, path):
 
     async def body():
         nonlocal taken
-        async for chunk in chunks(10 * PATIENCE):
+        async for chunk in chunks(10 * DRAIN_LIMIT):
             taken += len(chunk)
             yield chunk
 
     answer = await house.client.post(path, content=body(), headers={"Content-Type": "application/json"})
     problem(answer, 413)
-    assert taken <= PATIENCE + 64 * 1024
+    assert taken <= DRAIN_LIMIT + 64 * 1024
     assert house.ingestion.reports == []
 
 
@@ -584,11 +583,9 @@ async def test_webhook_is_kept(house):
 
 async def test_sample_webhooks_are_kept():
     """The documented checkout and order go in through the webhook, the order by an alias of the checkout."""
-    if not SAMPLES.exists():
-        pytest.skip("Shopify's samples are not here")
     house = House()
-    (left,) = json.loads((SAMPLES / "checkouts.json").read_text())["checkouts"]
-    ordered = json.loads((SAMPLES / "order.json").read_text())["order"]
+    (left,) = json.loads(collected("shopify", "checkouts.json").read_text())["checkouts"]
+    ordered = json.loads(collected("shopify", "order.json").read_text())["order"]
     assert (await house.webhook(left)).status_code == 200
     assert (await house.webhook(ordered, topic="orders/create")).status_code == 200
     assert [report.id for report in house.ingestion.reports] == [
@@ -671,7 +668,7 @@ async def test_a_webhook_without_a_signature_is_not_read(house):
 
     async def body():
         nonlocal taken
-        async for chunk in chunks(10 * PATIENCE):
+        async for chunk in chunks(10 * DRAIN_LIMIT):
             taken += len(chunk)
             yield chunk
 

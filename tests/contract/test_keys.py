@@ -72,9 +72,9 @@ async def test_a_key_for_some_shops_must_name_one(path):
 @pytest.mark.parametrize(
     ("method", "path", "body", "event"),
     [
-        ("DELETE", "/checkouts/bikes.example/1042", None, "a checkout was cancelled"),
-        ("POST", "/export", PERSON, "a person was exported"),
-        ("POST", "/erase", PERSON, "a person was erased"),
+        ("DELETE", "/checkouts/bikes.example/1042", None, "checkout cancelled"),
+        ("POST", "/export", PERSON, "person exported"),
+        ("POST", "/erase", PERSON, "person erased"),
     ],
 )
 async def test_what_cannot_be_undone_is_logged_with_the_name_of_the_key(method, path, body, event):

@@ -29,7 +29,7 @@ async def test_a_refused_report_is_logged(house, path, body, kind, status, shop)
         answer = await house.post(path, body)
     assert answer.status_code == status
     (line,) = lines
-    assert (line["event"], line["kind"], line["status"]) == ("a report was refused", kind, status)
+    assert (line["event"], line["kind"], line["status"]) == ("report refused", kind, status)
     assert line["reason"]
     assert line["shop"].startswith(shop[:1])
     assert "ada" not in str(lines)

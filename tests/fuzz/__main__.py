@@ -18,7 +18,7 @@ from tests.smtp_servers import RecordingRelay
 MOST_MEMORY = 200 * 1024
 """Kilobytes that the daemon may hold after all of it."""
 
-OF_OURS = ("a fault of ours", "unexpected error", "a root task ended, so everything stops")
+OF_OURS = ("internal error", "unexpected error", "a root task ended, so everything stops")
 """What the daemon logs of an error that nobody foresaw."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)

@@ -41,7 +41,10 @@ SLOWEST = 2.0
 ADDRESS = "https://mail.shop.example"
 DEFAULTS = Path(recovery.mail.__file__).parent / "templates" / "defaults"
 CONFIG = Path(__file__).parents[2] / "config" / "recovery.toml"
-SHOPIFY = Path(__file__).parents[3] / "shared" / "data" / "shopify"
+SHOPIFY = Path(__file__).parents[1] / "data" / "shopify"
+COLLECTED = Path(__file__).parents[3] / "shared" / "data" / "shopify"
+"""More of the same, on a clone that has it."""
+
 TOPICS = (
     *("checkouts/create", "checkouts/update", "orders/create", "orders/cancelled", "app/uninstalled", "x/y"),
     *("customers/redact", "customers/data_request", "shop/redact", "customers_marketing_consent/update"),
@@ -120,7 +123,10 @@ def environment() -> dict[str, str]:
 
 async def webhooks(daemon: Daemon, rng: random.Random, until: float) -> Found:
     """Send Shopify's webhooks, signed, and changed before that."""
-    sound = [WEBHOOK, *(json.loads(path.read_text()) for path in sorted(SHOPIFY.glob("*.json")))]
+    sound = [
+        WEBHOOK,
+        *(json.loads(path.read_text()) for each in (SHOPIFY, COLLECTED) for path in sorted(each.glob("*.json"))),
+    ]
 
     def make() -> tuple[str, bytes, dict[str, str]]:
         body = of_json(rng, rng.choice(sound))

@@ -259,7 +259,7 @@ def test_a_key_that_is_none_is_told(call, at, tmp_path, signing, command):
     (tmp_path / "dkim.pem").write_text("nonsense")
     code, out, complaint = call(command, **at, **signing)
     assert code == 1
-    assert "dkim.pem is no private key in PEM" in out + complaint
+    assert "dkim.pem is not a private key in PEM" in out + complaint
 
 
 def test_check_mail_works_through_the_list(call):

@@ -668,14 +668,14 @@ async def test_check_returns_the_greeting(world):
 
 
 @pytest.mark.parametrize("fault", ["refused", "turned away", "no STARTTLS", "no login", "no TLS", "no file"])
-async def test_check_says_what_to_mend(fault):
-    """What is wrong with a relay is said in one sentence that names it and what to mend."""
+async def test_check_says_what_to_fix(fault):
+    """What is wrong with a relay is reported in one sentence that names it and the fix."""
     options, words = {
         "refused": ({}, "cannot be reached"),
-        "turned away": ({}, "turns us away (554 5.7.1 you are listed)"),
+        "turned away": ({}, "refuses us (554 5.7.1 you are listed)"),
         "no STARTTLS": ({"tls": "starttls"}, "STARTTLS"),
         "no login": ({"username": "shop", "password": "secret"}, "AUTH"),
-        "no TLS": ({"tls": "implicit"}, "does not agree on TLS"),
+        "no TLS": ({"tls": "implicit"}, "TLS handshake"),
         "no file": ({"tls": "implicit", "ca_file": "nowhere.pem"}, "nowhere.pem"),
     }[fault]
     async with a_world(**options) as world:
@@ -801,7 +801,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused(certificate, tls):
     async with encrypted_relay(certificate, implicit=tls == "implicit") as (port, inbox):
         async with mailing("localhost", port, username="shop", password="secret", tls=tls) as (mailer, composer):
             assert (await World(None, mailer, composer).send()).kind is OutcomeKind.CONNECTION
-            with pytest.raises(RelayUnreachable, match=f"certificate of localhost:{port} is not to be trusted"):
+            with pytest.raises(RelayUnreachable, match=f"certificate of localhost:{port} is not trusted"):
                 await check_relay(mailer._relay)
         assert not inbox.mails
 

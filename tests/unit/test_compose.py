@@ -290,7 +290,7 @@ def test_bad_address_is_refused(email: str) -> None:
 @pytest.mark.parametrize(
     ("checkout", "step", "fault"),
     [
-        (left(customer=None), STEP, "nobody to write to is known"),
+        (left(customer=None), STEP, "the checkout has no customer to write to"),
         (left(items=()), STEP, 'the subject "{{ items[0].name }}": '),
         (left(name="\ud800"), STEP, "surrogates not allowed"),
         (left(checkout_url="javascript:alert(1)"), STEP, "must be an http:// or https:// address"),
@@ -308,13 +308,13 @@ def test_every_fault_is_a_render_error(checkout: CheckoutState, step: Step, faul
 @pytest.mark.parametrize(
     ("identity", "fault"),
     [
-        (Identity("Lamp Shop"), "the sender 'Lamp Shop' is not an address"),
+        (Identity("Lamp Shop"), "the sender 'Lamp Shop' is not a valid address"),
         (Identity("<shop@lamps.example> Lamps"), "the sender"),
         (Identity("shop@lamps.example\r\nBcc: eve@evil.example"), "the sender"),
         (Identity("läden@lamps.example"), "the sender"),
-        (Identity("shop@lamps.example", reply_to="nobody"), "the reply-to 'nobody' is not an address"),
+        (Identity("shop@lamps.example", reply_to="nobody"), "the reply-to 'nobody' is not a valid address"),
         (Identity("shop@lamps.example", domain="a b"), "the Message-ID domain"),
-        (Identity("shop@lamps.example", list_id="Lamps"), "the List-Id 'Lamps' is not one"),
+        (Identity("shop@lamps.example", list_id="Lamps"), "the List-Id 'Lamps' is invalid"),
         (Identity("shop@lamps.example", list_id="Lamps <a.b\r\nBcc: c>"), "the List-Id"),
     ],
 )

@@ -74,7 +74,7 @@ async def test_what_is_no_reply_ends_it(conversation, nonsense):
     """Out of step once, nothing that follows can be trusted."""
     conversation.say(b"NOOP\r\n")
     heard(conversation, nonsense + b"250 ok\r\n")
-    with pytest.raises(Disconnected, match="no reply"):
+    with pytest.raises(Disconnected, match="invalid reply"):
         await conversation.hear()
     assert not conversation.is_open
 

@@ -31,8 +31,8 @@ def claimed(attempts=1, **fields):
 )
 def test_what_is_not_the_message_s_fault_burns_no_attempt(kind):
     """A relay that cannot be reached or refuses us leaves the message as it was, to be sent as soon as may be."""
-    settlement = settle(outcome(kind), claimed(5), schedule(max_attempts=5), NOON, 0)
-    assert (settlement.state, settlement.attempts) == (MessageState.WAITING, 4)
+    after = settle(outcome(kind), claimed(5), schedule(max_attempts=5), NOON, 0)
+    assert (after.state, after.attempts) == (MessageState.WAITING, 4)
 
 
 def test_a_message_that_the_relay_breaks_on_is_not_tried_in_a_hot_loop():
@@ -54,21 +54,21 @@ def test_a_message_that_the_relay_breaks_on_is_not_tried_in_a_hot_loop():
 )
 def test_what_can_never_work_is_dead_at_once(kind, cause):
     """A permanent refusal is a dead letter at the first attempt."""
-    assert settle(outcome(kind), claimed(1), schedule(), NOON, 0).cause is cause
+    assert settle(outcome(kind), claimed(1), schedule(), NOON, 0).reason is cause
 
 
 def test_later_backs_off_until_the_attempts_are_used_up():
     """A transient refusal is tried again after a while, and dead once all attempts are spent."""
     first = settle(outcome(OutcomeKind.LATER), claimed(1), schedule(), NOON, 0)
     assert (first.state, first.retry_at) == (MessageState.WAITING, NOON + minutes(5))
-    assert settle(outcome(OutcomeKind.LATER), claimed(5), schedule(max_attempts=5), NOON, 0).cause is Cause.ATTEMPTS
+    assert settle(outcome(OutcomeKind.LATER), claimed(5), schedule(max_attempts=5), NOON, 0).reason is Cause.ATTEMPTS
 
 
 def test_lost_after_the_dot_is_the_shop_s_choice():
     """`resend` tries again, `skip` does not."""
     lost = outcome(OutcomeKind.AMBIGUOUS)
     assert settle(lost, claimed(1), schedule(), NOON, 0).state is MessageState.WAITING
-    assert settle(lost, claimed(1), schedule(on_ambiguous=OnAmbiguous.SKIP), NOON, 0).cause is Cause.LOST
+    assert settle(lost, claimed(1), schedule(on_ambiguous=OnAmbiguous.SKIP), NOON, 0).reason is Cause.LOST
 
 
 def test_what_may_have_been_taken_is_tried_once_more_at_the_most():
@@ -77,7 +77,7 @@ def test_what_may_have_been_taken_is_tried_once_more_at_the_most():
     first = settle(lost, claimed(), schedule(), NOON, 0)
     assert (first.state, first.ambiguous) == (MessageState.WAITING, 1)
     second = settle(lost, claimed(2, ambiguous=1), schedule(), NOON, 0)
-    assert (second.state, second.cause, second.ambiguous) == (MessageState.DEAD, Cause.LOST, 2)
+    assert (second.state, second.reason, second.ambiguous) == (MessageState.DEAD, Cause.LOST, 2)
     between = settle(outcome(OutcomeKind.LATER), claimed(2, ambiguous=1), schedule(), NOON, 0)
     assert between.ambiguous == 1, "another refusal does not make it forgotten"
 

@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Parsing and formatting of durations."""
 
 from datetime import timedelta
 
@@ -23,14 +23,14 @@ milliseconds = strategies.integers(min_value=0, max_value=3650 * 86_400_000)
     ],
 )
 def test_read(text, value):
-    """A duration is read as it is written."""
+    """A duration with units is parsed."""
     assert parse_duration(text) == value
 
 
 @pytest.mark.parametrize("number", [30, 30.5, "30", "-5", " 30 "])
 def test_number(number):
-    """A plain number is refused, and the sentence says how to write it."""
-    with pytest.raises(ValueError, match=r"^needs a unit: say 30m or 45s$"):
+    """A number without a unit is rejected, with an example in the error."""
+    with pytest.raises(ValueError, match=r"^needs a unit, such as 30m or 45s$"):
         parse_duration(number)
 
 
@@ -38,21 +38,21 @@ def test_number(number):
     "text", ["", "soon", "1w", "30m 1h", "1h 1h", "1.5h", "-1h", "1h,", "٣h", True, None, [], "1ms2"]
 )
 def test_nonsense(text):
-    """What is no duration is refused with an example."""
+    """An invalid duration is rejected with an example."""
     with pytest.raises(ValueError, match="must be a duration"):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("long", ["3651d", "999999999999999d", timedelta(days=3650, milliseconds=1)])
 def test_too_long(long):
-    """What would not fit into a calendar is refused."""
+    """A duration beyond the maximum is rejected."""
     with pytest.raises(ValueError, match="must not be longer than 3650d"):
         parse_duration(long)
 
 
 @pytest.mark.parametrize("odd", [timedelta(microseconds=1), timedelta(seconds=-1)])
 def test_odd(odd):
-    """A timedelta that could not be written is refused."""
+    """A timedelta that the text format cannot express is rejected."""
     with pytest.raises(ValueError, match="whole number of milliseconds"):
         parse_duration(odd)
 
@@ -60,7 +60,7 @@ def test_odd(odd):
 @settings(max_examples=100)
 @given(milliseconds)
 def test_there_and_back(number):
-    """Every duration is read back from its text as it was, and has one text."""
+    """Every duration survives formatting and parsing, and has exactly one text."""
     value = timedelta(milliseconds=number)
     assert parse_duration(format_duration(value)) == value == parse_duration(value)
     assert format_duration(parse_duration(format_duration(value))) == format_duration(value)

@@ -10,7 +10,7 @@ import pytest
 from recovery.domain.checkout import Item
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import RIVALS_TURN, Other, Standing
+from recovery.domain.recipient import RIVALS_TURN, Other, Skip, Standing
 from recovery.domain.schedule import OnAmbiguous, StopOn
 from recovery.domain.state import Cause, Claim, Message, MessageState, Status
 from recovery.domain.suppression import Suppression, SuppressionReason
@@ -765,6 +765,8 @@ async def test_a_suppressed_address_is_skipped_with_that_reason():
     assert (message.state, message.attempts) == (MessageState.SKIPPED, 0)
     assert message.reason == scene.only.history[-1].reason == "the address is suppressed: unsubscribed"
     assert scene.only.history[-1].decision == "skipped reminder-1"
+    assert scene.witness.held == [("reminder-1", Skip("the address is suppressed: unsubscribed"))]
+    assert scene.witness.attempts == []
     assert scene.only.next_at == NOON + timedelta(days=1)
 
 
@@ -791,7 +793,7 @@ async def test_a_database_that_does_not_tell_of_addresses_sends_nothing():
 
 
 async def test_of_two_checkouts_of_one_address_one_is_written_about():
-    """Due together, one is sent and the other deferred, in one daemon: the second waits for the gap to end."""
+    """Due together, one is sent and the other postponed, in one daemon: the second waits for the gap to end."""
     async with Scene(state("1"), state("2"), plan=schedule(**CAPPED)).running() as scene:
         scene.clock.time = DUE
         await scene.look()
@@ -806,12 +808,13 @@ async def test_of_two_checkouts_of_one_address_one_is_written_about():
     assert (kept.messages["reminder-1"].state, kept.messages["reminder-1"].attempts) == (MessageState.WAITING, 0)
 
 
-async def test_a_deferred_message_is_sent_at_its_new_time():
+async def test_a_postponed_message_is_sent_at_its_new_time():
     """The gap over, the message goes out, and is not late although it was due twelve hours before."""
     async with Scene(state(), plan=schedule(**CAPPED)).running() as scene:
         scene.clock.time = DUE
         scene.addresses.known = {scene.only.id: Standing(others=[Other(written_at=DUE)])}
         await scene.look()
+        assert scene.only.history[-1].decision == "postponed reminder-1"
         scene.addresses.known = {}
         scene.clock.time = DUE + timedelta(hours=12)
         await scene.look()

@@ -7,7 +7,7 @@ import pytest
 
 from recovery.domain.schedule import CONFIRMATION, Step
 from recovery.mail.templates import samples
-from recovery.mail.templates.lint import Finding, lint
+from recovery.mail.templates.lint import Fault, lint
 from recovery.mail.templates.templates import Templates
 
 FOOT = "{% if unsubscribe_url %}{{ unsubscribe_url }}{% endif %}"
@@ -21,7 +21,7 @@ def step(name: str, subject: str | None = None) -> Step:
 STEPS = [step(name) for name in ("reminder-1", "reminder-2", "reminder-3", CONFIRMATION)]
 
 
-def found(folder: Path, html: str = LINK, text: str = FOOT, **files: str) -> list[Finding]:
+def found(folder: Path, html: str = LINK, text: str = FOOT, **files: str) -> list[Fault]:
     """Lint a mail of the shop's own."""
     for name, content in ({"own.html.j2": html, "own.txt.j2": text} | files).items():
         (folder / name).write_text(content)
@@ -49,45 +49,43 @@ def test_a_mail_with_all_that_it_needs_is_in_order(tmp_path: Path) -> None:
         ("<p>\n{{ customer.name | upper }}</p>", None),
         ("<p>\n{{ customer.name + '!' }}</p>", "own.html.j2, line 2: TypeError"),
         ("<p>\n{{ items[1].name }}</p>", "own.html.j2, line 2: "),
-        ("<p>\n<a href='{{ checkout_url }}'>x</a></p>", "own.html.j2: href='None' is no address"),
+        ("<p>\n<a href='{{ checkout_url }}'>x</a></p>", "own.html.j2: href='None' is not a valid link"),
         (
             "<p>\n<a href=' JavaScript:alert(1)'>x</a></p>",
-            "own.html.j2, line 2: href=' JavaScript:alert(1)' is no address",
+            "own.html.j2, line 2: href=' JavaScript:alert(1)' is not a valid link",
         ),
-        ("<p>\n<img src='logo.png'></p>", "own.html.j2, line 2: src='logo.png' is no address"),
+        ("<p>\n<img src='logo.png'></p>", "own.html.j2, line 2: src='logo.png' is not a valid link"),
         ("<p>\n<b onclick='go()'>x</b></p>", "own.html.j2, line 2: onclick is a script"),
-        ("<p>\n<script>go()</script></p>", "own.html.j2, line 2: there is a script"),
+        ("<p>\n<script>go()</script></p>", "own.html.j2, line 2: it contains a script"),
         ("<p>{% for item in items %}{{ item.name * 3 }}{% endfor %}</p>", "own.html.j2: own can be "),
     ],
 )
 def test_a_fault_is_told_where_it_is(tmp_path: Path, html: str, told: str | None) -> None:
     """Each fault is found with the file and line, once, though many samples meet it; also what no sample comes by."""
-    faults = [finding.fault.removeprefix(f"{tmp_path}/") for finding in found(tmp_path, html + LINK)]
+    faults = [fault.detail.removeprefix(f"{tmp_path}/") for fault in found(tmp_path, html + LINK)]
     assert [fault[: len(told or "")] for fault in faults] == ([told] if told else [])
 
 
 def test_a_reminder_needs_a_way_out(tmp_path: Path) -> None:
-    """A reminder without the link to unsubscribe, in HTML or in text, is at fault; a confirmation is not."""
-    faults = [finding.fault for finding in found(tmp_path, "<p>x</p>", "x")]
-    assert faults == [
-        f"{tmp_path}/own.{kind}.j2: a reminder without the link to unsubscribe" for kind in ("txt", "html")
-    ]
+    """A reminder without the unsubscribe link, in HTML or in text, is a fault; a confirmation is not."""
+    faults = [fault.detail for fault in found(tmp_path, "<p>x</p>", "x")]
+    assert faults == [f"{tmp_path}/own.{kind}.j2: a reminder without the unsubscribe link" for kind in ("txt", "html")]
     assert lint(tmp_path, [Step(CONFIRMATION, timedelta(), "own", "Subject", timedelta())]) == []
 
 
 def test_a_mail_needs_text(tmp_path: Path) -> None:
     """A text that is missing or empty is at fault."""
-    assert "own has no text" in found(tmp_path, text="\n")[0].fault
+    assert "own has no text" in found(tmp_path, text="\n")[0].detail
     (tmp_path / "own.txt.j2").unlink()
-    assert lint(tmp_path, [step("own", "Subject")])[0].fault.startswith("own.txt.j2: no such template")
+    assert lint(tmp_path, [step("own", "Subject")])[0].detail.startswith("own.txt.j2: no such template")
 
 
 def test_every_language_is_looked_at(tmp_path: Path) -> None:
     """A fault in the template or the words of one language is found."""
     faults = found(tmp_path, **{"own.fr.txt.j2": FOOT + "\n{{ nobody }}"})
-    assert [finding.fault for finding in faults] == [f"{tmp_path}/own.fr.txt.j2, line 2: 'nobody' is undefined"]
+    assert [fault.detail for fault in faults] == [f"{tmp_path}/own.fr.txt.j2, line 2: 'nobody' is undefined"]
     faults = found(tmp_path, **{"own.fr.txt.j2": FOOT, "words.fr.toml": "\nlanguage = 5"})
-    assert [finding.fault for finding in faults] == [
+    assert [fault.detail for fault in faults] == [
         f'{tmp_path}/words.fr.toml, line 2: language must be text, in "quotes"'
     ]
 
@@ -95,7 +93,7 @@ def test_every_language_is_looked_at(tmp_path: Path) -> None:
 def test_a_word_that_no_template_writes_is_a_fault(tmp_path: Path) -> None:
     """A slip in the name of a word is found, with the word that was meant."""
     (fault,) = found(tmp_path, **{"words.toml": '[reminder-1]\nsubjct = "x"'})
-    assert fault.fault == f"{tmp_path}/words.toml, line 2: no template has the word subjct; did you mean subject?"
+    assert fault.detail == f"{tmp_path}/words.toml, line 2: no template has the word subjct; did you mean subject?"
     assert not fault.is_warning
 
 
@@ -103,7 +101,7 @@ def test_a_word_of_the_shop_s_own_is_in_order(tmp_path: Path) -> None:
     """A word that only a template of the shop writes, or another word, is no slip."""
     words = 'mine = "{% word \'inner\' %}"\ninner = "x"'
     findings = found(tmp_path, text=f"{FOOT}{{%- word 'mine' -%}}", **{"words.toml": words})
-    assert all(finding.is_warning for finding in findings), "other languages lack it"
+    assert all(fault.is_warning for fault in findings), "other languages lack it"
 
 
 def test_missing_words_are_a_warning(tmp_path: Path) -> None:
@@ -111,11 +109,11 @@ def test_missing_words_are_a_warning(tmp_path: Path) -> None:
     words = Path(Templates.__init__.__code__.co_filename).with_name("defaults") / "words.de.toml"
     french = words.read_text().replace('headline = "Überlegen Sie noch?"', "")
     (tmp_path / "words.fr.toml").write_text(french)
-    [finding] = lint(tmp_path, STEPS)
-    assert finding.fault == f"{tmp_path}/words.fr.toml: no headline for reminder-2 in fr"
-    assert finding.is_warning
+    [fault] = lint(tmp_path, STEPS)
+    assert fault.detail == f"{tmp_path}/words.fr.toml: no headline for reminder-2 in fr"
+    assert fault.is_warning
     (tmp_path / "words.fr-CA.toml").write_text('[reminder-2]\nheadline = "Encore"')
-    assert [finding.fault for finding in lint(tmp_path, STEPS)] == [
+    assert [fault.detail for fault in lint(tmp_path, STEPS)] == [
         f"{tmp_path}/words.fr.toml: no headline for reminder-2 in fr"
     ]
     assert lint(tmp_path, STEPS[:1]) == []

@@ -71,7 +71,7 @@ async def test_any_file_that_is_added_or_goes_is_noticed(folder: Path, templates
     [
         ("own.txt.j2", "\n{{ nobody }}", "own.txt.j2, line 2: 'nobody' is undefined"),
         ("own.ja.txt.j2", "{% if %}", "own.ja.txt.j2, line 1: "),
-        ("words.toml", "x = ", "words.toml: it is not TOML"),
+        ("words.toml", "x = ", "words.toml: not valid TOML"),
     ],
 )
 async def test_what_is_broken_does_not_take_the_place_of_what_works(

@@ -1,8 +1,6 @@
 """What a reply means: the table, row by row, and what holds for every reply."""
 
 import csv
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp.mailer import as_data
 from recovery.mail.smtp.replies import MEANINGS, Phase, read_reply
+from tests.collected import collected
 
 IN_MESSAGE = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT)
 SINCE_RCPT = (Phase.RCPT, Phase.DATA, Phase.DOT)
@@ -329,16 +328,12 @@ def test_words_say_whom_a_refusal_is_about(phase, code, text, meanings):
     assert read_reply(phase, code, text) in meanings.split("|")
 
 
-REPLIES = Path(__file__).parents[2].parent / "shared" / "data" / "replies.tsv"
 PHASES = {"mail": MAIL, "rcpt": RCPT, "content": DOT, "connect": Phase.CONNECT}
 
 
 def test_what_providers_say_is_understood():
     """The refusals of providers that were collected mean what whoever collected them says."""
-    if not REPLIES.exists():
-        assert not os.environ.get("CI"), "the collected replies are missing"
-        pytest.skip("the collected replies are not here")
-    with REPLIES.open(newline="") as file:
+    with collected("replies.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len(rows) == 49
     heard = [(row, read_reply(PHASES[row["phase"]], int(row["code"]), row["text"])) for row in rows]

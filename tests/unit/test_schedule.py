@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recovery.domain.decision import Rest, Send, Wait, decide
 from recovery.domain.quiet_hours import QuietHours, zone
-from recovery.domain.schedule import CONFIRMATION, OnAmbiguous, default_max_lateness
+from recovery.domain.schedule import CONFIRMATION, MessageKind, OnAmbiguous, default_max_lateness
 from recovery.domain.state import Cause, Claim, Message, MessageState, Status
 from tests.builders import NOON, minutes, report, schedule, state, step
 
@@ -356,3 +356,12 @@ def test_what_is_late_is_not_sent_in_quiet_hours_either():
     assert isinstance(decide(state(), plan, waits.until), Send), "and is not late by that"
     ordered = state(status="ordered", ordered_at=due, touched_at=due)
     assert isinstance(decide(ordered, plan, due + minutes(2)), Send)
+
+
+def test_a_message_s_kind_says_which_rules_it_follows():
+    """A reminder is marketing, waits for quiet hours and gaps, and stops on an order; a confirmation does none."""
+    reminder, confirmation = step("reminder-1", minutes(30)).kind, step(CONFIRMATION, minutes(0)).kind
+    assert (reminder, confirmation) == (MessageKind.REMINDER, MessageKind.CONFIRMATION)
+    rules = ("is_marketing", "respects_quiet_hours", "counts_for_gap", "stops_on_order")
+    assert all(getattr(reminder, rule) for rule in rules)
+    assert not any(getattr(confirmation, rule) for rule in rules)

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what is refused and in which words, and that the documents tell the truth."""
+"""Settings: sources, validation errors, and the documents generated from them or about them."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ONE, TWO = "first-of-two-keys", "second-of-two-keys"
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch, tmp_path):
-    """Nothing of the developer's own settings gets into a test."""
+    """The developer's own settings do not leak into tests."""
     for name in os.environ:
         if name.upper().startswith("RECOVERY_"):
             monkeypatch.delenv(name)
@@ -41,7 +41,7 @@ def environ(monkeypatch):
 
 @pytest.fixture
 def config(tmp_path):
-    """Write the configuration file where it is looked for."""
+    """Write the default configuration file."""
 
     def write(text):
         path = tmp_path / "config" / "recovery.toml"
@@ -52,7 +52,7 @@ def config(tmp_path):
 
 
 def refused(**overrides):
-    """Return the sentences that the settings are refused with."""
+    """Return the sentences of the `SettingsError`."""
     with pytest.raises(SettingsError) as caught:
         load_settings(**overrides)
     assert str(caught.value) == "\n".join(caught.value.problems)
@@ -66,10 +66,10 @@ def steps(*delays):
 
 
 class TestPrecedence:
-    """Of two values, the nearer one counts."""
+    """Precedence of the sources."""
 
     def test_defaults_stand_alone(self):
-        """Without file, environment and arguments, the defaults are settings that start."""
+        """Without file, environment and arguments, the defaults are valid settings."""
         assert load_settings() == Settings()
         assert load_settings().smtp.port == 1025
 
@@ -105,7 +105,7 @@ class TestPrecedence:
         assert (smtp.host, smtp.port) == ("mail.example.com", 2525)
 
     def test_named_file(self, config, environ, tmp_path):
-        """RECOVERY_CONFIG names the configuration file, and the usual one is then not read."""
+        """RECOVERY_CONFIG names the configuration file; the default one is then not read."""
         config("[smtp]\nport = 2525")
         (tmp_path / "other.toml").write_text('[smtp]\nhost = "mail.example.com"')
         environ(RECOVERY_CONFIG="other.toml")
@@ -113,7 +113,7 @@ class TestPrecedence:
         assert (smtp.host, smtp.port) == ("mail.example.com", 1025)
 
     def test_empty_variable(self, config, environ):
-        """An empty variable counts as not given."""
+        """An empty variable counts as not set."""
         config("[smtp]\nport = 2525")
         environ(RECOVERY_SMTP__PORT="", RECOVERY_CONFIG="", RECOVERY_SMTP__PASSWORD_FILE="")
         assert load_settings().smtp.port == 2525
@@ -132,7 +132,7 @@ class TestPrecedence:
 
 
 class TestSecrets:
-    """Secrets come from files too, and never show."""
+    """Secrets may come from files, and are never shown."""
 
     def test_line_end_is_no_part(self, environ, tmp_path):
         """The line end at the end of a secret's file is not part of the secret; spaces are."""
@@ -142,7 +142,7 @@ class TestSecrets:
 
     @pytest.mark.parametrize("given", [f"{ONE},{TWO}", f" {ONE} , {TWO} ,", f"{ONE}\n{TWO}\n", f'["{ONE}", "{TWO}"]'])
     def test_keys(self, environ, given, tmp_path):
-        """API keys are a list by commas, by lines or in JSON, in a variable and in a file alike."""
+        """API keys are a list separated by commas or lines, or JSON, both in a variable and in a file."""
         (tmp_path / "keys").write_text(given)
         environ(RECOVERY_HTTP__API_KEYS=given)
         from_variable = load_settings().http.api_keys
@@ -169,15 +169,15 @@ class TestSecrets:
 
     @pytest.mark.parametrize("given", [",", " , ", "  ", ",\n"])
     def test_keys_that_are_none(self, environ, given):
-        """A list with nothing but commas and spaces in it is a slip, and not no keys."""
+        """A list with only commas and spaces is an error, not an empty list."""
         environ(RECOVERY_HTTP__API_KEYS=given)
         assert refused() == [
-            "http.api_keys (RECOVERY_HTTP__API_KEYS, set in the environment): must name something: there are only"
-            " commas and spaces in it"
+            "http.api_keys (RECOVERY_HTTP__API_KEYS, set in the environment): must have at least one value: it"
+            " holds only commas and spaces"
         ]
 
     def test_every_secret_may_be_in_a_file_that_the_configuration_names(self, config, tmp_path):
-        """A key with `_file` at its end names the file with the secret, in every section that has one."""
+        """A key that ends in `_file` names the file with the secret, in every section with secrets."""
         (tmp_path / "secret").write_text(f"{SECRET}\n")
         (tmp_path / "uri").write_text("mongodb://u:p@db.example/\n")
         config(
@@ -194,36 +194,37 @@ class TestSecrets:
         assert [secret.get_secret_value() for secret in read] == [SECRET] * 6
 
     def test_a_secret_and_its_file_in_the_configuration(self, config, tmp_path):
-        """Of two ways to give one secret, neither is the right one; it is told, of shops too, and not shown."""
+        """A secret given both ways is an error, for shops too; the error does not show it."""
         (tmp_path / "secret").write_text(SECRET)
         both = f'username = "u"\npassword = "{SECRET}"\npassword_file = "secret"\n'
         config(f"[smtp]\n{both}")
-        assert refused() == ["smtp.password_file: must not be given beside smtp.password: take one of them away"]
+        assert refused() == ["smtp.password_file: must not be set together with smtp.password: remove one of them"]
         config(f"[shops.lamps.smtp]\n{both}")
         assert refused() == [
-            "shops.lamps.smtp.password_file: must not be given beside shops.lamps.smtp.password: take one of them away"
+            "shops.lamps.smtp.password_file: must not be set together with shops.lamps.smtp.password: remove one of"
+            " them"
         ]
 
     @pytest.mark.parametrize(
         ("given", "fault"),
         [
             ('"nowhere"', "cannot read nowhere: No such file or directory"),
-            ("7", "must be the name of a file"),
+            ("7", "must be a file name"),
             (f'"{"x" * 5_000}"', f"cannot read {'x' * 200}…: File name too long"),
         ],
     )
     def test_a_secret_s_file_that_cannot_be_read(self, config, given, fault):
-        """The configuration's own name for it is told, with what is wrong."""
+        """The error names the key of the configuration file and the fault."""
         config(f"[smtp]\npassword_file = {given}")
         assert refused() == [f"smtp.password_file: {fault}"]
 
     def test_a_slip_in_the_name_of_a_secret_s_file(self, config):
-        """What is meant is told, as of any other setting."""
+        """The error suggests the closest name, as for any other setting."""
         config('[smtp]\npasswrd_file = "secret"')
         assert "did you mean smtp.password_file?" in refused()[0]
 
     def test_missing_files(self, environ):
-        """Every secret whose file cannot be read gets a sentence."""
+        """The error has a sentence for each secret file that cannot be read."""
         environ(RECOVERY_SMTP__PASSWORD_FILE="nowhere", RECOVERY_MONGODB__URI_FILE="nowhere")
         assert refused() == [
             "mongodb.uri (RECOVERY_MONGODB__URI_FILE): cannot read nowhere: No such file or directory",
@@ -232,19 +233,19 @@ class TestSecrets:
 
     @pytest.mark.parametrize(("content", "fault"), [(b"\n", "it is empty"), (b"\xff", "it is not UTF-8 text")])
     def test_useless_files(self, environ, tmp_path, content, fault):
-        """A secret's file that is empty or no text is refused."""
+        """A secret file that is empty or not text is rejected."""
         (tmp_path / "secret").write_bytes(content)
         environ(RECOVERY_SMTP__PASSWORD_FILE="secret")
         assert refused() == [f"smtp.password (RECOVERY_SMTP__PASSWORD_FILE): cannot read secret: {fault}"]
 
     def test_only_secrets_have_files(self, environ):
-        """A setting that is no secret is not read from a file."""
+        """A setting that is not a secret is not read from a file."""
         environ(RECOVERY_SMTP__PORT_FILE="port")
         [problem] = refused()
-        assert problem.startswith("RECOVERY_SMTP__PORT_FILE: there is no such setting")
+        assert problem.startswith("RECOVERY_SMTP__PORT_FILE: unknown setting")
 
     def test_never_shown(self, environ):
-        """No secret is shown in the repr or the dump of settings."""
+        """The repr and the dump of settings show no secret."""
         environ(
             RECOVERY_MONGODB__URI=f"mongodb://u:{SECRET}@db.example.com/",
             RECOVERY_SMTP__PASSWORD=SECRET,
@@ -262,7 +263,7 @@ class TestSecrets:
 
     @pytest.mark.parametrize("given", [SECRET, f'["{SECRET}"', f'["{SECRET} "]', f"[[{SECRET!r}]]", f'[["{SECRET}"]]'])
     def test_never_told_in_errors(self, environ, given):
-        """No secret is told in an error, however wrong it is, nor in the exception that pydantic would raise."""
+        """No error shows an invalid secret, nor does pydantic's exception."""
         environ(RECOVERY_MONGODB__URI=given, RECOVERY_HTTP__API_KEYS=given)
         assert SECRET not in "".join(refused(shopify={"webhook_secret": [SECRET]}, smtp={"password": {"x": SECRET}}))
         with pytest.raises(ValueError, match="mongodb") as caught:
@@ -271,7 +272,7 @@ class TestSecrets:
 
 
 class TestNames:
-    """A name that is no setting is not passed over."""
+    """Unknown names are errors."""
 
     @pytest.mark.parametrize(
         ("name", "meant"),
@@ -286,19 +287,19 @@ class TestNames:
         ],
     )
     def test_unknown_variable(self, environ, name, meant):
-        """A variable with our prefix that is no setting is refused, with the nearest name."""
+        """An unknown variable with our prefix is rejected, with the closest name."""
         environ(**{name: "7"})
         [problem] = refused()
-        assert problem.startswith(f"{name.upper()}: there is no such setting")
+        assert problem.startswith(f"{name.upper()}: unknown setting")
         assert meant in problem
 
     def test_any_case(self, environ):
-        """Variables are read in any case, since one in lower case would otherwise be passed over in silence."""
+        """Variable names are case-insensitive, since one in lower case would otherwise be ignored in silence."""
         environ(recovery_smtp__port="587")
         assert load_settings().smtp.port == 587
 
     def test_kubernetes(self, environ):
-        """What Kubernetes tells a container of services whose names begin like ours is neither setting nor error."""
+        """Kubernetes' variables for services whose names start like ours are neither settings nor errors."""
         environ(
             "RECOVERY_SERVICE_HOST=10.0.0.1\nRECOVERY_SERVICE_PORT=8080\nRECOVERY_SERVICE_PORT_HTTP=8080\n"
             "RECOVERY_PORT=tcp://10.0.0.1:8080\nRECOVERY_PORT_8080_TCP=tcp://10.0.0.1:8080\n"
@@ -310,57 +311,57 @@ class TestNames:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("[smtp]\nprot = 1", "smtp.prot: there is no such setting; did you mean smtp.port?"),
-            ("[stmp]\nport = 1", "stmp: there is no such setting; did you mean smtp?"),
+            ("[smtp]\nprot = 1", "smtp.prot: unknown setting; did you mean smtp.port?"),
+            ("[stmp]\nport = 1", "stmp: unknown setting; did you mean smtp?"),
             (
                 '[[schedule.steps]]\nname = "a"\ndelay = "1h"\nsubjct = ""\nsubject = "b"',
-                "schedule.steps[0].subjct: there is no such setting; did you mean schedule.steps[0].subject?",
+                "schedule.steps[0].subjct: unknown setting; did you mean schedule.steps[0].subject?",
             ),
         ],
     )
     def test_unknown_key(self, config, text, problem):
-        """A key of the configuration file that is no setting is refused, with the nearest name."""
+        """An unknown key in the configuration file is rejected, with the closest name."""
         config(text)
         assert refused() == [f"{problem} (set in config/recovery.toml)"]
 
     def test_all_at_once(self, environ):
-        """Unknown names and wrong values are told together."""
+        """Unknown names and invalid values are reported together."""
         environ(RECOVERY_SMTP_PORT="587", RECOVERY_SMTP__PORT="x", RECOVERY_LOG__LEVEL="loud")
         assert [problem.split(" ")[0] for problem in refused()] == ["RECOVERY_SMTP_PORT:", "smtp.port", "log.level"]
 
 
 class TestConfigFile:
-    """A configuration file that cannot be read is refused."""
+    """A configuration file that cannot be read is rejected."""
 
     def test_named_but_missing(self, environ):
-        """A configuration file that is named and not there stops the start."""
+        """A missing configuration file stops the start if it was named."""
         environ(RECOVERY_CONFIG="nowhere.toml")
         assert refused() == [
             "the configuration file nowhere.toml (RECOVERY_CONFIG) cannot be read: No such file or directory"
         ]
 
     def test_endless_name(self, environ):
-        """A name that no file can have is told, but not all of it."""
+        """The error for an impossible file name shows only its beginning."""
         environ(RECOVERY_CONFIG="x" * 5_000)
         [problem] = refused()
         assert problem.endswith("… (RECOVERY_CONFIG) cannot be read: File name too long")
         assert len(problem) < 300
 
     def test_not_toml(self, config):
-        """A configuration file that is not TOML is refused with the line and column."""
+        """A configuration file that is not TOML is rejected with line and column."""
         config("[smtp]\nport 1")
         [problem] = refused()
         assert problem.startswith("the configuration file config/recovery.toml (RECOVERY_CONFIG) is not TOML: ")
         assert "line 2, column" in problem
 
     def test_not_text(self, tmp_path, config):
-        """A configuration file that is not UTF-8 is refused."""
+        """A configuration file that is not UTF-8 is rejected."""
         config("")
         (tmp_path / "config" / "recovery.toml").write_bytes(b'[smtp]\nhost = "\xff"')
         assert refused()[0].endswith("cannot be read: it is not UTF-8 text")
 
     def test_not_a_table(self, config):
-        """A section that is no table is refused in words that name it."""
+        """A section that is not a table is rejected by name."""
         config("smtp = 25")
         assert refused() == ["smtp (set in config/recovery.toml): must be a table of settings"]
 
@@ -369,49 +370,53 @@ LINKED = {"links": {"base_url": "https://mail.shop.example/recovery/", "keys": [
 RULES = [
     ({"mongodb": {"uri": "localhost"}}, "mongodb.uri", "must begin with mongodb:// or mongodb+srv://"),
     ({"mongodb": {"database": "a.b"}}, "mongodb.database", "must be up to 63 letters, digits, _ or -"),
-    ({"smtp": {"host": "mail:25"}}, "smtp.host", "must be the name or address of a host, without a port"),
+    ({"smtp": {"host": "mail:25"}}, "smtp.host", "must be a host name or an IP address, without a port"),
     ({"smtp": {"port": 0}}, "smtp.port", "should be greater than or equal to 1"),
     ({"smtp": {"port": 65536}}, "smtp.port", "should be less than or equal to 65535"),
     ({"smtp": {"tls": "maybe"}}, "smtp.tls", "should be 'none', 'starttls' or 'implicit'"),
-    ({"smtp": {"username": "shop"}}, "smtp.password", "must be given where smtp.username is"),
-    ({"smtp": {"password": SECRET}}, "smtp.username", "must be given where smtp.password is"),
+    ({"smtp": {"username": "shop"}}, "smtp.password", "is required with smtp.username"),
+    ({"smtp": {"password": SECRET}}, "smtp.username", "is required with smtp.password"),
     (
         {"smtp": {"username": "shop", "password": SECRET, "host": "mail.example.com"}},
         "smtp.tls",
-        "must be starttls or implicit, or the password would cross the network in the clear",
+        "must be starttls or implicit, or the password is sent unencrypted",
     ),
-    ({"smtp": {"ca_file": "nowhere.pem"}}, "smtp.ca_file", "must be a file that is there"),
-    ({"smtp": {"ca_file": "x" * 5_000}}, "smtp.ca_file", "must be a file that is there"),
-    ({"mail": {"templates": "x" * 5_000}}, "mail.templates", "must be a folder that is there"),
-    ({"dkim": {"private_key_file": "x" * 5_000}}, "dkim.private_key_file", "must be a file that is there"),
+    ({"smtp": {"ca_file": "nowhere.pem"}}, "smtp.ca_file", "must be an existing file"),
+    ({"smtp": {"ca_file": "x" * 5_000}}, "smtp.ca_file", "must be an existing file"),
+    ({"mail": {"templates": "x" * 5_000}}, "mail.templates", "must be an existing folder"),
+    ({"dkim": {"private_key_file": "x" * 5_000}}, "dkim.private_key_file", "must be an existing file"),
     ({"smtp": {"timeout": "0s"}}, "smtp.timeout", "must be longer than 0s"),
-    ({"smtp": {"local_hostname": "a\r\nb"}}, "smtp.local_hostname", "must be a host name, or an address in []"),
-    ({"mail": {"sender": "Shop"}}, "mail.sender", "must be an address like Shop <shop@example.com>"),
-    ({"mail": {"sender": "A <a@example.com>\r\nBcc: b@example.com"}}, "mail.sender", "must be an address like"),
-    ({"mail": {"sender": "läden@example.com"}}, "mail.sender", "must be an address like"),
-    ({"mail": {"reply_to": "a@b@c"}}, "mail.reply_to", "must be an address like Shop <shop@example.com>"),
+    ({"smtp": {"local_hostname": "a\r\nb"}}, "smtp.local_hostname", "must be a host name, or an IP address in []"),
+    ({"mail": {"sender": "Shop"}}, "mail.sender", "must be an e-mail address like Shop <shop@example.com>"),
+    ({"mail": {"sender": "A <a@example.com>\r\nBcc: b@example.com"}}, "mail.sender", "must be an e-mail address like"),
+    ({"mail": {"sender": "läden@example.com"}}, "mail.sender", "must be an e-mail address like"),
+    ({"mail": {"reply_to": "a@b@c"}}, "mail.reply_to", "must be an e-mail address like Shop <shop@example.com>"),
     ({"mail": {"message_id_domain": "a b"}}, "mail.message_id_domain", "must be a domain like example.com"),
     ({"mail": {"list_id": "Shop"}}, "mail.list_id", "must be like Shop <reminders.shop.example>"),
     ({"mail": {"list_id": "Shop <a.b\r\nBcc: c>"}}, "mail.list_id", "must be like Shop"),
-    ({"mail": {"test_recipients": "example.com"}}, "mail.test_recipients[0]", "must be an address, or a domain as in"),
-    ({"mail": {"templates": "nowhere"}}, "mail.templates", "must be a folder that is there"),
-    ({"dkim": {"domain": "shop.example"}}, "dkim.selector", "must be given where dkim.domain is"),
+    (
+        {"mail": {"test_recipients": "example.com"}},
+        "mail.test_recipients[0]",
+        "must be an e-mail address, or a domain such",
+    ),
+    ({"mail": {"templates": "nowhere"}}, "mail.templates", "must be an existing folder"),
+    ({"dkim": {"domain": "shop.example"}}, "dkim.selector", "is required with dkim.domain"),
     (
         {"dkim": {"domain": "shop.example", "selector": "a"}},
         "dkim.private_key_file",
-        "must be given where dkim.domain is",
+        "is required with dkim.domain",
     ),
-    ({"dkim": {"domain": "läden.example"}}, "dkim.domain", "must be a domain as the DNS has it"),
-    ({"dkim": {"selector": "a b"}}, "dkim.selector", "must be letters, digits, - and dots between them"),
-    ({"dkim": {"private_key_file": "nowhere.pem"}}, "dkim.private_key_file", "must be a file that is there"),
-    ({"schedule": {"steps": "x"}}, "schedule.steps", "must be JSON where it is given as text"),
-    ({"schedule": {"steps": [{"name": "a", "subject": "b"}]}}, "schedule.steps[0].delay", "must be given"),
+    ({"dkim": {"domain": "läden.example"}}, "dkim.domain", "must be a domain name in ASCII"),
+    ({"dkim": {"selector": "a b"}}, "dkim.selector", "must be letters, digits and -, with dots between them"),
+    ({"dkim": {"private_key_file": "nowhere.pem"}}, "dkim.private_key_file", "must be an existing file"),
+    ({"schedule": {"steps": "x"}}, "schedule.steps", "must be valid JSON if given as text"),
+    ({"schedule": {"steps": [{"name": "a", "subject": "b"}]}}, "schedule.steps[0].delay", "is required"),
     ({"schedule": {"steps": "5"}}, "schedule.steps", "must be a list"),
     ({"schedule": {"steps": ["x"]}}, "schedule.steps[0]", "must be a table of settings"),
     (
         {"schedule": {"steps": [{"name": "A", "delay": "1h", "subject": "b"}]}},
         "schedule.steps[0].name",
-        "must be a lower-case letter, then up to 39 lower-case letters, digits, _ or -",
+        "must be a lower-case letter and up to 39 lower-case letters, digits, _ or -",
     ),
     (
         {"schedule": {"steps": [{"name": "a", "delay": "1h", "subject": "b\nBcc: c"}]}},
@@ -421,31 +426,30 @@ RULES = [
     (
         {"schedule": {"steps": [{"name": CONFIRMATION, "delay": "1h", "subject": "b"}]}},
         "schedule.steps",
-        "no step may be called confirmation: that is the mail that confirms an order",
+        "must not have a step named confirmation: that is the mail that confirms an order",
     ),
     (
         {"schedule": {"steps": [*steps("1h"), *steps("2h")], "min_gap": "0s"}},
         "schedule.steps",
-        "no two steps may have the same name, step-0",
+        "must not have two steps with the same name: step-0",
     ),
     (
         {"schedule": {"steps": steps("60m", "1h")}},
         "schedule.steps",
-        "step-0 and step-1 must not have the same delay, 1h",
+        "must not have two steps with the same delay: step-0 and step-1, 1h",
     ),
     (
         {"schedule": {"steps": steps("10s", "20s", "30s")}},
         "schedule.min_gap",
-        "must be shorter: step-1, due 10s after step-0, would have to wait for longer than it may be late, and never be"
-        " sent",
+        "must be shorter: step-1 is due 10s after step-0; it would wait beyond its max_lateness and never be sent",
     ),
     ({"schedule": {"on_ambiguous": "ask"}}, "schedule.on_ambiguous", "should be 'resend' or 'skip'"),
     ({"schedule": {"max_attempts": 0}}, "schedule.max_attempts", "should be greater than or equal to 1"),
     (
         {"schedule": {"retention": "3d 12h"}},
         "schedule.retention",
-        "must be longer than the 3d 12h that the last step may take, or a checkout would be gone before it is written"
-        " about",
+        "must be longer than the 3d 12h that the last step may take, or checkouts would be deleted before their last"
+        " reminder",
     ),
     ({"schedule": {"lease": "39s 999ms"}}, "schedule.lease", "must be at least 40s, twice smtp.timeout"),
     ({"smtp": {"timeout": "31s"}}, "schedule.lease", "must be at least 1m 2s, twice smtp.timeout"),
@@ -453,35 +457,39 @@ RULES = [
     (
         {"http": {"host": "0.0.0.0"}},
         "http.host",
-        "must be a loopback address such as 127.0.0.1 while there are neither http.keys nor http.api_keys, or anybody"
-        " could report orders and read addresses",
+        "must be a loopback address such as 127.0.0.1 without http.keys and http.api_keys, or anyone could"
+        " report orders and read addresses",
     ),
     ({"http": {"api_keys": ["a b"]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
     ({"http": {"api_keys": [""]}}, "http.api_keys[0]", "must be printable ASCII without spaces"),
     ({"http": {"api_keys": ["hunter2"]}}, "http.api_keys[0]", "must be at least 16 characters"),
     ({"http": {"keys": [{"name": "a", "secret": "hunter2"}]}}, "http.keys[0].secret", "must be at least 16 characters"),
-    ({"http": {"keys": [{"name": "a"}]}}, "http.keys[0].secret", "must be given"),
+    ({"http": {"keys": [{"name": "a"}]}}, "http.keys[0].secret", "is required"),
     ({"http": {"keys": [{"name": "a b", "secret": SECRET}]}}, "http.keys[0].name", "must be up to 50 letters"),
     (
         {"http": {"keys": [{"name": "a", "secret": SECRET, "scopes": ["all"]}]}},
         "http.keys[0].scopes[0]",
         "should be 'report', 'read', 'operate' or 'privacy'",
     ),
-    ({"http": {"keys": [{"name": "a", "secret": SECRET, "scopes": []}]}}, "http.keys[0].scopes", "must name at least"),
+    ({"http": {"keys": [{"name": "a", "secret": SECRET, "scopes": []}]}}, "http.keys[0].scopes", "must have at least"),
     ({"http": {"keys": [{"name": "a", "secret_file": "nowhere"}]}}, "http.keys[0]", "secret_file: cannot read nowhere"),
-    ({"http": {"keys": [{"name": "a", "secret_file": 7}]}}, "http.keys[0]", "secret_file: must be the name of a file"),
-    ({"http": {"keys": [{"name": "a", "secret": SECRET}] * 2}}, "http.keys", "no two keys may have the same name, a"),
+    ({"http": {"keys": [{"name": "a", "secret_file": 7}]}}, "http.keys[0]", "secret_file: must be a file name"),
+    (
+        {"http": {"keys": [{"name": "a", "secret": SECRET}] * 2}},
+        "http.keys",
+        "must not have two keys with the same name: a",
+    ),
     (
         {"http": {"keys": [{"name": name, "secret": SECRET} for name in "ab"]}},
         "http.keys",
-        "no two keys may have the same secret, as a and b have",
+        "must not have two keys with the same secret: a and b",
     ),
     (
         {"links": {"base_url": "https://mail.shop.example"}},
         "links.keys",
-        "must be given where links.base_url is, or anybody could unsubscribe anybody",
+        "is required with links.base_url: without it, anyone could forge an unsubscribe link",
     ),
-    ({"links": {"keys": [SECRET]}}, "links.base_url", "must be given where links.keys are"),
+    ({"links": {"keys": [SECRET]}}, "links.base_url", "is required with links.keys"),
     (
         {"links": {"base_url": "https://mail.shop.example", "keys": ["hunter2"]}},
         "links.keys[0]",
@@ -490,27 +498,31 @@ RULES = [
     *(
         ({"links": {"base_url": url, "keys": [SECRET]}}, "links.base_url", fault)
         for url, fault in {
-            "http://mail.shop.example": "must be an https:// address; http:// will do on this machine only",
-            "mail.shop.example": "must be an https:// address",
-            "https://": "must be an https:// address",
-            "https://mail.shop.example/a b": "must be an https:// address",
-            "https://mail.shop.example/?a=b": "must be an address and a path at the most",
-            "https://me@mail.shop.example": "must be an address and a path at the most",
+            "http://mail.shop.example": "must be an https:// URL; http:// is allowed for loopback addresses only",
+            "mail.shop.example": "must be an https:// URL",
+            "https://": "must be an https:// URL",
+            "https://mail.shop.example/a b": "must be an https:// URL",
+            "https://mail.shop.example/?a=b": "must be a URL with at most a path",
+            "https://me@mail.shop.example": "must be a URL with at most a path",
         }.items()
     ),
-    ({"links": {"parameters": ["utm_source"]}}, "links.parameters[0]", "must be of the form name=value"),
-    ({"links": {"parameters": ["a=b&c=d"]}}, "links.parameters[0]", "must be of the form name=value"),
+    ({"links": {"parameters": ["utm_source"]}}, "links.parameters[0]", "must have the form name=value"),
+    ({"links": {"parameters": ["a=b&c=d"]}}, "links.parameters[0]", "must have the form name=value"),
     ({"links": {"expire_after": "0s"}}, "links.expire_after", "must be longer than 0s"),
     ({"suppressions": {"keys": [""]}}, "suppressions.keys[0]", "must be at least 16 characters"),
     ({"bounces": {"secrets": ["short"]}}, "bounces.secrets[0]", "must be at least 16 characters"),
     *(
-        ({**LINKED, "bounces": {"return_path": address}}, "bounces.return_path", "must be an address like bounces@")
+        (
+            {**LINKED, "bounces": {"return_path": address}},
+            "bounces.return_path",
+            "must be an e-mail address like bounces@",
+        )
         for address in ("bounces", "bounces-of-all@shop.example", "a+b@shop.example", "a@shop", "<a@shop.example>")
     ),
     (
         {"bounces": {"return_path": "bounces@bounce.shop.example"}},
         "links.keys",
-        "must be given where bounces.return_path is, or anybody could forge a bounce",
+        "is required with bounces.return_path: without it, anyone could forge a bounce",
     ),
     ({"daemon": {"name": "a b"}}, "daemon.name", "must be up to 100 letters, digits, . _ : or -"),
     ({"daemon": {"heartbeat": "4s"}}, "daemon.heartbeat_expiry", "must be at least 12s, three times daemon.heartbeat"),
@@ -521,11 +533,11 @@ RULES = [
 
 
 class TestRules:
-    """A wrong value stops the start with a sentence."""
+    """An invalid value stops the start with a sentence."""
 
     @pytest.mark.parametrize(("given", "name", "fault"), RULES)
     def test_sentences(self, given, name, fault):
-        """A wrong setting is refused with one sentence that names it both ways."""
+        """An invalid setting is rejected with one sentence that has both of its names."""
         [problem] = refused(**given)
         variable = "RECOVERY_" + re.sub(r"\[.*", "", name).replace(".", "__").upper()
         assert problem.startswith(
@@ -562,24 +574,24 @@ class TestRules:
         ],
     )
     def test_allowed(self, given):
-        """What stays within the rules is taken."""
+        """Valid values are accepted."""
         load_settings(**given)
 
     @pytest.mark.parametrize(
         ("section", "key"), [("smtp", "username"), ("smtp", "ca_file"), ("mail", "templates"), ("daemon", "name")]
     )
     def test_empty_text_is_nothing(self, section, key):
-        """An empty text stands for nothing where a setting need not be given."""
+        """An empty text means not set, for optional settings."""
         assert getattr(getattr(load_settings(**{section: {key: ""}}), section), key) is None
 
     @pytest.mark.parametrize("name", ["Lämpchen & Söhne", '"Lämpchen & Söhne"', "Shop, Ltd."])
     def test_names_of_shops(self, name):
-        """A shop may be called what it is called; the quotes that a header needs are added where they are missing."""
+        """A shop's name may have any characters; missing quotes for the header are added."""
         sender = load_settings(mail={"sender": f"{name} <shop@example.com>"}).mail.sender
         assert sender == f'"{name.strip(chr(34))}" <shop@example.com>'
 
     def test_where_from(self, config, environ, tmp_path):
-        """A sentence says where the wrong value was found."""
+        """The sentence says where the invalid value comes from."""
         config("[smtp]\nport = 0")
         (tmp_path / "secret").write_text("x y")
         environ(RECOVERY_DAEMON__IN_FLIGHT="0", RECOVERY_HTTP__API_KEYS_FILE="secret")
@@ -591,10 +603,10 @@ class TestRules:
 
 
 class TestSchedule:
-    """The schedule that settings make."""
+    """The schedule built from settings."""
 
     def test_default(self):
-        """By default people are written to after 30 minutes, a day and three days, each as late as suits it."""
+        """The default reminders are due after 30 minutes, a day and three days, each with its own max_lateness."""
         schedule = load_settings().to_schedule()
         hours = timedelta(hours=1)
         assert [(step.name, step.delay, step.template, step.max_lateness) for step in schedule.steps] == [
@@ -606,7 +618,7 @@ class TestSchedule:
         assert schedule == Schedule(schedule.steps, schedule.confirmation)
 
     def test_as_set(self):
-        """Whatever is set arrives in the schedule, and steps are put in the order of their delays."""
+        """Every setting arrives in the schedule, and steps are sorted by delay."""
         late = {"name": "late", "delay": "2h", "template": "t", "subject": "{{ x }}", "max_lateness": "5m"}
         schedule = load_settings(
             schedule={
@@ -645,7 +657,7 @@ class TestSchedule:
         )
 
     def test_nothing_late(self):
-        """A step that says it may not be late at all is taken at its word."""
+        """A max_lateness of zero is kept."""
         [step] = load_settings(schedule={"steps": [{**steps("1h")[0], "max_lateness": "0s"}]}).to_schedule().steps
         assert step.max_lateness == timedelta()
 
@@ -664,10 +676,10 @@ quiet_hours = "21:00-08:00"
 
 
 class TestShops:
-    """What some shops have otherwise."""
+    """Overrides for single shops."""
 
     def test_a_shop_inherits_what_it_does_not_name(self, config, environ):
-        """The file's value for a shop wins for it, over the environment; all else is as it is for all."""
+        """A shop's value in the file wins over the environment; everything else comes from the common settings."""
         config(LAMPS)
         environ(RECOVERY_MAIL__SENDER="Env <env@shop.example>", RECOVERY_SCHEDULE__MIN_GAP="1h")
         settings = load_settings(schedule={"time_zone": "Europe/Berlin"})
@@ -679,7 +691,7 @@ class TestShops:
         assert (settings.mail.sender, settings.schedule.quiet_hours) == ("Env <env@shop.example>", None)
 
     def test_a_secret_of_a_shop_may_be_in_a_file(self, config, tmp_path):
-        """A key with `_file` at its end names the file that the secret is read from."""
+        """A key that ends in `_file` names the file with a shop's secret."""
         (tmp_path / "secret").write_text("hush\n")
         named = f'password_file = "{tmp_path / "secret"}"'
         config(f'[shops.lamps.smtp]\nhost = "127.0.0.1"\nusername = "u"\n{named}\n')
@@ -688,7 +700,7 @@ class TestShops:
         assert "shops.lamps.smtp.password_file: cannot read" in refused()[0]
 
     def test_no_secret_is_shown(self, config):
-        """What an error tracker prints of the settings holds no secret, a shop's own neither."""
+        """The repr of settings holds no secret, not even a shop's own: error trackers print it."""
         config(
             '[smtp]\npassword = "hush-1"\nusername = "u"\n[shops.lamps.smtp]\npassword = "hush-2"\nusername = "u"\n'
             '[shops.lamps.shopify]\nwebhook_secret = "hush-3"\n[links]\nbase_url = "https://a.example"\n'
@@ -702,13 +714,13 @@ class TestShops:
         ("text", "told"),
         [
             ('[shops.lamps.mail]\nsender = "nobody"', "shops.lamps: mail.sender"),
-            ('[shops.lamps.mail]\nsnder = "nobody"', "there is no such setting; did you mean mail.sender?"),
+            ('[shops.lamps.mail]\nsnder = "nobody"', "unknown setting; did you mean mail.sender?"),
             ('[shops.lamps.smtp]\ntimeout = "2m"', "shops.lamps: schedule.lease"),
-            ('[shops.lamps.mongodb]\nuri = "mongodb://x"', "lamps.mongodb cannot differ from shop to shop"),
+            ('[shops.lamps.mongodb]\nuri = "mongodb://x"', "lamps.mongodb cannot be set for a single shop"),
             (
                 '[shops."a/b".mail]\nsender = "s@shop.example"',
-                "shops.a/b (set in config/recovery.toml): must be the name of a shop as it is reported: up to 100"
-                " characters, with no spaces or slashes in it",
+                "shops.a/b (set in config/recovery.toml): must be the name of a shop as in its reports: up to 100"
+                " characters, without spaces and slashes",
             ),
             ("shops = 3", "shops"),
             ('[shops."Lamps.example".shopify]\nwebhook_secret = "x"', "must be in lower case, lamps.example"),
@@ -724,20 +736,20 @@ class TestShops:
 
 
 class TestDocuments:
-    """What is written about settings is true."""
+    """The documents about settings are up to date."""
 
     def test_file_is_up_to_date(self):
-        """config/recovery.toml is what the settings say of themselves."""
+        """config/recovery.toml is the generated reference."""
         assert (ROOT / "config/recovery.toml").read_text() == document()
 
     def test_file_sets_nothing(self, config):
-        """config/recovery.toml loads as it is, and sets nothing."""
+        """config/recovery.toml loads, and sets nothing."""
         config(document())
         assert not any(tomllib.loads(document()).values())
         assert load_settings() == Settings()
 
     def test_file_tells_every_default(self, config, tmp_path):
-        """With every setting of config/recovery.toml uncommented, all are given, and equal the defaults."""
+        """With every line of config/recovery.toml uncommented, all settings are set, to their defaults."""
         text = re.sub(r"^#(?=\S)", "", document(), flags=re.MULTILINE)
         given = tomllib.loads(text)
         assert [(section, key) for section in given for key in given[section]] == sorted_like_settings(given)
@@ -747,13 +759,13 @@ class TestDocuments:
         assert all(section.model_fields_set == set(type(section).model_fields) for section in sections)
 
     def test_every_setting_has_its_reason(self):
-        """Every setting says what it is for."""
+        """Every setting has a description."""
         for name, section in Settings.model_fields.items():
             for key, field in () if name == "shops" else section.annotation.model_fields.items():
                 assert field.description, key
 
     def test_guide(self, environ, config, monkeypatch):
-        """Every example of docs/settings.md holds: what it sets loads, and the errors it shows are these."""
+        """Every example of docs/settings.md works: its settings load, and its errors are the real ones."""
         guide = (ROOT / "docs/settings.md").read_text()
         blocks = re.findall(r"```(\w+)\n(.*?)```", guide, re.DOTALL)
         assert [kind for kind, _ in blocks] == ["sh", "toml", "sh", "toml", "sh", "sh", "text"]
@@ -783,6 +795,6 @@ class TestDocuments:
 
 
 def sorted_like_settings(given):
-    """Return all settings in the order of the sections, steps last in theirs, as the file must have them."""
+    """Return all settings in the order of the file: by section, steps last in theirs."""
     listed = [(s.section, s.key) for s in settings_of(Settings)]
     return sorted(listed, key=lambda name: (list(given).index(name[0]), name[1] == "steps"))

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops import Cancelled, DataRequest, Ignored, Redact, Reported, Unmapped, shopify
 from recovery.shops.shopify import LONGEST_NAME, MOST_ITEMS, verify
+from tests.collected import collected
 
 SHOP = "apple.myshopify.com"
-SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "shopify"
+OWN_SAMPLES = Path(__file__).parents[1] / "data" / "shopify"
 
 
 def read(topic, shop, payload, **options):
@@ -68,10 +69,39 @@ def money(amount, currency="EUR"):
 
 
 def sample(name, key):
-    path = SAMPLES / name
-    if not path.exists():
-        pytest.skip("Shopify's samples are not here")
-    return json.loads(path.read_text())[key]
+    return json.loads(collected("shopify", name).read_text())[key]
+
+
+def test_a_whole_checkout_and_the_order_that_ends_it_are_read():
+    """Of two whole bodies of today's webhooks, every fact arrives, and the order names the checkout by its token."""
+    left, ordered = (json.loads((OWN_SAMPLES / name).read_text()) for name in ("checkout.json", "order.json"))
+    items = [
+        {"name": "Stehleuchte „Mond“", "variant": "Messing", "price": "189.90", "quantity": 1},
+        {"name": "Leuchtmittel E27", "price": "5.00", "quantity": 2},
+    ]
+    report = read("checkouts/update", SHOP, left)
+    assert report.model_copy(update={"consent": None}) == Checkout(
+        shop=SHOP,
+        order_id="Z2NwLWV1cm9wZS13ZXN0NDowMUtCMkhZ",
+        customer={"email": "zoe.bronte@example.com", "name": "Zoë Brontë"},
+        items=items,
+        total="194.80",
+        currency="EUR",
+        checkout_url=left["abandoned_checkout_url"],
+        locale="de-DE",
+        touched_at=datetime(2026, 11, 24, 17, 5, 47, tzinfo=UTC),
+    )
+    assert report.consent is not None
+    assert report.consent.given
+    order_report = read("orders/create", SHOP, ordered)
+    assert (order_report.order_id, order_report.ordered_at) == (
+        report.order_id,
+        datetime(2026, 11, 24, 17, 21, 31, tzinfo=UTC),
+    )
+    assert [(item.name, item.quantity, item.price) for item in order_report.items] == [
+        ("Stehleuchte „Mond“", 1, Decimal("189.90")),
+        ("Leuchtmittel E27", 2, Decimal("5.00")),
+    ]
 
 
 def test_checkout_is_read():

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from recovery.domain.checkout import Item
-from recovery.domain.outcome import OutcomeKind
-from recovery.domain.recipient import UNKNOWN, Other, Standing, still_wanted, withheld
+from recovery.domain.recipient import UNKNOWN, CallOff, Other, Postpone, Skip, Standing, held_back, still_wanted
 from recovery.domain.schedule import CONFIRMATION, StopOn
 from recovery.domain.suppression import Suppression, SuppressionReason
 from tests.builders import NOON, minutes, report, schedule, state, step
@@ -19,7 +18,7 @@ BULB = Item(name="Bulb", price="3.00")
 
 
 def judged(standing, *, plan=CAPPED, message=REMINDER, checkout=None):
-    return withheld(checkout or state(), message, standing, plan, NOON, 0.0)
+    return held_back(checkout or state(), message, standing, plan, NOON, 0.0)
 
 
 def suppressed(reason):
@@ -29,28 +28,27 @@ def suppressed(reason):
 @pytest.mark.parametrize("reason", list(SuppressionReason))
 def test_a_suppressed_address_gets_no_reminder(reason):
     """Whatever the reason, a reminder is skipped and says so."""
-    outcome = judged(suppressed(reason))
-    assert (outcome.kind, outcome.reply) == (OutcomeKind.SKIPPED, f"the address is suppressed: {reason}")
+    assert judged(suppressed(reason)) == Skip(f"the address is suppressed: {reason}")
 
 
 @pytest.mark.parametrize("reason", list(SuppressionReason))
 def test_an_order_is_confirmed_but_to_a_dead_address(reason):
     """Who wants no reminders still gets the confirmation of an order; an address that does not exist gets nothing."""
-    outcome = judged(suppressed(reason), message=CONFIRM)
-    assert (outcome is None) == (reason is not SuppressionReason.HARD_BOUNCE)
+    held = judged(suppressed(reason), message=CONFIRM)
+    assert (held is None) == (reason is not SuppressionReason.HARD_BOUNCE)
 
 
 def test_what_cannot_be_known_is_not_sent():
     """Where the database does not say whether an address is suppressed, the message goes back and stays due."""
-    assert judged(UNKNOWN).kind is OutcomeKind.CALLED_OFF
-    assert judged(UNKNOWN, message=CONFIRM).kind is OutcomeKind.CALLED_OFF
+    assert isinstance(judged(UNKNOWN), CallOff)
+    assert isinstance(judged(UNKNOWN, message=CONFIRM), CallOff)
 
 
-def test_a_mail_about_another_checkout_defers_to_the_end_of_the_gap():
+def test_a_mail_about_another_checkout_postpones_to_the_end_of_the_gap():
     """An address that was written to is written to again when the gap is over, and not before."""
     standing = Standing(others=[Other(written_at=NOON - minutes(90)), Other(written_at=NOON - timedelta(hours=11))])
-    outcome = judged(standing)
-    assert (outcome.kind, outcome.until) == (OutcomeKind.DEFERRED, NOON - minutes(90) + timedelta(hours=12))
+    why = "this address was written to about another checkout"
+    assert judged(standing) == Postpone(NOON - minutes(90) + timedelta(hours=12), why)
     assert judged(standing, message=CONFIRM) is None
     assert judged(standing, plan=schedule()) is None
     assert judged(Standing(others=[Other(written_at=NOON - timedelta(hours=12))])) is None
@@ -58,9 +56,9 @@ def test_a_mail_about_another_checkout_defers_to_the_end_of_the_gap():
 
 def test_a_rival_that_is_being_sent_makes_one_step_back():
     """While another checkout of the address is being written about, this one waits for a moment."""
-    outcome = judged(Standing(others=[Other(claimed=True)]))
-    assert outcome.kind is OutcomeKind.DEFERRED
-    assert NOON < outcome.until < NOON + minutes(1)
+    held = judged(Standing(others=[Other(claimed=True)]))
+    assert isinstance(held, Postpone)
+    assert NOON < held.until < NOON + minutes(1)
     assert judged(Standing(others=[Other(imminent=True)])) is None
 
 
@@ -73,7 +71,7 @@ def test_lines_that_were_bought_under_another_checkout_are_not_reminded_of():
     assert still_wanted(both, bought_lamp, plan).total is None
     assert judged(bought_lamp, plan=plan, checkout=both) is None
     bought_both = Standing(others=[*bought_lamp.others, Other(ordered_at=NOON + minutes(6), bought=(BULB,))])
-    assert judged(bought_both, plan=plan, checkout=both).kind is OutcomeKind.SKIPPED
+    assert isinstance(judged(bought_both, plan=plan, checkout=both), Skip)
 
 
 def test_orders_of_the_customer_do_not_matter_where_only_the_checkout_counts():

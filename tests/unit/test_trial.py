@@ -41,7 +41,7 @@ async def test_a_loop_without_an_end_is_ended(tmp_path: Path) -> None:
     """The process may take so much processor time, and the mail that it was at is told."""
     fault = await fault_of(tmp_path, HANGS, Limits(processor_time=1, wall_time=50))
     assert fault is not None
-    assert fault.startswith("own in en: filling the templates takes more than 1 s of processor time")
+    assert fault.startswith("own in en: rendering the templates takes more than 1 s of CPU time")
 
 
 async def test_a_text_without_an_end_is_ended(tmp_path: Path) -> None:
@@ -56,14 +56,14 @@ async def test_a_slow_mail_is_refused(tmp_path: Path) -> None:
     slow = "{% for a in range(1000) %}{% for b in range(300) %}{% endfor %}{% endfor %}"
     fault = await fault_of(tmp_path, slow, Limits(one_mail=0.0))
     assert fault is not None
-    assert fault.startswith("own in en: it takes ")
+    assert fault.startswith("own in en: rendering takes ")
 
 
 async def test_the_clock_ends_a_trial_as_well(tmp_path: Path) -> None:
     """A machine that is busy gives the process no processor time to count."""
     fault = await fault_of(tmp_path, HANGS, Limits(wall_time=0.01))
     assert fault is not None
-    assert "not filled within 0.01 s" in fault
+    assert "not rendered within 0.01 s" in fault
 
 
 async def test_a_shop_s_slip_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Turns: reports that anybody may send have a part of the event loop's time."""
+"""Turns: unauthenticated reports get a share of the event loop's time."""
 
 import asyncio
 import time
@@ -7,11 +7,11 @@ import pytest
 
 from recovery.http import turns as module
 from recovery.http.problems import Problem
-from recovery.http.turns import MOST_WAITING, PART, Turns
+from recovery.http.turns import MOST_WAITING, SHARE, Turns
 
 
 async def test_the_loop_rests_after_each_in_proportion(monkeypatch):
-    """With a fifth of the time, four times as long as it was held."""
+    """With a share of a fifth, the pause is four times the duration."""
     clock, rests = iter((10.0, 10.5)), []
 
     async def rest(seconds):
@@ -21,12 +21,12 @@ async def test_the_loop_rests_after_each_in_proportion(monkeypatch):
     monkeypatch.setattr(module.asyncio, "sleep", rest)
     async with Turns().turn():
         pass
-    assert PART == 0.2
+    assert SHARE == 0.2
     assert rests == [pytest.approx(2.0)]
 
 
-async def test_too_many_that_wait_are_told_to_come_again():
-    """Nobody is lost: a mail server brings the report again."""
+async def test_too_many_waiting_get_503():
+    """No report is lost: the mail server repeats it after Retry-After."""
     turns, go_on = Turns(), asyncio.Event()
 
     async def hold():

@@ -1,1 +1,1 @@
-"""The HTTP API that a shop's services call."""
+"""The HTTP API for a shop's backend: reports, checkouts, data requests."""

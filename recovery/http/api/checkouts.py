@@ -1,4 +1,4 @@
-"""The endpoints that show what became of checkouts, and cancel them."""
+"""Endpoints that show and cancel checkouts."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 
 class CheckoutView(Facts):
-    """A checkout as it is kept, and the decisions made about it, the oldest first."""
+    """A checkout as it is stored, with the history of decisions about it, the oldest first."""
 
     id: str
     status: Status
@@ -37,14 +37,14 @@ class CheckoutView(Facts):
 
 
 def view(state: CheckoutState) -> CheckoutView:
-    """Return what may be shown of a checkout: all but who is sending, and by which token."""
+    """Return the public view of a checkout: all but the claim, of which only the end of its lease is shown."""
     kept = dict(state)
     facts, claim = kept.pop("facts"), kept.pop("claim")
     return CheckoutView(**dict(facts), **kept, sending_until=claim and claim.until)
 
 
 def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
-    """Return the endpoints of checkouts that are known, for those whom `guard` lets in."""
+    """Return the endpoints of known checkouts. `guard` authenticates their callers."""
     router = APIRouter(tags=["checkouts"])
 
     @router.get(
@@ -56,7 +56,7 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
     async def show(
         shop: str, order_id: str, response: Response, caller: Annotated[Caller, guard.needs(Scope.READ)]
     ) -> CheckoutView:
-        """Show where a checkout stands: what is known, what was sent, what comes next, and why."""
+        """Show the state of a checkout: its facts, messages sent, the next step, and the reason for each decision."""
         caller.needs_shop(shop)
         state = await ingestion.get(shop, order_id)
         if state is None:
@@ -72,14 +72,14 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
         responses=answers(401, 403, 404, 503),
     )
     async def cancel(shop: str, order_id: str, caller: Annotated[Caller, guard.needs(Scope.OPERATE)]) -> None:
-        """Never remind of this checkout again, whatever is reported of it. An order of it is still confirmed."""
+        """Cancel all reminders of this checkout, whatever is reported later. An order of it is still confirmed."""
         caller.needs_shop(shop)
         if not await ingestion.cancel(shop, order_id):
             raise _unknown()
-        _log.info("a checkout was cancelled", key=caller.name, shop=shop, order_id=masked(order_id))
+        _log.info("checkout cancelled", key=caller.name, shop=shop, order_id=masked(order_id))
 
     return router
 
 
 def _unknown() -> Problem:
-    return Problem(404, "There is no such checkout.", kind=ProblemType.NO_CHECKOUT)
+    return Problem(404, "Unknown checkout: it was never reported, or is already deleted.", kind=ProblemType.NO_CHECKOUT)

@@ -1,4 +1,4 @@
-"""The endpoints for what a person may ask of a shop: to be told all that is kept of them, and to be forgotten."""
+"""Endpoints for data subject requests (GDPR): export all data of a person, or erase it."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ _log = structlog.get_logger()
 
 
 class Person(BaseModel):
-    """A person by their address; at one shop, or without one at all of them."""
+    """A person, by e-mail address; at one shop, or at all shops if `shop` is left out."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,32 +25,32 @@ class Person(BaseModel):
 
 
 class Erased(BaseModel):
-    """What was found of a person, and is gone: the ids of checkouts and of dead letters, and how many shadows."""
+    """Receipt of an erasure: the ids of the deleted checkouts and dead letters, and the number of shadows."""
 
     checkouts: tuple[str, ...]
     dead_letters: tuple[str, ...]
     shadows: int
 
 
-def persons(ingestion: Ingestion, guard: Guard) -> APIRouter:
-    """Return the endpoints, for those whom `guard` lets in. Each use is logged by the name of the key.
+def data_requests(ingestion: Ingestion, guard: Guard) -> APIRouter:
+    """Return the endpoints. `guard` authenticates their callers; each call is logged with the name of the key.
 
-    The address comes in a body: what is in a path ends up in the logs of every proxy.
+    The address is in the body, since paths end up in the access log of every proxy.
     """
     router = APIRouter(tags=["persons"])
 
     @router.post(
         "/export",
         operation_id="exportPerson",
-        summary="Export what is kept of a person",
+        summary="Export all data of a person",
         responses=answers(401, 403, 413, 422, 503),
     )
     async def export(
         person: Person, response: Response, caller: Annotated[Caller, guard.needs(Scope.PRIVACY)]
     ) -> dict[str, Any]:
-        """Return their checkouts with all that was decided and sent, dead letters, and where they are suppressed."""
+        """Return all checkouts of a person with their decisions and messages, dead letters, and suppressions."""
         caller.needs_shop(person.shop)
-        _log.info("a person was exported", key=caller.name, shop=person.shop)
+        _log.info("person exported", key=caller.name, shop=person.shop)
         response.headers["Cache-Control"] = "no-store"
         return await ingestion.export(person.email, shop=person.shop)
 
@@ -58,14 +58,14 @@ def persons(ingestion: Ingestion, guard: Guard) -> APIRouter:
         "/erase", operation_id="erasePerson", summary="Erase a person", responses=answers(401, 403, 413, 422, 503)
     )
     async def erase(person: Person, caller: Annotated[Caller, guard.needs(Scope.PRIVACY)]) -> Erased:
-        """Delete all that is kept of them and never write to the address again; return a receipt.
+        """Delete all data of a person, suppress the address for good, and return a receipt.
 
-        What stays is a pseudonym on the list of whom not to write to, so that a report that comes again, as from a
-        webhook, leads to no mail.
+        Only a pseudonym on the suppression list remains, so that a later report, such as a repeated webhook, does not
+        lead to a mail.
         """
         caller.needs_shop(person.shop)
         receipt = await ingestion.erase(person.email, shop=person.shop)
-        _log.info("a person was erased", key=caller.name, shop=person.shop)
+        _log.info("person erased", key=caller.name, shop=person.shop)
         return Erased(**receipt.facts())
 
     return router

@@ -1,10 +1,10 @@
-"""What the OpenAPI description says beyond what FastAPI sees by itself."""
+"""Parts of the OpenAPI description that FastAPI cannot derive from the code."""
 
 from typing import Any
 
 
 def header(name: str, description: str, *, required: bool = False) -> dict[str, Any]:
-    """Return the parameter that describes a header which an endpoint reads by hand."""
+    """Return the OpenAPI parameter of a header that an endpoint reads by hand."""
     return {
         "name": name,
         "in": "header",

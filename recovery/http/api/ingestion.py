@@ -1,4 +1,4 @@
-"""What the HTTP side needs of the ingestion API. Its real side is `recovery.client.Recovery`."""
+"""The port to the ingestion API, as the HTTP endpoints need it. `recovery.client.Recovery` implements it."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -9,12 +9,12 @@ from recovery.mongo.data_subjects import Receipt
 
 
 class Ingestion(Protocol):
-    """Where reports go. Every method raises `recovery.client.Unavailable` if the database cannot be asked."""
+    """Stores and reads reports. Every method raises `recovery.errors.Unavailable` if the database is unavailable."""
 
     async def checkout(
         self, report: Checkout, *, aliases: Sequence[str] | None = None, cart: str | None = None
     ) -> object:
-        """Keep what is known of a checkout, which may be kept under an alias already."""
+        """Store a report of a checkout, which may be stored under an alias already."""
         ...
 
     async def order(
@@ -25,39 +25,39 @@ class Ingestion(Protocol):
         cart: str | None = None,
         confirm_default: bool = True,
     ) -> object:
-        """Keep that a checkout was ordered, whatever alias it is kept under."""
+        """Store the order of a checkout, whichever alias that is stored under."""
         ...
 
     async def cancel(
         self, shop: str, order_id: str, *, aliases: Sequence[str] = (), cart: str | None = None
     ) -> bool | None:
-        """Never remind of this checkout again; return whether there is such a checkout."""
+        """Cancel all reminders of a checkout; return False if there is none."""
         ...
 
     async def cancel_shop(self, shop: str) -> int:
-        """Never remind of any checkout of this shop that is open now; return how many there were."""
+        """Cancel the reminders of all open checkouts of a shop; return their number."""
         ...
 
     async def consent(self, shop: str, email: str, consent: Consent) -> int | None:
-        """Keep a word on consent in all checkouts of a person at this shop; return how many there are."""
+        """Store a consent, or its withdrawal, in all checkouts of a person at a shop; return their number."""
         ...
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:
-        """Return a checkout as it is kept, or None."""
+        """Return a checkout as it is stored, or None."""
         ...
 
     async def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:
-        """Return all that is kept of a person."""
+        """Return all data of a person."""
         ...
 
     async def erase_shop(self, shop: str) -> Receipt:
-        """Erase all that is kept for a shop; return what was found."""
+        """Erase all data of a shop; return a receipt."""
         ...
 
     async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str] = ()) -> None:
-        """Keep that a person asks what is kept of them."""
+        """Store the request of a person for their data, for an operator to answer."""
         ...
 
     async def erase(self, email: str, *, shop: str | None = None) -> Receipt:
-        """Erase all that is kept of a person; return what was found."""
+        """Erase all data of a person; return a receipt."""
         ...

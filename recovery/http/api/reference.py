@@ -1,4 +1,4 @@
-"""The page that shows the API to try it out: Swagger UI, whose files are served from here and no other host."""
+"""The API reference to try out: Swagger UI, with all its files served from here and from no other host."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -41,7 +41,7 @@ _POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data:",  # its icons are in its style sheet
+        "img-src 'self' data:",  # icons in its style sheet
         "connect-src 'self'",
         "form-action 'none'",
         "base-uri 'none'",
@@ -53,7 +53,7 @@ _TYPES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css
 
 
 def reference() -> APIRouter:
-    """Return the page and its files. They need no key: whoever tries the API out gives theirs on the page."""
+    """Return the page and its files. They need no key: callers enter theirs on the page."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs")
@@ -67,7 +67,7 @@ def reference() -> APIRouter:
 
     def serve(name: str, media_type: str) -> None:
         @router.get(f"/docs/{name}")
-        def file() -> Response:  # a thread reads it, the first time
+        def file() -> Response:  # not async: a thread reads it, the first time
             return Response(_file(name), media_type=media_type, headers={"Cache-Control": "max-age=3600"})
 
     for name, media_type in _TYPES.items():
@@ -77,8 +77,8 @@ def reference() -> APIRouter:
 
 @cache
 def _file(name: str) -> bytes:
-    """Return a file of Swagger UI, as the package fastapi-offline brings it. Nothing of its code is run."""
+    """Return a file of Swagger UI from the package fastapi-offline, whose code is not run."""
     package = find_spec("fastapi_offline")
     if package is None or not package.submodule_search_locations:
-        raise FileNotFoundError("the package fastapi-offline is not installed, which has the files of Swagger UI")
+        raise FileNotFoundError("no files of Swagger UI: the package fastapi-offline is not installed")
     return Path(package.submodule_search_locations[0], "static", name).read_bytes()

@@ -1,6 +1,6 @@
-"""The endpoints that report checkouts and orders: plain ASGI before FastAPI, which only describes them.
+"""Endpoints that take reports of checkouts and orders: ASGI middleware before FastAPI, which only documents them.
 
-They take nearly all requests, and of what one took the daemon FastAPI's routing was the largest part (measured).
+They take nearly all requests, and FastAPI's routing was the largest part of the cost of one (measured).
 """
 
 import json
@@ -25,7 +25,7 @@ from recovery.http.security import Guard
 _MODELS: Mapping[str, type[Checkout] | type[Order]] = {"/checkout": Checkout, "/order": Order}
 
 LONGEST_SHOP = 100
-"""Characters of a shop that are logged where a report is refused."""
+"""Characters of a shop in the log line of a refused report."""
 
 CHECKOUT_EXAMPLE = {
     "shop": "bikes.example",
@@ -42,16 +42,16 @@ ORDER_EXAMPLE = {"shop": "bikes.example", "order_id": "1042", "ordered_at": "202
 
 
 class Accepted(BaseModel):
-    """A report that is kept."""
+    """A report that was stored."""
 
     id: str
 
 
 class Reports:
-    """Takes reports from those whom `guard` lets in, and passes every other request on.
+    """Takes reports from callers that `guard` authenticates, and passes every other request on.
 
-    Reports are answered with 202: the report itself is kept, and survives a crash, but the mails that follow from it
-    are still to come; `Location` is where to watch them.
+    The response is 202: the report is stored and survives a crash, but the mails that follow from it are still to come.
+    `Location` is the checkout, which shows them.
     """
 
     def __init__(self, app: ASGIApp, ingestion: Ingestion, guard: Guard) -> None:
@@ -60,7 +60,7 @@ class Reports:
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Keep a report, or pass the request on."""
+        """Store a report, or pass the request on."""
         model = _MODELS.get(scope.get("path", ""))
         if model is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
@@ -90,10 +90,10 @@ class Reports:
 
 
 def _must_be_json(headers: Headers) -> None:
-    """Take nothing else for a report: a web page can send a form to this machine unasked, but not this type."""
+    """Reject other media types: any web page can post a form to this machine (CSRF), but not JSON."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Problem(415, "Send JSON, with the header 'Content-Type: application/json'.")
+        raise Problem(415, "The body must be JSON: send the header 'Content-Type: application/json'.")
 
 
 async def _body(receive: Receive) -> bytes:
@@ -115,7 +115,7 @@ def _read(model: type[Checkout] | type[Order], body: bytes) -> Checkout | Order:
 
 
 def _shop_in(body: bytes) -> str | None:
-    """Return the shop that a refused report names, if it does so in words that may be logged."""
+    """Return the shop of a refused report, masked for the log, or None if it cannot be read."""
     try:
         shop = json.loads(body)["shop"]
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -135,8 +135,8 @@ async def _accept(report: Checkout | Order, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def described(guard: Guard) -> APIRouter:
-    """Return the endpoints as FastAPI describes them. It is not asked for a report: `Reports` has answered before."""
+def report_docs(guard: Guard) -> APIRouter:
+    """Return the endpoints for the OpenAPI description only: `Reports` answers every request before FastAPI sees it."""
     router = APIRouter(tags=["checkouts"])
 
     @router.post(
@@ -150,10 +150,10 @@ def described(guard: Guard) -> APIRouter:
         openapi_extra=_request_body(Checkout, CHECKOUT_EXAMPLE),
     )
     async def checkout() -> None:
-        """Tell that somebody has put things in and may yet leave.
+        """Report a checkout that is begun, or has changed.
 
-        Report it again whenever it changes: that moves the reminders that are still to come. The same report twice, or
-        one that is older than what is known, changes nothing.
+        Report it again whenever it changes: that postpones the reminders still to come. Reports are idempotent: the
+        same report again, or one older than the last, changes nothing.
         """
 
     @router.post(
@@ -167,9 +167,9 @@ def described(guard: Guard) -> APIRouter:
         openapi_extra=_request_body(Order, ORDER_EXAMPLE),
     )
     async def order() -> None:
-        """Tell that a checkout was ordered: nobody is reminded of it any more, and the order is confirmed by mail.
+        """Report that a checkout was ordered: its reminders end, and the order is confirmed by mail.
 
-        It may come before, during or after the report of its checkout. Facts left out are taken from the checkout.
+        It may arrive before, with or after the report of its checkout. Facts left out are taken from the checkout.
         """
 
     return router

@@ -1,1 +1,1 @@
-"""The pages that customers reach by the links in their mails."""
+"""The pages behind the links in mails to customers: unsubscribe, and return to the checkout."""

@@ -1,4 +1,4 @@
-"""What the endpoints need that customers and mail systems call: the links they come by, and whom not to write to."""
+"""Dependencies of the endpoints for customers and mail systems: sealed links, the suppression list, the clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from recovery.mail.links import Links
 
 
 class SuppressionList(Protocol):
-    """Whom not to write to. Its real side is `recovery.mongo.suppressions`; all raise `Unavailable`."""
+    """The suppression list, as a port. `recovery.mongo.suppressions` implements it; all methods raise `Unavailable`."""
 
     async def add(
         self,
@@ -24,7 +24,7 @@ class SuppressionList(Protocol):
         source: str,
         at: datetime | None = None,
     ) -> bool:
-        """Suppress an address, for a shop or for all; return whether that was new."""
+        """Suppress an address, for a shop or for all; return True if it was not suppressed before."""
         ...
 
     async def suppress(
@@ -36,11 +36,11 @@ class SuppressionList(Protocol):
         source: str,
         at: datetime | None = None,
     ) -> bool:
-        """Do as `add` for an address that is known by its pseudonym only."""
+        """Suppress an address of which only the pseudonym is known; otherwise as `add`."""
         ...
 
     async def bounced(self, pseudonym: str, report: str, at: datetime | None = None) -> bool:
-        """Count a soft bounce, once for each `report` id; return whether it was counted."""
+        """Count a soft bounce; return False if this `report` id was counted before (idempotent)."""
         ...
 
     async def remove(
@@ -51,19 +51,19 @@ class SuppressionList(Protocol):
         reason: SuppressionReason | None = None,
         since: datetime | None = None,
     ) -> bool:
-        """Lift the suppression for this shop or, without one, that for all; return whether there was one.
+        """Remove the suppression for a shop or, without `shop`, that for all; return True if there was one.
 
-        With a `reason`, only one for that reason; with `since`, only one that was made then or later.
+        `reason` restricts it to suppressions for that reason, `since` to those made then or later.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """How what comes back from mails is understood and kept.
+    """The dependencies of the endpoints for customers and mail systems.
 
-    The links of any shop open those of all. `expire_after` is how long after its mail a link back leads anywhere.
-    Without `bounce_secrets`, nobody may report a bounce.
+    The `links` of any shop open those of all. A return link works for `expire_after` after its mail. Without
+    `bounce_secrets`, bounce reports are rejected.
     """
 
     links: PerShop[Links]

@@ -1,4 +1,4 @@
-"""The small pages that customers see: what happens, in their language, and one button. They work without a script."""
+"""Customer pages: one text and one button, in the language of the browser. They work without JavaScript."""
 
 import tomllib
 from base64 import b64encode
@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).with_name("pages")
 _PAGE = Template((_FOLDER / "page.html").read_text("utf-8"))
 _STYLE = (_FOLDER / "page.css").read_text("utf-8")
 _WORDS = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in _FOLDER.glob("*.toml")}
-"""By language and page: `title`, `text` with `{shop}` for the name of the shop, and `button` where there is a form."""
+"""Texts by language and page: `title`, `text` (`{shop}` is the shop's name), and `button` if the page has a form."""
 
 _SUBMIT = "document.forms[0].submit()"
 _RETRY_AFTER = {"Retry-After": "60"}
@@ -31,10 +31,10 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page says, by its name in the files of words, and what its button does.
+    """A page: `name` is the key of its texts in the language files.
 
-    `action` is where the form is posted to, relative to the page; empty: to the page itself. `leads_away`: it is posted
-    at once where there is scripting, without waiting for the button, and leads to another site.
+    `action` is the URL of its form, relative to the page; empty means the page itself. `leads_away` means that the form
+    redirects to another site, and that JavaScript, if enabled, submits it at once.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Page:
 
 
 UNSUBSCRIBE = Page("unsubscribe")
-WAY_BACK = Page("back", leads_away=True)
+RETURN = Page("back", leads_away=True)
 EXPIRED = Page("expired", status=410)
 TOO_LATE = Page("too-late", status=410)
 UNKNOWN = Page("unknown", status=404)
@@ -53,17 +53,17 @@ AWAY = Page("away", status=503)
 
 
 def done(token: str) -> Page:
-    """Return the page that says that somebody is unsubscribed, and offers to take it back."""
+    """Return the page that confirms an unsubscription, and offers to undo it."""
     return Page("done", action=f"{token}/undo", second=True)
 
 
 def undone(token: str) -> Page:
-    """Return the page that says that it was taken back, and offers to unsubscribe after all."""
+    """Return the page that confirms the undo, and offers to unsubscribe again."""
     return Page("undone", action=f"../{token}", second=True)
 
 
 def answer(request: Request, page: Page, shop: str = "") -> HTMLResponse:
-    """Return a page in the language that is asked for. `shop` is whom it is about, where that is known."""
+    """Return the response for a page, in the language of Accept-Language. `shop` is the shop's name, if known."""
     language = _language(request.headers.get("accept-language", ""))
     words = _WORDS[language][page.name]
     html = _PAGE.substitute(
@@ -86,17 +86,17 @@ def answer(request: Request, page: Page, shop: str = "") -> HTMLResponse:
 
 
 class PageRoute(APIRoute):
-    """Tells customers with a page, and not with a problem, that the database is away."""
+    """A route that answers an unavailable database with a page for people instead of problem details."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what handles a request."""
+        """Return the request handler."""
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
             try:
                 return await handle(request)
             except RecoveryError as exc:
-                _log.warning("a page could not be answered", error=str(exc))
+                _log.warning("page unavailable", error=str(exc))
                 return answer(request, AWAY)
 
         return handled
@@ -111,8 +111,8 @@ def _form(page: Page, button: str | None) -> str:
 
 
 def _policy(page: Page) -> str:
-    """Return the page's content security policy: what it is made of, and nothing else."""
-    # Browsers hold a form to `form-action` through redirects too: on the way back, wherever the shop's own may lead.
+    """Return the page's Content-Security-Policy: it allows what the page contains, and nothing else."""
+    # Browsers apply `form-action` to redirects too, and a return link may redirect to any site of the shop's.
     forms = f"script-src {_digest(_SUBMIT)}" if page.leads_away else "form-action 'self'"
     parts = ["default-src 'none'", f"style-src {_digest(_STYLE)}", "base-uri 'none'", "frame-ancestors 'none'", forms]
     return "; ".join(parts)
@@ -123,7 +123,7 @@ def _digest(inline: str) -> str:
 
 
 def _language(accepted: str) -> str:
-    """Return the language that is liked best of those there are (RFC 9110 section 12.5.4), else English."""
+    """Return the preferred language that has texts (Accept-Language, RFC 9110 section 12.5.4), or English."""
     liked: list[tuple[float, int, str]] = []
     for part in accepted.split(","):
         tag, _, weight = part.partition(";")

@@ -1,7 +1,7 @@
-"""The way back to a checkout by this service, where clicks are counted.
+"""Return link: leads from a mail back to the checkout by way of this service, which counts clicks.
 
-A GET counts nothing, since scanners and previews follow links; the page that it gets posts to itself, and only the link
-of the kept checkout is ever led to.
+A GET counts nothing, since scanners and previews follow links; its page posts to itself, and that is counted. The only
+redirect target is the URL of the stored checkout (no open redirect).
 """
 
 from fastapi import APIRouter, Request, Response
@@ -11,27 +11,27 @@ from prometheus_client import CollectorRegistry, Counter
 from recovery.domain.state import Message
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.customer.feedback import Feedback
-from recovery.http.customer.pages import EXPIRED, UNKNOWN, WAY_BACK, PageRoute, answer
+from recovery.http.customer.pages import EXPIRED, RETURN, UNKNOWN, PageRoute, answer
 from recovery.mail.links import BACK as PATH
 
 
-def way_back(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
-    """Return the endpoints of the link back. What is sealed in it is the key: they need no other."""
+def return_link(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
+    """Return the endpoints of the return link. Its sealed token authenticates it: they need no key."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     links = feedback.links
     counter = Counter(
         "recovery_clicks_total",
-        "People who came back to their checkout from a mail",
+        "Clicks on return links in mails",
         ["shop", "step"],
         registry=registry,
     )
 
     async def target(shop: str, order_id: str, step: str) -> str | None:
-        """Return where the link leads, or None if it leads there no more."""
+        """Return the URL of the checkout, or None if the link has expired."""
         state = await ingestion.get(shop, order_id)
         if state is None or state.facts.checkout_url is None:
             return None
-        # Until the send is recorded, moments later, there is no other time to go by.
+        # `sent_at` is recorded moments after the send; until then, go by `touched_at`.
         sent_at = state.messages.get(step, Message()).sent_at or state.touched_at
         if feedback.clock.now() >= sent_at + feedback.expire_after:
             return None
@@ -47,7 +47,7 @@ def way_back(ingestion: Ingestion, feedback: Feedback, registry: CollectorRegist
         shop, _, order_id = checkout.partition("/")
         url = await target(shop, order_id, step)
         if url is None or request.method != "POST":
-            return answer(request, EXPIRED if url is None else WAY_BACK, shop)
+            return answer(request, EXPIRED if url is None else RETURN, shop)
         counter.labels(shop, step).inc()
         return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 

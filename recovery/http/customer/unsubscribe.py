@@ -1,7 +1,7 @@
-"""The page behind the unsubscribe link of a mail, and what mailbox providers post to it (RFC 8058).
+"""Unsubscribe link: the page for people, and the one-click POST of mailbox providers (RFC 8058).
 
-A GET changes nothing, since scanners and previews follow links. Mails are passed on, and last: whoever has one could
-take back for ever what its reader wanted, so that it can be taken back for a while only.
+A GET changes nothing, since scanners and previews follow links. The undo is limited in time: mails are forwarded and
+kept, and anyone who has one could undo the unsubscription of its recipient.
 """
 
 from datetime import timedelta
@@ -14,17 +14,17 @@ from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.pages import TOO_LATE, UNKNOWN, UNSUBSCRIBE, PageRoute, answer, done, undone
 from recovery.mail.links import UNSUBSCRIBE as PATH
 
-TAKEN_BACK_WITHIN = timedelta(hours=1)
-"""The pages say so too, in words."""
+UNDO_WITHIN = timedelta(hours=1)
+"""The texts of the pages state this too."""
 
 
 def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
-    """Return the endpoints of the unsubscribe link. What is sealed in it is the key: they need no other."""
+    """Return the endpoints of the unsubscribe link. Its sealed token authenticates it: they need no key."""
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     links, suppressions = feedback.links.default, feedback.suppressions
     counter = Counter(
         "recovery_unsubscriptions_total",
-        "Addresses that were unsubscribed by link, or in one click at their mailbox provider",
+        "Unsubscriptions, by link or by one click at the mailbox provider (RFC 8058)",
         ["shop", "by"],
         registry=registry,
     )
@@ -39,7 +39,7 @@ def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
         opened = links.opened_unsubscribe(token)
         if opened is None:
             return answer(request, UNKNOWN)
-        # Whatever form the body has, it asks for nothing else; it is read so that one without end is refused.
+        # Any body is accepted; it is read so that the body limit applies.
         body = await request.body()
         shop, email = opened
         by = "one-click" if b"One-Click" in body else "link"
@@ -54,8 +54,8 @@ def unsubscribe(feedback: Feedback, registry: CollectorRegistry) -> APIRouter:
             return answer(request, UNKNOWN)
         await request.body()
         shop, email = opened
-        # Only what the link itself has done: a complaint or a dead address is not lifted by it.
-        since = feedback.clock.now() - TAKEN_BACK_WITHIN
+        # Only suppressions by this link are removed: a complaint or a hard bounce stays.
+        since = feedback.clock.now() - UNDO_WITHIN
         lifted = await suppressions.remove(email, shop=shop, reason=SuppressionReason.UNSUBSCRIBED, since=since)
         return answer(request, undone(token) if lifted else TOO_LATE, shop)
 

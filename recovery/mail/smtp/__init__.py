@@ -1,1 +1,1 @@
-"""Sending over SMTP: connections, conversations, and what a relay's replies mean."""
+"""Sending over SMTP: the connection pool, the SMTP client, and the classification of a relay's replies."""

@@ -1,7 +1,7 @@
-"""The conversation with a relay that has let us in: several commands in one packet where it allows that (RFC 2920).
+"""SMTP session after login: commands and replies, pipelined where the relay allows it (RFC 2920).
 
-aiosmtplib opens a connection: TCP, TLS, greeting, login. It then answers one command at a time and passes over what the
-relay says unasked; so from there on the transport is handed to the protocol below.
+aiosmtplib opens the connection: TCP, TLS, greeting, login. It handles one command at a time and ignores unsolicited
+replies; so from there on, the protocol below takes over the transport.
 """
 
 import asyncio
@@ -10,33 +10,33 @@ from collections import deque
 from typing import NamedTuple
 
 LONGEST_REPLY = 32 * 1024
-"""In bytes. RFC 5321 section 4.5.3.1.5 has 512 for a line; a reply of many lines is still far shorter than this."""
+"""Bytes. RFC 5321 section 4.5.3.1.5 allows 512 for a line; even a reply of many lines is far shorter than this."""
 
 _REPLY = re.compile(r"(?P<code>[0-9]{3})(?:(?P<more>-)|\s|$)(?P<text>.*)", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Disconnected(ConnectionError):
-    """The relay has gone away, or says what is no reply."""
+    """The connection to the relay is lost, or the relay sent an invalid reply."""
 
 
 class Reply(NamedTuple):
-    """What the relay answers: a code of three digits, and its text with line feeds between lines."""
+    """A reply of the relay: a code of three digits, and the text with line feeds between its lines."""
 
     code: int
     text: str
 
 
 def command(*words: bytes) -> bytes:
-    """Return a command as it goes over the wire. Raises `ValueError` for what would be read as another one."""
+    """Return a command line in bytes. Raises `ValueError` for control characters: they could inject another command."""
     line = b" ".join(words)
     if _CONTROL.search(line):
-        raise ValueError(f"the command {line!r} has a control character in it")
+        raise ValueError(f"the command {line!r} contains a control character")
     return line + b"\r\n"
 
 
 class Conversation(asyncio.Protocol):
-    """Takes over a transport. What is said is answered in order; an unasked word, such as 421 while idle, ends it."""
+    """Takes over a transport. Replies come in order; an unsolicited one, such as 421 while idle, ends the session."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -51,23 +51,23 @@ class Conversation(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the relay will hear what is said next, as far as is known."""
+        """Whether the connection is open, as far as is known."""
         return self._fault is None and not self._transport.is_closing()
 
     def say(self, data: bytes, replies: int = 1) -> None:
-        """Send what will be answered so many times. Raises `Disconnected`."""
+        """Send `data`, for which so many `replies` are expected. Raises `Disconnected`."""
         if not self.is_open:
             raise Disconnected(self._fault or "the connection is closed")
         self._awaited += replies
         self._transport.write(data)
 
     def leave(self) -> None:
-        """Say QUIT without waiting for the answer, if there is still somebody to say it to."""
+        """Send QUIT without waiting for the reply, if the connection is open."""
         if self.is_open:
             self._transport.write(command(b"QUIT"))
 
     async def hear(self) -> Reply:
-        """Return the next reply. Raises `Disconnected`."""
+        """Wait for the next reply and return it. Raises `Disconnected`."""
         while not self._replies:
             if self._fault is not None:
                 raise Disconnected(self._fault)
@@ -79,7 +79,7 @@ class Conversation(asyncio.Protocol):
         return self._replies.popleft()
 
     def heard(self) -> Reply | None:
-        """Return the next reply if it is here."""
+        """Return the next reply if it has arrived, else None."""
         return self._replies.popleft() if self._replies else None
 
     async def ask(self, *words: bytes) -> Reply:
@@ -88,7 +88,7 @@ class Conversation(asyncio.Protocol):
         return await self.hear()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come, and wake whoever waits for a whole reply."""
+        """Parse received bytes, and wake `hear()` once a whole reply is there."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             self._take(line)
@@ -98,27 +98,27 @@ class Conversation(asyncio.Protocol):
             self._wake()
 
     def eof_received(self) -> bool:
-        """Take note that the relay says nothing more."""
+        """Record that the relay has closed its side."""
         self._end("the relay ended the connection")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the line is dead."""
+        """Record that the connection is lost."""
         self._end(f"the connection was lost: {exc}" if exc else "the connection was lost")
 
     def _take(self, line: bytes) -> None:
-        # A relay may say anything; what it says is kept, so it must be text that every store takes.
+        # A relay may send any bytes. Its replies are stored, so they are decoded to valid UTF-8 text.
         text = line.decode("utf-8", "backslashreplace").strip(" \t\r")
         reply = _REPLY.fullmatch(text)
         if reply is None:
-            self._end(f"the relay says what is no reply: {text}")
+            self._end(f"the relay sent an invalid reply: {text}")
             return
         self._lines.append(reply["text"].strip())
         if reply["more"]:
             return
         whole, self._lines = "\n".join(self._lines), []
         if self._awaited == 0:
-            self._end(f"the relay said unasked: {text}")
+            self._end(f"the relay sent an unsolicited reply: {text}")
         elif self._fault is None:
             self._awaited -= 1
             self._replies.append(Reply(int(reply["code"]), whole))

@@ -1,4 +1,4 @@
-"""Sending one message: compose it, find a connection, speak SMTP, and tell what it came to."""
+"""SMTP mailer: compose one message, take a connection, carry out the SMTP transaction, return the outcome."""
 
 import asyncio
 import re
@@ -14,21 +14,21 @@ from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock, Permission
 from recovery.mail.composer import Composer, Envelope, RenderError
 from recovery.mail.smtp.conversation import Conversation, Disconnected, Reply, command
-from recovery.mail.smtp.pool import Connection, NoneFree, Pool, Relay
+from recovery.mail.smtp.pool import Connection, NoFreeConnection, Pool, Relay
 from recovery.mail.smtp.replies import Phase, read_reply
 
 READ_WITHIN = 0.1
-"""Seconds after the time for an answer is over in which one that is here already is read."""
+"""Seconds after a timeout in which a reply that has arrived already is still read."""
 
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class RelayUnreachable(Exception):
-    """The relay cannot be used: the message names it, says why, and what to mend."""
+    """The relay cannot be used: the message names it, says why, and what to fix."""
 
 
 class SmtpMailer:
-    """The way out by SMTP: a `Mailer` of `recovery.engine.ports`. Close it with `aclose()`."""
+    """The `Mailer` of `recovery.engine.ports`, over SMTP. Close it with `aclose()`."""
 
     def __init__(self, composers: PerShop[Composer], relay: Relay, clock: Clock) -> None:
         self._composers = composers
@@ -41,9 +41,9 @@ class SmtpMailer:
     ) -> Outcome:
         """Render and send one message; every fault is an outcome, never an exception.
 
-        A message that no connection is free for within `hand_over_within` seconds is not sent. `permission` is asked
-        last of all, when the relay waits for the content: what was known when the message was claimed may be stale by
-        then, however slow the relay was.
+        If no connection is free within `hand_over_within` seconds, the message is not sent. `permission` is checked
+        last, when the relay waits for the content: the facts known at the claim may be stale by then if the relay was
+        slow.
         """
         try:
             await self._pool.take_slot(hand_over_within)
@@ -52,16 +52,16 @@ class SmtpMailer:
                 kind, reply = await self._deliver(_Transaction(envelope, permission, self._relay))
             finally:
                 self._pool.give_slot_back()
-        except NoneFree as error:
+        except NoFreeConnection as error:
             return Outcome(OutcomeKind.UNSENT, str(error))
         except RenderError as error:
             return Outcome(OutcomeKind.RENDER_ERROR, masked(str(error), _private(checkout)))
-        # Who takes a mail names nobody but by the address.
+        # An accepting reply names people only by their address, so their names need no masking.
         names = () if kind is OutcomeKind.SENT else _private(checkout)
         return Outcome(kind, masked(reply, names), envelope.message_id)
 
     async def greet(self) -> Outcome | None:
-        """Return why the relay does not let us in, or None if it does."""
+        """Connect and log in; return the failure as an outcome, or None if the relay is ready."""
         try:
             await _greet(self._pool, self._relay)
         except (OSError, aiosmtplib.SMTPException, ValueError) as error:
@@ -70,7 +70,7 @@ class SmtpMailer:
         return None
 
     async def aclose(self) -> None:
-        """Say goodbye to the relay. From now on, nothing is sent."""
+        """Close all connections with QUIT. From now on, nothing is sent."""
         await self._pool.aclose()
 
     async def _deliver(self, transaction: "_Transaction") -> tuple[OutcomeKind, str]:
@@ -101,7 +101,7 @@ class SmtpMailer:
                 connection.drop()
                 raise
             self._pool.keep(connection)
-            # Relays end kept sessions when they like, and that is no fault: only a new one tells how they are.
+            # Relays may close idle sessions at any time, and that is no failure: only a new connection counts.
             if kept_before and transaction.phase is Phase.MAIL and result[0] is OutcomeKind.DROPPED:
                 continue
             return result
@@ -113,7 +113,7 @@ def _private(checkout: CheckoutState) -> list[str]:
 
 
 async def check_relay(relay: Relay) -> str:
-    """Return how the relay greets us, once it has let us in. Raises `RelayUnreachable`."""
+    """Connect, log in, and return the relay's greeting. Raises `RelayUnreachable`."""
     pool = Pool(relay)
     try:
         return await _greet(pool, relay)
@@ -122,7 +122,7 @@ async def check_relay(relay: Relay) -> str:
 
 
 async def _greet(pool: Pool, relay: Relay) -> str:
-    """Return how the relay greets us, once it has let us in. Raises what aiosmtplib and the system raise."""
+    """Connect, log in, and return the relay's greeting. Raises errors of aiosmtplib and `OSError`."""
     async with asyncio.timeout(relay.timeout_seconds):
         connection = await pool.open()
         try:
@@ -133,7 +133,7 @@ async def _greet(pool: Pool, relay: Relay) -> str:
 
 
 def _not_let_in(error: Exception, relay: Relay) -> tuple[OutcomeKind, str]:
-    """Return what it comes to that no connection could be opened, and why not."""
+    """Return the outcome of a failure to connect or log in, and its reason."""
     match error:
         case aiosmtplib.SMTPResponseException():
             return read_reply(Phase.CONNECT, error.code, error.message), _words(error.code, error.message)
@@ -141,15 +141,15 @@ def _not_let_in(error: Exception, relay: Relay) -> tuple[OutcomeKind, str]:
             return OutcomeKind.CONNECTION, _silent(relay.timeout_seconds)
         case OSError():
             return OutcomeKind.CONNECTION, str(error)
-        case _:  # what we demand and the relay does not offer, or settings that cannot be put on the wire
+        case _:  # an extension that we require and the relay does not offer, or settings that cannot be sent
             return OutcomeKind.OUR_FAULT, str(error)
 
 
 class _Transaction:
-    """One message on its way, and how far it has come.
+    """One SMTP transaction (MAIL, RCPT, DATA, content), and its current phase.
 
-    aiosmtplib's own `data()` is not used: by what it raises one cannot tell a loss before the dot from one after it.
-    Nor are its `mail()` and `rcpt()`, whose lenient parser rewrites addresses, and which wait for an answer each.
+    aiosmtplib's own `data()` is not used: its exceptions do not distinguish a loss before the dot from one after it.
+    Nor are its `mail()` and `rcpt()`: their lenient parser rewrites addresses, and each waits for its reply.
     """
 
     patience: asyncio.Timeout
@@ -160,23 +160,23 @@ class _Transaction:
         self._relay = relay
         self.phase = Phase.CONNECT
         self.waits = relay.timeout_seconds
-        """How long the relay may take, in seconds, for what is being waited for."""
+        """Timeout, in seconds, of the reply that is being waited for."""
 
     def begin(self, phase: Phase) -> None:
-        """Begin to wait for the relay, in this phase, for as long as it may take."""
+        """Enter a phase and start its timeout."""
         self.phase = phase
         self.waits = self._relay.dot_timeout_seconds if phase is Phase.DOT else self._relay.timeout_seconds
         self.patience.reschedule(asyncio.get_running_loop().time() + self.waits)
 
     async def run(self, connection: Connection) -> tuple[OutcomeKind, str]:
-        """Have the message taken over this connection, or tell why not; drop the connection unless it is of use."""
+        """Send the message over this connection and return the outcome; drop the connection unless it is reusable."""
         if self._envelope.needs_utf8 and not connection.offers("smtputf8"):
             return (
                 OutcomeKind.DEAD_MESSAGE,
                 "the relay does not offer SMTPUTF8 (RFC 6531), which this address needs",
             )
         if connection.messages == 0 and (why_not := await self._refused()):
-            return OutcomeKind.CALLED_OFF, why_not  # it took long to open; the connection serves the next message
+            return OutcomeKind.CALLED_OFF, why_not  # opening took time; the connection serves the next message
         self.begin(Phase.MAIL)
         try:
             await connection.reset()
@@ -199,7 +199,7 @@ class _Transaction:
         return kind, _words(*reply)
 
     def lost(self, why: str) -> tuple[OutcomeKind, str]:
-        """Return what it comes to if the relay falls silent now."""
+        """Return the outcome if the connection is lost in the current phase."""
         match self.phase:
             case Phase.DOT:
                 return OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}"
@@ -209,16 +209,16 @@ class _Transaction:
                 return OutcomeKind.DROPPED, why
 
     async def _refused(self) -> str | None:
-        """Return why the content must not be handed over now, or None. The time this takes is not the relay's."""
+        """Return the reason not to send the content now, or None. The relay's timeout pauses meanwhile."""
         if self._permission.granted():
             return None
         self.patience.reschedule(None)
         return await self._permission.refused()
 
     async def _announce(self, connection: Connection) -> Reply | None:
-        """Say whom it is from and to; return None if the relay waits for the content, else its first refusal.
+        """Send MAIL, RCPT and DATA; return None if the relay waits for the content, else its first refusal.
 
-        All is said in one packet where the relay allows it: that saves two round trips of four.
+        They go in one packet where the relay offers PIPELINING: that saves two round trips of four.
         """
         conversation = connection.conversation
         commands = (
@@ -245,7 +245,7 @@ class _Transaction:
         return None
 
     async def _say_content(self, connection: Connection) -> Reply:
-        """Say it, and return the reply after the dot, which may take longer than any other."""
+        """Send the content, and return the reply after the dot, which may take longer than any other."""
         content = as_data(self._envelope.content)
         if not connection.conversation.is_open:
             raise Disconnected("the connection was closed before the content")
@@ -257,7 +257,7 @@ class _Transaction:
         except asyncio.CancelledError:
             if not self.patience.expired():
                 raise
-            await asyncio.sleep(READ_WITHIN)  # where this process stood still, the answer may be here and not yet read
+            await asyncio.sleep(READ_WITHIN)  # if this process was suspended, the reply may be here, not yet read
             reply = connection.conversation.heard()
             if reply is None:
                 raise
@@ -276,9 +276,9 @@ class _Transaction:
 
 
 async def _hear_out(conversation: Conversation, replies: int) -> None:
-    """Hear what else was said to a message that is refused. Who asks for its content all the same gets none.
+    """Read the remaining replies of a refused message. If the relay still asks for the content, send none.
 
-    RFC 2920 section 3.1: a relay may answer DATA with 354 even though it took no recipient.
+    RFC 2920 section 3.1: a relay may reply to DATA with 354 even though it accepted no recipient.
     """
     try:
         for _ in range(replies):
@@ -287,15 +287,15 @@ async def _hear_out(conversation: Conversation, replies: int) -> None:
                 conversation.say(b".\r\n")
                 await conversation.hear()
     except OSError:
-        pass  # the refusal is what counts; the pool finds out that this connection is of no more use
+        pass  # the refusal is what counts; the pool notices that this connection is closed
 
 
 _OUT_OF_STEP = (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
-"""After these the next message had better begin anew."""
+"""Outcomes after which the connection is closed, and the next message opens a new one."""
 
 
 def as_data(content: bytes) -> bytes:
-    """Return a message as it follows DATA: every line ends in CRLF, dots are doubled, the final dot is there.
+    """Return a message as sent after DATA: CRLF line ends, dots stuffed, the final dot appended.
 
     RFC 5321 sections 2.3.8 and 4.5.2. A bare CR or LF let through could end the message early for some relays.
     """
@@ -315,40 +315,40 @@ def _silent(seconds: float) -> str:
 
 
 def _words(code: int, text: str) -> str:
-    """Return a reply on one line. What aiosmtplib read of it may hold bytes that are no UTF-8."""
+    """Return a reply on one line, as valid UTF-8: aiosmtplib may pass on undecodable bytes."""
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return f"{code} {' '.join(readable.split())}"
 
 
 def _advice(relay: Relay, error: Exception) -> str:
-    """Return what is wrong with the relay and what to mend, as a sentence."""
+    """Return the relay's fault and its fix, as a sentence."""
     why = str(error).rstrip(".")
     match error:
         case aiosmtplib.SMTPAuthenticationError():
             why = _words(error.code, error.message)
-            return f"{relay.address} refuses the user name and password ({why}): mend them, or leave out both."
+            return f"{relay.address} refuses the user name and password ({why}): fix them, or leave out both."
         case aiosmtplib.SMTPResponseException():
-            return f"{relay.address} turns us away ({_words(error.code, error.message)}): ask whoever runs the relay."
+            return f"{relay.address} refuses us ({_words(error.code, error.message)}): ask the relay's operator."
         case TimeoutError():
             return (
-                f"{relay.address} did not answer within {relay.timeout_seconds:g} s: mend the port or the firewall in "
-                "between, or ask for TLS from the start if that is what it speaks."
+                f"{relay.address} did not answer within {relay.timeout_seconds:g} s: fix the port or the firewall in "
+                "between, or use implicit TLS if the relay expects it."
             )
         case FileNotFoundError():
-            return f"The file of certificates for {relay.address}, {relay.ca_file}, is not there: mend its path."
+            return f"The CA file for {relay.address}, {relay.ca_file}, does not exist: fix its path."
         case _ if _caused_by(error, ssl.SSLCertVerificationError):
             return (
-                f"The certificate of {relay.address} is not to be trusted ({why}): use the host name that it was made "
-                "for, or name the file of the authority that signed it."
+                f"The certificate of {relay.address} is not trusted ({why}): use the host name that it was issued "
+                "for, or name the CA file of the authority that signed it."
             )
         case _ if _caused_by(error, ssl.SSLError):
-            return (
-                f"{relay.address} does not agree on TLS ({why}): mend the kind of TLS, or the port that goes with it."
-            )
+            return f"The TLS handshake with {relay.address} failed ({why}): fix the kind of TLS, or the port for it."
         case OSError():
-            return f"{relay.address} cannot be reached ({why}): start the relay, or mend its host and port."
+            return f"{relay.address} cannot be reached ({why}): start the relay, or fix its host and port."
         case _:
-            return f"{relay.address} does not offer what is asked of it ({why}): mend the kind of TLS or the login."
+            return (
+                f"{relay.address} does not offer what the settings require ({why}): fix the kind of TLS or the login."
+            )
 
 
 def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:

@@ -1,7 +1,7 @@
-"""Kept connections to the relay: opening one costs more than sending a message over it, so they are used again.
+"""Pool of connections to the relay: opening one costs more than sending a message over it, so they are reused.
 
-aiosmtplib has no pool. It is driven without its timeouts: they would wrap every command in a task, and one that strikes
-just as an answer comes may be lost (`asyncio.wait_for` before Python 3.12). Whoever uses the pool bounds the whole.
+aiosmtplib has no pool. Its timeouts are not used: they would wrap every command in a task, and a timeout that strikes
+just as a reply arrives may lose it (`asyncio.wait_for` before Python 3.12). The pool's user sets one timeout for all.
 """
 
 import asyncio
@@ -16,45 +16,45 @@ import aiosmtplib
 from recovery.mail.smtp.conversation import Conversation, Disconnected
 
 GOODBYE = 1.0
-"""Seconds that relays get to answer QUIT when the pool is closed."""
+"""Seconds that a relay has to answer QUIT when the pool is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """The SMTP server that takes our mail, and how we deal with it."""
+    """Configuration of the SMTP relay: address, TLS, login, limits and timeouts."""
 
     host: str
     port: int
     tls: Literal["none", "starttls", "implicit"] = "none"
-    """What is asked for is demanded: with `starttls`, a relay that does not offer it gets no mail."""
+    """Required, never opportunistic: with `starttls`, a relay that does not offer it gets no mail."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
-    """A PEM file of the authorities to trust in place of the system's."""
+    """A PEM file of the certificate authorities to trust in place of the system's."""
     local_hostname: str = "localhost"
-    """What we call ourselves in EHLO. Some relays want a name that resolves to us."""
+    """Our name in EHLO. Some relays require one that resolves to our address."""
     connections: int = 20
     messages_per_connection: int = 100
-    """Relays end long sessions, one large provider after some 350 messages: better to end them first."""
+    """Relays close long sessions, one large provider after some 350 messages: we close them first."""
     idle_seconds: float = 30.0
-    """A connection unused for longer is not trusted: firewalls forget it, and a relay may have said 421 meanwhile."""
+    """A connection idle for longer is not reused: firewalls drop it, and the relay may have sent 421 meanwhile."""
     timeout_seconds: float = 30.0
-    """Bounds connecting, and then the answers to MAIL, RCPT and DATA together."""
+    """Timeout of connecting, and again of the replies to MAIL, RCPT and DATA together."""
     dot_timeout_seconds: float = 600.0
-    """How long the relay may take to answer after the final dot: 10 minutes by RFC 5321 section 4.5.3.2.6."""
+    """Timeout of the reply after the final dot: 10 minutes by RFC 5321 section 4.5.3.2.6."""
 
     @property
     def address(self) -> str:
-        """Host and port, as people write them."""
+        """The relay as `host:port`."""
         return f"{self.host}:{self.port}"
 
 
-class NoneFree(Exception):
-    """No connection came free in time, or the pool is closed."""
+class NoFreeConnection(Exception):
+    """No connection became free in time, or the pool is closed."""
 
 
 class Connection:
-    """One connection to the relay: `messages` counts those it has carried.
+    """One connection to the relay. `messages` counts the messages sent over it.
 
     Set `in_transaction` after a refusal, so that the next use begins with RSET.
     """
@@ -70,11 +70,11 @@ class Connection:
         self.in_transaction = False
 
     def offers(self, extension: str) -> bool:
-        """Return whether the relay offers this extension of SMTP."""
+        """Return whether the relay offers this SMTP extension."""
         return self._client.supports_extension(extension)
 
     async def reset(self) -> None:
-        """End what a refused message may have left open. Raises `Disconnected` if the relay will not."""
+        """Send RSET if a refused message may have left a transaction open. Raises `Disconnected` if it is refused."""
         if self.in_transaction:
             reply = await self.conversation.ask(b"RSET")
             if reply.code != aiosmtplib.SMTPStatus.completed:
@@ -82,17 +82,17 @@ class Connection:
             self.in_transaction = False
 
     def drop(self) -> None:
-        """Close the socket now, whatever is under way: waiting for a dead peer to read on would keep it for ever."""
+        """Close the socket at once: waiting for a dead peer to read pending data would take for ever."""
         self._transport.abort()
         self._client.close()
 
     def leave(self) -> None:
-        """Say QUIT and close, without waiting for the answer: the message just sent must not wait for it either."""
+        """Send QUIT and close, without waiting for the reply: the message just sent must not wait for it either."""
         self.conversation.leave()
         self._client.close()
 
     async def quit(self) -> None:
-        """Say QUIT and wait for the answer, as RFC 5321 section 4.1.1.10 would have it, for up to `GOODBYE` seconds."""
+        """Send QUIT and wait for the reply, as RFC 5321 section 4.1.1.10 asks, for at most `GOODBYE` seconds."""
         try:
             async with asyncio.timeout(GOODBYE):
                 await self.conversation.ask(b"QUIT")
@@ -103,9 +103,9 @@ class Connection:
 
 
 class Pool:
-    """Up to `relay.connections` connections, opened when they are needed; the one used last is used next.
+    """A pool of up to `relay.connections` connections, opened on demand; the one used last is reused first.
 
-    Take a slot, then a connection; within one slot one may take several, one after the other.
+    Take a slot, then a connection. A slot's holder may take several connections, one after the other.
     """
 
     def __init__(self, relay: Relay) -> None:
@@ -115,7 +115,7 @@ class Pool:
         self._closed = False
 
     async def take_slot(self, within: float) -> None:
-        """Take one of the places that a connection may be used in. Raises `NoneFree` after `within` seconds."""
+        """Acquire a slot, the right to use one connection. Raises `NoFreeConnection` after `within` seconds."""
         if not self._slots.locked():
             await self._slots.acquire()
             return
@@ -123,20 +123,20 @@ class Pool:
             async with asyncio.timeout(within):
                 await self._slots.acquire()
         except TimeoutError:
-            raise NoneFree(f"none of {self._relay.connections} connections came free in time") from None
+            raise NoFreeConnection(f"none of {self._relay.connections} connections became free in time") from None
 
     def give_slot_back(self) -> None:
-        """Let the next have the place."""
+        """Release the slot."""
         self._slots.release()
 
     def take_kept(self) -> Connection | None:
-        """Take a kept connection for the holder of a slot, if there is one: else open one.
+        """Return an idle connection of the pool, or None: then open one. Requires a slot.
 
-        Give it back with `keep()`; drop it after any exception, a cancellation too: after a broken-off command its
-        answers are off by one. Raises `NoneFree` once the pool is closed.
+        Give it back with `keep()`. Drop it after any exception, cancellation included: after an interrupted command its
+        replies are off by one. Raises `NoFreeConnection` once the pool is closed.
         """
         if self._closed:
-            raise NoneFree("the pool is closed")
+            raise NoFreeConnection("the pool is closed")
         trusted_since = asyncio.get_running_loop().time() - self._relay.idle_seconds
         while self._kept:
             connection = self._kept.pop()
@@ -149,9 +149,9 @@ class Pool:
         return None
 
     async def open(self) -> Connection:
-        """Open a connection: connected, encrypted, greeted and logged in as the relay demands.
+        """Open a connection: connect, start TLS, greet and log in, as configured.
 
-        Raises what aiosmtplib and the system raise if that cannot be done.
+        Raises errors of aiosmtplib and `OSError`.
         """
         relay = self._relay
         encrypted = relay.tls != "none"
@@ -176,13 +176,13 @@ class Pool:
             raise
 
     async def aclose(self) -> None:
-        """Say goodbye on all kept connections; those in use are closed when they come back."""
+        """Close all idle connections with QUIT; those in use are closed when they are given back."""
         self._closed = True
         kept, self._kept = self._kept, deque()
         await asyncio.gather(*(connection.quit() for connection in kept))
 
     def keep(self, connection: Connection) -> None:
-        """Take a connection back, for the next. One that is closed by now is only let go of."""
+        """Put a connection back into the pool for reuse, or close it if it is worn out or closed already."""
         now = asyncio.get_running_loop().time()
         connection.messages += 1
         connection.used_at = now

@@ -1,9 +1,9 @@
-"""What the words of a refusal are about: our rate, our account, our reputation, or the recipient.
+"""Classification of a refusal by its words: our rate, our account, our reputation, or the recipient.
 
-Codes say little: providers put quotas, blocklists and dead mailboxes under the same 550. Words say more, in families
-that every provider uses, and in the languages that mailboxes are most often full in. Where several are found, the one
-that does the least harm counts: to stop for a while can be made good, to give up an address cannot. What is in no
-language that is known here, `recovery.engine.brake` still knows by how often it is said.
+Codes say little: providers put quotas, blocklists and dead mailboxes under the same 550. Words say more: families of
+phrases that every provider uses, in the languages in which mailboxes are most often full. If several match, the least
+harmful counts: a pause can be made good, a suppressed address cannot. Refusals in other languages are still noticed by
+`recovery.engine.brake`, by their number.
 """
 
 import re
@@ -13,30 +13,30 @@ from recovery.domain.masking import masked
 
 
 class Wording(StrEnum):
-    """What a refusal is about, the first that is found counting."""
+    """Subject of a refusal; of several, the first in this order counts."""
 
     RECIPIENT_BUSY = "recipient-busy"
-    """The recipient gets too much mail, from whomever."""
+    """The recipient gets too much mail, from any sender."""
     RECIPIENT_FULL = "recipient-full"
-    """The recipient's mailbox has no room."""
+    """The recipient's mailbox is full."""
     ACCOUNT = "account"
-    """Our account or identity is not accepted: nothing that we send would be."""
+    """Our account or identity is not accepted: every message of ours would be refused."""
     RATE = "rate"
     """We send too much or too fast."""
     TEMPORARY = "temporary"
-    """It may pass, whatever it is."""
+    """A temporary fault of any kind."""
     SENDER = "sender"
-    """It is about who sends, and not about the recipient."""
+    """About the sender, not the recipient."""
     RULE = "rule"
-    """A rule of the recipient's side about such mail: this message will never be taken."""
+    """A rule on the recipient's side about such mail: this message will never be accepted."""
     BLOCKED = "blocked"
-    """Our address or domain is on a list, or its reputation is bad."""
+    """Our IP address or domain is on a blocklist, or its reputation is bad."""
     UNKNOWN = "unknown"
-    """There never was such a recipient, in words that are said of nothing else."""
+    """The recipient does not exist, in words that mean nothing else."""
     NOBODY = "nobody"
-    """There is no such recipient, or not any more."""
+    """The recipient does not exist, or no longer."""
     POLICY = "policy"
-    """Something is not permitted, and more is not said."""
+    """Something is not permitted, without a more exact reason."""
 
 
 _NEAR = r"[^.;]{0,40}?"
@@ -137,22 +137,22 @@ _PATTERNS = tuple((wording, re.compile(pattern, re.IGNORECASE)) for wording, pat
 _SIZE = re.compile(
     r"\b(?:message|mail|e-mail|content|attachment|header|maximum|fixed)\b[^.;]{0,30}\bsize\b", re.IGNORECASE
 )
-"""Limits of a message's size are about that message."""
+"""Limits on a message's size, which are about that message and not about our rate."""
 
 _NOBODY = {Wording.NOBODY, Wording.UNKNOWN}
 _LINK = re.compile(r"https?://\S+|\bwww\.\S+")
-_BOUNDLESS = 2000
-"""Characters of a reply that are looked at."""
+_SEARCHED = 2000
+"""Characters of a reply that are searched."""
 
 
 def says_nobody(text: str) -> bool:
-    """Return whether these are words that it is known by that there is no such recipient."""
+    """Return whether the text says that the recipient does not exist."""
     return not _NOBODY.isdisjoint(wordings(text))
 
 
 def wordings(text: str) -> frozenset[Wording]:
-    """Return what a reply is about. Addresses and links are passed over: their words are somebody's name."""
-    words = _LINK.sub(" ", masked(" ".join(text[:_BOUNDLESS].split())))
+    """Return the subjects of a reply. Addresses and links are ignored: their words may be a person's name."""
+    words = _LINK.sub(" ", masked(" ".join(text[:_SEARCHED].split())))
     found = {wording for wording, pattern in _PATTERNS if pattern.search(words)}
     if Wording.RATE in found and _SIZE.search(words):
         found.discard(Wording.RATE)

@@ -1,7 +1,7 @@
-"""What a template may compute at most: numbers, lengths and widths that no mail needs more of.
+"""Limits on the computations of a template: numbers, lengths and widths beyond the needs of any mail.
 
-A slip such as `{{ "-" * 10 ** 10 }}` would otherwise take all memory or all time of a daemon that works for many shops.
-What is bounded is bounded where it is called, so that a mail that calls none of it costs no more than without.
+A mistake such as `{{ "-" * 10 ** 10 }}` would otherwise take all memory or all time of a daemon that works for many
+shops. Each limit is checked where it is called, so that mails that call nothing limited cost no more than without.
 """
 
 import re
@@ -12,38 +12,38 @@ from typing import Any
 from jinja2.filters import FILTERS
 
 MOST = 1000
-"""The largest number that a template may count to, and the largest width or number that a filter may be given."""
+"""The largest number that a template may count to, and the largest width or number as a filter's argument."""
 
 LONGEST = 100_000
-"""Characters or elements of what is made by multiplying; Gmail clips a mail of as many."""
+"""Characters or elements of a repeated text or list; Gmail clips a mail of this length."""
 
 MOST_BITS = 256
-"""Of a product or power of whole numbers."""
+"""Bits of a product or power of integers."""
 
 _WIDTH = re.compile(r"\d{4,}|\*")
-"""In what a text is formatted by: a width or a precision that is too large, or that comes from a value."""
+"""In a format string: a width or a precision that is too large or comes from a value."""
 
 _NESTED = re.compile(r"\{[^{}]*\{")
-"""A width that is a field itself."""
+"""A width that is itself a field."""
 
 
 class TooMuch(ValueError):
-    """A template would compute more than any mail needs; the message says what is allowed."""
+    """A computation of a template exceeds a limit; the message says which."""
 
 
 def counted(*arguments: int) -> range:
-    """Stand in for `range`."""
+    """Return `range(*arguments)`, or raise `TooMuch`."""
     numbers = range(*arguments)
     if len(numbers) > MOST:
-        raise TooMuch(f"Range too big: a template counts to {MOST} at most")
+        raise TooMuch(f"Range too big: a template counts to at most {MOST}")
     return numbers
 
 
 def times(left: Any, right: Any) -> Any:
-    """Multiply, within bounds."""
+    """Return the product, or raise `TooMuch`."""
     if isinstance(left, int) and isinstance(right, int):
         if left.bit_length() + right.bit_length() > MOST_BITS:
-            raise TooMuch(f"this product is of more than {MOST_BITS} bits")
+            raise TooMuch(f"this product has more than {MOST_BITS} bits")
         return left * right
     for many, often in ((left, right), (right, left)):
         if isinstance(often, int) and isinstance(many, str | bytes | list | tuple) and len(many) * often > LONGEST:
@@ -52,21 +52,21 @@ def times(left: Any, right: Any) -> Any:
 
 
 def power(left: Any, right: Any) -> Any:
-    """Raise to a power, within bounds."""
+    """Return the power, or raise `TooMuch`."""
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MOST_BITS:
-        raise TooMuch(f"this power is of more than {MOST_BITS} bits")
+        raise TooMuch(f"this power has more than {MOST_BITS} bits")
     return left**right
 
 
 def modulo(left: Any, right: Any) -> Any:
-    """Return a remainder, or a text formatted by `%` with widths within bounds."""
+    """Return the remainder, or a text formatted by `%`; raise `TooMuch` for a large width."""
     if isinstance(left, str) and _WIDTH.search(left):
         raise TooMuch(f"a width in a format must be a number below {MOST}")
     return left % right
 
 
 BINARY: Mapping[str, Callable[[Any, Any], Any]] = {"*": times, "**": power, "%": modulo}
-"""The operators that can make much of little."""
+"""The operators whose results can be far larger than their operands."""
 
 
 def check_format(template: str) -> None:
@@ -76,7 +76,7 @@ def check_format(template: str) -> None:
 
 
 def check_arguments(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Raise `TooMuch` for a method of text or numbers that is given a large number, such as `"x".center(10**9)`."""
+    """Raise `TooMuch` for a large number as an argument of a text's or number's method: `"x".center(10**9)`."""
     if isinstance(getattr(function, "__self__", None), str | bytes | int | list | tuple) and _large(arguments, named):
         raise TooMuch(f"{function.__name__} takes numbers up to {MOST}")
 
@@ -88,7 +88,7 @@ def _large(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
 def _bounded(name: str) -> Callable[..., Any]:
     made = FILTERS[name]
 
-    @wraps(made)  # with the attribute by which Jinja knows what a filter is to be called with first
+    @wraps(made)  # copies the attribute that tells Jinja to pass the context or the environment
     def bounded(*arguments: Any, **named: Any) -> Any:
         if _large(arguments, named):
             raise TooMuch(f"the filter {name} takes numbers up to {MOST}")
@@ -107,4 +107,4 @@ FILTERS_BOUNDED: Mapping[str, Callable[..., Any]] = {
     "format": _format,
     **{name: _bounded(name) for name in ("center", "indent", "batch", "slice", "tojson", "round", "wordwrap")},
 }
-"""The filters that make as much as a number says."""
+"""The filters whose output grows with a number in their arguments."""

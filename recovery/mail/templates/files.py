@@ -1,4 +1,4 @@
-"""The files that mails are made of, as they stood at one moment: a shop's, and those of the package."""
+"""Snapshot of the template files: a shop's folder, and the package's defaults."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from recovery.errors import RecoveryError
 from recovery.mail.templates.locales import fallbacks, known
 
 DEFAULTS = Path(__file__).with_name("defaults")
-"""The folder of the files that a shop may copy and change."""
+"""The folder of the default files, which a shop may copy and change."""
 
 _NAME = re.compile(
     r"(?P<stem>.+?)(?:\.(?P<locale>[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*))?(?P<ending>\.html\.j2|\.txt\.j2|\.toml|\.css)"
@@ -17,19 +17,19 @@ _NAME = re.compile(
 
 
 class TemplateError(RecoveryError):
-    """A template is missing, broken or cannot be filled: the message names the file, the line and the fault."""
+    """A template is missing, invalid or cannot be rendered: the message names the file, the line and the fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file, with what was in it."""
+    """One file: its path and its text."""
 
     path: Path
     text: str
 
 
 class Files:
-    """The files of a shop's folder before those of the package. Raises `TemplateError` where one cannot be read.
+    """The files of a shop's folder, and the package's for those that are missing there. May raise `TemplateError`.
 
     A file may be for one locale: `words.de-CH.toml` is a `words.toml` for German in Switzerland.
     """
@@ -46,11 +46,11 @@ class Files:
         """The locales that have a file of their own."""
 
     def chain(self, locale: str) -> tuple[str, ...]:
-        """Return in which order a locale's files are looked for; the last, "", are those for all locales."""
+        """Return the locales whose files are searched for this one, in order; the last, "", means all locales."""
         return (*(each for each in fallbacks(locale) if each in self.locales), "")
 
     def all(self, name: str, chain: Sequence[str]) -> list[File]:
-        """Return all files of this name, the most specific first, and of the same locale the shop's first."""
+        """Return all files of this name, the most specific first; of the same locale, the shop's first."""
         return [file for locale in chain for file in self._found.get((name, locale), ())]
 
     def templates(self) -> Iterator[tuple[str, str]]:
@@ -65,16 +65,16 @@ class Files:
 
 
 def stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes whenever a file of the folder does: the names, times of change (ns) and sizes (bytes).
+    """Return a fingerprint of the folder: names, modification times (ns) and sizes (bytes) of its files.
 
-    Raises `TemplateError` where the folder cannot be listed.
+    Raises `TemplateError` if the folder cannot be listed.
     """
     marks = []
     for path in _listed(folder):
         try:
             found = path.stat()
         except OSError:
-            continue  # gone since it was listed
+            continue  # deleted since it was listed
         marks.append((str(path), found.st_mtime_ns, found.st_size))
     return tuple(marks)
 
@@ -85,11 +85,11 @@ def _listed(folder: Path | None) -> list[Path]:
     try:
         return sorted(path for path in folder.rglob("*") if _NAME.fullmatch(path.name))
     except OSError as exc:
-        raise TemplateError(f"{folder}: it cannot be listed: {exc.strerror}") from exc
+        raise TemplateError(f"{folder}: cannot list the folder: {exc.strerror}") from exc
 
 
 def _parted(path: str) -> tuple[str, str]:
-    """Return the name of a file without its locale, and the locale; what Babel does not know is none."""
+    """Return a file's name without its locale, and the locale; one unknown to Babel belongs to the name."""
     if (match := _NAME.fullmatch(path)) and match["locale"] and known(match["locale"]):
         return match["stem"] + match["ending"], fallbacks(match["locale"])[0]
     return path, ""
@@ -99,6 +99,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as exc:
-        raise TemplateError(f"{path}: it is not UTF-8 text ({exc}): save it as UTF-8") from exc
+        raise TemplateError(f"{path}: not UTF-8 text ({exc}): save it as UTF-8") from exc
     except OSError as exc:
-        raise TemplateError(f"{path}: it cannot be read: {exc.strerror}") from exc
+        raise TemplateError(f"{path}: cannot read the file: {exc.strerror}") from exc

@@ -1,7 +1,7 @@
-"""Style sheets written into the elements they style: many mail programs read nothing but `style` attributes.
+"""CSS inlining: style sheets become `style` attributes, because many mail programs read nothing else.
 
-Done once for each template, on its source, so that a mail costs nothing. The HTML parser beneath knows no Jinja, so
-every Jinja tag is hidden from it behind a stand-in and put back afterwards.
+Done once per template, on its source, so that a mail costs nothing. The HTML parser underneath does not know Jinja, so
+every Jinja tag is replaced by a placeholder first and put back afterwards.
 """
 
 import re
@@ -14,22 +14,22 @@ _STAND_IN = re.compile(r'<!--zj(?P<comment>\d+)z\n*-->|zj(?P<word>\d+)z(?:="")?'
 _RAW = ("title", "style", "script", "textarea")
 
 
-class Altered(ValueError):
-    """The HTML parser would not leave a template as it is written: `line` is where, the message says what."""
+class NotWellFormed(ValueError):
+    """A template is not well-formed HTML: the parser would change its structure, from `line` on."""
 
     def __init__(self, line: int, found: str) -> None:
-        super().__init__(f"{found} is not well placed: close every element, in the branch or loop that opens it")
+        super().__init__(f"{found} is misplaced: close every element, in the branch or loop that opens it")
         self.line = line
 
 
 def inline(source: str, css: str) -> str:
-    """Return a template's source with `css` written into its elements, every line of Jinja where it was.
+    """Return a template's source with `css` inlined into its elements; Jinja tags keep their lines.
 
-    A whole document keeps the at-rules (media queries) in a `<style>` of its head; a fragment does without. A class
-    that is made by Jinja is not seen. Raises `Altered` where the source is not well-formed HTML by itself.
+    A whole document keeps the at-rules (media queries) in a `<style>` of its head; a fragment loses them. Classes
+    written by Jinja are not seen. Raises `NotWellFormed` if the source is not well-formed HTML by itself.
     """
     hidden = _hide(source)
-    # White space is folded lest lines are added; "{#" and "{%" would begin a Jinja tag in the kept rules.
+    # White space is folded, or lines would be added; "{#" and "{%" would begin a Jinja tag in the kept rules.
     css = re.sub(r"\s+", " ", css).replace("{", "{ ")
     inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remote_stylesheets=False, extra_css=css)
     whole = re.search(r"<html\b", hidden, re.IGNORECASE) is not None
@@ -39,7 +39,7 @@ def inline(source: str, css: str) -> str:
 
 
 def _hide(source: str) -> str:
-    """Put a comment in place of each Jinja tag, for it may stand anywhere between elements; within a tag, a word."""
+    """Replace each Jinja tag by a comment, which may stand anywhere between elements; within an HTML tag, by a word."""
     parts: list[str] = []
     end = 0
     for number, tag in enumerate(_JINJA.finditer(source)):
@@ -51,7 +51,7 @@ def _hide(source: str) -> str:
 
 
 def _inside(html: str) -> bool:
-    """Whether the end of `html` lies where a comment would be read as text: in a tag, a comment or a raw element."""
+    """Return whether `html` ends where a comment would be text: in a tag, a comment or a raw element."""
     lower = html.lower()
     return (
         lower.rfind("<") > lower.rfind(">")
@@ -61,7 +61,7 @@ def _inside(html: str) -> bool:
 
 
 def _restore(inlined: str, source: str) -> str:
-    """Put the Jinja tags back. Jinja ignores line ends within a tag: those that the parser swallowed go there."""
+    """Put the Jinja tags back. Line ends that the parser dropped go inside a tag, where Jinja ignores them."""
     tags = list(_JINJA.finditer(source))
     parts: list[str] = []
     end = line = 0
@@ -78,7 +78,7 @@ def _restore(inlined: str, source: str) -> str:
 
 
 class _Shape(HTMLParser):
-    """The elements of a piece of HTML and the names of their attributes, and the stand-ins: each in their order."""
+    """Structure of a piece of HTML: its elements with the names of their attributes, and the placeholders, in order."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=False)
@@ -99,7 +99,7 @@ class _Shape(HTMLParser):
         self._note(f"</{tag}>", tag)
 
     def _note(self, what: str, tag: str) -> None:
-        # The parser adds a <tbody> that was left out, as it may, and the <style> of the at-rules.
+        # The parser adds an omitted <tbody>, which is correct, and the <style> of the at-rules.
         if tag not in ("tbody", "style"):
             self.seen.append((what, self.getpos()[0]))
 
@@ -108,8 +108,8 @@ def _same_shape(before: str, after: str) -> None:
     then, now = _Shape(before), _Shape(after)
     for position, (what, line) in enumerate(then.seen):
         if position >= len(now.seen) or now.seen[position][0] != what:
-            raise Altered(line, what)
+            raise NotWellFormed(line, what)
     if len(now.seen) > len(then.seen):
-        raise Altered(before.count("\n") + 1, f"the end, without {now.seen[len(then.seen)][0]},")
+        raise NotWellFormed(before.count("\n") + 1, f"the end, without {now.seen[len(then.seen)][0]},")
     if then.stand_ins != now.stand_ins:
-        raise Altered(1, "a Jinja tag")
+        raise NotWellFormed(1, "a Jinja tag")

@@ -1,4 +1,4 @@
-"""What is wrong with the mails, all at once: for whoever writes templates, before any customer sees them."""
+"""Lint of the mail templates: all faults at once, for template authors, before any customer sees a mail."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,74 +8,72 @@ from pathlib import Path
 import jinja2
 from jinja2 import meta, nodes
 
-from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.domain.schedule import Step
 from recovery.mail.templates import samples
 from recovery.mail.templates.files import File, Files, TemplateError
-from recovery.mail.templates.sandbox import GLOBALS, NAMES, Sandbox, told
+from recovery.mail.templates.sandbox import GLOBALS, NAMES, Sandbox, as_template_error
 from recovery.mail.templates.templates import Edition, Rendered
 from recovery.mail.templates.words import FILE, Words
 
 LONGEST_HTML = 102_000
-"""Bytes of HTML after which Gmail clips a mail, and with it the link to unsubscribe."""
+"""Bytes of HTML after which Gmail clips a mail, and with it the unsubscribe link."""
 
 _LINKS = {"href", "src", "srcset", "background", "action", "formaction", "poster", "data", "xlink:href"}
 _SCHEMES = ("https:", "http:", "mailto:", "tel:", "#")
-_MEND_NAME = f"Use one of {', '.join(sorted(NAMES))}, or set it in the template."
+_FIX_NAME = f"Use one of {', '.join(sorted(NAMES))}, or set it in the template."
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, with its file and line, and how to mend it. A warning keeps nothing from being sent."""
+class Fault:
+    """One fault: `detail` says where (file and line) and what, `fix` what to do. A warning stops no mail."""
 
-    fault: str
-    mend: str
+    detail: str
+    fix: str
     is_warning: bool = False
 
 
-def lint(folder: Path | None, steps: Iterable[Step]) -> list[Finding]:
-    """Return all that is wrong with the mails of these steps in every language, each once."""
+def lint(folder: Path | None, steps: Iterable[Step]) -> list[Fault]:
+    """Return all faults in the mails of these steps, in every language, each once."""
     try:
         files = Files(folder)
         edition = Edition(files, "UTC")
         found = [
-            finding
+            fault
             for step in steps
             for locale in ("en", *files.locales)
-            for finding in _mail(edition, files, step, locale)
+            for fault in _mail(edition, files, step, locale)
         ]
         found += _missing_words(files, {step.template for step in steps})
-    except TemplateError as fault:
-        return [Finding(str(fault), "Mend the file; the others are looked at after that.")]
-    return list({finding.fault: finding for finding in reversed(found)}.values())[::-1]
+    except TemplateError as error:
+        return [Fault(str(error), "Fix this file first; the other files are checked after that.")]
+    return list({fault.detail: fault for fault in reversed(found)}.values())[::-1]
 
 
-def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[Finding]:
+def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[Fault]:
     chain = files.chain(locale)
     sandbox = edition.sandbox(step.template, chain)
     sources: list[File] = []
     for ending in ("txt.j2", "html.j2"):
         try:
             read = _read(sandbox, files, f"{step.template}.{ending}", chain)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
-            yield Finding(str(told(exc, f"{step.template}.{ending}")), "Mend it there.")
+        except Exception as exc:  # noqa: BLE001 - any error is reported
+            yield Fault(str(as_template_error(exc, f"{step.template}.{ending}")), "Fix it there.")
             return
         sources += [file for file, _ in read]
         yield from _undefined(read)
     cases = {"the sample": samples.of(step.name, locale), **dict(samples.awkward(step.name, locale))}
     for what, checkout in cases.items():
-        unsubscribe = None if step.name == CONFIRMATION else samples.UNSUBSCRIBE_URL
+        unsubscribe = samples.UNSUBSCRIBE_URL if step.kind.is_marketing else None
         try:
             mail = edition.render(step, checkout, checkout.facts.checkout_url, unsubscribe)
-        except TemplateError as fault:
-            yield Finding(
-                str(fault), f"Mend it there, with an {{% if %}} around what may be missing; seen with {what}."
-            )
+        except TemplateError as error:
+            yield Fault(str(error), f"Fix it there, with an {{% if %}} around what may be missing; seen with {what}.")
         else:
             yield from _judged(step, sources, mail, unsubscribe)
 
 
 def _read(sandbox: Sandbox, files: Files, name: str, chain: tuple[str, ...]) -> list[tuple[File, nodes.Template]]:
-    """Return a template and all that it is made of, the template itself first."""
+    """Return a template and all templates that it includes or extends, the template itself first."""
     if not (found := files.all(name, chain)):
         raise jinja2.TemplateNotFound(name)
     file = found[0]
@@ -84,43 +82,45 @@ def _read(sandbox: Sandbox, files: Files, name: str, chain: tuple[str, ...]) -> 
     return [(file, tree), *(each for part in parts for each in _read(sandbox, files, part, chain))]
 
 
-def _undefined(read: list[tuple[File, nodes.Template]]) -> Iterator[Finding]:
-    """Find names that no mail has, wherever they stand: also where no sample comes by."""
+def _undefined(read: list[tuple[File, nodes.Template]]) -> Iterator[Fault]:
+    """Yield undefined names, also in branches that no sample reaches."""
     made = {name.name for _, tree in read for name in tree.find_all(nodes.Name) if name.ctx == "store"}
     for file, tree in read:
         undefined = meta.find_undeclared_variables(tree) - NAMES - GLOBALS.keys() - made
         for name in tree.find_all(nodes.Name):
             if name.name in undefined:
-                yield Finding(f"{file.path}, line {name.lineno}: {name.name!r} is undefined", _MEND_NAME)
+                yield Fault(f"{file.path}, line {name.lineno}: {name.name!r} is undefined", _FIX_NAME)
 
 
-def _judged(step: Step, sources: list[File], mail: Rendered, unsubscribe: str | None) -> Iterator[Finding]:
+def _judged(step: Step, sources: list[File], mail: Rendered, unsubscribe: str | None) -> Iterator[Fault]:
     text, html = (next(file for file in sources if file.path.name.endswith(ending)) for ending in ("txt.j2", "html.j2"))
     links = _Links(mail.html)
     if not mail.text.strip():
-        yield Finding(f"{text.path}: {step.name} has no text", "Write the mail in plain text too: many read no other.")
+        yield Fault(
+            f"{text.path}: {step.name} has no text", "Write the mail in plain text too: many read nothing else."
+        )
     if unsubscribe and unsubscribe not in mail.text:
-        yield _no_way_out(text, "{{ unsubscribe_url }}")
+        yield _no_unsubscribe(text, "{{ unsubscribe_url }}")
     if unsubscribe and ("a", "href", unsubscribe) not in links.seen:
-        yield _no_way_out(html, '<a href="{{ unsubscribe_url }}">')
+        yield _no_unsubscribe(html, '<a href="{{ unsubscribe_url }}">')
     if (size := len(mail.html.encode())) > LONGEST_HTML:
         fault = f"{html.path}: {step.name} can be {size} bytes long, and Gmail clips after {LONGEST_HTML}"
-        yield Finding(fault, "Show fewer items, as in items[:12], or lighten the style sheet.")
+        yield Fault(fault, "Show fewer items, as in items[:12], or shorten the style sheet.")
     for tag, attribute, value in links.seen:
         if (unfit := _unfit(tag, attribute, value)) is not None:
             where = _place(sources, value or attribute or f"<{tag}", html)
-            yield Finding(f"{where}: {unfit}", "Mail programs drop or distrust it: use an address with https://.")
+            yield Fault(f"{where}: {unfit}", "Mail programs drop or distrust it: use a link with https://.")
 
 
-def _no_way_out(file: File, mend: str) -> Finding:
-    return Finding(
-        f"{file.path}: a reminder without the link to unsubscribe",
-        f"Write {{% if unsubscribe_url %}}{mend}{{% endif %}} at its end, or extend the layout, which has it.",
+def _no_unsubscribe(file: File, link: str) -> Fault:
+    return Fault(
+        f"{file.path}: a reminder without the unsubscribe link",
+        f"Write {{% if unsubscribe_url %}}{link}{{% endif %}} at its end, or extend the layout, which has it.",
     )
 
 
 class _Links(HTMLParser):
-    """All that leads out of a page or runs in it: elements with their attributes and values."""
+    """Links and scripts of an HTML page: elements with their attributes and values."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -136,16 +136,16 @@ class _Links(HTMLParser):
 
 def _unfit(tag: str, attribute: str, value: str) -> str | None:
     if tag == "script":
-        return "there is a script"
+        return "it contains a script"
     if attribute.startswith("on"):
         return f"{attribute} is a script"
     if not value.strip().lower().startswith(_SCHEMES):
-        return f"{attribute}={value!r} is no address that a mail can lead to"
+        return f"{attribute}={value!r} is not a valid link in a mail"
     return None
 
 
 def _place(sources: list[File], needle: str, otherwise: File) -> str:
-    """Return the file and line where something is written that stands in a mail, or the file that it comes from."""
+    """Return the file and line of a mail's text in its sources, or the file alone if it is not found."""
     for file in sources:
         for number, line in enumerate(file.text.splitlines(), 1):
             if needle.lower() in line.lower():
@@ -153,8 +153,8 @@ def _place(sources: list[File], needle: str, otherwise: File) -> str:
     return str(otherwise.path)
 
 
-def _missing_words(files: Files, mails: set[str]) -> Iterator[Finding]:
-    """Warn of words that a language leaves to the words for all, which are in another language."""
+def _missing_words(files: Files, mails: set[str]) -> Iterator[Fault]:
+    """Yield a warning for words missing in a language: the mail would take them from the default language."""
     common = Words(files, ("",)).keys()
     for locale in files.locales:
         chain = files.chain(locale)[:-1]
@@ -163,9 +163,9 @@ def _missing_words(files: Files, mails: set[str]) -> Iterator[Finding]:
         missing = sorted(common - Words(files, chain).keys())
         for mail in sorted({mail for mail, _ in missing if mail in mails or not mail}):
             keys = ", ".join(key for of, key in missing if of == mail)
-            yield Finding(
+            yield Fault(
                 f"{own[0].path}: no {keys} for {mail or 'all mails'} in {locale}",
-                f"Add what is missing{f' below [{mail}]' if mail else ' above the first table'}; until then the mail"
-                f" takes it from {FILE}, in another language.",
+                f"Add the missing words{f' below [{mail}]' if mail else ' above the first table'}; until then the mail"
+                f" takes them from {FILE}, in another language.",
                 is_warning=True,
             )

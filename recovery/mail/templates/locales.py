@@ -1,4 +1,4 @@
-"""How a locale is read, and how amounts and dates are written in it."""
+"""Locales: fallbacks, and the formats of amounts and dates."""
 
 import re
 from datetime import datetime
@@ -16,7 +16,7 @@ Length = Literal["short", "medium", "long", "full"]
 
 
 def fallbacks(locale: str) -> list[str]:
-    """Return what a locale may be written in, the most exact first: `de_ch` may be in `de-CH`, else in `de`.
+    """Return a locale and its parents, the most exact first: `de_ch` gives `de-CH`, `de`.
 
     The case of each part is that of BCP 47 (RFC 5646 section 2.1.1).
     """
@@ -37,7 +37,7 @@ def _cased(part: str) -> str:
 
 @lru_cache(maxsize=256)
 def known(locale: str) -> Locale | None:
-    """Return what Babel knows of a locale, or of its language where the rest is unknown to it."""
+    """Return Babel's locale; if it is unknown, that of its language; None if both are unknown."""
     parts = locale.replace("-", "_")
     for candidate in (parts, parts.partition("_")[0]):
         try:
@@ -49,22 +49,22 @@ def known(locale: str) -> Locale | None:
 
 @lru_cache(maxsize=4096)
 def amount(value: Decimal, currency: str | None, locale: str) -> str:
-    """Return an amount as it is written there: with its currency (ISO 4217), or as a number where there is none."""
+    """Return an amount in the locale's format: with its currency (ISO 4217), or as a plain number without one."""
     if currency is None:
         return format_decimal(value, locale=_known(locale))
     if (form := _form(currency, locale)) is not None:
         before, point, decimals, after = form
         digits = f"{value:.{decimals}f}"
-        if len(digits) <= 3 + len(point) + decimals and digits[0] != "-":  # nothing to group
+        if len(digits) <= 3 + len(point) + decimals and digits[0] != "-":  # no thousands to group
             return f"{before}{digits.replace('.', point)}{after}"
     return format_currency(value, currency, locale=_known(locale))
 
 
 @lru_cache(maxsize=256)
 def _form(currency: str, locale: str) -> tuple[str, str, int, str] | None:
-    """Return how a currency is written there: what comes before, the decimal sign, how many decimals, what comes after.
+    """Return a currency's format in the locale: prefix, decimal sign, number of decimals, suffix.
 
-    Babel finds out all of this anew for each amount. None where it writes other digits.
+    Babel would work this out again for each amount. None if the locale uses other digits.
     """
     sample = format_currency(Decimal(111), currency, locale=_known(locale))
     match = re.fullmatch(r"(\D*)111(?:(\D)(0+))?(\D*)", sample, re.ASCII)
@@ -88,13 +88,13 @@ def _zone(name: str) -> ZoneInfo:
 
 @jinja2.pass_context
 def money(context: Context, value: Decimal) -> str:
-    """Write an amount in the currency and the locale of the checkout: the filter `money`."""
+    """Return an amount in the currency and the locale of the checkout: the filter `money`."""
     return amount(value, context["currency"], context["locale"])
 
 
 @jinja2.pass_context
 def date(context: Context, at: datetime, length: Length = "long") -> str:
-    """Write the day of a time in the locale and the time zone of the checkout: the filter `date`."""
+    """Return the day of a time in the locale and the time zone of the checkout: the filter `date`."""
     from babel.dates import format_date  # slow to load, and a daemon can start without it
 
     return format_date(at.astimezone(_zone(context["time_zone"])), length, locale=_known(context["locale"]))

@@ -1,15 +1,15 @@
-"""Checkouts to show and try a mail with, before any customer has left one."""
+"""Sample checkouts, for previews and checks of the mails."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from recovery.domain.checkout import Customer, Facts, Item
-from recovery.domain.schedule import CONFIRMATION
+from recovery.domain.schedule import MessageKind
 from recovery.domain.state import CheckoutState, Status
 
 TIME = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
-"""When the sample was left."""
+"""Time at which the sample was left."""
 
 CHECKOUT_URL = "https://lampshop.example/checkouts/c0ffee"
 UNSUBSCRIBE_URL = "https://recovery.example/u/1f0c2d"
@@ -39,7 +39,7 @@ _YEN = 160
 
 
 def left_open(locale: str = "en") -> CheckoutState:
-    """Return a checkout that somebody has left, in the locale's language if it has words here, else in English."""
+    """Return an open checkout, in the locale's language if there are words for it here, else in English."""
     language = locale[:2].lower()
     name, *articles = _WORDS.get(language, _WORDS["en"])
     in_yen = language == "ja"
@@ -73,12 +73,12 @@ def ordered(locale: str = "en") -> CheckoutState:
 
 
 def of(step_name: str, locale: str = "en") -> CheckoutState:
-    """Return the checkout that a step's mail is for."""
-    return ordered(locale) if step_name == CONFIRMATION else left_open(locale)
+    """Return the sample for a step's mail: ordered for the confirmation, open for a reminder."""
+    return ordered(locale) if MessageKind.of(step_name) is MessageKind.CONFIRMATION else left_open(locale)
 
 
 def awkward(step_name: str, locale: str = "en") -> Iterator[tuple[str, CheckoutState]]:
-    """Yield checkouts that are not as one thinks of them, each with what is the matter with it."""
+    """Yield edge cases: checkouts with unusual or missing facts, each with its description."""
     plain = of(step_name, locale)
     first = plain.facts.items[0]
     cases: dict[str, dict[str, object]] = {
@@ -96,7 +96,7 @@ def awkward(step_name: str, locale: str = "en") -> Iterator[tuple[str, CheckoutS
             "items": (Item(name="💡" * 40, price=Decimal(1), quantity=1_000_000),),
         },
     }
-    if step_name == CONFIRMATION:  # an order may come with nothing but its address
+    if MessageKind.of(step_name) is MessageKind.CONFIRMATION:  # an order may be reported with nothing but an address
         cases["nothing but an address"] = {
             **dict.fromkeys(Facts.model_fields),
             "items": (),

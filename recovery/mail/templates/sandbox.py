@@ -1,4 +1,4 @@
-"""Where templates are compiled and filled: a Jinja sandbox for one mail in one language."""
+"""Jinja sandbox, in which the templates of one mail in one language are compiled and rendered."""
 
 import traceback
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from recovery.mail.templates.bounds import (
     times,
 )
 from recovery.mail.templates.files import File, Files, TemplateError
-from recovery.mail.templates.inlining import Altered, inline
+from recovery.mail.templates.inlining import NotWellFormed, inline
 from recovery.mail.templates.locales import date, money
 from recovery.mail.templates.words import FILE, Word, Words
 
@@ -39,20 +39,20 @@ NAMES = frozenset(
         *("locale", "time_zone", "touched_at", "ordered_at"),
     }
 )
-"""The names that a template sees; `recovery.mail.templates.templates` tells what they are."""
+"""The names available to a template; `recovery.mail.templates.templates` documents them."""
 
 GLOBALS: dict[str, Any] = {
     **{name: each for name, each in DEFAULT_NAMESPACE.items() if name not in ("lipsum", "cycler")},
     "range": counted,
 }
-"""What Jinja gives to every template, without what makes texts or lists of any length."""
+"""Jinja's global names, without those that make texts or lists of any length."""
 
 _IN_WORDS = NAMES | {"more"}
 _FIELDS = {model: frozenset(model.model_fields) for model in (Customer, Item)}
 
 
 class WordTag(Extension):
-    """The tag `{% word "headline" %}`: the word itself, as if it stood there."""
+    """The tag `{% word "headline" %}`, replaced by the word when the template is compiled."""
 
     tags = {"word"}  # noqa: RUF012 - as the class above has it
     environment: "Sandbox"
@@ -74,9 +74,9 @@ class WordTag(Extension):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox, which of a customer or an item shows the fields and nothing else; it is faster by that, too.
+    """Jinja environment that exposes only the fields of customers and items, which is also faster.
 
-    What it computes is bounded by `recovery.mail.templates.bounds`.
+    `recovery.mail.templates.bounds` limits its computations.
     """
 
     intercepted_binops = frozenset(BINARY)
@@ -98,13 +98,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.mail = mail
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Return an attribute, as Jinja asks for it."""
+        """Return an attribute; called by Jinja."""
         if attribute in _FIELDS.get(type(obj), ()):
             return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-        """Whether a template may see this attribute."""
+        """Return whether a template may read this attribute."""
         if isinstance(obj, BaseModel):
             return attr in type(obj).model_fields
         return super().is_safe_attribute(obj, attr, value)
@@ -113,24 +113,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super()._generate(_Folded().visit(source), *arguments, **named)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
-        """Carry out one of the operators that are bounded."""
-        if type(left) is Decimal and operator == "*":  # what a line of a checkout costs: decimals are bounded already
+        """Apply one of the limited operators."""
+        if type(left) is Decimal and operator == "*":  # price of a line: decimals are limited already
             return left * right
         return BINARY[operator](left, right)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """Return what formats in place of `str.format` and `str.format_map`; None for everything else."""
+        """Return the checked replacement of `str.format` and `str.format_map`; None for other values."""
         if (safe := super().wrap_str_format(value)) is not None:
             check_format(str(value.__self__))
         return safe
 
     def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805
-        """Call what a template calls, unless it is given a number that is too large."""
+        """Call a function or method for a template; raise `TooMuch` for large numbers as arguments."""
         check_arguments(__obj, arguments, named)
         return super().call(__context, __obj, *arguments, **named)
 
     def parse_word(self, word: Word) -> nodes.Template:
-        """Return a word as Jinja reads it; raise `jinja2.TemplateSyntaxError` at it if no mail could fill it."""
+        """Return a word's syntax tree; raise `jinja2.TemplateSyntaxError` if it is invalid or uses unknown names."""
         try:
             tree = self.parse(word.text, FILE, str(word.path))
         except jinja2.TemplateSyntaxError as exc:
@@ -143,35 +143,35 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Folded(NodeTransformer):
-    """Multiplies what is constant once for all mails: Jinja leaves an operator that is bounded to each of them."""
+    """Constant folding of products: Jinja does not fold intercepted operators, so each mail would multiply again."""
 
-    def visit_Mul(self, node: nodes.Mul) -> nodes.Node:  # noqa: N802 - as Jinja calls it
+    def visit_Mul(self, node: nodes.Mul) -> nodes.Node:  # noqa: N802 - Jinja's name
         self.generic_visit(node)
         if isinstance(node.left, nodes.Const) and isinstance(node.right, nodes.Const):
-            with suppress(TooMuch, TypeError):  # told where it is filled, with the line
+            with suppress(TooMuch, TypeError):  # raised again at rendering, with the line
                 return nodes.Const(times(node.left.value, node.right.value), lineno=node.lineno)
         return node
 
 
 class Sources:
-    """The sources of templates; HTML with the style sheet written into its elements, once for all mails."""
+    """The sources of templates; HTML with the style sheet inlined, once for all mails."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._inlined: dict[tuple[Path, Path], str] = {}
 
     def find(self, template: str, chain: tuple[str, ...]) -> File | None:
-        """Return the first file of this name in the chain of locales, as it is written."""
+        """Return the first file of this name in the chain of locales, unchanged."""
         return next(iter(self._files.all(template, chain)), None)
 
     def inlined(self, environment: jinja2.Environment, template: str, file: File, chain: tuple[str, ...]) -> str:
-        """Return an HTML template with its styles. Raises `jinja2.TemplateSyntaxError` where it is no sound HTML."""
+        """Return an HTML template with inlined styles; raise `jinja2.TemplateSyntaxError` if it is not well-formed."""
         css = self._files.all("style.css", chain)[0]
         if (source := self._inlined.get((file.path, css.path))) is None:
-            environment.parse(file.text, template, str(file.path))  # faults are told as written, not as inlined
+            environment.parse(file.text, template, str(file.path))  # so that errors refer to the text before inlining
             try:
                 source = self._inlined[file.path, css.path] = inline(file.text, css.text)
-            except Altered as exc:
+            except NotWellFormed as exc:
                 raise jinja2.TemplateSyntaxError(str(exc), exc.line, template, str(file.path)) from exc
         return source
 
@@ -189,8 +189,8 @@ class _Loader(jinja2.BaseLoader):
         return self._sources.inlined(environment, template, file, self._chain), str(file.path), None
 
 
-def told(exc: Exception, template: str) -> TemplateError:
-    """Return an error of Jinja's as one of ours: where a fault is, as exactly as can be known, and what it is."""
+def as_template_error(exc: Exception, template: str) -> TemplateError:
+    """Return the `TemplateError` for an error of Jinja's, with file and line as far as they are known."""
     match exc:
         case TemplateError():
             return exc

@@ -1,17 +1,17 @@
-"""The mails as templates: found, checked at the start, and filled.
+"""Templates of the mails: loaded, checked at the start, and rendered.
 
 A step's mail is a subject and two templates, `<template>.html.j2` and `<template>.txt.j2`, or for one locale
-`<template>.de-CH.html.j2`: the most specific is taken. Each is Jinja in a sandbox, and sees:
+`<template>.de-CH.html.j2`: the most specific is taken. Each is a Jinja template in a sandbox, with these names:
 
 | name              | what it is                                                                             |
 |-------------------|----------------------------------------------------------------------------------------|
-| `customer`        | `.email` and `.name` (may be None, and is where it is no name); None where nobody is known |
+| `customer`        | `.email` and `.name` (None if unknown or not a name to greet by); None without a customer |
 | `items`           | each with `.name`, `.price` of one, `.quantity`; `.variant`, `.url`, `.image_url` or None |
-| `total`           | the amount of the whole; None if unknown                                               |
+| `total`           | the total amount; None if unknown                                                      |
 | `currency`        | ISO 4217 code; None if unknown                                                         |
-| `checkout_url`    | the link back to the checkout; None if unknown. Never anything but http(s)             |
-| `unsubscribe_url` | the link to be reminded no more; None where there is none. Never anything but http(s)  |
-| `coupon`          | the code that the step gives; None if it gives none                                    |
+| `checkout_url`    | the link back to the checkout; None if unknown. Always http(s)                         |
+| `unsubscribe_url` | the unsubscribe link; None if there is none. Always http(s)                            |
+| `coupon`          | the step's coupon code; None if it has none                                            |
 | `shop`            | the shop's key, the part of the checkout's id before the slash                         |
 | `order_id`        | the rest of it                                                                         |
 | `locale`          | as reported, "en" if unknown                                                           |
@@ -22,8 +22,7 @@ A step's mail is a subject and two templates, `<template>.html.j2` and `<templat
 | `date`            | a filter: `{{ touched_at | date }}` is a day in the locale; `date("short")` a shorter one |
 | `word`            | a tag: `{% word "headline" %}` is the mail's word of that name (words.py) |
 
-A name that is not among these is an error, not an empty string. `style.css` is written into the elements of every HTML
-template when it is loaded.
+Any other name is an error, not an empty string. `style.css` is inlined into every HTML template when it is loaded.
 """
 
 import asyncio
@@ -44,7 +43,7 @@ from recovery.mail.templates import samples
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp
 from recovery.mail.templates.files import TemplateError as TemplateError
-from recovery.mail.templates.sandbox import GLOBALS, Sandbox, Sources, told
+from recovery.mail.templates.sandbox import GLOBALS, Sandbox, Sources, as_template_error
 from recovery.mail.templates.trial import tried
 from recovery.mail.templates.words import FILE, Words
 
@@ -53,7 +52,7 @@ Chain = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail in words: its subject, its text and its HTML."""
+    """A rendered mail: subject, text and HTML."""
 
     subject: str
     text: str
@@ -61,9 +60,9 @@ class Rendered:
 
 
 class Templates:
-    """The templates of a shop's folder, and those of the package for every file that is not there.
+    """The templates of a shop's folder, and the package's for every file that is missing there.
 
-    `time_zone` is the shop's, for the times in a mail to a customer whose own is not known.
+    `time_zone` is the shop's, for times in mails to customers whose time zone is unknown.
     """
 
     def __init__(self, folder: Path | None = None, time_zone: str = "UTC") -> None:
@@ -74,10 +73,10 @@ class Templates:
         self._steps: tuple[Step, ...] = ()
 
     def check(self, steps: Iterable[Step]) -> None:
-        """Raise `TemplateError` for the first fault in the mails of these steps, filled with a sample.
+        """Render the mails of these steps with a sample; raise `TemplateError` for the first fault.
 
-        In every language, where the shop has templates of its own. Those of the package are known to be sound: then
-        only their subjects are filled, and they must be there. What is read anew later is checked with the same steps.
+        In every language, if the shop has templates of its own. The package's are known to be valid: then only their
+        existence and their subjects are checked. Later reloads are checked with the same steps.
         """
         self._steps = tuple(steps)
         if self.folder is None:
@@ -88,7 +87,7 @@ class Templates:
             pass
 
     def prepare(self) -> Iterator[None]:
-        """Compile what is not compiled yet, one mail in one language at a time: else its first customer would wait."""
+        """Compile the mails that are not compiled yet, one mail in one language a turn, so that no customer waits."""
         yield from self._edition.checks(self._steps)
 
     def render(
@@ -103,10 +102,10 @@ class Templates:
         return self._edition.render(step, checkout, checkout_url, unsubscribe_url)
 
     async def refresh(self) -> TemplateError | None:
-        """Read the shop's folder anew if a file in it has changed.
+        """Reload the shop's folder if a file in it has changed.
 
-        The new templates take the place of the old only if they pass the check, in a process of their own first; else
-        what is wrong with them is returned, once, and nothing changes.
+        The new templates replace the old ones only if they pass the check, first in a process of their own. Otherwise
+        their fault is returned, once, and nothing changes.
         """
         try:
             if (now := stamp(self.folder)) == self._stamp:
@@ -125,7 +124,7 @@ class Templates:
 
 
 class Edition:
-    """What was made of the files of one moment: each mail compiled once in each language that has files of its own."""
+    """Compiled mails of one snapshot of the files: each mail once in each language that has files of its own."""
 
     def __init__(self, files: Files, time_zone: str) -> None:
         self._files = files
@@ -136,7 +135,7 @@ class Edition:
         self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
 
     def checks(self, steps: Iterable[Step]) -> Iterator[None]:
-        """Fill these mails with a sample, one in one language at a time; raise `TemplateError` for the first fault."""
+        """Render these mails with a sample, one in one language a turn; raise `TemplateError` for the first fault."""
         for step in steps:
             for locale in self.locales:
                 self.check(step, locale)
@@ -144,21 +143,21 @@ class Edition:
 
     @property
     def locales(self) -> tuple[str, ...]:
-        """The locales that mails are checked in: English, and those that have files of their own."""
+        """The locales in which mails are checked: English, and those that have files of their own."""
         return "en", *self._files.locales
 
     def check(self, step: Step, locale: str) -> None:
-        """Fill one mail in one language with a sample; raise `TemplateError` for a fault."""
+        """Render one mail in one language with a sample; raise `TemplateError` for a fault."""
         self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
 
     def check_subject(self, step: Step) -> None:
-        """Look for the templates of this step and fill its subject with a sample; raise `TemplateError` for a fault."""
+        """Find the templates of this step and render its subject with a sample; raise `TemplateError` for a fault."""
         sample = samples.of(step.name, "en")
         names = _names(step, sample, self._time_zone, samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
         chain = self._chain(names["locale"])
         for name in (f"{step.template}.txt.j2", f"{step.template}.html.j2"):
             if self._sources.find(name, chain) is None:
-                raise told(TemplateNotFound(name), name)
+                raise as_template_error(TemplateNotFound(name), name)
         _subject(self.sandbox(step.template, chain), step.subject).fill(names)
 
     def render(
@@ -170,7 +169,7 @@ class Edition:
         return Rendered(subject.fill(names), text.fill(names), html.fill(names))
 
     def sandbox(self, mail: str, chain: Chain) -> Sandbox:
-        """Return where a mail is compiled in a language. Raises `TemplateError` where its words cannot be read."""
+        """Return the sandbox of a mail in a language. Raises `TemplateError` if its words cannot be read."""
         if (words := self._words.get(chain)) is None:
             words = self._words[chain] = Words(self._files, chain)
         return Sandbox(self._sources, chain, words, mail)
@@ -192,23 +191,23 @@ def _subject(sandbox: Sandbox, own: str | None) -> "_Template":
     try:
         sandbox.parse_word(word)
     except Exception as exc:
-        raise told(exc, FILE) from exc
+        raise as_template_error(exc, FILE) from exc
     return _Template(sandbox, f"{word.path}, line {word.line}", word.text)
 
 
 class _Template:
-    """A compiled template: `name` is what it is called where it is at fault, `source` is given if it is no file."""
+    """A compiled template: `name` identifies it in errors; `source` is its text if it is not a file."""
 
     def __init__(self, sandbox: Sandbox, name: str, source: str | None = None) -> None:
         self._name = name
         try:
             self._compiled = sandbox.get_template(name) if source is None else sandbox.from_string(source)
         except Exception as exc:
-            raise told(exc, name) from exc
+            raise as_template_error(exc, name) from exc
         self._fill = self._compiled.root_render_func
 
     def fill(self, names: dict[str, Any]) -> str:
-        """Return the template filled with these names, or raise `TemplateError`."""
+        """Return the template rendered with these names, or raise `TemplateError`."""
         try:
             return "".join(self._fill(self._compiled.new_context(names, shared=True)))
         except Exception:  # noqa: BLE001
@@ -216,9 +215,9 @@ class _Template:
 
     def _fill_again(self, names: dict[str, Any]) -> str:
         try:
-            return self._compiled.render(names)  # fails in the same way, and knows the line of the template
+            return self._compiled.render(names)  # fails in the same way, and its error has the template's line
         except Exception as exc:
-            raise told(exc, self._name) from exc
+            raise as_template_error(exc, self._name) from exc
 
 
 def _names(
@@ -226,7 +225,7 @@ def _names(
 ) -> dict[str, Any]:
     facts = checkout.facts
     shop, _, order_id = checkout.id.partition("/")
-    # Facts come from a database that others can write to, and escaping does not stop a "javascript:" link.
+    # Others can write to the database that the facts come from, and escaping does not stop a "javascript:" link.
     for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
         if link is not None:
             _check(link)
@@ -249,14 +248,14 @@ def _names(
 
 
 def _greeted(customer: Customer | None) -> Customer | None:
-    """Return a customer without a name that no mail should greet anybody by."""
+    """Return the customer, with the name cleaned or removed if no mail should greet anybody by it."""
     if customer is None or (name := greeted(customer.name)) == customer.name:
         return customer
     return customer.model_copy(update={"name": name})
 
 
 def _unlinked(item: Item) -> Item:
-    """Return an item whose name and variant become no link: only `url` is one that was checked."""
+    """Return the item with a name and variant that mail programs do not turn into links: only `url` was checked."""
     name, variant = unlinked(item.name), item.variant and unlinked(item.variant)
     if not name.strip():
         name = "…"
@@ -269,4 +268,4 @@ def _check(link: str) -> None:
     try:
         web_address(link)
     except ValueError as exc:
-        raise TemplateError(f"the link {link!r} cannot be written: it {exc}") from exc
+        raise TemplateError(f"the link {link!r} cannot be used in a mail: it {exc}") from exc

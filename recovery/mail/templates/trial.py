@@ -1,6 +1,6 @@
-"""New templates are tried in a process of their own, whose memory and time are bounded: a slip in them stops nobody.
+"""Trial of changed templates in a process of its own, with limited memory and time: a mistake stops nobody's mails.
 
-It costs half a second of processor time, most of it to start Python, and is done only when a file has changed.
+It costs half a second of CPU time, most of it to start Python, and runs only when a file has changed.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a trial may take: bytes of address space, and seconds of processor time for all mails in all languages.
+    """Limits of a trial: bytes of address space, and seconds of CPU time for all mails in all languages.
 
-    `one_mail` is in seconds of processor time, too; the package's mails take less than a thousandth of one. `wall_time`
-    is in seconds by the clock, on a machine that may be busy with something else.
+    `one_mail` is in seconds of CPU time, too; the package's mails take less than a thousandth of one. `wall_time` is in
+    seconds of real time, on a machine that may be busy.
     """
 
     memory: int = 1 << 30
@@ -41,7 +41,7 @@ _CHILD = "import sys; sys.path[:] = {path!r}; from recovery.mail.templates.trial
 
 
 async def tried(files: Files, time_zone: str, steps: Sequence[Step], limits: Limits = LIMITS) -> TemplateError | None:
-    """Fill these steps' mails with a sample in a process that ends if it takes too much; return what is wrong."""
+    """Render these steps' mails with a sample in a process with limits; return the first fault, or None."""
     try:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _CHILD.format(path=sys.path)),
@@ -50,14 +50,12 @@ async def tried(files: Files, time_zone: str, steps: Sequence[Step], limits: Lim
             stderr=asyncio.subprocess.DEVNULL,
         )
     except OSError as exc:
-        return TemplateError(f"the templates cannot be tried, for no process can be started: {exc}")
+        return TemplateError(f"cannot try the templates: no process could be started: {exc}")
     try:
         async with asyncio.timeout(limits.wall_time):
             written, _ = await process.communicate(pickle.dumps((files, time_zone, tuple(steps), limits)))
     except TimeoutError:
-        return TemplateError(
-            f"the templates are not filled within {limits.wall_time:g} s: look for a loop without an end"
-        )
+        return TemplateError(f"the templates were not rendered within {limits.wall_time:g} s: look for an endless loop")
     finally:
         if process.returncode is None:
             process.kill()
@@ -66,21 +64,21 @@ async def tried(files: Files, time_zone: str, steps: Sequence[Step], limits: Lim
 
 
 def _judged(written: bytes, returncode: int, limits: Limits) -> TemplateError | None:
-    """Return what is wrong by what a trial wrote, a line for each mail and one for its end, and by how it ended."""
+    """Return the fault found by a trial, from its output (a line per mail, and one at the end) and its exit code."""
     lines = [json.loads(line) for line in written.splitlines()]
     last = lines[-1] if lines else {"mail": "the first mail"}
     if "fault" in last:
         return None if last["fault"] is None else TemplateError(last["fault"])
     if returncode == -signal.SIGXCPU:
         return TemplateError(
-            f"{last['mail']}: filling the templates takes more than {limits.processor_time} s of processor time:"
+            f"{last['mail']}: rendering the templates takes more than {limits.processor_time} s of CPU time:"
             " look for a loop within a loop"
         )
     return TemplateError(f"{last['mail']}: the process that tried the templates ended with code {returncode}")
 
 
 def main() -> None:
-    """Be the process: read what to try from standard input, and tell at which mail it is, and what is wrong."""
+    """Entry point of the trial's process: read the job from standard input, write progress and the fault to output."""
     files, time_zone, steps, limits = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the daemon, by a pipe of its own
     from recovery.mail.templates.templates import Edition
 
@@ -105,7 +103,7 @@ def _slow(edition: "Edition", step: Step, locale: str, most: float) -> str | Non
     edition.check(step, locale)
     if (taken := time.process_time() - before) <= most:
         return None
-    return f"{step.name} in {locale}: it takes {taken:.1f} s to fill, and no more than {most:g} s are allowed"
+    return f"{step.name} in {locale}: rendering takes {taken:.1f} s, and at most {most:g} s are allowed"
 
 
 def _tell(**what: str | None) -> None:
@@ -114,7 +112,7 @@ def _tell(**what: str | None) -> None:
 
 
 def _limit(limits: Limits) -> None:
-    with suppress(ImportError):  # where there is no such module, the wall clock alone bounds it
+    with suppress(ImportError):  # without this module, only the wall clock limits the trial
         import resource
 
         taken = int(time.process_time()) + 1

@@ -1,10 +1,10 @@
 """The words of the mails, apart from their templates: `words.toml`, and `words.<locale>.toml` for other languages.
 
-A word is a line of text. Those of one mail stand in a table named after its template; those above the first table are
-for all mails. A template writes one by `{% word "headline" %}`: that of its mail, else the one for all. A word may hold
-Jinja, and sees what a template sees. It is put into the template when that is compiled, so that a mail costs no more.
+A word is a line of text. The words of one mail are in a table named after its template; those above the first table are
+for all mails. A template uses one by `{% word "headline" %}`: its mail's, else the one for all mails. A word may hold
+Jinja, with the names of a template. It is inserted when the template is compiled, so that a mail costs no more.
 
-A word that no template writes, or of a mail that has no template, is an error: it is a slip, and would change nothing.
+A word that no template uses, or of a mail without a template, is an error: it is a typing mistake without any effect.
 """
 
 import re
@@ -19,14 +19,14 @@ from recovery.mail.templates.files import File, Files, TemplateError
 FILE = "words.toml"
 
 SUBJECT = "subject"
-"""The word that no template writes: it is the mail's subject."""
+"""The word that no template uses: it is the mail's subject."""
 
 _WRITTEN = re.compile(r"""\{%[-+]?\s*word\s+(["'])(?P<key>.*?)\1""")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word, and where it stands."""
+    """One word: its text, and its file and line."""
 
     text: str
     path: Path
@@ -34,7 +34,7 @@ class Word:
 
 
 class Words:
-    """The words of a chain of locales, key by key: the most specific that there is. Raises `TemplateError`."""
+    """The words of a chain of locales, the most specific for each key. Raises `TemplateError`."""
 
     def __init__(self, files: Files, chain: Sequence[str]) -> None:
         self._words: dict[tuple[str, str], Word] = {}
@@ -44,7 +44,7 @@ class Words:
         _check(parsed, files)
 
     def find(self, mail: str, key: str) -> Word | None:
-        """Return a word of the mail, else the word for all mails."""
+        """Return the mail's word, else the word for all mails; None if there is neither."""
         return self._words.get((mail, key)) or self._words.get(("", key))
 
     def keys(self) -> set[tuple[str, str]]:
@@ -53,7 +53,7 @@ class Words:
 
 
 def _check(parsed: Sequence[dict[tuple[str, str], Word]], files: Files) -> None:
-    """Raise `TemplateError` for the first word that no template writes."""
+    """Raise `TemplateError` for the first word that no template uses."""
     templates = list(files.templates())
     mails = {name.removesuffix(".j2").removesuffix(".txt").removesuffix(".html") for name, _ in templates}
     keys = {SUBJECT}
@@ -77,7 +77,7 @@ def _parsed(file: File) -> dict[tuple[str, str], Word]:
     try:
         tables = tomllib.loads(file.text)
     except tomllib.TOMLDecodeError as exc:
-        raise TemplateError(f"{file.path}: it is not TOML: {exc}") from exc
+        raise TemplateError(f"{file.path}: not valid TOML: {exc}") from exc
     words = {}
     for mail, table in {
         "": {key: each for key, each in tables.items() if not isinstance(each, dict)},
@@ -92,7 +92,7 @@ def _parsed(file: File) -> dict[tuple[str, str], Word]:
 
 
 def _line(text: str, mail: str, key: str) -> int:
-    """Return the line of a key, or that of its table where it is written in a way that only TOML understands."""
+    """Return the line of a key, or of its table if the key is written in a form that only a TOML parser finds."""
     table, number = "", 1
     for number_now, line in enumerate(text.splitlines(), 1):
         if head := re.match(r"""\s*\[\s*["']?(.*?)["']?\s*\]""", line):

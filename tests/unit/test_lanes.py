@@ -1,0 +1,57 @@
+"""Lanes: one for each relay, so that one that fails keeps nobody else waiting."""
+
+import asyncio
+from types import SimpleNamespace
+
+from recovery.daemon.lanes import Lane, Lanes
+from recovery.daemon.share import ALL_OTHERS
+from recovery.domain.per_shop import PerShop
+
+
+def lane(relay: str, *, fault: str | None = None, in_flight: int = 0) -> Lane:
+    """Return a lane with this fault."""
+    sender = SimpleNamespace(
+        breaker=SimpleNamespace(fault=fault),
+        brake=SimpleNamespace(fault=None),
+        unsent_fault=None,
+        in_flight=in_flight,
+    )
+    engine = SimpleNamespace(sender=sender, behind=asyncio.Event())
+    return Lane(relay, engine, SimpleNamespace(fault=None))
+
+
+def test_checkouts_are_in_the_lane_of_their_shop():
+    """In the order they came in; a lane that has none is not named."""
+    ours, theirs, idle = lane("ours"), lane("theirs"), lane("idle")
+    lanes = Lanes(PerShop(ours, {"b.example": theirs, "c.example": idle}))
+    assert lanes.parted(["a.example/1", "b.example/2", "a.example/3"]) == {
+        ours: ["a.example/1", "a.example/3"],
+        theirs: ["b.example/2"],
+    }
+    assert Lanes(PerShop(ours, {})).parted([]) == {}
+
+
+def test_a_daemon_says_which_shops_it_cannot_serve():
+    """Those of a relay that is down: others may serve them. One that hears no stream serves nobody in time."""
+    lanes = Lanes(PerShop(lane("ours"), {"b.example": lane("theirs", fault="refused"), "c.example": lane("third")}))
+    able = lanes.ability(expires=True, follows=True)
+    assert (able.sick, able.well) == ({"b.example"}, {"c.example"})
+    assert lanes.ability(expires=True, follows=False).sick == {ALL_OTHERS}
+
+
+def test_a_fault_is_told_with_its_relay_where_there_are_several():
+    """With one relay, nobody has to be told which."""
+    broken = lane("theirs:25", fault="connection refused", in_flight=3)
+    assert (
+        Lanes(PerShop(lane("ours", in_flight=4), {"b.example": broken})).relay_fault == "theirs:25: connection refused"
+    )
+    assert Lanes(PerShop(lane("ours", in_flight=4), {"b.example": broken})).in_flight == 7
+    assert Lanes(PerShop(broken, {})).relay_fault == "connection refused"
+    assert Lanes(PerShop(lane("ours"), {})).relay_fault is None
+
+
+def test_behind_is_told_to_every_lane():
+    """Each has its own sweep."""
+    both = lane("ours"), lane("theirs")
+    Lanes(PerShop(both[0], {"b.example": both[1]})).behind()
+    assert all(each.engine.behind.is_set() for each in both)
