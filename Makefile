@@ -4,7 +4,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-help:  ## list what one can do
+help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 demo: $(READY)  ## watch a shop's afternoon: checkouts become mails (DEMO=--keep leaves it running)
@@ -36,7 +36,7 @@ lint: $(READY)  ## ruff, mypy and the import contract
 
 check: lint test  ## all that CI does
 
-audit: $(READY)  ## write an SBOM of the image, and ask whether anything in it has a known hole
+audit: $(READY)  ## write an SBOM of the image, and ask for known vulnerabilities in it
 	@$(BIN)/python scripts/audit
 
 bench: $(READY)  ## measure how fast it is, beside the raw limits (BENCH=--list names what is measured)
@@ -48,7 +48,7 @@ bench-peers: $(READY)  ## measure beside Agenda, BullMQ, Celery, arq and APSched
 	@scripts/set-up-peers $(BIN)/python
 	@$(BIN)/python -m benchmarks --peers $(BENCH)
 
-lock: $(READY)  ## pin the dependencies anew
+lock: $(READY)  ## pin the dependencies again
 	$(BIN)/python -m pip install --quiet uv  # only to compile: nothing of what runs depends on it
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 --extra daemon --extra fast \
 		--custom-compile-command 'make lock' pyproject.toml -o requirements/runtime.txt
@@ -57,10 +57,10 @@ lock: $(READY)  ## pin the dependencies anew
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 		-c requirements/dev.txt --custom-compile-command 'make lock' - -o requirements/build.txt
 
-settings: $(READY)  ## write config/recovery.toml anew from the settings' own words
+settings: $(READY)  ## write config/recovery.toml again, from the texts of the settings
 	$(BIN)/python -m recovery.settings > config/recovery.toml
 
-api: $(READY)  ## write docs/openapi.json anew from the API itself
+api: $(READY)  ## write docs/openapi.json again, from the API
 	$(BIN)/python -m recovery.http > docs/openapi.json
 
 metrics: $(READY)  ## write docs/metrics.md again from the metrics' own words
@@ -70,7 +70,7 @@ logs: $(READY)  ## write docs/logs.md from the code and docs/logs.toml
 	$(BIN)/python -m tests.support.log_events > docs/logs.md.new
 	@mv docs/logs.md.new docs/logs.md
 
-pictures: $(READY)  ## take the pictures of the mails anew (needs Debian's chromium and fonts-noto-cjk)
+pictures: $(READY)  ## take the pictures of the mails again (needs Debian's chromium and fonts-noto-cjk)
 	$(BIN)/python scripts/pictures
 
 clean:  ## remove what was installed and cached
