@@ -13,7 +13,7 @@ RecoveryError
 ├── CannotStart          the daemon cannot do its work as things are         (recovery.app)
 ├── CannotListen         the HTTP port cannot be opened                      (recovery.http.server)
 ├── CommandError         a command cannot do what it was asked               (recovery.cli)
-│   └── Unasked          somebody has to be asked first, and nobody is there
+│   └── Unasked          a confirmation is needed, and there is no terminal to ask on
 ├── NoMongod             there is no mongod to start                         (recovery.testing)
 └── DemoFailed           the demo cannot go on                               (recovery.demo)
 
