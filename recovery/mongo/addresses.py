@@ -66,7 +66,7 @@ class MongoAddresses:
     @translated
     async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
         """Suppress the addresses of these checkouts: the relay's replies, given with them, say they do not exist."""
-        await self._suppressions.bury(
+        await self._suppressions.suppress_dead(
             [(each.facts.customer.email, reply) for each, reply in found if each.facts.customer is not None], at
         )
 

@@ -73,7 +73,7 @@ class MongoCheckouts:
         """Write those plans whose checkout is unchanged, with their dead letters."""
         seen = [plan.seen for plan in plans]
         guards = [updates.unchanged(plan.seen) for plan in plans for _ in plan.letters]
-        letters = await self._bury([letter for plan in plans for letter in plan.letters], guards)
+        letters = await self._write_letters([letter for plan in plans for letter in plan.letters], guards)
         matched = await self._write([updates.planned(plan) for plan in plans], seen)
         if matched == len(plans):
             return Written({plan.seen.id: plan.next_at for plan in plans}, letters)
@@ -127,7 +127,7 @@ class MongoCheckouts:
         seen = [each.claiming.seen for each in completions]
         dead = [each for each in completions if each.letter is not None]
         guards: list[Document] = [{"_id": each.claiming.seen.id, "claim.token": each.claiming.token} for each in dead]
-        letters = await self._bury([each.letter for each in dead if each.letter is not None], guards)
+        letters = await self._write_letters([each.letter for each in dead if each.letter is not None], guards)
         matched = await self._write([updates.completed(each) for each in completions], seen)
         if matched == len(completions):
             return Written({each.claiming.seen.id: each.next_at for each in completions}, letters)
@@ -138,7 +138,7 @@ class MongoCheckouts:
     async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
         """Set unreadable documents aside, each with a dead letter, unless they have changed since: no more looks."""
         letters = [DeadLetter(each.id, None, Cause.INVALID, each.fault, at) for each in documents]
-        kept = await self._bury(letters, [updates.as_seen(each) for each in documents])
+        kept = await self._write_letters(letters, [updates.as_seen(each) for each in documents])
         rest = [updates.set_aside(each, purge_at) for each in documents]
         await self._checkouts.bulk_write(rest, ordered=False, bypass_document_validation=True)
         return Written({letter.checkout: None for letter in kept}, kept)
@@ -172,7 +172,7 @@ class MongoCheckouts:
         rest = [updates.put_to_rest(each, now + UNWRITABLE_KEPT) for each, _ in found]
         await self._checkouts.bulk_write(rest, ordered=False, bypass_document_validation=True)
 
-    async def _bury(self, letters: Sequence[DeadLetter], guards: Sequence[Document]) -> Sequence[DeadLetter]:
+    async def _write_letters(self, letters: Sequence[DeadLetter], guards: Sequence[Document]) -> Sequence[DeadLetter]:
         """Write the dead letters of checkouts that still match their guards; return those letters.
 
         A letter is written before its message is marked as dead: a daemon that dies in between leaves a superfluous

@@ -53,7 +53,7 @@ that an older version of Recovery does not undo the changes of a newer one."""
 
 LOOKS = 10
 AGAIN_AFTER = 0.1
-FORESTALLED = {
+CONFLICTS = {
     26,  # NamespaceNotFound
     27,  # IndexNotFound
     48,  # NamespaceExists
@@ -191,7 +191,7 @@ async def ensure(database: Database) -> list[str]:
         try:
             await _ensure(database, done)
         except OperationFailure as exc:
-            if exc.code not in FORESTALLED:
+            if exc.code not in CONFLICTS:
                 raise
             if attempt == LOOKS - 1:
                 raise Unavailable(f"another process is changing the collections: {exc}") from exc

@@ -108,7 +108,7 @@ def letter_write(letter: DeadLetter) -> UpdateOne:
 
 def _replayed(letter: KeptLetter, now: datetime) -> UpdateOne:
     """Return the write that makes a dead message due. It moves the revision, as a report does."""
-    past = {"at": now, "decision": f"replay {letter.step or 'the document'}", "reason": "somebody asked for it"}
+    past = {"at": now, "decision": f"replay {letter.step or 'the document'}", "reason": "requested by an operator"}
     update: Document = {"$set": {"next_at": now, "purge_at": None}, "$inc": {"revision": 1}}
     if letter.step is None:
         return UpdateOne({"_id": letter.checkout, "revision": {"$type": "number"}}, update)

@@ -1,6 +1,6 @@
 """Translation of the driver's errors: `Unavailable` for temporary ones, `Refused` for all others.
 
-The daemon retries after both. Temporary errors are expected; the others are logged with a traceback.
+The daemon retries after both. Temporary errors are expected; the others are logged as errors.
 """
 
 from collections.abc import Callable, Coroutine, Iterator

@@ -29,9 +29,9 @@ REFUSED = {
     280,  # ChangeStreamFatalError
     286,  # ChangeStreamHistoryLost
     40576,  # the resume point is not in the oplog
-    40647,  # these three: the token has
-    40649,  # a format that this server
-    50811,  # does not know
+    40647,  # this and the next two: a token in a format that this server does not know
+    40649,
+    50811,
 }
 """Error codes for a position (resume token) that is no longer valid. It must never be sent again."""
 

@@ -127,12 +127,12 @@ class Queues:
         began = self._monotonic()
         if began < self._known_until:
             return self._known, True
-        self._known = [shop async for shop in self._leap()]
+        self._known = [shop async for shop in self._seek_shops()]
         now = self._monotonic()
         self._known_until = now + max(SHOPS_KNOWN_FOR, 20 * (now - began))
         return self._known, False
 
-    async def _leap(self) -> AsyncIterator[str | None]:
+    async def _seek_shops(self) -> AsyncIterator[str | None]:
         dated = {"next_at": {"$type": "date"}}
         # Written by an older version, or by hand.
         if await self._checkouts.find_one({"shop": None, **dated}, {"_id": 1}) is not None:

@@ -11,7 +11,7 @@ from recovery.mongo.errors import temporary, translated
 
 DUPLICATE_KEY = 11000
 
-LONG_PAST = datetime(1, 1, 1, tzinfo=UTC)
+DISTANT_PAST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class MongoShadows:
@@ -62,7 +62,7 @@ class MongoShadows:
         expire_at = first["expire_at"]
         if isinstance(expire_at, datetime):
             return expire_at
-        return LONG_PAST if int(expire_at) < 0 else None  # edited by hand: before year 1, or after 9999
+        return DISTANT_PAST if int(expire_at) < 0 else None  # edited by hand: before year 1, or after 9999
 
     @translated
     async def expire(self, now: datetime) -> int:

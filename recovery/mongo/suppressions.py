@@ -145,7 +145,7 @@ class Suppressions:
         result = await self._kept.bulk_write([UpdateOne(*suppress_write(each)) for each in suppressions], ordered=False)
         return result.upserted_count + result.modified_count
 
-    async def bury(self, found: Sequence[tuple[str, str]], at: datetime) -> None:
+    async def suppress_dead(self, found: Sequence[tuple[str, str]], at: datetime) -> None:
         """Suppress addresses that do not exist, given with the relay's reply each, in one round trip."""
         await self.keep(
             [
