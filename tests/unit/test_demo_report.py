@@ -11,7 +11,7 @@ from recovery.demo.configuration import settings_for
 from recovery.demo.mails import Mail
 from recovery.demo.report import Case, judge, missing, percentile, table
 from recovery.demo.story import afternoon
-from recovery.demo.timetable import CLOCK_ERROR, Event, Kind, expected, ill_kept
+from recovery.demo.timetable import CLOCK_ERROR, Event, Kind, expected, wrongly_stored
 from recovery.shops import shopify
 
 START = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
@@ -114,7 +114,7 @@ def test_a_mail_before_it_is_due_is_a_fault():
         (mail(STAYED_AWAY, "confirmation", 1), "Ada did something, and yet confirmation came."),
         (
             Mail(after(1), "eve@mail.example", b"Subject: Hello\r\n\r\n"),
-            "A mail that nobody sent came for eve@mail.example: Hello.",
+            "An unknown mail came for eve@mail.example: Hello.",
         ),
     ],
 )
@@ -138,12 +138,12 @@ def test_a_time_that_is_kept_wrongly_is_a_fault():
     edited = Case("Ada", "ada@mail.example", "edited", [Event(Kind.LEFT, after(4), after(0))], STAYED_AWAY.message_ids)
     right = [mail(edited, step, 0.01 + delay.total_seconds()) for step, delay in DELAYS.items()]
     [fault] = judge([edited], right, DELAYS).faults
-    assert fault == "Ada was left at 14:00:04.000000, but that is kept as 14:00:00.000000."
+    assert fault == "Ada was left at 14:00:04.000000, but 14:00:00.000000 was stored."
 
 
 def test_a_checkout_told_after_its_order_moves_no_time():
     """What is kept of a checkout that was ordered already says nothing of the later report."""
-    assert ill_kept([*events(("ordered", 1)), Event(Kind.LEFT, after(2), after(1))]) is None
+    assert wrongly_stored([*events(("ordered", 1)), Event(Kind.LEFT, after(2), after(1))]) is None
 
 
 def test_percentiles_are_values_that_occur():
