@@ -98,7 +98,7 @@ def test_a_word_that_no_template_writes_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_word_of_the_shop_s_own_is_in_order(tmp_path: Path) -> None:
-    """A word that only a template of the shop writes, or another word, is no slip."""
+    """A word that only a template of the shop or another word uses is not a fault."""
     words = 'mine = "{% word \'inner\' %}"\ninner = "x"'
     findings = found(tmp_path, text=f"{FOOT}{{%- word 'mine' -%}}", **{"words.toml": words})
     assert all(fault.is_warning for fault in findings), "other languages lack it"

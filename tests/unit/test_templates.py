@@ -1,4 +1,4 @@
-"""The default mails, a shop's own templates, and what is told of a broken one."""
+"""The default mails, a shop's own templates, and the errors of invalid ones."""
 
 import re
 from datetime import timedelta
@@ -242,13 +242,13 @@ def test_broken_subject_is_told(defaults: Templates, subject: str) -> None:
 
 
 def test_missing_folder_is_told(folder: Path) -> None:
-    """A shop's folder that is not there is told by its name."""
+    """A missing folder is reported by its name."""
     with pytest.raises(TemplateError, match="nowhere: no such folder"):
         Templates(folder / "nowhere")
 
 
 def test_unreadable_file_is_told(folder: Path) -> None:
-    """A template that is not UTF-8 is told by its name."""
+    """A template that is not UTF-8 is reported by its name."""
     (folder / "own.txt.j2").write_bytes(b"caf\xe9")
     with pytest.raises(TemplateError, match=r"own\.txt\.j2: not UTF-8 text"):
         Templates(folder)
@@ -450,7 +450,7 @@ def shape(html: str) -> list[object]:
     ],
 )
 def test_inlining_refuses_what_it_would_change(source: str) -> None:
-    """HTML that the parser would mend is refused: mended around Jinja it would come out wrong."""
+    """HTML that is not well-formed is refused: the parser's repairs around Jinja would be wrong."""
     with pytest.raises(NotWellFormed):
         inline(source, CSS)
 
