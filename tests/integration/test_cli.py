@@ -53,7 +53,7 @@ def in_a_process(command, uri, **settings):
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
-def test_check_says_how_to_mend_what_is_not_there():
+def test_check_says_how_to_fix_what_is_missing():
     """Without a database and a relay each is named, with what to do."""
     code, out = in_a_process("check", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", SMTP__PORT="1")
     assert code == 1
@@ -181,7 +181,7 @@ def test_a_test_mail_goes_to_nobody_else(call, to):
     assert f"{to} is not among mail.test_recipients" in complaint
 
 
-async def test_a_test_mail_that_is_refused_is_told(call, at, relay):
+async def test_a_test_mail_that_is_refused_is_reported(call, at, relay):
     """What the relay says against it is the complaint, and the exit code is 1."""
     await asyncio.to_thread(call, "init", **at)
     relay.answer("RCPT", "550 5.1.1 no such person")
@@ -191,7 +191,7 @@ async def test_a_test_mail_that_is_refused_is_told(call, at, relay):
     assert "The mail was not accepted (dead address): 550 5.1.1 no such person" in complaint
 
 
-def test_lint_tells_what_is_wrong_with_the_templates(call, tmp_path):
+def test_lint_prints_the_faults_of_the_templates(call, tmp_path):
     """Faults are printed with file, line and what to do, and are the exit code; warnings alone are not."""
     assert call("templates", "lint")[:2] == (0, "✓ 4 mails are in order\n")
     (tmp_path / "words.fr.toml").write_text('language = "fr"')
@@ -254,7 +254,7 @@ def test_mails_are_signed_where_there_is_a_key(call, tmp_path, signing):
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_a_key_that_is_none_is_told(call, at, tmp_path, signing, command):
+def test_an_invalid_key_is_reported(call, at, tmp_path, signing, command):
     """A file that is not a key stops the start and fails the check, with its name and the fix."""
     (tmp_path / "dkim.pem").write_text("nonsense")
     code, out, complaint = call(command, **at, **signing)

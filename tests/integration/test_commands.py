@@ -176,7 +176,7 @@ def test_an_erasure_is_foretold(call, at, shop):
 
 
 @pytest.mark.parametrize("dry_run", [["--dry-run"], []], ids=["dry run", "asked"])
-def test_an_address_that_nobody_is_known_by_is_told(call, at, dry_run):
+def test_an_unknown_address_is_reported(call, at, dry_run):
     """A mistyped address is an error and suppresses nobody."""
     _, out, _ = call("erase", "--email", "somebody.else@example.com", *dry_run, **at)
     told = "Nobody is known by somebody.else@example.com at all shops. Only the address would be suppressed.\n"

@@ -45,7 +45,7 @@ async def test_no_answer_is_told_apart(says, why):
 
 
 @pytest.mark.parametrize("name", ["a..b", f"{'x' * 64}.test", f"{'x.' * 130}test"])
-async def test_what_is_no_name_is_told(name):
+async def test_an_invalid_name_is_reported(name):
     """An invalid DNS name is reported as a fault, not raised."""
     async with DnsServer({}) as server:
         assert (await look_up((name, "TXT"), server.address)).fault

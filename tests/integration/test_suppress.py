@@ -52,7 +52,7 @@ def test_a_shop_is_one_of_many(suppress):
 
 
 @pytest.mark.parametrize("command", ["add", "remove"])
-def test_what_is_no_address_is_told(suppress, command):
+def test_an_invalid_address_is_reported(suppress, command):
     """An invalid address stops the command before anything is done."""
     code, said = suppress(command, "ada@example.com", "nobody")
     assert code == 1
@@ -61,7 +61,7 @@ def test_what_is_no_address_is_told(suppress, command):
 
 
 @pytest.mark.parametrize("arguments", [("add", "ada@example.com"), ("remove", "ada@example.com"), ("import", "list")])
-def test_what_is_no_shop_is_told(suppress, arguments):
+def test_an_invalid_shop_key_is_reported(suppress, arguments):
     """A shop that could not be one stops the command with a sentence."""
     code, said = suppress(*arguments, "--shop", "a/b")
     assert (code, said) == (1, "recovery: 'a/b' is not a valid shop key: it has spaces or slashes in it.")
@@ -146,7 +146,7 @@ def test_an_export_is_narrowed(suppress):
         (f",{'0' * 32}", "reason: Input should be"),
     ],
 )
-def test_a_damaged_export_is_told(suppress, row, fault, tmp_path):
+def test_a_damaged_export_is_reported(suppress, row, fault, tmp_path):
     """A row of an export that is not as it was written is refused by its line and column."""
     (tmp_path / "list").write_text(f"shop,pseudonym,reason,at,source\n{row}\n")
     code, said = suppress("import", tmp_path / "list")

@@ -334,7 +334,7 @@ PHASES = {"mail": MAIL, "rcpt": RCPT, "content": DOT, "connect": Phase.CONNECT}
 
 
 def test_what_providers_say_is_understood():
-    """The refusals of providers that were collected mean what whoever collected them says."""
+    """Collected refusals of providers are classified as their collectors say."""
     if not REPLIES.exists():
         assert not os.environ.get("CI"), "the collected replies are missing"
         pytest.skip("the collected replies are not here")
