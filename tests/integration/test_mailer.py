@@ -784,7 +784,7 @@ async def encrypted_relay(certificate, *, implicit=False):
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 async def test_mail_goes_encrypted_and_logged_in(certificate, tls):
-    """With TLS, begun at once or by STARTTLS, and a login, messages arrive over reused connections; the check passes."""
+    """With TLS, begun at once or by STARTTLS, and a login, messages go over reused connections; the check passes."""
     async with encrypted_relay(certificate, implicit=tls == "implicit") as (port, inbox):
         login = {"username": "shop", "password": "secret", "tls": tls, "ca_file": str(certificate / "cert.pem")}
         async with mailing("localhost", port, **login) as (mailer, composer):
