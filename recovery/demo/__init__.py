@@ -1,4 +1,4 @@
-"""A shop's afternoon, shown: checkouts are left, and become mails, through a real MongoDB and real SMTP."""
+"""The demo: a shop's afternoon, in which abandoned checkouts become mails, through a real MongoDB and real SMTP."""
 
 from rich.console import Console
 
@@ -8,14 +8,14 @@ EXTRA = ("aiosmtpd", "httpx")
 
 
 class DemoFailed(RecoveryError):
-    """The demo cannot run, or cannot go on; the message is a sentence."""
+    """The demo cannot start or continue; the message is a sentence."""
 
 
 async def run(out: Console, *, keep: bool) -> int:
-    """Show the afternoon and return the exit code: 0, 1 if the mails are not what the schedule says, 130 if stopped.
+    """Run the demo and return the exit code: 0, 1 if the mails differ from the schedule, 130 if interrupted.
 
-    With `keep`, all is left running afterwards until SIGINT or SIGTERM. Raises `DemoFailed`, or what the parts that
-    are started raise; nothing is left behind either way.
+    With `keep`, everything runs on afterwards until SIGINT or SIGTERM. Raises `DemoFailed`, or errors of the started
+    components; everything is cleaned up in any case.
     """
     try:
         from recovery.demo.show import show

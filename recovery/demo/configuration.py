@@ -1,4 +1,4 @@
-"""The settings of the demo. They come from nowhere else, so that nobody's own settings can send its mails astray."""
+"""Settings of the demo. No other source is read, so that nobody's own settings can send its mails to real people."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ DELAYS = ("3s", "8s", "14s")
 
 
 class _Given(Settings):
-    """Settings that are all given: neither the environment nor a file is read."""
+    """Settings from arguments alone: neither the environment nor a file is read."""
 
     @classmethod
     def settings_customise_sources(
@@ -30,9 +30,9 @@ class _Given(Settings):
 
 
 def settings_for(*, uri: str, database: str, smtp_port: int, webhook_secret: str) -> Settings:
-    """Return the settings of the demo: the default schedule, shortened to seconds, and all on this machine.
+    """Return the settings of the demo: the default schedule, shortened to seconds, with everything on this machine.
 
-    Raises `DemoFailed` if `uri` is no address of a MongoDB.
+    Raises `DemoFailed` if `uri` is not a valid MongoDB URI.
     """
     values: dict[str, Any] = {
         "mongodb": {"uri": uri, "database": database},

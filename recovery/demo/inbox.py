@@ -1,4 +1,4 @@
-"""The inbox: an SMTP server on this machine that takes every mail, keeps it, and passes none on."""
+"""The inbox: an SMTP server on this machine that accepts and stores every mail, and forwards none."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from recovery.engine.ports import Clock
 
 
 class Inbox:
-    """What has arrived. `on_mail` is called for each mail that does."""
+    """The received mails. `on_mail` is called for each as it arrives."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
@@ -19,27 +19,27 @@ class Inbox:
         self._arrived = asyncio.Event()
 
     def take(self, mail: Mail) -> None:
-        """Keep a mail."""
+        """Store a mail."""
         self.mails.append(mail)
         self._arrived.set()
         self.on_mail(mail)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds that can change only by a mail."""
+        """Wait until a condition holds; it is checked after every mail."""
         while not holds():
             self._arrived.clear()
             await self._arrived.wait()
 
 
 class _Handler:
-    """What aiosmtpd asks. The time is taken as the answer is given: that is when a mail is no longer ours to lose."""
+    """Handler of aiosmtpd. A mail's time is that of the reply, when responsibility passes to the receiver."""
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
         self._inbox = inbox
         self._clock = clock
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Take a mail for each of its recipients."""
+        """Store a mail once for each of its recipients."""
         content = envelope.original_content or b""
         for recipient in envelope.rcpt_tos:
             self._inbox.take(Mail(self._clock.now(), recipient, content))
@@ -48,7 +48,7 @@ class _Handler:
 
 @asynccontextmanager
 async def listening(inbox: Inbox, clock: Clock) -> AsyncIterator[int]:
-    """Take mail on a free port of the loopback; give the port."""
+    """Listen for mail on a free port of the loopback interface; yield the port."""
     loop = asyncio.get_running_loop()
     handler = _Handler(inbox, clock)
     server = await loop.create_server(

@@ -1,4 +1,4 @@
-"""The inbox as a web page, on this machine only."""
+"""Web pages of the inbox, on this machine only."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ from recovery.http.security import Guard
 
 _OURS = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'"
 _THEIRS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
-"""A mail is a stranger's: it runs nothing, loads nothing, and is of no origin."""
+"""A mail is untrusted: it runs no scripts, loads nothing, and has no origin."""
 
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
@@ -26,7 +26,7 @@ _templates = jinja2.Environment(
 
 
 def pages(inbox: Inbox) -> FastAPI:
-    """Return the pages of an inbox: the list of its mails, and each as its HTML, its text and its source."""
+    """Return the app with the pages of an inbox: the list of its mails, and each mail's HTML, text and source."""
     app = FastAPI(openapi_url=None, dependencies=[Guard(()).needs()])
     add_problem_handlers(app)
 

@@ -1,4 +1,4 @@
-"""The afternoon, played: each scene is told to the HTTP API at its time, and what is then kept is read back."""
+"""The driver of the demo: reports each scene to the HTTP API at its time, and reads the stored checkout back."""
 
 import asyncio
 import base64
@@ -20,13 +20,13 @@ from recovery.domain.schedule import CONFIRMATION
 from recovery.mail.composer import message_id
 
 QUIET = 1.0
-"""Seconds to listen on after the last time at which a mail might come, due or not."""
+"""Seconds to listen on after the last time at which a mail could come, due or not."""
 PATIENCE = 5.0
-"""Seconds to wait for a mail that is overdue; then it is missing."""
+"""Seconds to wait for an overdue mail, before it counts as missing."""
 
 
 class Play:
-    """One performance of a story on a stage. `on_scene` is told of each scene as it begins."""
+    """One run of a story. `on_scene` is called for each scene as it begins."""
 
     def __init__(self, story: Story, stage: Stage, on_scene: Callable[[Visit, Scene], None]) -> None:
         self._story = story
@@ -40,16 +40,16 @@ class Play:
         }
 
     def message(self, identifier: str) -> tuple[Visit, str] | None:
-        """Return whose message this Message-ID is, and of which step."""
+        """Return the checkout and the step of this Message-ID, or None if it is unknown."""
         return self._messages.get(identifier)
 
     async def perform(self) -> Report:
-        """Play all scenes, wait for what is to come and for what is not, and judge."""
+        """Report all scenes, wait for due mails and for any that should not come, and return the report."""
         begun = asyncio.get_running_loop().time()
         for visit, scene in self._story.scenes():
             await asyncio.sleep(begun + scene.at - asyncio.get_running_loop().time())
             self._on_scene(visit, scene)
-            self._events[visit.token].append(await self._tell(visit, scene))
+            self._events[visit.token].append(await self._report(visit, scene))
         await asyncio.sleep((self._last_chance() - self._stage.clock.now()).total_seconds() + QUIET)
         cases, inbox = self._cases(), self._stage.inbox
         with suppress(TimeoutError):  # the report says what is missing
@@ -58,9 +58,9 @@ class Play:
         return judge(cases, inbox.mails, self._delays)
 
     def _last_chance(self) -> datetime:
-        """Return the last time at which any reminder could be due, were all orders and cancellations overlooked."""
+        """Return the last time at which any reminder could be due if orders and cancellations were ignored."""
         left = [event for events in self._events.values() for event in events if event.kind is Kind.LEFT]
-        return max(event.kept_at for event in left) + max(self._delays.values())
+        return max(event.stored_at for event in left) + max(self._delays.values())
 
     def _cases(self) -> list[Case]:
         return [
@@ -74,21 +74,21 @@ class Play:
             for visit in self._story.checkouts
         ]
 
-    async def _tell(self, visit: Visit, scene: Scene) -> Event:
-        told_at = self._stage.clock.now()
+    async def _report(self, visit: Visit, scene: Scene) -> Event:
+        reported_at = self._stage.clock.now()
         if scene.topic is None:
             await self._request("DELETE", self._path(visit))
         else:
-            body = scene.body(told_at.isoformat(timespec="milliseconds"))
+            body = scene.body(reported_at.isoformat(timespec="milliseconds"))
             await self._request("POST", "/webhooks/shopify", content=body, headers=self._signed(scene.topic, body))
         kept = (await self._request("GET", self._path(visit))).json()
         match scene.kind:
             case Kind.LEFT:
-                return Event(Kind.LEFT, told_at, datetime.fromisoformat(kept["touched_at"]))
+                return Event(Kind.LEFT, reported_at, datetime.fromisoformat(kept["touched_at"]))
             case Kind.ORDERED:
-                return Event(Kind.ORDERED, told_at, datetime.fromisoformat(kept["ordered_at"]))
+                return Event(Kind.ORDERED, reported_at, datetime.fromisoformat(kept["ordered_at"]))
             case Kind.CANCELLED:
-                return Event(Kind.CANCELLED, told_at, told_at)
+                return Event(Kind.CANCELLED, reported_at, reported_at)
 
     def _path(self, visit: Visit) -> str:
         return f"/checkouts/{self._story.shop}/{visit.token}"
@@ -106,7 +106,7 @@ class Play:
         try:
             response = await self._stage.api.request(method, path, **options)
         except httpx.HTTPError as exc:
-            raise DemoFailed(f"The API does not answer {method} {path}: {type(exc).__name__} {exc}.") from exc
+            raise DemoFailed(f"No answer from the API to {method} {path}: {type(exc).__name__} {exc}.") from exc
         if not response.is_success:
             raise DemoFailed(f"The API answers {method} {path} with {response.status_code}: {response.text[:300]}")
         return response

@@ -1,4 +1,4 @@
-"""What the mails come to: whether each is what the schedule says, and how late it was. Pure, and told in a table."""
+"""Report of the demo: who got which mail, how late, and every difference from the schedule. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from recovery.demo.mails import Mail
-from recovery.demo.timetable import CLOCK_ERROR, Event, expected, ill_kept
+from recovery.demo.timetable import CLOCK_ERROR, Event, expected, wrongly_stored
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A checkout as it went. `message_ids` are those of all messages that it could ever get, by step."""
+    """One checkout of the demo with its events. `message_ids` are those of all its possible mails, by step."""
 
     customer: str
     email: str
@@ -26,7 +26,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one checkout got: how late each message was that it called for, or None for one that did not come."""
+    """Result of one checkout: the lateness of each expected message, or None for one that did not come."""
 
     customer: str
     summary: str
@@ -35,19 +35,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What all got. `faults` is a sentence for each thing that is not as the schedule says."""
+    """Results of all checkouts. `faults` has a sentence for each difference from the schedule."""
 
     rows: Sequence[Row]
     faults: Sequence[str]
 
     @property
     def lateness(self) -> list[timedelta]:
-        """How late each message was that came and was to come, the least first."""
+        """The lateness of each expected message that came, the least first."""
         return sorted(late for row in self.rows for late in row.lateness.values() if late is not None)
 
     @property
     def in_time(self) -> str:
-        """How many came, and how late they were, on one line."""
+        """Number of messages and their lateness, on one line."""
         called_for = sum(len(row.lateness) for row in self.rows)
         late = self.lateness
         if not late:
@@ -57,17 +57,17 @@ class Report:
 
 
 def missing(cases: Sequence[Case], mails: Sequence[Mail], delays: Mapping[str, timedelta]) -> int:
-    """Return how many messages are called for and have not come."""
+    """Return the number of expected messages that have not come."""
     come = {mail.message_id for mail in mails}
     return sum(case.message_ids[step] not in come for case in cases for step in expected(case.events, delays))
 
 
 def judge(cases: Sequence[Case], mails: Sequence[Mail], delays: Mapping[str, timedelta]) -> Report:
-    """Compare the mails that came with those that the story calls for. `delays` are those of the reminders."""
+    """Compare the received mails with the expected ones. `delays` are those of the reminders."""
     arrivals, faults = _sorted_out(cases, mails)
     rows = []
     for case in cases:
-        if fault := ill_kept(case.events):
+        if fault := wrongly_stored(case.events):
             faults.append(f"{case.customer} {fault}.")
         due = expected(case.events, delays)
         lateness: dict[str, timedelta | None] = {}
@@ -82,14 +82,14 @@ def judge(cases: Sequence[Case], mails: Sequence[Mail], delays: Mapping[str, tim
 
 
 def _sorted_out(cases: Sequence[Case], mails: Sequence[Mail]) -> tuple[dict[str, list[datetime]], list[str]]:
-    """Return when each known message came, by Message-ID, and a sentence for each mail that is none of them."""
+    """Return the arrival times of known messages, by Message-ID, and a sentence for each unknown mail."""
     emails = {message_id: case.email for case in cases for message_id in case.message_ids.values()}
     arrivals: dict[str, list[datetime]] = {}
     faults = []
     for mail in sorted(mails, key=lambda mail: mail.at):
         email = emails.get(mail.message_id)
         if email is None:
-            faults.append(f"A mail that nobody sent came for {mail.recipient}: {mail.subject}.")
+            faults.append(f"An unknown mail came for {mail.recipient}: {mail.subject}.")
         elif email != mail.recipient:
             faults.append(f"A mail meant for {email} went to {mail.recipient}: {mail.subject}.")
         else:
@@ -110,12 +110,12 @@ def _fault(step: str, due_at: datetime | None, times: Sequence[datetime]) -> str
 
 
 def percentile(ordered: Sequence[timedelta], percent: int) -> timedelta:
-    """Return the smallest value that this many percent of all do not exceed (nearest rank)."""
+    """Return a percentile by nearest rank: the smallest value that this many percent of all do not exceed."""
     return ordered[max(ceil(len(ordered) * percent / 100), 1) - 1]
 
 
 def table(report: Report, steps: Sequence[str]) -> Table:
-    """Return who got what, and how late, in a column for each step; a dash is a mail that was not to come."""
+    """Return the table of who got which mail, how late, by step; a dash is a mail that was not expected."""
     title = "Who got what, and how late against the schedule"
     drawn = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False

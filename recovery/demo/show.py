@@ -1,4 +1,4 @@
-"""The demo as it is seen on the terminal."""
+"""The demo's output on the terminal."""
 
 import asyncio
 import signal
@@ -16,25 +16,25 @@ from recovery.demo import DemoFailed
 from recovery.demo.mails import Mail
 from recovery.demo.play import Play
 from recovery.demo.report import Report, table
-from recovery.demo.stage import Stage, standing
+from recovery.demo.stage import Stage, running_stage
 from recovery.demo.story import Scene, Visit, afternoon
 from recovery.demo.timetable import Kind
 
 T = TypeVar("T")
 
 INTERRUPTED = 130
-"""What shells make of an interrupt, 128 + SIGINT."""
+"""Exit code after an interrupt, as of shells: 128 + SIGINT."""
 
 _MARKS = {Kind.LEFT: ("○", "yellow"), Kind.ORDERED: ("✓", "green"), Kind.CANCELLED: ("✗", "red")}
 
 
 async def show(out: Console, *, keep: bool) -> int:
-    """Show the afternoon; see `recovery.demo.run`."""
+    """Run the demo and print it; see `recovery.demo.run`."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     view = _View(out)
-    async with standing(view.say) as stage:
+    async with running_stage(view.say) as stage:
         play = Play(afternoon(), stage, view.scene)
         stage.inbox.on_mail = lambda mail: view.mail(mail, play)
         with view.clock():
@@ -50,7 +50,7 @@ async def show(out: Console, *, keep: bool) -> int:
 
 
 class _View:
-    """Tells what happens, each with its time since the start of the afternoon."""
+    """Printer of events, each with its time since the start."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -58,16 +58,16 @@ class _View:
         self._mails = 0
 
     def say(self, what: str) -> None:
-        """Tell what is being done about the stage."""
+        """Print a line about the components, such as their start."""
         self._out.print(Text(what, "dim"), soft_wrap=True)
 
     def scene(self, visit: Visit, scene: Scene) -> None:
-        """Tell what a customer does."""
+        """Print a customer's action."""
         mark, style = _MARKS[scene.kind]
         self._line(mark, style, Text.assemble((visit.customer, "bold"), f" {scene.does}"))
 
     def mail(self, mail: Mail, play: Play) -> None:
-        """Tell of a mail that has arrived."""
+        """Print a received mail."""
         self._mails += 1
         visit, step = play.message(mail.message_id) or (None, "unknown")
         to = visit.customer if visit else mail.recipient
@@ -75,7 +75,7 @@ class _View:
 
     @contextmanager
     def clock(self) -> Iterator[None]:
-        """Begin the afternoon; on a terminal, a clock runs below what happens."""
+        """Start the clock; on a terminal, it is shown below the events."""
         self._begun = time.monotonic()
         spinner = Spinner("dots", style="dim")
 
@@ -119,13 +119,13 @@ def _print_addresses(out: Console, stage: Stage) -> None:
 
 
 async def _unless(stopped: asyncio.Event, daemon: asyncio.Task[None], work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what the work comes to, or None if it is stopped before. Raises what the daemon ends with."""
+    """Return the result of the work, or None if it is stopped before. Raises the daemon's error if it ends."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait({working, stopping, daemon}, return_when=asyncio.FIRST_COMPLETED)
         if daemon.done():
             daemon.result()
-            raise DemoFailed("The daemon has ended, and nobody told it to.")
+            raise DemoFailed("The daemon ended unexpectedly.")
         return working.result() if working.done() else None
     finally:
         for task in (working, stopping):

@@ -1,4 +1,4 @@
-"""All that the demo runs, started in order and taken down in order: MongoDB, the inbox, the daemon with its API."""
+"""Components of the demo, started and stopped in order: MongoDB, the inbox, the daemon with its API."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ from recovery.testing.mongod import mongod
 T = TypeVar("T")
 Say = Callable[[str], None]
 Serve = Callable[[asyncio.Event, Callable[[int], None]], Coroutine[Any, Any, None]]
-"""What serves on a port: it is given the event to stop at, and what to tell the port to once it listens."""
+"""A server: takes the event to stop at, and a callback for the port once it listens."""
 
 ANSWERS_WITHIN = 10.0
 """Seconds that the API may take for one answer."""
@@ -36,7 +36,7 @@ ANSWERS_WITHIN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What runs. `clock` is the database's, which all times are told by; `page` is the address of the inbox's page."""
+    """The running components. `clock` is the database's, used for all times; `page` is the URL of the inbox's page."""
 
     clock: MongoClock
     inbox: Inbox
@@ -48,8 +48,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def standing(say: Say) -> AsyncIterator[Stage]:
-    """Start everything, telling each as it comes; take everything down at the end, and leave nothing behind.
+async def running_stage(say: Say) -> AsyncIterator[Stage]:
+    """Start all components, and report each start; stop them at the end and clean up.
 
     Raises `NoMongod`, `CannotStart`, `BadAddress` or `DemoFailed`.
     """
@@ -74,7 +74,7 @@ async def standing(say: Say) -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def _mongodb(say: Say) -> AsyncIterator[str]:
-    """Give the URI of the MongoDB that is set, or of one that lives as long as the demo."""
+    """Yield the URI of the configured MongoDB, or of a temporary one for the demo."""
     if uri := environment().get("RECOVERY_MONGODB__URI"):
         say("Using the MongoDB of RECOVERY_MONGODB__URI…")
         yield uri
@@ -86,7 +86,7 @@ async def _mongodb(say: Say) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _in_thread(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave what blocks, without holding up the loop. Nobody may cancel it on the way in."""
+    """Enter and leave a blocking context manager in a thread. Entering must not be cancelled."""
     entered = await asyncio.to_thread(manager.__enter__)
     try:
         yield entered
@@ -100,13 +100,13 @@ async def _dropping(database: Database) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        with suppress(PyMongoError):  # from a server that is gone nothing can be removed, and that is told already
+        with suppress(PyMongoError):  # the server is gone, which is reported already
             await database.client.drop_database(database.name)
 
 
 @asynccontextmanager
 async def _serving(serve_until: Serve) -> AsyncIterator[tuple[asyncio.Task[None], int]]:
-    """Run what serves on a port, then tell it to stop and wait until it has; give its task and its port."""
+    """Run a server, and stop it at the end; yield its task and its port."""
     stop = asyncio.Event()
     listens: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve_until(stop, listens.set_result))

@@ -1,4 +1,4 @@
-"""The afternoon as data: which checkouts there are, and what happens to each at which second."""
+"""The demo's story as data: its checkouts, and the events of each with their times."""
 
 import json
 import tomllib
@@ -17,7 +17,7 @@ _KINDS = {"checkouts/create": Kind.LEFT, "checkouts/update": Kind.LEFT, "orders/
 
 
 class Scene(BaseModel):
-    """What happens at one moment, `at` seconds after the start; without a topic, the shop cancels the checkout."""
+    """One event, `at` seconds after the start; without a topic, the shop cancels the checkout."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,17 +28,17 @@ class Scene(BaseModel):
 
     @property
     def kind(self) -> Kind:
-        """What it means for the reminders."""
+        """The kind of event."""
         return Kind.CANCELLED if self.topic is None else _KINDS[self.topic]
 
     def body(self, now: str) -> bytes:
-        """Return the webhook's body as if Shopify wrote it `now` (ISO 8601)."""
+        """Return the webhook's body as Shopify would write it `now` (ISO 8601)."""
         payload: dict[str, Any] = json.loads((_FILES / str(self.file)).read_text("utf-8"))
         return json.dumps({**payload, **{name: now for name in _TIMES if name in payload}}).encode()
 
 
 class Visit(BaseModel):
-    """One checkout of the afternoon. `email` is no other's; `token` is Shopify's; `summary` follows the name."""
+    """One checkout of the story. `email` is unique; `token` is Shopify's; `summary` is printed after the name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,7 +50,7 @@ class Visit(BaseModel):
 
 
 class Story(BaseModel):
-    """An afternoon of a shop."""
+    """A shop and its checkouts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,7 +62,7 @@ class Story(BaseModel):
         return checkout_id(self.shop, visit.token)
 
     def scenes(self) -> Iterator[tuple[Visit, Scene]]:
-        """Yield all scenes as they follow each other."""
+        """Yield all scenes in order of time."""
         yield from sorted(
             ((visit, scene) for visit in self.checkouts for scene in visit.scenes), key=lambda pair: pair[1].at
         )

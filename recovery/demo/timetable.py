@@ -1,4 +1,4 @@
-"""Which mails an afternoon must bring, and when: told from the story alone, and not by the code that the demo shows."""
+"""Expected mails of the demo and their times: derived from the story alone, independent of the code that is shown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from enum import StrEnum
 from recovery.domain.schedule import CONFIRMATION
 
 CLOCK_ERROR = timedelta(milliseconds=50)
-"""By how much two readings of the database's clock may differ while both cores are busy; no mail is early by less."""
+"""Tolerance between two readings of the database's clock while both cores are busy, and for early mails."""
 
 
 class Kind(StrEnum):
-    """What a scene is: a checkout left (anew), ordered, or cancelled."""
+    """Kind of event: a checkout left (or left again), ordered, or cancelled."""
 
     LEFT = "left"
     ORDERED = "ordered"
@@ -21,45 +21,45 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A scene that was played. `told_at` is its time as reported, `kept_at` as Recovery then knew it."""
+    """A reported scene. `reported_at` is its time as reported, `stored_at` as Recovery stored it."""
 
     kind: Kind
-    told_at: datetime
-    kept_at: datetime
+    reported_at: datetime
+    stored_at: datetime
 
 
 def expected(events: Sequence[Event], delays: Mapping[str, timedelta]) -> dict[str, datetime]:
-    """Return the messages that these events call for, each with the time it is due at.
+    """Return the messages expected after these events, each with its due time.
 
-    `events` are in the order in which they were told; `delays` are those of the reminders, by name, the least first.
+    `events` are in the order of their reports; `delays` are those of the reminders, by name, the least first.
     """
     due: dict[str, datetime] = {}
     counted = list(counting(events))
-    ends = [event.kept_at for event in counted[1:]] + [datetime.max.replace(tzinfo=counted[0].kept_at.tzinfo)]
+    ends = [event.stored_at for event in counted[1:]] + [datetime.max.replace(tzinfo=counted[0].stored_at.tzinfo)]
     for event, until in zip(counted, ends, strict=True):
         match event.kind:
             case Kind.LEFT:
                 for step, delay in delays.items():
-                    if step not in due and event.kept_at + delay < until:
-                        due[step] = event.kept_at + delay
+                    if step not in due and event.stored_at + delay < until:
+                        due[step] = event.stored_at + delay
             case Kind.ORDERED:
-                due[CONFIRMATION] = event.kept_at
+                due[CONFIRMATION] = event.stored_at
             case Kind.CANCELLED:
                 pass
     return due
 
 
 def counting(events: Sequence[Event]) -> Iterator[Event]:
-    """Yield the events up to the one that ends it all: nothing counts after an order or a cancellation."""
+    """Yield the events up to the final one: nothing counts after an order or a cancellation."""
     for event in events:
         yield event
         if event.kind is not Kind.LEFT:
             return
 
 
-def ill_kept(events: Sequence[Event]) -> str | None:
-    """Return a sentence on a time that is not kept as it was told, or None: then what is due would be wrong, too."""
+def wrongly_stored(events: Sequence[Event]) -> str | None:
+    """Return a sentence on a time stored differently from its report, or None. Due times would be wrong with it."""
     for event in counting(events):
-        if abs(event.kept_at - event.told_at) > CLOCK_ERROR:
-            return f"was {event.kind} at {event.told_at:%H:%M:%S.%f}, but that is kept as {event.kept_at:%H:%M:%S.%f}"
+        if abs(event.stored_at - event.reported_at) > CLOCK_ERROR:
+            return f"was {event.kind} at {event.reported_at:%H:%M:%S.%f}, but {event.stored_at:%H:%M:%S.%f} was stored"
     return None

@@ -52,7 +52,7 @@ class Links:
 
     @property
     def marked(self) -> bool:
-        """Whether mails carry a token of ours, so that a report without one is not about them."""
+        """True if mails carry a token of ours, so that a report without one is not about them."""
         return self._base_url is not None or self._return_path is not None
 
     def unsubscribe(self, shop: str, email: str) -> str | None:
@@ -94,11 +94,11 @@ class Links:
 
     def opened_unsubscribe(self, token: str) -> tuple[str, str] | None:
         """Return shop and address of an unsubscribe token, or None if it was not made here."""
-        return _parted(self._seals.open_text("unsubscribe", token))
+        return _split(self._seals.open_text("unsubscribe", token))
 
     def opened_back(self, token: str) -> tuple[str, str] | None:
         """Return the step's name and the checkout's id of a return link's token, or None if it was not made here."""
-        return _parted(self._seals.open_text("back", token))
+        return _split(self._seals.open_text("back", token))
 
     def unsubscribe_in(self, text: str) -> tuple[str, str] | None:
         """Return shop and address of the first unsubscribe link of ours in a text, such as a header."""
@@ -114,7 +114,7 @@ class Links:
         return None
 
 
-def _parted(content: str | None) -> tuple[str, str] | None:
+def _split(content: str | None) -> tuple[str, str] | None:
     if content is None:
         return None
     first, _, rest = content.partition("/")

@@ -197,7 +197,7 @@ async def test_mails_that_are_not_as_the_schedule_says_make_it_fail(short_aftern
 
 @pytest.mark.parametrize(
     ("fault", "told"),
-    [(CannotStart("it fell"), "it fell"), (None, "The daemon has ended, and nobody told it to")],
+    [(CannotStart("it fell"), "it fell"), (None, "The daemon ended unexpectedly")],
 )
 async def test_a_daemon_that_ends_ends_the_demo(short_afternoon, monkeypatch, fault, told):
     """The demo does not play on to nobody: what the daemon fell over is raised, or that it is simply gone."""

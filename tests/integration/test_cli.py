@@ -19,14 +19,14 @@ from tests.builders import NOON, report
 
 
 def test_help_tells_every_command(call):
-    """Whoever types the name alone is told what there is."""
+    """The help lists every command."""
     result = CliRunner().invoke(cli.cli, ["--help"])
     for command in ("run", "demo", "check", "init", "preview", "send-test", "templates", "show", "dead", "suppress"):
         assert command in result.output
 
 
 def test_init_makes_ready_what_check_then_finds_well(call, at):
-    """`check` names what is missing and says to run `init`; after `init` it is content with the database."""
+    """`check` names missing collections and says to run `init`; after `init` the database passes."""
     code, out, _ = call("check", **at)
     assert code == 1
     assert "collection checkouts is missing" in out
@@ -38,7 +38,7 @@ def test_init_makes_ready_what_check_then_finds_well(call, at):
 
 
 async def test_check_is_content_when_all_is_well(call, at, relay):
-    """With a database made ready and a relay that answers, nothing is wrong."""
+    """With a prepared database and a working relay, every check passes."""
     await asyncio.to_thread(call, "init", **at)
     code, out, _ = await asyncio.to_thread(call, "check", **at, SMTP__PORT=str(relay.port))
     assert code == 0, out
@@ -53,7 +53,7 @@ def in_a_process(command, uri, **settings):
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
-def test_check_says_how_to_mend_what_is_not_there():
+def test_check_says_how_to_fix_what_is_missing():
     """Without a database and a relay each is named, with what to do."""
     code, out = in_a_process("check", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", SMTP__PORT="1")
     assert code == 1
@@ -86,7 +86,7 @@ def lone_mongod(tmp_path, request):
 
 
 def test_init_makes_a_fresh_node_a_replica_set(lone_mongod):
-    """A mongod just started with --replSet is told to be initiated, and `init` does it."""
+    """A new mongod with --replSet is reported as not initiated, and `init` initiates it."""
     uri = lone_mongod("--replSet", "rs0")
     _, said = in_a_process("check", uri)
     assert "has not been initiated yet. Run: recovery init" in said
@@ -129,7 +129,7 @@ def test_preview_speaks_the_language_that_is_asked_for(call):
 
 
 def test_preview_opens_the_browser(call, monkeypatch):
-    """The HTML is written and shown; where there is no browser, it is said where it was written."""
+    """The HTML is written and shown; without a browser, the file's path is printed."""
     shown = []
     monkeypatch.setattr("webbrowser.open", lambda address: shown.append(address) or True)
     assert call("preview", "reminder-1", "--open")[0] == 0
@@ -181,7 +181,7 @@ def test_a_test_mail_goes_to_nobody_else(call, to):
     assert f"{to} is not among mail.test_recipients" in complaint
 
 
-async def test_a_test_mail_that_is_refused_is_told(call, at, relay):
+async def test_a_test_mail_that_is_refused_is_reported(call, at, relay):
     """What the relay says against it is the complaint, and the exit code is 1."""
     await asyncio.to_thread(call, "init", **at)
     relay.answer("RCPT", "550 5.1.1 no such person")
@@ -191,7 +191,7 @@ async def test_a_test_mail_that_is_refused_is_told(call, at, relay):
     assert "The mail was not accepted (dead address): 550 5.1.1 no such person" in complaint
 
 
-def test_lint_tells_what_is_wrong_with_the_templates(call, tmp_path):
+def test_lint_prints_the_faults_of_the_templates(call, tmp_path):
     """Faults are printed with file, line and what to do, and are the exit code; warnings alone are not."""
     assert call("templates", "lint")[:2] == (0, "✓ 4 mails are in order\n")
     (tmp_path / "words.fr.toml").write_text('language = "fr"')
@@ -247,15 +247,15 @@ def signing(tmp_path):
 
 
 def test_mails_are_signed_where_there_is_a_key(call, tmp_path, signing):
-    """With a key of openssl's making, what is sent is what dkimpy finds to be signed by it."""
+    """With a key made by openssl, dkimpy verifies the signature of a mail."""
     assert call("preview", "reminder-1", "-o", "mail.eml", **signing)[0] == 0
     public = load_key(tmp_path / "dkim.pem").public
     assert dkim.verify((tmp_path / "mail.eml").read_bytes(), dnsfunc=lambda name, timeout: f"p={public}".encode())
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_a_key_that_is_none_is_told(call, at, tmp_path, signing, command):
-    """A file that is no key stops the start and is found by a check, by its name and with what to do."""
+def test_an_invalid_key_is_reported(call, at, tmp_path, signing, command):
+    """A file that is not a key stops the start and fails the check, with its name and the fix."""
     (tmp_path / "dkim.pem").write_text("nonsense")
     code, out, complaint = call(command, **at, **signing)
     assert code == 1
@@ -263,7 +263,7 @@ def test_a_key_that_is_none_is_told(call, at, tmp_path, signing, command):
 
 
 def test_check_mail_works_through_the_list(call):
-    """With the defaults, which write to nobody, the list says so, says how to mend it, and exits 1."""
+    """With the defaults, which mail nobody, the check says so and how to fix it, and exits 1."""
     code, out, _ = call("check", "--mail")
     assert code == 1
     assert "✗ the sender is the shop's own" in out
@@ -272,7 +272,7 @@ def test_check_mail_works_through_the_list(call):
 
 
 def test_show_tells_where_a_checkout_stands(call, at, mongodb, database_name):
-    """State, customer and total are there; an unknown checkout is said to be unknown."""
+    """State, customer and total are shown; an unknown checkout is an error."""
     with SyncRecovery(mongodb, database=database_name) as recovery:
         recovery.checkout(report())
     code, out, _ = call("show", "shop.example/1", **at)
@@ -283,7 +283,7 @@ def test_show_tells_where_a_checkout_stands(call, at, mongodb, database_name):
 
 
 def test_a_fault_of_ours_is_no_traceback(call, monkeypatch):
-    """Even what nobody foresaw is a sentence, that says how to learn more."""
+    """An unexpected error is a sentence, too, and says how to get the traceback."""
     monkeypatch.setattr(cli, "load", lambda: 1 / 0)
     code, _, complaint = call("check")
     assert code == 1
@@ -292,7 +292,7 @@ def test_a_fault_of_ours_is_no_traceback(call, monkeypatch):
 
 
 def test_health_says_when_it_cannot_tell(call):
-    """Without HTTP there is nobody to ask, which is said and not taken for illness."""
+    """Without HTTP, health cannot be checked, and the error says so."""
     assert "http.enabled is off" in call("health", HTTP__ENABLED="false")[2]
 
 
@@ -338,7 +338,7 @@ def test_a_dry_run_foretells_and_does_nothing(call, letters):
 
 
 def test_everything_is_replayed_or_dropped_only_if_asked_for(call, letters):
-    """Without an id, a filter or --all nothing happens, and it is said what to give."""
+    """Without an id, a filter or --all nothing happens, and the error says what is needed."""
     for command in ("replay", "drop"):
         code, _, complaint = call("dead", command, **letters)
         assert code == 1

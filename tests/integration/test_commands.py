@@ -85,7 +85,7 @@ def test_a_source_that_strangers_wrote_is_printed_as_text(call, at, tmp_path, wi
 
 
 def test_an_error_that_strangers_wrote_is_printed_as_text(call, at):
-    """What was asked for and is not there is told without its controls."""
+    """An unknown name is printed without its control characters."""
     assert call("show", f"shop.example/{HOSTILE}", **at)[2].rstrip("\n").isprintable()
 
 
@@ -136,7 +136,7 @@ def test_show_tells_nothing_internal(call, at, bury, wide):
 
 
 def test_show_says_that_the_database_is_away(call):
-    """To read is not to write: nothing is said of what may not be kept, nor of the driver's insides."""
+    """A failed read says nothing about writes, nor about internals of the driver."""
     binary = os.path.join(os.path.dirname(sys.executable), "recovery")  # noqa: PTH118, PTH120 - a symbolic link
     env = {"RECOVERY_MONGODB__URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", **_path()}
     done = subprocess.run([binary, "show", "a/b"], env=env, cwd="/", capture_output=True, text=True, check=False)
@@ -176,8 +176,8 @@ def test_an_erasure_is_foretold(call, at, shop):
 
 
 @pytest.mark.parametrize("dry_run", [["--dry-run"], []], ids=["dry run", "asked"])
-def test_an_address_that_nobody_is_known_by_is_told(call, at, dry_run):
-    """A slip in an address suppresses nobody unnoticed."""
+def test_an_unknown_address_is_reported(call, at, dry_run):
+    """A mistyped address is an error and suppresses nobody."""
     _, out, _ = call("erase", "--email", "somebody.else@example.com", *dry_run, **at)
     told = "Nobody is known by somebody.else@example.com at all shops. Only the address would be suppressed.\n"
     assert out == told
@@ -194,7 +194,7 @@ def test_nothing_is_erased_where_nobody_can_be_asked(call, at, shop):
 
 
 def test_a_script_erases_with_yes(call, at, shop):
-    """With --yes nothing is asked, and it is said what went."""
+    """With --yes nothing is asked, and the erased data is listed."""
     shop.checkout(report())
     code, out, _ = call("erase", "--email", "ada@example.com", "--yes", **at)
     assert code == 0
@@ -221,7 +221,7 @@ def test_a_person_at_a_terminal_is_asked(at, shop, answer, code, erased):
 
 
 def test_a_checkout_as_json(call, at, shop):
-    """One document with what is kept, as over HTTP, and with what is to come."""
+    """One document with the checkout, as over HTTP, and its upcoming messages."""
     shop.checkout(report())
     call("suppress", "add", "ada@example.com", **at)
     code, out, _ = call("show", "shop.example/1", "--json")
@@ -253,7 +253,7 @@ def test_dead_letters_as_json(call, at, bury):
 
 
 def test_suppressions_as_json(call, at):
-    """A list of what is kept, where no shop is all of them."""
+    """A list of the suppressions, where a null shop means all shops."""
     assert json.loads(call("suppress", "list", "--json", **at)[1]) == []
     call("suppress", "add", "ada@example.com", "--shop", "shop.example")
     (kept,) = json.loads(call("suppress", "list", "--json")[1])
@@ -262,7 +262,7 @@ def test_suppressions_as_json(call, at):
 
 
 def test_requests_as_json(call, at, shop, database_name):
-    """A list of who asks what is kept of them."""
+    """A list of the data requests."""
     assert json.loads(call("requests", "--json", **at)[1]) == []
     asked = {"address": "ada@example.com", "orders": ["1"], "asked_at": NOON, "done_at": None}
     shop._own[database_name][DATA_REQUESTS].insert_one({"_id": "shop.example/42", **asked})
@@ -271,7 +271,7 @@ def test_requests_as_json(call, at, shop, database_name):
 
 
 def test_a_sentence_of_another_s_has_one_full_stop(call):
-    """What is wrong with an address is told as its library tells it, and ends once."""
+    """An invalid address is reported in its library's words, with one full stop."""
     complaint = call("erase", "--email", "nobody", "--yes")[2]
     assert complaint.endswith("@-sign.")
 
@@ -296,7 +296,7 @@ def test_a_replay_foretells_that_an_address_is_suppressed(call, at, bury):
 
 
 def test_a_replay_goes_by_the_shop_s_own_schedule(call, at, bury, tmp_path):
-    """What is foretold is by the schedule of the checkout's shop, not by that of all others."""
+    """The forecast uses the schedule of the checkout's shop, not the general one."""
     id_ = bury("1")
     (tmp_path / "config").mkdir()
     (tmp_path / "config/recovery.toml").write_text('[shops."shop.example".schedule]\nrequire_consent = true\n')

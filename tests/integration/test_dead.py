@@ -103,7 +103,7 @@ async def test_what_is_dropped_is_gone(database):
 
 
 async def test_a_document_that_was_mended_is_looked_at_again(database):
-    """Replaying the letter of an unreadable document makes it due again, after it was fixed."""
+    """A letter of an unreadable document can be replayed once the document is fixed."""
     await die(database, "1")
     unread = DeadLetter("shop.example/1", None, Cause.INVALID, "total: not a number", NOON)
     await bury(database, [unread])

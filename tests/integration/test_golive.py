@@ -37,7 +37,7 @@ async def test_no_record_is_an_answer(name):
     ("says", "why"), [(SILENCE, "did not answer for shop.test within 0.2 s"), (ERROR, "answer with an error")]
 )
 async def test_no_answer_is_told_apart(says, why):
-    """A server that is silent or in trouble tells nothing of what there is."""
+    """After a timeout or a server error, the records are unknown, not missing."""
     async with DnsServer({("shop.test", "TXT"): says}) as server:
         answer = await look_up(("shop.test", "TXT"), server.address, timeout=0.2)
     assert answer.records == ()
@@ -45,8 +45,8 @@ async def test_no_answer_is_told_apart(says, why):
 
 
 @pytest.mark.parametrize("name", ["a..b", f"{'x' * 64}.test", f"{'x.' * 130}test"])
-async def test_what_is_no_name_is_told(name):
-    """A name that the DNS cannot hold is told, not raised."""
+async def test_an_invalid_name_is_reported(name):
+    """An invalid DNS name is reported as a fault, not raised."""
     async with DnsServer({}) as server:
         assert (await look_up((name, "TXT"), server.address)).fault
 
@@ -59,7 +59,7 @@ def key_file(tmp_path):
 
 
 async def test_a_shop_that_is_ready(key_file):
-    """With its records in the DNS, and the key that it signs with, nothing of the mail's own is wrong."""
+    """With its records in the DNS and its DKIM key, the mails pass every check."""
     public = load_key(key_file).public
     settings = load_settings(
         mail={"sender": "Lamp Shop <hello@lamps.zone>", "reply_to": "help@läden.zone"},

@@ -1,4 +1,4 @@
-"""The mailer against real SMTP conversations: what each fault comes to, and that the next message goes through."""
+"""The mailer against a real SMTP server: the outcome of each fault, and the next message goes through."""
 
 import asyncio
 import shutil
@@ -40,7 +40,7 @@ class FixedClock:
 
 
 class FixedComposer:
-    """Composes the same message every time, unless told otherwise."""
+    """Composes the same message every time, unless another is set."""
 
     def __init__(self):
         self.envelope = Envelope("shop@example.com", "ann@example.com", "<1@example.com>", CONTENT, needs_utf8=False)
@@ -54,7 +54,7 @@ class FixedComposer:
 
 
 class Permit:
-    """The port Permission: allows, unless it was told why not, and notes when it is used."""
+    """The port Permission: allows, unless a reason against it is set, and records its use."""
 
     def __init__(self):
         self.why_not = None
@@ -296,7 +296,7 @@ async def test_content_that_is_not_read_does_not_keep_a_dead_connection(world, l
 
 
 async def test_a_relay_that_cannot_be_reached(world):
-    """A refused connection is told in words, and the first message after the relay's return goes through."""
+    """A refused connection is reported in words, and the first message after the relay's return goes through."""
     world.relay.refuse_connections()
     outcome = await world.send()
     assert outcome.kind is OutcomeKind.CONNECTION
@@ -323,7 +323,7 @@ async def test_a_session_that_the_relay_ends_is_no_fault(world, fault):
 
 
 async def test_a_relay_that_ends_every_session_is_reported(world):
-    """Where a new connection meets the same end, it is not tried for ever: the message is told to have met it."""
+    """If a new connection ends in the same way, it is not retried for ever: the outcome says so."""
     await asyncio.gather(*(world.send() for _ in range(3)))
     world.relay.answer("MAIL", "421 4.3.2 closing", times=None)
     assert (await world.send()).kind is OutcomeKind.DROPPED
@@ -514,7 +514,7 @@ async def test_the_time_that_permission_takes_is_not_the_relay_s(world, leap):
 
 
 async def test_the_relay_has_its_own_time_after_the_dot(leap):
-    """Longer than for its other answers: whoever stops waiting there sends twice."""
+    """Longer than for other replies: a sender that stops waiting after the dot sends twice."""
     async with a_world(dot_timeout_seconds=600.0) as world:
         world.relay.hang_at("DOT")
         sending = asyncio.create_task(world.send())
@@ -555,7 +555,7 @@ async def test_a_mail_that_cannot_be_made_names_nobody(world):
 
 
 async def test_a_relay_says_whether_it_lets_us_in():
-    """Without a message; and what is wrong is told as it would be of one."""
+    """Without a message; a fault has the same outcome as it would have for one."""
     async with a_world() as world:
         assert await world.mailer.greet() is None
         await world.relay.until(lambda: world.relay.open == 0)
@@ -661,7 +661,7 @@ async def test_a_message_under_way_survives_the_closing(world):
 
 
 async def test_check_returns_the_greeting(world):
-    """The check of a relay that is well returns its banner and leaves politely."""
+    """The check of a working relay returns its banner and quits properly."""
     assert await check_relay(world.mailer._relay) == "relay.test ESMTP"
     await world.relay.until(lambda: world.relay.open == 0)
     assert [command[:4] for command in world.relay.commands] == ["EHLO", "NOOP", "QUIT"]
@@ -692,7 +692,7 @@ async def test_check_says_what_to_fix(fault):
 
 
 async def test_check_waits_for_a_silent_relay_no_longer_than_agreed(world, leap):
-    """A relay that does not greet is told of after the agreed time."""
+    """A relay that does not greet is reported after the timeout."""
     world.relay.hang_at("BANNER")
     checking = asyncio.create_task(check_relay(world.mailer._relay))
     await world.relay.until(lambda: "BANNER" in world.relay.reached)
@@ -784,7 +784,7 @@ async def encrypted_relay(certificate, *, implicit=False):
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 async def test_mail_goes_encrypted_and_logged_in(certificate, tls):
-    """With TLS, begun at once or by STARTTLS, and a login, messages arrive over kept connections, and check is well."""
+    """With TLS, begun at once or by STARTTLS, and a login, messages go over reused connections; the check passes."""
     async with encrypted_relay(certificate, implicit=tls == "implicit") as (port, inbox):
         login = {"username": "shop", "password": "secret", "tls": tls, "ca_file": str(certificate / "cert.pem")}
         async with mailing("localhost", port, **login) as (mailer, composer):
@@ -807,7 +807,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused(certificate, tls):
 
 
 async def test_a_wrong_password_is_our_fault(certificate):
-    """A refused login sends nothing, blames no message, and is told by check."""
+    """A refused login sends nothing, blames no message, and fails the check."""
     async with encrypted_relay(certificate) as (port, inbox):
         login = {"username": "shop", "password": "wrong", "tls": "starttls", "ca_file": str(certificate / "cert.pem")}
         async with mailing("localhost", port, **login) as (mailer, composer):

@@ -28,7 +28,7 @@ def suppress(call, at):
 
 
 def test_an_address_is_added_listed_and_removed(suppress):
-    """What is added is listed by pseudonym, and gone once it is removed; the same twice is no news."""
+    """Added addresses are listed by pseudonym and gone once removed; adding is idempotent."""
     assert suppress("add", "Ada@example.com", "ben@example.com") == (0, "Added 2 of 2.\n")
     assert suppress("add", "ada@example.com") == (0, "Added 0 of 1, 1 of them existed already.\n")
     _, listed = suppress("list")
@@ -52,8 +52,8 @@ def test_a_shop_is_one_of_many(suppress):
 
 
 @pytest.mark.parametrize("command", ["add", "remove"])
-def test_what_is_no_address_is_told(suppress, command):
-    """An address that is none stops the command before anything is done."""
+def test_an_invalid_address_is_reported(suppress, command):
+    """An invalid address stops the command before anything is done."""
     code, said = suppress(command, "ada@example.com", "nobody")
     assert code == 1
     assert said == "recovery: 'nobody' is not a valid e-mail address."
@@ -61,7 +61,7 @@ def test_what_is_no_address_is_told(suppress, command):
 
 
 @pytest.mark.parametrize("arguments", [("add", "ada@example.com"), ("remove", "ada@example.com"), ("import", "list")])
-def test_what_is_no_shop_is_told(suppress, arguments):
+def test_an_invalid_shop_key_is_reported(suppress, arguments):
     """A shop that could not be one stops the command with a sentence."""
     code, said = suppress(*arguments, "--shop", "a/b")
     assert (code, said) == (1, "recovery: 'a/b' is not a valid shop key: it has spaces or slashes in it.")
@@ -77,7 +77,7 @@ def test_what_is_no_shop_is_told(suppress, arguments):
     ids=["plain", "CSV", "as spreadsheets write it"],
 )
 def test_a_list_of_addresses_is_imported(suppress, text, tmp_path):
-    """Addresses a line, or in a column of a CSV, are taken; a line that holds none is told by its number."""
+    """Addresses, one per line or in a column of a CSV, are imported; other lines are reported by number."""
     (tmp_path / "list").write_text(text, "utf-8")
     code, said = suppress("import", tmp_path / "list", "--shop", "shop.example", "--reason", "unsubscribed")
     assert code == 1, "not all of it was taken"
@@ -146,7 +146,7 @@ def test_an_export_is_narrowed(suppress):
         (f",{'0' * 32}", "reason: Input should be"),
     ],
 )
-def test_a_damaged_export_is_told(suppress, row, fault, tmp_path):
+def test_a_damaged_export_is_reported(suppress, row, fault, tmp_path):
     """A row of an export that is not as it was written is refused by its line and column."""
     (tmp_path / "list").write_text(f"shop,pseudonym,reason,at,source\n{row}\n")
     code, said = suppress("import", tmp_path / "list")
@@ -156,7 +156,7 @@ def test_a_damaged_export_is_told(suppress, row, fault, tmp_path):
 
 
 def test_a_file_that_is_something_else(suppress, tmp_path):
-    """A file that is missing, no text or no list is told in few words."""
+    """A file that is missing, not text or not a list is reported in few words."""
     assert suppress("import", tmp_path / "nowhere")[1].endswith("nowhere cannot be read: No such file or directory.")
     (tmp_path / "list").write_bytes(b"\xff\xfe\x00")
     assert "is not UTF-8 text" in suppress("import", tmp_path / "list")[1]

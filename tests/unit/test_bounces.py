@@ -338,14 +338,14 @@ def test_what_is_no_complaint_is_none(kind):
         (YAHOO.replace(b"Feedback-Type: abuse", b"X: y"), "has no Feedback-Type"),
     ],
 )
-def test_what_is_no_report_is_told(raw, fault):
-    """What is no report, or has nothing in it, is told in a sentence."""
+def test_what_is_not_a_report_is_rejected(raw, fault):
+    """A message that is not a report, or an empty report, is rejected with a sentence."""
     with pytest.raises(NoReport, match=fault):
         read(raw)
 
 
 def test_depth_is_no_fault():
-    """Parts within parts beyond all measure are told, and no crash."""
+    """Parts nested too deeply are rejected, without a crash."""
     raw = b"Content-Type: multipart/report; report-type=delivery-status; boundary=x0\n\n"
     raw += b"".join(b"--x%d\nContent-Type: multipart/mixed; boundary=x%d\n\n" % (n, n + 1) for n in range(3_000))
     with pytest.raises(NoReport):

@@ -318,7 +318,7 @@ def test_every_fault_is_a_render_error(checkout: CheckoutState, step: Step, faul
         (Identity("shop@lamps.example", list_id="Lamps <a.b\r\nBcc: c>"), "the List-Id"),
     ],
 )
-def test_bad_identity_is_told_at_the_start(identity: Identity, fault: str) -> None:
+def test_bad_identity_is_reported_at_the_start(identity: Identity, fault: str) -> None:
     """An identity that cannot send is refused in a sentence, before the first mail."""
     with pytest.raises(ValueError, match=fault):
         Composer(TEMPLATES, identity)

@@ -8,7 +8,7 @@ from recovery.mail.smtp.conversation import LONGEST_REPLY, Conversation, Disconn
 
 
 class Transport:
-    """Keeps what is written."""
+    """Records the written bytes."""
 
     def __init__(self):
         self.written = b""
@@ -50,7 +50,7 @@ async def test_replies_are_heard_in_order_however_they_are_cut_up(conversation, 
 
 
 async def test_who_waits_is_woken_by_a_whole_reply(conversation):
-    """Half a reply wakes nobody."""
+    """An incomplete reply is not returned."""
     conversation.say(b"NOOP\r\n")
     waiting = asyncio.create_task(conversation.hear())
     heard(conversation, b"250-first\r\n250 la")
@@ -80,7 +80,7 @@ async def test_what_is_no_reply_ends_it(conversation, nonsense):
 
 
 async def test_what_is_said_unasked_ends_it(conversation):
-    """A 421 to an idle connection is told to whoever would use it next."""
+    """A 421 on an idle connection is raised at its next use."""
     heard(conversation, b"421 4.4.2 idle too long\r\n")
     with pytest.raises(Disconnected, match=r"421 4\.4\.2 idle too long"):
         conversation.say(b"NOOP\r\n")

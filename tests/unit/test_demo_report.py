@@ -11,7 +11,7 @@ from recovery.demo.configuration import settings_for
 from recovery.demo.mails import Mail
 from recovery.demo.report import Case, judge, missing, percentile, table
 from recovery.demo.story import afternoon
-from recovery.demo.timetable import CLOCK_ERROR, Event, Kind, expected, ill_kept
+from recovery.demo.timetable import CLOCK_ERROR, Event, Kind, expected, wrongly_stored
 from recovery.shops import shopify
 
 START = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
@@ -24,7 +24,7 @@ def after(seconds):
 
 
 def events(*told):
-    """Events such as `("left", 0.5)`, each kept as it was told."""
+    """Events such as `("left", 0.5)`, each stored as it was reported."""
     return [Event(Kind(kind), after(at), after(at)) for kind, at in told]
 
 
@@ -70,7 +70,7 @@ def test_the_story_alone_tells_which_mails_are_due_when(told, due):
 
 
 def test_mails_as_the_schedule_says_are_no_fault():
-    """Each mail once, at its time or a little after, is right, and its lateness is told."""
+    """Each mail once, at its time or a little after, is right, and its lateness is reported."""
     report = judge(CASES, RIGHT, DELAYS)
     assert report.faults == []
     assert [round(late.total_seconds() * 1000) for late in report.lateness] == [10, 20, 30, 40, 50]
@@ -80,7 +80,7 @@ def test_mails_as_the_schedule_says_are_no_fault():
 
 @pytest.mark.parametrize("index", range(len(RIGHT)))
 def test_any_missing_mail_is_a_fault(index):
-    """A mail that did not come is told of with the customer and the step, and shown in the table."""
+    """A missing mail is reported with the customer and the step, and shown in the table."""
     mails = RIGHT[:index] + RIGHT[index + 1 :]
     report = judge(CASES, mails, DELAYS)
     assert len(report.faults) == 1
@@ -98,7 +98,7 @@ def test_any_mail_that_comes_twice_is_a_fault(index):
 
 
 def test_a_mail_before_it_is_due_is_a_fault():
-    """Earlier than due is wrong by more than what two readings of the clock may differ by, and not by less."""
+    """A mail before its time is a fault if it is early by more than the clock's tolerance."""
     early = mail(STAYED_AWAY, "first", 2.9)
     assert judge(CASES, [early, *RIGHT[1:]], DELAYS).faults == [
         "Ada did something, and first came 100 ms before it was due."
@@ -114,12 +114,12 @@ def test_a_mail_before_it_is_due_is_a_fault():
         (mail(STAYED_AWAY, "confirmation", 1), "Ada did something, and yet confirmation came."),
         (
             Mail(after(1), "eve@mail.example", b"Subject: Hello\r\n\r\n"),
-            "A mail that nobody sent came for eve@mail.example: Hello.",
+            "An unknown mail came for eve@mail.example: Hello.",
         ),
     ],
 )
 def test_a_mail_that_was_not_to_come_is_a_fault(extra, fault):
-    """A reminder after the order, a confirmation without one, and a stranger's mail are all told of."""
+    """A reminder after the order, a confirmation without one, and an unknown mail are all reported."""
     assert judge(CASES, [*RIGHT, extra], DELAYS).faults == [fault]
 
 
@@ -134,16 +134,16 @@ def test_a_mail_to_somebody_else_is_a_fault_and_does_not_count():
 
 
 def test_a_time_that_is_kept_wrongly_is_a_fault():
-    """What is due counts from what is kept: a time kept otherwise than it was told must not pass unseen."""
+    """Due times count from stored times: a time stored differently from its report is a fault."""
     edited = Case("Ada", "ada@mail.example", "edited", [Event(Kind.LEFT, after(4), after(0))], STAYED_AWAY.message_ids)
     right = [mail(edited, step, 0.01 + delay.total_seconds()) for step, delay in DELAYS.items()]
     [fault] = judge([edited], right, DELAYS).faults
-    assert fault == "Ada was left at 14:00:04.000000, but that is kept as 14:00:00.000000."
+    assert fault == "Ada was left at 14:00:04.000000, but 14:00:00.000000 was stored."
 
 
 def test_a_checkout_told_after_its_order_moves_no_time():
-    """What is kept of a checkout that was ordered already says nothing of the later report."""
-    assert ill_kept([*events(("ordered", 1)), Event(Kind.LEFT, after(2), after(1))]) is None
+    """The stored time of an ordered checkout does not change with a later report."""
+    assert wrongly_stored([*events(("ordered", 1)), Event(Kind.LEFT, after(2), after(1))]) is None
 
 
 def test_percentiles_are_values_that_occur():
@@ -182,7 +182,7 @@ def test_the_settings_of_the_demo_come_from_nowhere_else(monkeypatch, tmp_path):
 
 
 def test_a_wrong_address_of_a_database_is_told_in_a_sentence():
-    """The one variable that the demo heeds is named where it is wrong, and its value is not repeated."""
+    """The one variable that the demo reads is named if it is invalid, and its value is not repeated."""
     with pytest.raises(DemoFailed) as told:
         settings_for(uri="secret.example:27017", database="demo", smtp_port=2525, webhook_secret="s")
     assert str(told.value) == "RECOVERY_MONGODB__URI must begin with mongodb:// or mongodb+srv://."

@@ -82,7 +82,7 @@ def test_any_mail_verifies(keys, algorithm, name, item):
 @settings(max_examples=40, deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True))
 def test_no_changed_mail_verifies(keys, algorithm, where):
-    """One letter changed in what is signed, and the signature is broken."""
+    """A change of one signed letter breaks the signature."""
     message = signed(keys[algorithm])
     begins = message.index(b"\r\nTo: ") + 6
     letters = [place for place in range(begins, len(message)) if message[place : place + 1].isalnum()]
@@ -112,13 +112,13 @@ def test_headers_of_any_script_verify(keys):
 
 
 def test_blanks_may_change_on_the_way(keys):
-    """A relay that folds headers anew or strips trailing blanks breaks nothing."""
+    """A relay that refolds headers or strips trailing blanks does not break the signature."""
     message = signed(keys["rsa"]).replace(b"\r\nSubject: ", b"\r\nSUBJECT:\t ")
     assert verifies(message + b" \r\n\r\n", keys["rsa"])
 
 
 def test_headers_that_count_are_covered(keys):
-    """All headers of a mail are signed that a receiver cares for, From once more than it is there."""
+    """All headers that matter to a receiver are signed, From once more than it occurs."""
     message = b"List-Unsubscribe: <https://a.example>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
     message += b"List-Id: <shop.lamps.example>\r\n" + Composer(TEMPLATES, IDENTITY).compose(left(), STEP, NOW).content
     message = Signer("lamps.example", "mails", keys["rsa"])(message)
@@ -150,7 +150,7 @@ def test_lines_keep_to_their_length(keys):
 
 
 class TestBadKeys:
-    """A file that is no key is told in a sentence that names it."""
+    """A file that is not a key is reported in a sentence that names it."""
 
     def refused(self, path):
         with pytest.raises(BadKey) as caught:
@@ -159,7 +159,7 @@ class TestBadKeys:
         return str(caught.value)
 
     def test_nonsense(self, tmp_path):
-        """What is not PEM at all, or a certificate, is no key."""
+        """Text that is not PEM, or a certificate, is not a key."""
         (tmp_path / "key").write_text("hello")
         assert "openssl" in self.refused(tmp_path / "key")
 
@@ -173,5 +173,5 @@ class TestBadKeys:
         assert "another kind" in self.refused(write(tmp_path / "key", ec.generate_private_key(ec.SECP256R1())))
 
     def test_away(self, tmp_path):
-        """A file that is not there is told."""
+        """A missing file is reported."""
         assert "cannot be read" in self.refused(tmp_path / "key")

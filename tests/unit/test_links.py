@@ -83,7 +83,7 @@ def test_one_link_is_no_other():
 
 @pytest.mark.parametrize("text", ["", "bounces@bounce.shop.example", f"bounces+{'a' * 52}@bounce.shop.example", "+@"])
 def test_what_was_not_made_here_does_not_open(text):
-    """A return path that nobody made here is nobody's."""
+    """A return path that was not made here is not decoded."""
     assert links().return_path_in(text) is None
 
 

@@ -60,7 +60,7 @@ def test_a_mail_with_all_that_it_needs_is_in_order(tmp_path: Path) -> None:
         ("<p>{% for item in items %}{{ item.name * 3 }}{% endfor %}</p>", "own.html.j2: own can be "),
     ],
 )
-def test_a_fault_is_told_where_it_is(tmp_path: Path, html: str, told: str | None) -> None:
+def test_a_fault_is_reported_with_its_place(tmp_path: Path, html: str, told: str | None) -> None:
     """Each fault is found with the file and line, once, though many samples meet it; also what no sample comes by."""
     faults = [fault.detail.removeprefix(f"{tmp_path}/") for fault in found(tmp_path, html + LINK)]
     assert [fault[: len(told or "")] for fault in faults] == ([told] if told else [])
@@ -98,7 +98,7 @@ def test_a_word_that_no_template_writes_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_word_of_the_shop_s_own_is_in_order(tmp_path: Path) -> None:
-    """A word that only a template of the shop writes, or another word, is no slip."""
+    """A word that only a template of the shop or another word uses is not a fault."""
     words = 'mine = "{% word \'inner\' %}"\ninner = "x"'
     findings = found(tmp_path, text=f"{FOOT}{{%- word 'mine' -%}}", **{"words.toml": words})
     assert all(fault.is_warning for fault in findings), "other languages lack it"

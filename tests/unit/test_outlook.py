@@ -1,4 +1,4 @@
-"""What is still to come of a checkout, and what would come of a dead message."""
+"""The forecast of a checkout's upcoming messages, and of a replayed dead message."""
 
 from datetime import timedelta
 
@@ -62,7 +62,7 @@ def test_a_replay_sends():
 
 
 def test_a_replay_to_a_suppressed_address_is_skipped():
-    """It is foretold, and not only found by the daemon."""
+    """The forecast shows it before the daemon finds it."""
     ahead = replay(state(messages=DEAD), "reminder-1", schedule(), Standing(COMPLAINT), NOON)
     assert ahead == Ahead("reminder-1", None, "the address is suppressed: complaint")
 

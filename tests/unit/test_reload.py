@@ -77,7 +77,7 @@ async def test_any_file_that_is_added_or_goes_is_noticed(folder: Path, templates
 async def test_what_is_broken_does_not_take_the_place_of_what_works(
     folder: Path, templates: Templates, name: str, content: str, told: str
 ) -> None:
-    """A broken file is refused with file and line, once; the former templates go on, until the file is mended."""
+    """A broken file is refused with file and line, once; the previous templates stay in use until the file is fixed."""
     write(folder / name, content)
     fault = await templates.refresh()
     assert isinstance(fault, TemplateError)
@@ -133,7 +133,7 @@ def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
 
 
 async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when there are too many open files: it is told, and changes are looked for as ever."""
+    """As with too many open files: the error is logged, and the search for changes goes on."""
     monkeypatch.setattr(template_reload, "AT_FIRST", 0.0)
     monkeypatch.setattr(template_reload, "EVERY", 0.0)
     looked = asyncio.Event()

@@ -332,7 +332,7 @@ PHASES = {"mail": MAIL, "rcpt": RCPT, "content": DOT, "connect": Phase.CONNECT}
 
 
 def test_what_providers_say_is_understood():
-    """The refusals of providers that were collected mean what whoever collected them says."""
+    """Collected refusals of providers are classified as their collectors say."""
     with collected("replies.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert len(rows) == 49

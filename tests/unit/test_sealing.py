@@ -1,4 +1,4 @@
-"""Seals and pseudonyms: what was sealed comes back whole, and from nobody else; one address has one pseudonym."""
+"""Encrypted tokens and pseudonyms: tokens round-trip and cannot be forged; one address has one pseudonym."""
 
 import re
 
@@ -69,7 +69,7 @@ def test_nonsense_does_not_open(text):
 
 
 def test_another_purpose_does_not_open():
-    """What was sealed for one thing is no key to another."""
+    """A token made for one purpose is invalid for another."""
     seals = Seals([NEW])
     assert seals.open_text("back", seals.seal_text("unsubscribe", "ada@example.com")) is None
 
@@ -106,7 +106,7 @@ def test_a_sealed_pseudonym_fits_into_a_local_part():
 
 
 def test_a_key_that_is_added_loses_nobody():
-    """Whoever was kept under an older key, or under none, is found by all that came after."""
+    """An entry under an older key, or under none, is found with the newer keys."""
     none, old, new = Pseudonyms([]), Pseudonyms([OLD]), Pseudonyms([NEW, OLD])
     everybody = new.all("ada@example.com")
     assert everybody == (new.of("ada@example.com"), old.of("ada@example.com"), none.of("ada@example.com"))
@@ -159,7 +159,7 @@ def test_what_an_older_version_kept_is_found_where_it_stops_a_mail():
 @settings(deadline=None)
 @given(st.text(), st.sampled_from(["example.com", "BÜCHER.example", "ünot valid", "[x", "\ud800.de", "ǰ.example"]))
 def test_the_one_form_stays_as_it_is(local, domain):
-    """What is normalised already does not change again, and nothing is raised for what is no address."""
+    """Normalising is idempotent, and raises nothing for an invalid address."""
     once = normalised(f"{local}@{domain}")
     assert normalised(once) == once
     Pseudonyms([]).of(once)

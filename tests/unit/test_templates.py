@@ -1,4 +1,4 @@
-"""The default mails, a shop's own templates, and what is told of a broken one."""
+"""The default mails, a shop's own templates, and the errors of invalid ones."""
 
 import re
 from datetime import timedelta
@@ -218,7 +218,7 @@ def test_defaults_pass_the_check(defaults: Templates) -> None:
         ("{% if shop %}\n<div class='lead'>{% else %}<div>{% endif %}{{ shop }}</div>", 0, "is misplaced"),
     ],
 )
-def test_fault_is_told_at_the_start(folder: Path, html: str, line: int, fault: str) -> None:
+def test_fault_is_reported_at_the_start(folder: Path, html: str, line: int, fault: str) -> None:
     """A broken template is found by the check, which names the file, the line as it was written, and the fault."""
     templates = own(folder, html)
     with pytest.raises(TemplateError) as caught:
@@ -228,27 +228,27 @@ def test_fault_is_told_at_the_start(folder: Path, html: str, line: int, fault: s
     assert fault in told
 
 
-def test_missing_template_is_told(defaults: Templates) -> None:
+def test_missing_template_is_reported(defaults: Templates) -> None:
     """A template that is nowhere is found by the check, by its name."""
     with pytest.raises(TemplateError, match=r"^reminder-9\.txt\.j2: no such template"):
         defaults.check([*STEPS, step("reminder-9")])
 
 
 @pytest.mark.parametrize("subject", ["{{ nobody }}", "{{ 1 + }}", "{{ items[99].name }}"])
-def test_broken_subject_is_told(defaults: Templates, subject: str) -> None:
+def test_broken_subject_is_reported(defaults: Templates, subject: str) -> None:
     """A broken subject is found by the check, which quotes it."""
     with pytest.raises(TemplateError, match=re.escape(subject)):
         defaults.check([step("reminder-1", subject)])
 
 
-def test_missing_folder_is_told(folder: Path) -> None:
-    """A shop's folder that is not there is told by its name."""
+def test_missing_folder_is_reported(folder: Path) -> None:
+    """A missing folder is reported by its name."""
     with pytest.raises(TemplateError, match="nowhere: no such folder"):
         Templates(folder / "nowhere")
 
 
-def test_unreadable_file_is_told(folder: Path) -> None:
-    """A template that is not UTF-8 is told by its name."""
+def test_unreadable_file_is_reported(folder: Path) -> None:
+    """A template that is not UTF-8 is reported by its name."""
     (folder / "own.txt.j2").write_bytes(b"caf\xe9")
     with pytest.raises(TemplateError, match=r"own\.txt\.j2: not UTF-8 text"):
         Templates(folder)
@@ -326,7 +326,7 @@ def test_fault_in_words_is_told_where_it_is(folder: Path, toml: str, told: str) 
     assert str(caught.value).removeprefix(f"{folder}/").startswith(told)
 
 
-def test_a_fault_in_any_language_is_told(folder: Path) -> None:
+def test_a_fault_in_any_language_is_reported(folder: Path) -> None:
     """The check fills the mails in every language that has a file, not only in English."""
     (folder / "words.fr.toml").write_text('[reminder-2]\nlead = "{{ items[9].name }}"')
     with pytest.raises(TemplateError, match=r"layout\.txt\.j2, line"):
@@ -450,7 +450,7 @@ def shape(html: str) -> list[object]:
     ],
 )
 def test_inlining_refuses_what_it_would_change(source: str) -> None:
-    """HTML that the parser would mend is refused: mended around Jinja it would come out wrong."""
+    """HTML that is not well-formed is refused: the parser's repairs around Jinja would be wrong."""
     with pytest.raises(NotWellFormed):
         inline(source, CSS)
 

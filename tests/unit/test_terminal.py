@@ -1,4 +1,4 @@
-"""What a terminal gets to see: texts as they stand, whoever wrote them."""
+"""Terminal output: texts are shown safely, even hostile ones."""
 
 import io
 import json
@@ -30,7 +30,7 @@ HOSTILE = [
 
 @pytest.fixture
 def screen(monkeypatch):
-    """A terminal with colours that keeps what it is told."""
+    """A terminal with colours that records its input."""
     file = io.StringIO()
     monkeypatch.setattr(terminal, "out", Console(file=file, force_terminal=True, width=200, highlight=False))
     return file
@@ -96,7 +96,7 @@ def test_json_is_safe_and_the_same(text):
     ],
 )
 def test_reasons_are_for_people(reason, words):
-    """Neither the names of exceptions nor objects as Python shows them are told; a relay's words are."""
+    """Names of exceptions and representations of objects are left out; a relay's words are shown."""
     assert in_words(reason) == words
 
 

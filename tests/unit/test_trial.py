@@ -20,7 +20,7 @@ GROWS = "{% set ns = namespace(s='a' * 1000) %}{% for n in range(60) %}{% set ns
 
 
 async def fault_of(folder: Path, text: str, limits: Limits = LIMITS) -> str | None:
-    """Return what is wrong with a text template."""
+    """Return the fault of a text template."""
     (folder / "own.html.j2").write_text("<p>{{ shop }}</p>")
     (folder / "own.txt.j2").write_text(text)
     fault = await tried(Files(folder), "UTC", [STEP], limits)
@@ -28,7 +28,7 @@ async def fault_of(folder: Path, text: str, limits: Limits = LIMITS) -> str | No
 
 
 async def test_sound_templates_pass(tmp_path: Path) -> None:
-    """All languages are filled, and nothing is wrong."""
+    """Valid templates pass in all languages."""
     assert await fault_of(tmp_path, "{{ total | money }} {{ touched_at | date }}") is None
 
 
@@ -38,7 +38,7 @@ async def test_a_broken_one_is_told_as_anywhere(tmp_path: Path) -> None:
 
 
 async def test_a_loop_without_an_end_is_ended(tmp_path: Path) -> None:
-    """The process may take so much processor time, and the mail that it was at is told."""
+    """The process has limited CPU time, and the fault names the mail that exceeded it."""
     fault = await fault_of(tmp_path, HANGS, Limits(processor_time=1, wall_time=50))
     assert fault is not None
     assert fault.startswith("own in en: rendering the templates takes more than 1 s of CPU time")

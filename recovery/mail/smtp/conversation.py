@@ -51,7 +51,7 @@ class Conversation(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection is open, as far as is known."""
+        """True if the connection is open, as far as is known."""
         return self._fault is None and not self._transport.is_closing()
 
     def say(self, data: bytes, replies: int = 1) -> None:

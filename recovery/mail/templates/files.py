@@ -40,7 +40,7 @@ class Files:
         self._found: dict[tuple[str, str], list[File]] = {}
         for each in (folder, DEFAULTS):
             for path in _listed(each):
-                name, locale = _parted(path.relative_to(each or DEFAULTS).as_posix())
+                name, locale = _split_locale(path.relative_to(each or DEFAULTS).as_posix())
                 self._found.setdefault((name, locale), []).append(File(path, _read(path)))
         self.locales = sorted({locale for _, locale in self._found if locale})
         """The locales that have a file of their own."""
@@ -88,7 +88,7 @@ def _listed(folder: Path | None) -> list[Path]:
         raise TemplateError(f"{folder}: cannot list the folder: {exc.strerror}") from exc
 
 
-def _parted(path: str) -> tuple[str, str]:
+def _split_locale(path: str) -> tuple[str, str]:
     """Return a file's name without its locale, and the locale; one unknown to Babel belongs to the name."""
     if (match := _NAME.fullmatch(path)) and match["locale"] and known(match["locale"]):
         return match["stem"] + match["ending"], fallbacks(match["locale"])[0]
