@@ -1,4 +1,4 @@
-"""What the engine's writes are in MongoDB's words: each a guarded update of one checkout, or of many that are alike."""
+"""The engine's writes as MongoDB updates: each guarded, for one checkout or for many that are alike."""
 
 from collections.abc import Hashable, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ ERRORS_KEPT = 20
 
 
 def unchanged(seen: CheckoutState) -> Document:
-    """Match the checkout only as it was seen: nothing reported, claimed or planned since."""
+    """Return the filter for a checkout as it was seen: nothing reported, claimed or planned since."""
     return {
         "_id": seen.id,
         "status": seen.status,
@@ -42,7 +42,7 @@ def planned(plan: Plan) -> UpdateOne:
 
 
 def claimed(claims: Sequence[Claiming]) -> list[UpdateOne | UpdateMany]:
-    """Return the updates that claim: one for all that are alike, which takes the server half the time or less."""
+    """Return the updates that claim: one for all alike ones, which halves the server's time or better."""
     alike: dict[Hashable, list[Claiming]] = {}
     for claim in claims:
         alike.setdefault(_kind(claim), []).append(claim)
@@ -69,7 +69,7 @@ def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
         f"messages.{name}.attempts": message and message.attempts,
     }
     if next_at := [each.seen.next_at for each in claims if each.seen.next_at is not None]:
-        guard["next_at"] = {"$lte": max(next_at)}  # or somebody has moved it, into the future
+        guard["next_at"] = {"$lte": max(next_at)}  # else it was moved, into the future
     changes = {
         f"messages.{name}": written(claim.message),
         "claim": written(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
@@ -81,20 +81,20 @@ def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
 
 
 def handed_over(claim: Claiming) -> UpdateOne:
-    """Return the write that keeps that the content of a claimed message goes out now."""
+    """Return the write that records that the content of a claimed message is sent now."""
     held = {"_id": claim.seen.id, "claim.token": claim.token, "revision": claim.seen.revision}
     return UpdateOne(held, {"$set": {f"messages.{claim.step.name}.handed_over": True}})
 
 
 def renewed(claims: Sequence[Claiming], until: datetime) -> UpdateMany:
-    """Return the write that moves the ends of these leases, where the claims still hold."""
+    """Return the write that extends these leases, where the claims still hold."""
     these = {"_id": {"$in": [claim.seen.id for claim in claims]}}
     tokens = {"claim.token": {"$in": list({claim.token for claim in claims})}}
     return UpdateMany(these | tokens, {"$set": {"claim.until": until, "next_at": until}})
 
 
 def completed(completion: Completion) -> UpdateOne:
-    """Return the record of a send, where nothing was reported meanwhile."""
+    """Return the record of a send, if nothing was reported meanwhile."""
     seen = completion.claiming.seen
     update = _result(completion)
     update["$set"]["next_at"] = completion.next_at
@@ -106,11 +106,11 @@ def completed(completion: Completion) -> UpdateOne:
 
 
 def recorded(completion: Completion) -> UpdateOne:
-    """Return the record of a send, whatever was reported meanwhile: the checkout is to be looked at again at once."""
+    """Return the record of a send, whatever was reported meanwhile: the checkout is then due at once."""
     update = _result(completion) | {"$currentDate": {"next_at": True}}
     claiming = completion.claiming
     message = f"messages.{claiming.step.name}"
-    # A lapsed claim may have been taken off by a look that had nothing to send: then nobody else has begun it again.
+    # A look that had nothing to send may have removed an expired claim: then no other sender has begun the message.
     lapsed = {f"{message}.state": MessageState.SENDING, f"{message}.attempts": claiming.message.attempts}
     either = [{"claim.token": claiming.token}, {"claim.token": {"$exists": False}, **lapsed}]
     return UpdateOne({"_id": claiming.seen.id, "$or": either}, update)
@@ -128,25 +128,25 @@ def _result(completion: Completion) -> Document:
 
 
 def as_seen(document: Unreadable) -> Document:
-    """Match a document that cannot be read only as it was seen."""
+    """Return the filter for an unreadable document as it was seen."""
     return {"_id": document.id, "revision": document.revision, "next_at": document.next_at}
 
 
 def set_aside(document: Unreadable, purge_at: datetime) -> UpdateOne:
-    """Return the write that puts a document to rest as it was seen. It makes none larger: there may be no room."""
+    """Return the write that puts a document to rest. It never makes it larger: there may be no room."""
     return UpdateOne(
         as_seen(document), {"$set": {"next_at": None, "purge_at": purge_at}, "$unset": {"claim": "", "history": ""}}
     )
 
 
 def put_to_rest(seen: CheckoutState, purge_at: datetime) -> UpdateOne:
-    """Return the write that puts a checkout to rest that has no room for more, unless it has changed since."""
+    """Return the write that puts a checkout of the largest size to rest, unless it has changed since."""
     rest = {"$set": {"next_at": None, "purge_at": purge_at}, "$unset": {"claim": "", "history": ""}}
     return UpdateOne({"_id": seen.id, "revision": seen.revision}, rest)
 
 
 def is_dead(document: Document | None, step: str | None) -> bool:
-    """Return whether a message of a checkout is dead, as it is kept."""
+    """Return whether the stored message of a checkout is dead."""
     state = ((document or {}).get("messages", {}).get(step) or {}).get("state")
     return bool(state == MessageState.DEAD)
 
