@@ -100,7 +100,7 @@ class Sender:
         self._drops: dict[str, _Drops] = {}
         self._unsent: tuple[float, float, str] | None = None
         self.brake = Brake()
-        self._held: list[tuple[float, Ended]] = []
+        self._doubted: list[tuple[float, Ended]] = []
         self._given_up: dict[str, CheckoutState] = {}
         """The checkouts whose addresses were suppressed since the relay last took a message, by id."""
 
@@ -329,23 +329,23 @@ class Sender:
             if not each.outcome.is_refusal or each.believed:
                 found.append(each)
             elif self.brake.refused(each.flight.id, reply, now, address=kind is OutcomeKind.DEAD_ADDRESS):
-                found += [_ours(other) for other in (*self._take_held(), each)]
+                found += [_ours(other) for other in (*self._take_doubted(), each)]
             elif self.stopping:
                 found.append(replace(each, outcome=each.flight.called_off("the daemon is stopping")))
             else:
-                self._held.append((now + BELIEVED_AFTER, each))
+                self._doubted.append((now + BELIEVED_AFTER, each))
         return found
 
-    def _take_held(self) -> list[Ended]:
+    def _take_doubted(self) -> list[Ended]:
         """Return all held refusals, and release them: answers on several connections come in any order."""
-        held, self._held = self._held, []
-        return [ended for _, ended in held]
+        doubted, self._doubted = self._doubted, []
+        return [ended for _, ended in doubted]
 
     def _let_go(self, *, everything: bool) -> None:
         """Record held refusals that nothing has contradicted in time; or give back all, at a stop."""
         now = self._monotonic()
-        due = [ended for until, ended in self._held if everything or until <= now]
-        self._held = [(until, ended) for until, ended in self._held if not everything and until > now]
+        due = [ended for until, ended in self._doubted if everything or until <= now]
+        self._doubted = [(until, ended) for until, ended in self._doubted if not everything and until > now]
         for ended in due:
             if everything:
                 self.end(ended.flight, ended.flight.called_off("the daemon is stopping"))
