@@ -1,4 +1,4 @@
-"""What the settings make: each part of a running Recovery, not yet running."""
+"""Factories: each builds one component from the settings."""
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -28,27 +28,26 @@ T = TypeVar("T")
 
 
 class CannotStart(RecoveryError):
-    """Recovery cannot do its work as things are; the message says why, and what to mend."""
+    """Recovery cannot start; the message says why, and what to fix."""
 
 
 @asynccontextmanager
 async def database_of(settings: Settings, **options: Any) -> AsyncIterator[Database]:
-    """Connect to the database that the settings name."""
+    """Connect to the database of the settings."""
     client = connect(settings.mongodb.uri.get_secret_value(), **options)
     async with client:
         yield client.get_database(settings.mongodb.database, **OPTIONS)
 
 
 MOST_REPORTS = 400
-"""How many requests may wait for the database, of the 500 connections that there may be: while it stands still, health
-checks get through."""
+"""Requests that may wait for the database, of at most 500 connections: health checks still get through if it hangs."""
 
 
 def recovery_of(settings: Settings, client: Any = None) -> Recovery:
-    """Return the ingestion API on the database that the settings name.
+    """Return the ingestion API on the database of the settings.
 
-    By a client that is there it is bounded as requests over HTTP must be. By one of its own it is for a command, which
-    somebody waits for: to erase a large shop takes its time.
+    With a given client it is bounded, for requests over HTTP. With a client of its own it is for a command, which may
+    take long: erasing a large shop, for example.
     """
     mongodb, database = settings.mongodb.uri.get_secret_value(), settings.mongodb.database
     keys = secrets_of(settings.suppressions.keys)
@@ -58,22 +57,22 @@ def recovery_of(settings: Settings, client: Any = None) -> Recovery:
 
 
 def per_shop(settings: Settings, make: Callable[[Settings], T]) -> PerShop[T]:
-    """Return what is made of the settings for all, and of those of each shop that has its own."""
+    """Return the results of `make` for the default settings and for those of each shop that has its own."""
     return PerShop(make(settings), {shop: make(settings.of(shop)) for shop in settings.shops})
 
 
 def suppressions_of(settings: Settings, database: Database) -> Suppressions:
-    """Return the list of whom not to write to, with the keys that the settings name."""
+    """Return the suppression list, with the keys of the settings."""
     return Suppressions(database, pseudonyms_of(settings))
 
 
 def pseudonyms_of(settings: Settings) -> Pseudonyms:
-    """Return what stands for addresses that are not written to any more."""
+    """Return the pseudonyms of suppressed addresses, with the keys of the settings."""
     return Pseudonyms(secrets_of(settings.suppressions.keys))
 
 
 def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
-    """Return what makes the links in mails, and opens them: also those that were sealed with keys of `others`."""
+    """Return the Links of a shop; it also opens tokens that were sealed with the keys of `others`."""
     links = settings.links
     return Links(
         Seals(secrets_of(dict.fromkeys([*links.keys, *others]))),
@@ -86,7 +85,7 @@ def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
 
 
 def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedback:
-    """Return what the endpoints need that customers and mail systems call."""
+    """Return the parts that the endpoints for customers and mail systems share."""
     all_keys = [key for own in settings.each() for key in own.links.keys]
     return Feedback(
         per_shop(settings, lambda own: links_of(own, all_keys)),
@@ -99,7 +98,7 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
 
 
 def api_keys_of(settings: Settings) -> list[ApiKey]:
-    """Return the keys of the API: those with a name and scopes, and those that may be used for everything."""
+    """Return the API keys: the named ones with their scopes, and the unrestricted ones."""
     named = [
         ApiKey(key.name, key.secret.get_secret_value(), frozenset(map(Scope, key.scopes)), frozenset(key.shops))
         for key in settings.http.keys
@@ -127,10 +126,10 @@ def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> A
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return what bounds the work in hand for each relay."""
+    """Return the limits of the sender of each relay."""
     return Limits(settings.daemon.in_flight, settings.daemon.hand_over_within.total_seconds())
 
 
 def secrets_of(values: Iterable[SecretStr]) -> list[str]:
-    """Return secrets as they are."""
+    """Return secrets in clear text."""
     return [value.get_secret_value() for value in values]

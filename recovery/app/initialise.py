@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 async def initialise(settings: Settings) -> list[str]:
-    """Make a fresh single node a replica set, and the database ready; return a sentence for each thing done.
+    """Make a fresh single node a replica set, and create or update the collections; return a sentence for each change.
 
     Raises `CannotStart`.
     """
@@ -31,13 +31,13 @@ async def initialise(settings: Settings) -> list[str]:
 
 
 async def ensure(database: Database) -> None:
-    """Make the collections what they must be, as far as the daemon's user may: a validator need not be the newest.
+    """Create or update the collections, as far as the daemon's user may: a validator need not be the newest.
 
-    Raises `recovery.mongo.collections.NotAllowed` where more than that is wanting.
+    Raises `recovery.mongo.collections.NotAllowed` if anything vital is missing.
     """
     try:
         await collections.ensure(database)
     except collections.NotAllowed as exc:
         if exc.vital:
             raise
-        log.warning("the collections are not quite what they must be", why=str(exc))
+        log.warning("collections are outdated", why=str(exc))

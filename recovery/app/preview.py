@@ -1,4 +1,4 @@
-"""Mails before any customer gets one: shown, and sent to whoever makes them."""
+"""Preview a mail, or send it to a test recipient."""
 
 import time
 from contextlib import AsyncExitStack
@@ -19,11 +19,11 @@ from recovery.mongo.clock import MongoClock
 from recovery.settings import Settings
 
 MARK = "[test] "
-"""What the subject of a test begins with."""
+"""The prefix of the subject of a test mail."""
 
 
 def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Rendered, bytes]:
-    """Return a step's mail for a checkout, in words and as a whole message. Raises `CannotStart`, `RenderError`."""
+    """Return a step's mail for a checkout: rendered, and as a whole message. Raises `CannotStart`, `RenderError`."""
     wanted = _step(settings, step)
     composer = composer_of(settings, templates_of(settings))
     message = composer.compose(checkout, wanted, checkout.ordered_at or checkout.touched_at)
@@ -31,9 +31,9 @@ def preview(settings: Settings, step: str, checkout: CheckoutState) -> tuple[Ren
 
 
 async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outcome:
-    """Send a step's mail with sample data through the relay, and record it nowhere.
+    """Send a step's mail with sample data through the relay, without recording it.
 
-    Raises `CannotStart` if there is no such step, or the settings do not let this address be written to.
+    Raises `CannotStart` for an unknown step, or for an address that is not a test recipient in the settings.
     """
     wanted = _step(settings, step)
     if not _may_get_tests(to, settings.mail.test_recipients):
@@ -45,7 +45,7 @@ async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outc
     customer = sample.facts.customer
     assert customer is not None  # noqa: S101 - a sample has one
     facts = sample.facts.model_copy(update={"customer": customer.model_copy(update={"email": to})})
-    # Its own order, for a mail program shows but one mail of a Message-ID.
+    # An order of its own: mail programs show only one mail of each Message-ID.
     checkout = sample.model_copy(update={"facts": facts, "id": f"{sample.id}-{token_hex(4)}"})
     composer = composer_of(settings, templates_of(settings), subject_prefix=MARK)
     relay = relay_of(settings)
@@ -68,6 +68,6 @@ def _step(settings: Settings, name: str) -> Step:
 
 
 def _may_get_tests(address: str, allowed: tuple[str, ...]) -> bool:
-    """Whether an address, or its domain as in `@example.com`, is among those allowed."""
+    """Return whether an address, or its domain as in `@example.com`, is allowed."""
     domain = address.rpartition("@")[2]
     return any(each.casefold() in (address.casefold(), f"@{domain}".casefold()) for each in allowed)

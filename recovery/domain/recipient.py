@@ -51,7 +51,7 @@ UNKNOWN = Standing(known=False)
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A message that is never sent: its recipient must not get it, or has no use for it any more."""
+    """A message that is never sent: its recipient must not get it, or has no use for it."""
 
     reason: str
 
@@ -66,7 +66,7 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class CallOff:
-    """A message that goes back and stays due, for nobody knows now whether it may be sent."""
+    """A message that goes back and stays due: it is unknown at present whether it may be sent."""
 
     reason: str
 

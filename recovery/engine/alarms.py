@@ -1,4 +1,4 @@
-"""The alarms that follow from decisions: `next_at` of a checkout becomes its shadow, or is due now."""
+"""The alarms of decisions: a `next_at` in the future becomes a shadow; one in the past is due now."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ from recovery.engine.ports import Clock, Shadows
 
 
 class Alarms:
-    """Sets the shadows. `behind` is set while more is due than was looked at: then somebody must look at what is due.
+    """Sets the shadows. `behind` is set while due checkouts wait to be looked at; the sweep then looks at them.
 
-    `on_set` is called with the earliest time of the shadows just set. While `leaving`, nobody here will look again, so
-    that what is due gets a shadow too: its going wakes another daemon.
+    `on_set` is called with the earliest time of the shadows just set. While `leaving`, this daemon will not look again,
+    so that a due checkout gets a shadow too: its expiry wakes another daemon.
     """
 
     def __init__(self, shadows: Shadows, clock: Clock) -> None:
@@ -22,7 +22,7 @@ class Alarms:
         self.on_set: Callable[[datetime], None] = lambda _: None
 
     async def set(self, next_at: Mapping[str, datetime | None]) -> None:
-        """Make the shadows of these checkouts what their `next_at` says. What is due already needs none.
+        """Set the shadows of these checkouts to their `next_at`. A checkout that is due already needs none.
 
         Raises `Unavailable`.
         """

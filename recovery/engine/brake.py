@@ -1,7 +1,7 @@
-"""The brake: when many messages seem to be dead at once, it is us, and neither they nor their customers are given up.
+"""The brake on dead letters: when many permanent refusals come at once, the fault is ours, and none is believed.
 
-A quota or a blocklist in words that nobody foresaw looks like a dead address or a message that nobody wants, for every
-customer of a burst. So a refusal for good is believed after a moment in which nothing speaks against it.
+A quota or a blocklist, in a wording that is not recognised, looks like a dead address or a bad message for every
+customer of a burst. So a permanent refusal is believed only after a moment in which nothing contradicts it.
 """
 
 import re
@@ -9,18 +9,18 @@ from collections import deque
 from dataclasses import dataclass
 
 IN_A_ROW = 5
-"""Refusals for good in the same words, and no message taken in between, that are too many."""
+"""Permanent refusals with the same wording, without an accepted message in between, that are too many."""
 
 OF_ANSWERS = 200
 LEAST = 20
 PART = 0.1
-"""So many dead addresses of the last answers, and at least so large a part of them, are too many as well."""
+"""Dead addresses among the last answers, in number (`LEAST`) and share (`PART`), that are too many as well."""
 
 BELIEVED_AFTER = 2.0
-"""Seconds that a refusal for good waits for others to speak against it."""
+"""Seconds for which a permanent refusal is held, so that other answers can contradict it."""
 
 REMEMBERED_FOR = 86_400.0
-"""Seconds that a row of refusals may take, and still be one."""
+"""The longest duration of a row of refusals, in seconds."""
 
 _VARIES = re.compile(r"\S*[\d…@]\S*|<[^>]*>|\[[^\]]*\]")
 
@@ -33,13 +33,13 @@ class _Refused:
 
 
 class Row:
-    """Refusals in the same words, one after the other: of different ids, and within a day."""
+    """Consecutive refusals with the same wording, of different ids, within a day."""
 
     def __init__(self) -> None:
         self._refused: list[_Refused] = []
 
     def add(self, id_: str, reply: str, now: float) -> bool:
-        """Take in a refusal; return whether there are too many by now. Numbers and addresses are no words."""
+        """Add a refusal; return whether the row is too long. Numbers and addresses do not count as wording."""
         words = alike(reply)
         self._refused = [each for each in self._refused if each.words == words and now - each.at <= REMEMBERED_FOR]
         if all(each.id != id_ for each in self._refused):
@@ -47,7 +47,7 @@ class Row:
         return len(self) >= IN_A_ROW
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start a new row."""
         self._refused.clear()
 
     def ids(self) -> frozenset[str]:
@@ -59,25 +59,25 @@ class Row:
 
 
 def alike(reply: str) -> str:
-    """Return the words of a refusal without what differs from one message to the next: numbers and addresses."""
+    """Return the wording of a refusal without numbers and addresses, which differ from message to message."""
     return " ".join(_VARIES.sub("", reply).lower().split())
 
 
 class Brake:
-    """Counts what the relay takes and what it refuses for good. Times are seconds of a monotonic clock.
+    """Counts accepted messages and permanent refusals. Times are seconds of a monotonic clock.
 
-    `fault` says why nobody is suppressed now, and no message given up, or is None.
+    `fault` is the reason why no address is suppressed and no message given up now, or None.
     """
 
     def __init__(self) -> None:
         self._row = Row()
         self._answers: deque[tuple[str, bool]] = deque()
         self._dead: set[str] = set()
-        """Those of the answers that are dead."""
+        """The checkouts among the answers whose address was called dead."""
         self.fault: str | None = None
 
     def passed(self, id_: str) -> None:
-        """Take in that the relay took a message: whatever it says of others is about them."""
+        """Count an accepted message: the refusals of others are then about themselves."""
         self._row.clear()
         if id_ in self._dead:  # it was not, after all
             self._dead.remove(id_)
@@ -87,9 +87,9 @@ class Brake:
             self.fault = None
 
     def refused(self, id_: str, reply: str, now: float, *, address: bool) -> bool:
-        """Take in that the relay refuses a message for good; return whether that must not be believed.
+        """Count a permanent refusal; return whether it must not be believed.
 
-        `address` is whether it calls the address dead.
+        `address` is whether the relay calls the address dead.
         """
         too_many_in_a_row = self._row.add(id_, reply, now)
         if address and id_ not in self._dead:
@@ -103,7 +103,7 @@ class Brake:
 
     @property
     def row(self) -> frozenset[str]:
-        """The checkouts whose messages were refused since one was taken, in the same words."""
+        """The checkouts whose messages were refused with the same wording since one was accepted."""
         return self._row.ids()
 
     def _count(self, id_: str, *, dead: bool) -> None:

@@ -1,4 +1,4 @@
-"""The breaker: while the relay is at fault, no message is claimed for it.
+"""The circuit breaker: while the relay is at fault, no message is claimed for it.
 
 All times are seconds of a monotonic clock.
 """
@@ -11,10 +11,11 @@ LONGEST_PAUSE = 60.0
 
 
 class Breaker:
-    """Open after three faults of the relay in a row; then one probe at a time, after pauses that double up to a minute.
+    """Opens after three faults of the relay in a row; then lets one probe through at a time.
 
-    `fault` says why it is open, or is None. `passed_at` is when the relay last took a message, or refused one for what
-    it is. A message that the relay hangs up on counts once, however often that is: the fault may be the message's.
+    The pauses between probes double up to a minute (exponential backoff). `fault` is the reason why it is open, or
+    None. `passed_at` is the time at which the relay last took a message, or refused one for its own sake. A message
+    that the relay hangs up on counts once, however often it happens: the fault may be the message's.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class Breaker:
         self._until: float | None = None
 
     def tell(self, id_: str, outcome: Outcome, now: float) -> None:
-        """Take in how an attempt at a message of the checkout `id_` ended."""
+        """Count the outcome of an attempt at a message of the checkout `id_`."""
         if not outcome.kind.tells_of_relay:
             return
         if not outcome.kind.blames_relay:
@@ -44,19 +45,19 @@ class Breaker:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def let_in(self) -> None:
-        """Take note that the relay lets us in again: the fault is over, unless the next message finds it once more.
+        """Close after a successful login: the next fault opens it again at once.
 
-        Only a message can tell whether the relay takes any, so one goes first.
+        Only a message can show that the relay takes messages, so one goes first.
         """
         self.fault, self._in_a_row = None, FAULTS_IN_A_ROW - 1
         self._dropped.clear()
 
     def room(self, free: int, in_flight: int, now: float) -> int:
-        """Return how many of the `free` places may be used: all, none, or one for a probe."""
+        """Return the number of the `free` places that may be used: all, none, or one for a probe."""
         if self._until is None:
             return free
         return 1 if now >= self._until and in_flight == 0 else 0
 
     def pause(self, now: float) -> float | None:
-        """Return how many seconds it is until the next probe; None while the breaker is closed."""
+        """Return the seconds until the next probe; None while the breaker is closed."""
         return None if self._until is None else max(self._until - now, 0.0)

@@ -1,8 +1,8 @@
-"""The engine: `look()` moves checkouts from what they are to what they ought to be.
+"""The engine: `look()` loads checkouts, decides about them, and carries the decisions out. It is level-triggered.
 
-Load, decide, plan, claim: each is one round trip for a batch; what is claimed is the sender's. `look()` may be called
-at any time, any number of times, for any reason, by any daemon. What is due and finds no room stays due in the
-database.
+Load, decide, plan, claim: each is one round trip for a batch; a claimed message goes to the sender. `look()` is
+idempotent: call it at any time, any number of times, for any reason, from any daemon. A due message for which there is
+no room stays due in the database.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ from recovery.engine.writes import Ask, Claiming, Plan, Unreadable, claimed, pla
 from recovery.errors import Unavailable
 
 LOOKED_BESIDE_CLAIM = 0.05
-"""Seconds that a claim may take for what was asked beside it to count as asked after it."""
+"""The longest duration, in seconds, of a claim for which an answer asked for at the same time is fresh enough."""
 
 FIRST_PART, LARGEST_PART, SMALLEST_PART = 100, 500, 16
 ITEMS_TOGETHER = 4000
-"""Lines of checkouts that are looked at together: with texts of a kilobyte each they take some 16 MB."""
+"""Items of the checkouts that are loaded together: with texts of a kilobyte each they take some 16 MB."""
 
 PARTS_IN_HAND = 3
-"""Parts of looks that are in memory at a time."""
+"""Batches that are in memory at a time."""
 
 LOOKED_AGAIN_AFTER = timedelta(seconds=0.5)
-"""How long it is until what had to wait for something other than room is looked at again."""
+"""The pause before a checkout that had to wait for something other than room is looked at again."""
 
 OWNERS_TURN = 3.0
-"""Seconds after an outage in which a lapsed claim is left to its owner, who may be about to record what it sent."""
+"""Seconds after an outage in which an expired lease is left to its owner, who may be about to record its send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Case:
 
 
 class Engine:
-    """Looks at checkouts and has its sender send what is due. `owner` is this daemon's name on its claims."""
+    """Looks at checkouts, and passes due messages to its sender. `owner` is this daemon's name on its claims."""
 
     def __init__(
         self,
@@ -106,14 +106,14 @@ class Engine:
 
     @property
     def behind(self) -> asyncio.Event:
-        """Set while more is due than there is room for: then somebody must look at what is due until nothing is."""
+        """Set while more is due than there is room for; the sweep then looks at due checkouts until none is left."""
         return self.alarms.behind
 
     async def look(self, ids: Collection[str], cause: str) -> None:
-        """Look at these checkouts: plan what is to wait or to rest, claim what is due and start to send it.
+        """Look at these checkouts: write the plans of those that wait or rest, claim due messages and start to send.
 
-        Returns once all that is decided is written; the sends go on. `cause` says who asked. Raises
-        `Unavailable`.
+        It returns when all decisions are written; the sends go on. `cause` is the reason for the look, for metrics.
+        Raises `Unavailable`.
         """
         waiting = list(ids)
         try:
@@ -127,13 +127,13 @@ class Engine:
             raise
 
     def outage(self) -> None:
-        """Take note that the database does not answer, as whoever asks it may find."""
+        """Note that the database does not answer, wherever that was noticed."""
         self._outage_at = self._monotonic()
 
     async def _look(self, ids: Sequence[str], cause: str) -> Sequence[CheckoutState]:
         checkouts, unreadable = await self._checkouts.load(ids)
         asked = {id_: number for number, id_ in enumerate(ids)}
-        checkouts.sort(key=lambda checkout: asked[checkout.id])  # whoever asked knows which come first
+        checkouts.sort(key=lambda checkout: asked[checkout.id])  # the caller knows which come first
         self._observer.looked(cause, len(ids))
         now = self._clock.now()
         cases: list[Case] = []
@@ -141,7 +141,7 @@ class Engine:
             schedule = self._schedules.of(checkout.id)
             try:
                 cases.append(Case(checkout, schedule, decide(checkout, schedule, now)))
-            except Exception as exc:  # noqa: BLE001  such as dates put there by hand, beyond all calendars
+            except Exception as exc:  # noqa: BLE001  a date edited in the database, say, that no calculation can hold
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
         if unreadable:
@@ -151,7 +151,7 @@ class Engine:
         return checkouts
 
     async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
-        """Put to rest what cannot be read; what a newer version has written is its own to look at."""
+        """Put unreadable documents to rest, except those of a newer version, which looks at them itself."""
         for each in documents:
             if each.newer:
                 self._observer.newer(each.id)
@@ -171,7 +171,7 @@ class Engine:
             if plan is not None:
                 plans.append(plan)
             elif checkout.next_at is not None:
-                alarms[checkout.id] = checkout.next_at  # the shadow is gone, as this look may tell: put it back
+                alarms[checkout.id] = checkout.next_at  # its expired shadow may be the cause of this look: set it again
         if plans:
             written = await self._checkouts.plan(plans)
             alarms.update(written.next_at)
@@ -185,10 +185,10 @@ class Engine:
     async def _claim(self, due: Sequence[Case]) -> None:
         flights, waiting = self._chosen(due)
         if flights:
-            # What is chosen is reserved before anything else happens, or another look would choose it as well. A claim
-            # that is asked for may take hold, so it is seen to its end, though this look be cancelled.
+            # The chosen messages are reserved before anything is awaited, or another look would choose them as well. A
+            # claim may succeed though its look is cancelled, so it always runs to its end.
             await asyncio.shield(self.sender.reserve(flights, self._claim_and_send(flights)))
-        if waiting:  # not for room, but for others: to look again at once would be in vain
+        if waiting:  # for others, not for room: to look again at once would be in vain
             at = self._clock.now() + LOOKED_AGAIN_AFTER
             await self.alarms.set(dict.fromkeys(waiting, at))
 
@@ -199,7 +199,7 @@ class Engine:
         try:
             won, standings = await asyncio.gather(self._checkouts.claim(claims), self._standings(claims))
         except BaseException as exc:
-            # Some may have taken hold: each is given back by its token, once the database is there.
+            # Some claims may have succeeded: each is given back by its token when the database answers again.
             why = f"the claim was not acknowledged: {exc}"
             for flight in flights:
                 flight.starved = True
@@ -223,7 +223,7 @@ class Engine:
     async def _asked_again(
         self, claims: Sequence[Claiming], standings: Mapping[str, Standing], *, all_: bool
     ) -> Mapping[str, Standing] | None:
-        """Return the standings as they are after the claim: of two that claim and then look, one sees the other."""
+        """Return the standings after the claim: of two daemons that claim and then look, one sees the other."""
         contested = [claim for claim in claims if all_ or standings.get(claim.seen.id, NOTHING_KNOWN).contested]
         if not contested:
             return standings
@@ -233,10 +233,10 @@ class Engine:
         return {**standings, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
     def _chosen(self, due: Sequence[Case]) -> tuple[list[Flight], list[str]]:
-        """Return what to claim: as much as there is room for, and one reminder for each address; and what must wait.
+        """Return the flights to claim, and the ids of checkouts that must wait.
 
-        That is a message that is in flight, one that its owner may be about to record, and one that may end its sender
-        while another such is on its way.
+        Flights: as many as there is room for, and one reminder per address. Waiting: messages that are in flight, that
+        their owner may be about to record, or that are suspected of crashing their sender while another such is sent.
         """
         room = min(self.sender.room(), len(due))
         token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
@@ -276,13 +276,13 @@ class Engine:
         return flights, waiting
 
     def _is_owners_turn(self, checkout: CheckoutState) -> bool:
-        """Return whether a lapsed claim is left alone: after an outage its owner is about to record what it sent."""
+        """Return whether an expired lease is left alone: after an outage its owner may be about to record its send."""
         if self._outage_at is None or checkout.claim is None or checkout.claim.owner == self._owner:
             return False
         return self._monotonic() - self._outage_at < OWNERS_TURN
 
     async def _standings(self, claims: Sequence[Claiming]) -> Mapping[str, Standing] | None:
-        """Return what is known of these checkouts' addresses, by checkout id; None if that cannot be known now."""
+        """Return the standings of these checkouts' addresses, by checkout id; None if the lookup fails."""
         now = self._clock.now()
         gap = max((claim.schedule.min_gap_per_address for claim in claims), default=timedelta())
         ask = Ask(
@@ -297,14 +297,14 @@ class Engine:
             return None
 
     async def _held_back_now(self, claims: Sequence[Claiming]) -> dict[str, str]:
-        """Return why these claimed messages must not be sent any more, by checkout id. Raises `Unavailable`."""
+        """Return the reasons to hold back messages among these, by checkout id. Raises `Unavailable`."""
         standings = await self._standings(claims)
         if standings is None:
-            raise Unavailable("the database does not say whether these addresses may be written to")
+            raise Unavailable("the suppression list could not be read")
         found = {}
         for claim in claims:
             standing = standings.get(claim.seen.id, NOTHING_KNOWN)
-            # Whoever has claimed since then has seen this claim, and steps back: if both did, neither would be sent.
+            # A later claim has seen this one and steps back: if both did, neither would be sent.
             others = [replace(other, claimed=False) for other in standing.others]
             if held := self._held_back(claim, replace(standing, others=others)):
                 found[claim.seen.id] = held.reason
@@ -316,7 +316,7 @@ class Engine:
 
 
 def _next_part(checkouts: Sequence[CheckoutState]) -> int:
-    """Return how many checkouts to look at together next, by how large the last ones were."""
+    """Return the size of the next batch of checkouts, by the number of items in the last one."""
     if not checkouts:
         return LARGEST_PART
     items = sum(len(checkout.facts.items) for checkout in checkouts) / len(checkouts)

@@ -1,4 +1,4 @@
-"""A message on its way: claimed, and not yet recorded."""
+"""A message in flight: claimed, and not yet recorded."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from recovery.engine.ports import Clock
 from recovery.engine.writes import Claiming, Completion, completed, held_back
 
 ASKED_AT_MOST = 5
-"""How often the database is asked before a message goes back, where each answer is stale when it comes."""
+"""Questions to the database, each answered too late to be fresh, after which a message goes back."""
 
 SUSPECT_AFTER = 2
-"""Attempts without an end after which a message is suspected of ending its sender."""
+"""Attempts without a recorded end after which a message is suspected of crashing its sender."""
 
 
 class Flight:
-    """A claimed message, and the port `Permission` for handing it over.
+    """A claimed message; implements the port `Permission` for handing it over.
 
-    `checkout` is what the mail is made of. From the loop time `known_at` on an order may have come unseen: what was
-    known may be `fresh_for` seconds old when the content goes out. An order does not call off its confirmation, so that
-    one may go out as long as its lease is certain to last.
+    The mail is made from `checkout`. After the loop time `known_at`, an order may have arrived unseen: the facts may be
+    `fresh_for` seconds old when the content is sent. An order does not call off its confirmation, which may be sent as
+    long as its lease is certain to last.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Flight:
         """The key of the checkout."""
         self.claiming = claiming
         self.lease = claiming.schedule.lease.total_seconds()
-        """How long a lease lasts, in seconds."""
+        """The duration of the lease, in seconds."""
         self.suspect = is_suspect(claiming.seen, claiming.step.name)
-        """Whether attempts at this message have ended its sender before, as it seems."""
+        """Whether this message seems to have crashed its sender before."""
         self.checkout = claiming.seen
         self.leased_at = known_at
         self.handed_over = False
         self.starved = False
-        """Whether it is called off because the database did not answer in time."""
+        """Whether the message is called off because the database did not answer in time."""
         self._known_at = known_at
         self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.kind.stops_on_order else self.lease / 2
         self._last_check = last_check
@@ -58,19 +58,19 @@ class Flight:
         self._must_ask = claiming.message.handed_over is not None
 
     def renewed(self, until: datetime, now: float) -> Claiming:
-        """Take note of a longer lease; return the claim that has it."""
+        """Extend the lease; return the claim with its new end."""
         self.leased_at = now
         self.claiming = replace(self.claiming, until=until)
         return self.claiming
 
     def granted(self) -> bool:
-        """Return whether what is known is fresh enough for the content to go out at once."""
+        """Return whether the facts are fresh enough for the content to be sent at once."""
         if self._must_ask or self._stopping():
             return False
         return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for
 
     async def refused(self) -> str | None:
-        """Return why the content must not be handed over now, or None where it may be, at once."""
+        """Return the reason not to hand over the content, or None if it may be handed over at once."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         for _ in range(ASKED_AT_MOST):
@@ -89,28 +89,28 @@ class Flight:
         return f"the database takes {took:.1f} s to say whether it may still be handed over"
 
     def used(self) -> None:
-        """Tell that the content goes out now."""
+        """Note that the content is sent now."""
         self.handed_over = True
 
     def broken_off(self, why: str) -> Outcome:
-        """Return what it comes to if the message is broken off here."""
+        """Return the outcome if the send is aborted now: ambiguous if the content was sent."""
         return Outcome(OutcomeKind.AMBIGUOUS, why) if self.handed_over else self.called_off(why)
 
     @staticmethod
     def called_off(why: str) -> Outcome:
-        """Return what it comes to if the message goes back."""
+        """Return the outcome of a message that goes back."""
         return Outcome(OutcomeKind.CALLED_OFF, why)
 
 
 def is_suspect(checkout: CheckoutState, step: str) -> bool:
-    """Return whether attempts at a message have ended its sender before, as it seems: these go alone."""
+    """Return whether a message seems to have crashed its sender before: such messages are sent one at a time."""
     message = checkout.messages.get(step, NOT_BEGUN)
     return message.state is MessageState.SENDING and message.attempts >= SUSPECT_AFTER
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A flight that ended with an attempt, and its outcome. `believed` says that a refusal has been waited for."""
+    """A flight that ended with an attempt, and its outcome. `believed`: a refusal that nothing contradicted in time."""
 
     flight: Flight
     outcome: Outcome
@@ -122,7 +122,7 @@ class Ended:
 
     @property
     def dead_reply(self) -> str | None:
-        """The words in which the relay called the address dead, if it did."""
+        """The reply that calls the address dead, or None."""
         return self.outcome.reply if self.outcome.kind is OutcomeKind.DEAD_ADDRESS else None
 
 
@@ -139,5 +139,5 @@ class NotSent:
 
     @property
     def dead_reply(self) -> None:
-        """Nothing: the relay was not asked."""
+        """None: the relay was not asked."""
         return None

@@ -1,7 +1,7 @@
-"""The last check before a message is handed over: is it still what its claim was made for?
+"""The last check before a message is handed over: that its claim still holds and its recipient may be written to.
 
-A claim is made on facts that are a moment old when it takes hold, and older when a connection is found and the relay
-has said that it will take the message. Whoever is about to hand it over asks here.
+The facts of a claim are a moment old when it is made, and older when a connection is free and the relay has accepted
+the envelope. So the database is asked again, immediately before the content is sent.
 """
 
 import asyncio
@@ -13,19 +13,19 @@ from recovery.engine.writes import Claiming
 from recovery.errors import Unavailable
 
 HeldBackNow = Callable[[Sequence[Claiming]], Awaitable[dict[str, str]]]
-"""Says of which of these messages the address must not be written to any more, and why, by checkout id."""
+"""Returns the reasons to hold back messages among these, by checkout id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Why a message must not be handed over, or None where it may; and since when that is known, in loop seconds."""
+    """The reason not to hand over a message, or None; and the loop time, in seconds, from which the answer dates."""
 
     why_not: str | None
     known_at: float
 
 
 class LastCheck:
-    """Asks the database about claims: all that is asked within one turn of the event loop goes out together."""
+    """Asks the database about claims; all questions of one turn of the event loop are asked together."""
 
     def __init__(self, checkouts: Checkouts, held_back_now: HeldBackNow) -> None:
         self._checkouts = checkouts
@@ -34,10 +34,10 @@ class LastCheck:
         self._asking: set[asyncio.Task[None]] = set()
 
     async def ask(self, claim: Claiming) -> Answer:
-        """Return whether a claim still holds, of a checkout that nothing was reported of and that may be written to.
+        """Return whether a claim still holds, nothing was reported of its checkout, and it may be written to.
 
-        For a message that keeps whether its content went out, that is kept by this: it must go out at once, or be
-        recorded otherwise. Where the database does not say, it must not be handed over.
+        For a message whose hand-over is recorded, this records it: the content must be sent at once, or its end be
+        recorded otherwise. If the database does not answer, the message must not be handed over.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
@@ -56,11 +56,11 @@ class LastCheck:
         known_at = asyncio.get_running_loop().time()
         try:
             faults = await self._faults([claim for claim, _ in waiting])
-        except Exception as exc:  # noqa: BLE001  whatever it is, those who wait must be told
+        except Exception as exc:  # noqa: BLE001  whatever it is, the callers wait for an answer
             why = "the database does not say whether" if isinstance(exc, Unavailable) else f"{exc!r}: unknown if"
             faults = dict.fromkeys((claim.seen.id for claim, _ in waiting), f"{why} it may still be handed over")
         for claim, answer in waiting:
-            if not answer.done():  # whoever asked has gone
+            if not answer.done():  # its caller was cancelled
                 answer.set_result(Answer(faults.get(claim.seen.id), known_at))
 
     async def _faults(self, claims: Sequence[Claiming]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the engine needs of the world, as small protocols. Their real sides are `recovery.mongo` and `recovery.mail`."""
+"""The ports of the engine: small protocols, implemented in `recovery.mongo`, `recovery.mail` and `recovery.daemon`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,90 +12,90 @@ from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, 
 
 
 class Checkouts(Protocol):
-    """The kept checkouts. Every method is one round trip for the whole batch, but for what lost a race.
+    """The stored checkouts. Every method is one round trip for the whole batch, except for writes that lost a race.
 
-    `plan`, `claim` and `complete` return what then holds; with it they keep its dead letters. A document that cannot be
-    written is set aside alone, as one that cannot be read. All raise `Unavailable`.
+    `plan`, `claim` and `complete` return the stored result, and store its dead letters. A document that cannot be
+    written is set aside alone, like one that cannot be read. All raise `Unavailable`.
     """
 
     async def load(self, ids: Sequence[str]) -> tuple[list[CheckoutState], list[Unreadable]]:
-        """Return the checkouts of these ids as they are kept now; those that do not exist are left out."""
+        """Return the stored checkouts of these ids; those that do not exist are left out."""
         ...
 
     async def plan(self, plans: Sequence[Plan]) -> Written:
-        """Write the plans that still hold."""
+        """Write the plans whose checkouts are unchanged since they were loaded."""
         ...
 
     async def claim(self, claims: Sequence[Claiming]) -> set[str]:
-        """Claim what can be claimed; return the ids of the checkouts that are now claimed by these tokens."""
+        """Make the claims that still apply; return the ids of the checkouts that are now claimed by these tokens."""
         ...
 
     async def held(self, claims: Sequence[Claiming]) -> set[str]:
-        """Return the ids of the checkouts that these claims still hold, and of which nothing was reported since."""
+        """Return the ids of the checkouts whose claims still hold and of which nothing was reported since."""
         ...
 
     async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
-        """Keep that the content of these messages goes out now; return the ids of those that `held` would."""
+        """Record that the content of these messages is sent now; return the same ids as `held`."""
         ...
 
     async def renew(self, claims: Sequence[Claiming]) -> None:
-        """Move the ends of these leases to their `until`, where the claims still hold."""
+        """Extend these leases to their `until`, where the claims still hold."""
         ...
 
     async def complete(self, completions: Sequence[Completion]) -> Written:
-        """Record how sends ended."""
+        """Record the ends of sends."""
         ...
 
     async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
-        """Put documents to rest that cannot be read, each with a dead letter, unless they have changed since."""
+        """Put unreadable documents to rest, each with a dead letter, unless they have changed since."""
         ...
 
 
 class Shadows(Protocol):
-    """The alarms: at most one for each checkout."""
+    """The alarms, at most one per checkout: TTL documents whose expiry is the alarm."""
 
     async def set(self, alarms: Mapping[str, datetime | None]) -> None:
-        """Move each checkout's shadow to its time, or drop it where the time is None."""
+        """Set each checkout's shadow to its time, or delete it where the time is None."""
         ...
 
 
 class Addresses(Protocol):
-    """What is known of addresses, whatever checkout they come in."""
+    """The histories of recipients, across all their checkouts."""
 
     async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
-        """Return what is known of these checkouts' addresses, by checkout id; what nothing is known of is left out.
+        """Return the histories of these checkouts' recipients, by checkout id; empty ones are left out.
 
-        Asked at the moment of the claim, and not of the load: what was kept before counts. Raises `Unavailable`.
+        Call it at the claim, not at the load: a suppression stored before the claim counts. Raises `Unavailable`.
         """
         ...
 
     async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
-        """Suppress the addresses of these checkouts, since the relay says, in these words, that they do not exist."""
+        """Suppress the addresses of these checkouts: the relay says, with these replies, that they do not exist."""
         ...
 
     async def found_alive(self, checkouts: Sequence[CheckoutState]) -> None:
-        """Lift what `found_dead` has just suppressed: it was not the addresses."""
+        """Lift the suppressions that `found_dead` has just made: the fault was not the addresses'."""
         ...
 
 
 class Permission(Protocol):
-    """Whether a claimed message may still be handed over. Whoever hands it over asks last, and says when it is done."""
+    """The permission to hand over a claimed message. The mailer asks for it last, and reports the hand-over."""
 
     def granted(self) -> bool:
-        """Return whether the content may be handed over at once, without asking anybody."""
+        """Return whether the content may be handed over at once, without asking the database."""
         ...
 
     async def refused(self) -> str | None:
-        """Return why the content must not be handed over now, or None where it may be, at once."""
+        """Return the reason not to hand over the content, or None if it may be handed over at once."""
         ...
 
     def used(self) -> None:
-        """Tell that the content goes out now: from here on, only the relay knows what becomes of it."""
+        """Note that the content is sent now. From here on, only the relay knows the outcome."""
         ...
 
 
 class _Allowed:
-    """The permission for what nobody can call off."""
+    """A permission that is always granted."""
 
     def granted(self) -> bool:
         return True
@@ -108,24 +108,24 @@ class _Allowed:
 
 
 ALLOWED: Permission = _Allowed()
-"""For a test to oneself: nobody can call it off."""
+"""The permission for a test mail, which nothing calls off."""
 
 
 class Mailer(Protocol):
-    """The way out."""
+    """Sends one message."""
 
     async def send(
         self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
     ) -> Outcome:
         """Render and send one message; every fault is an outcome, never an exception.
 
-        A message that no connection was free for within `hand_over_within` seconds is not sent. Nor is one that
-        `permission` is refused for, which is asked immediately before the content is handed over.
+        A message is not sent if no connection is free within `hand_over_within` seconds, or if `permission`, asked
+        immediately before the content is handed over, is refused.
         """
         ...
 
     async def greet(self) -> Outcome | None:
-        """Return why the relay does not let us in, or None if it does. No message is sent."""
+        """Return the outcome of connecting and logging in if that fails, or None. No message is sent."""
         ...
 
 
@@ -133,23 +133,23 @@ class Clock(Protocol):
     """The database's time."""
 
     def now(self) -> datetime:
-        """Return the time now, in UTC, to the millisecond."""
+        """Return the current time in UTC, to the millisecond."""
         ...
 
 
 class Observer(Protocol):
-    """Whoever wants to know what the engine does: metrics, logs, the live view of the demo."""
+    """The observer of the engine, for metrics and logs."""
 
     def looked(self, cause: str, count: int) -> None:
-        """Tell that `count` checkouts were looked at, because of `cause`."""
+        """`count` checkouts were looked at, because of `cause`."""
         ...
 
     def decided(self, checkout: str, past: Past) -> None:
-        """Tell what a look or a send came to, where it changed anything."""
+        """A look or a send added this entry to the history of a checkout."""
         ...
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
-        """Tell how one attempt ended, and how long after its due time."""
+        """An attempt ended, so long after its due time."""
         ...
 
     def held_back(self, step: str, why: Skip | Postpone) -> None:
@@ -157,17 +157,17 @@ class Observer(Protocol):
         ...
 
     def newer(self, checkout: str) -> None:
-        """Tell of a checkout that a later version of Recovery has written, and that is left alone."""
+        """A checkout was left alone because a later version of Recovery has written it."""
         ...
 
     def failed(self, what: str, error: Exception) -> None:
-        """Tell of an error that nobody expected, and what it kept from being done."""
+        """An unexpected error made this task fail."""
         ...
 
     def relay(self, fault: str | None) -> None:
-        """Tell that no message is claimed any more, for a fault of the relay; or again, without one."""
+        """The circuit breaker opened, for a fault of the relay; or closed, without one."""
         ...
 
     def buried(self, letter: DeadLetter) -> None:
-        """Tell of a message or document that is given up for dead."""
+        """A dead letter was recorded."""
         ...

@@ -1,4 +1,4 @@
-"""The sender: everything that is claimed and not yet recorded. It bounds how much that is, sends it, and records it."""
+"""The sender: the messages in flight, from claim to record. It bounds their number, sends them, records the ends."""
 
 import asyncio
 import random
@@ -22,30 +22,30 @@ from recovery.errors import Unavailable
 
 RECORD_AGAIN_AFTER = 0.2
 RENEW_EVERY = 1.0
-"""Seconds between looks for leases to renew."""
+"""Seconds between renewals of leases."""
 
 ASK_RELAY_EVERY = 1.0
-"""Seconds between looks whether there is a relay to be asked."""
+"""Seconds between checks whether the relay is to be probed."""
 
 LONGEST_DROP_PAUSE = 60.0
 FREE_DROPS = 2
-"""How often the relay may hang up on a message without costing an attempt, though it takes others."""
+"""Connections that the relay may drop during one message, while it takes others, before an attempt counts."""
 DROPS_REMEMBERED = 10_000
 
 UNSENT_FOR = 10.0
-"""Seconds of hand-overs that all fail for want of time, after which an operator must know."""
+"""Seconds in which no hand-over succeeds in time, after which that is a fault for the operator."""
 
 TO_RECORD = 0.25
-"""Which part of the grace of a stop is kept for recording what is broken off at its end."""
+"""The share of the grace period of a stop that is kept for recording aborted sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds the work in hand.
+    """The limits of a sender.
 
-    At most `in_flight` messages are claimed and not yet recorded, fewer while the relay is slow. One that no connection
-    is free for within `hand_over_within` seconds goes back. What is known when a message is claimed may be as old as
-    that when its content goes out; else the database is asked again.
+    At most `in_flight` messages are claimed and not yet recorded, fewer while the relay is slow. A message goes back if
+    no connection is free within `hand_over_within` seconds. The facts of a claim may be as old as that when the content
+    is sent; if they are older, the database is asked again.
     """
 
     in_flight: int = 500
@@ -59,7 +59,7 @@ class _Drops:
 
 
 class Sender:
-    """Messages in flight, by one relay. `run()` must be going on for as long as anything is sent."""
+    """The messages in flight to one relay. `run()` must be running as long as anything is sent."""
 
     def __init__(
         self,
@@ -100,12 +100,12 @@ class Sender:
         self._drops: dict[str, _Drops] = {}
         self._unsent: tuple[float, float, str] | None = None
         self.brake = Brake()
-        self._held: list[tuple[float, Ended]] = []
+        self._doubted: list[tuple[float, Ended]] = []
         self._given_up: dict[str, CheckoutState] = {}
-        """Those suppressed since the relay last took a message, by checkout."""
+        """The checkouts whose addresses were suppressed since the relay last took a message, by id."""
 
     async def run(self) -> None:
-        """Record what has been sent, and renew the leases of what has not, for ever."""
+        """Record the ends of sends, and renew the leases of the others, for ever."""
         upkeep = [asyncio.create_task(self._renew()), asyncio.create_task(self._ask_relay())]
         self._recording = True
         try:
@@ -119,12 +119,12 @@ class Sender:
 
     @property
     def in_flight(self) -> int:
-        """How many messages are claimed and not yet recorded."""
+        """The number of messages that are claimed and not yet recorded."""
         return self._in_flight
 
     @property
     def unsent_fault(self) -> str | None:
-        """Why nothing has been handed over for some time, though there was something to; None if all is well."""
+        """The reason why no hand-over has succeeded for some time though messages were claimed, or None."""
         if self._unsent is None:
             return None
         since, last, why = self._unsent
@@ -133,14 +133,14 @@ class Sender:
         return f"nothing could be handed over for {last - since:.0f} s: {why}"
 
     def room(self) -> int:
-        """Return how many more messages may be claimed now."""
+        """Return the number of messages that may be claimed now."""
         if self.stopping:
             return 0
         free = max(self.window.size - self._in_flight, 0)
         return self.breaker.room(free, self._in_flight, self._monotonic())
 
     async def wait_for_room(self) -> int:
-        """Wait until a good part of the room is free, or a probe may be made; return how much."""
+        """Wait until a quarter of the window is free, or a probe may be made; return the room."""
         while True:
             room = self.room()
             pause = self.breaker.pause(self._monotonic())
@@ -153,7 +153,7 @@ class Sender:
                     await self._freed.wait()
 
     async def recorded(self) -> None:
-        """Wait until no record is outstanding that the database would not take: nobody may look before."""
+        """Wait until every record that the database refused is written: no look may come before."""
         await self._recorded.wait()
 
     def has(self, id_: str) -> bool:
@@ -162,11 +162,11 @@ class Sender:
 
     @property
     def has_suspect(self) -> bool:
-        """Whether a message is in flight that has to be the only one of its kind."""
+        """Whether a suspect message is in flight, of which there may be one at a time."""
         return any(flight.suspect for flight in self._flights.values())
 
     def reserve(self, flights: Sequence[Flight], claim: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Take the room for these, and run their claim to its end even when whoever asked for it is cancelled."""
+        """Reserve room for these flights, and run their claim to its end even if the caller is cancelled."""
         self._in_flight += len(flights)
         for flight in flights:
             self._flights[flight.id] = flight
@@ -176,13 +176,13 @@ class Sender:
         return task
 
     def give_up(self, flights: Sequence[Flight]) -> None:
-        """Let go of what was not won: there is nothing to record."""
+        """Free the room of flights that have nothing to record, or no more."""
         for flight in flights:
             del self._flights[flight.id]
         self._free(len(flights))
 
     def send(self, flight: Flight) -> None:
-        """Send a message that is claimed, unless it is too late for that."""
+        """Send a claimed message, unless the daemon is stopping."""
         if self.stopping:
             self.end(flight, flight.broken_off("the daemon is stopping"))
             return
@@ -197,12 +197,12 @@ class Sender:
         task.add_done_callback(lambda done: self._landed(flight, done))
 
     def end(self, flight: Flight, outcome: Outcome) -> None:
-        """Take in what a claimed message came to; it is recorded with the next batch."""
+        """End a flight with an outcome, which is recorded with the next batch."""
         self._ended.append(Ended(flight, outcome))
         self._has_ended.set()
 
     def hold_back(self, flight: Flight, why: HeldBack) -> None:
-        """Skip or postpone a claimed message, or give it back; that is recorded with the next batch."""
+        """End a flight by skipping, postponing or giving back its message, which is recorded with the next batch."""
         if isinstance(why, CallOff):
             self.end(flight, flight.called_off(why.reason))
             return
@@ -211,7 +211,7 @@ class Sender:
         self._has_ended.set()
 
     def begin_stop(self) -> None:
-        """Claim nothing more, and break off what has not been handed over: it goes back, with its attempt."""
+        """Claim nothing more, and abort messages not yet handed over: they go back, without counting an attempt."""
         self.stopping = True
         self._alarms.leaving = True
         self._let_go(everything=True)
@@ -220,10 +220,10 @@ class Sender:
                 task.cancel()
 
     async def stop(self, grace: float) -> None:
-        """Finish what is with the relay and record it, within `grace` seconds; give back everything else.
+        """Finish and record the messages with the relay, within `grace` seconds; give back all others.
 
-        What the relay has not answered by then is recorded as ambiguous. What cannot be recorded because the database
-        is away is left to the end of its lease.
+        A message that the relay has not answered by then is recorded as ambiguous. One that cannot be recorded because
+        the database is unavailable is left to the end of its lease.
         """
         self.begin_stop()
         loop = asyncio.get_running_loop()
@@ -240,7 +240,7 @@ class Sender:
                     if self._recording:
                         self._freed.clear()
                         await self._freed.wait()
-                    else:  # whoever recorded has fallen
+                    else:  # the recording task has failed
                         await self._has_ended.wait()
                         await self._record_ended()
 
@@ -252,9 +252,9 @@ class Sender:
     def _landed(self, flight: Flight, task: "asyncio.Task[Outcome]") -> None:
         self._tasks.pop(flight, None)
         if task.cancelled():
-            outcome = flight.broken_off("the daemon was told to stop")
+            outcome = flight.broken_off("the daemon is stopping")
         elif (error := task.exception()) is not None:
-            # Whatever it was, the message must not be tried for ever: that attempt counts.
+            # Whatever it was, the attempt counts: the message must not be tried for ever.
             kind = OutcomeKind.AMBIGUOUS if flight.handed_over else OutcomeKind.FAILED
             outcome = Outcome(kind, f"{type(error).__name__}: {error}")
             self._observer.failed("send", error)  # type: ignore[arg-type]
@@ -263,7 +263,7 @@ class Sender:
         self.end(flight, outcome)
 
     async def _record_ended(self) -> None:
-        """Record what has ended by now: what ends while that is written goes into the next batch."""
+        """Record the flights that have ended; those that end meanwhile go into the next batch."""
         self._has_ended.clear()
         ended, self._ended = self._believed(self._ended), []
         not_sent, self._not_sent = self._not_sent, []
@@ -297,9 +297,9 @@ class Sender:
         await self._record([*judged, *not_sent])
 
     def _judged(self, ended: Ended, now: float) -> Ended:
-        """Tell the breaker of an outcome; return the end with what it means for the message.
+        """Report an outcome to the breaker; return the end with its meaning for the message.
 
-        A message that the relay hangs up on again and again, while it takes others, is itself at fault.
+        A message on which the relay hangs up repeatedly, while it takes others, is itself at fault.
         """
         id_, outcome = ended.flight.id, ended.outcome
         passed_at = self.breaker.passed_at
@@ -318,7 +318,7 @@ class Sender:
         return replace(ended, outcome=replace(outcome, until=until))
 
     def _believed(self, ended: Sequence[Ended]) -> list[Ended]:
-        """Return what is to be recorded now. A refusal is held for a moment, and may turn out to be our fault."""
+        """Return the ends to record now. A permanent refusal is held for a moment: it may be our fault."""
         now = self._monotonic()
         found: list[Ended] = []
         for each in ended:
@@ -329,23 +329,23 @@ class Sender:
             if not each.outcome.is_refusal or each.believed:
                 found.append(each)
             elif self.brake.refused(each.flight.id, reply, now, address=kind is OutcomeKind.DEAD_ADDRESS):
-                found += [_ours(other) for other in (*self._take_held(), each)]
+                found += [_ours(other) for other in (*self._take_doubted(), each)]
             elif self.stopping:
                 found.append(replace(each, outcome=each.flight.called_off("the daemon is stopping")))
             else:
-                self._held.append((now + BELIEVED_AFTER, each))
+                self._doubted.append((now + BELIEVED_AFTER, each))
         return found
 
-    def _take_held(self) -> list[Ended]:
-        """Return all that is held, and hold it no longer: of several connections, answers come in any order."""
-        held, self._held = self._held, []
-        return [ended for _, ended in held]
+    def _take_doubted(self) -> list[Ended]:
+        """Return all held refusals, and release them: answers on several connections come in any order."""
+        doubted, self._doubted = self._doubted, []
+        return [ended for _, ended in doubted]
 
     def _let_go(self, *, everything: bool) -> None:
-        """Have refusals recorded that nothing has spoken against in time; or give back all, at a stop."""
+        """Record held refusals that nothing has contradicted in time; or give back all, at a stop."""
         now = self._monotonic()
-        due = [ended for until, ended in self._held if everything or until <= now]
-        self._held = [(until, ended) for until, ended in self._held if not everything and until > now]
+        due = [ended for until, ended in self._doubted if everything or until <= now]
+        self._doubted = [(until, ended) for until, ended in self._doubted if not everything and until > now]
         for ended in due:
             if everything:
                 self.end(ended.flight, ended.flight.called_off("the daemon is stopping"))
@@ -361,7 +361,7 @@ class Sender:
             self._unsent = (since, now, why)
 
     async def _record(self, batch: Sequence[Ended | NotSent]) -> None:
-        """Write how sends ended, until it is written or refused by its token: the relay has them, and only we know."""
+        """Write the ends of sends until they are stored or fenced off: the relay has the mails, and only we know it."""
         while True:
             try:
                 await self._write(batch)
@@ -383,7 +383,7 @@ class Sender:
         now = self._clock.now()
         completions = [each.completion(now, self._jitter()) for each in batch]
         if self.brake.fault is not None and self._given_up:
-            # Believed one by one before it was known to be our fault: as the brake says now, they are not dead.
+            # These were believed before the brake found the fault to be ours: the addresses are not dead.
             await self._addresses.found_alive(list(self._given_up.values()))
             self._given_up.clear()
         dead = [(each.flight.claiming.seen, reply) for each in batch if (reply := each.dead_reply) is not None]
@@ -399,7 +399,7 @@ class Sender:
                 self._observer.decided(completion.claiming.seen.id, past)
 
     async def _renew(self) -> None:
-        """Renew the leases of what takes long, while the relay has the word: the lease follows the work."""
+        """Renew the leases of slow sends: a lease lasts as long as the work."""
         while True:
             await asyncio.sleep(RENEW_EVERY)
             self._let_go(everything=False)
@@ -417,9 +417,9 @@ class Sender:
                 self._observer.failed("renew leases", exc)
 
     async def _ask_relay(self) -> None:
-        """Ask the relay whether it lets us in again, where the breaker is open and no message comes that would tell.
+        """Probe the relay by a login while the breaker is open, as no message may come that would probe it.
 
-        Other daemons do the work of one whose relay is at fault, so that it might never be tried again.
+        Other daemons take over the work of one whose relay is at fault, so that it might never be tried again.
         """
         while True:
             await asyncio.sleep(ASK_RELAY_EVERY)
@@ -427,7 +427,7 @@ class Sender:
                 continue
             try:
                 outcome = await self._mailer.greet()
-            except Exception as exc:  # noqa: BLE001  whatever it is, the next message will tell
+            except Exception as exc:  # noqa: BLE001  whatever it is, the next message will show it
                 self._observer.failed("ask the relay", exc)
                 continue
             if outcome is not None:
@@ -442,10 +442,10 @@ class Sender:
 
 
 def _ours(ended: Ended) -> Ended:
-    """Return a refusal as our fault, as the brake has it."""
+    """Return a refusal as our fault, as the brake judges it."""
     return replace(ended, outcome=replace(ended.outcome, kind=OutcomeKind.OUR_FAULT))
 
 
 def _is_unsent(ended: Ended) -> bool:
-    """Return whether a message went back for want of time: no connection came free, or the database was too slow."""
+    """Return whether a message went back for lack of time: no connection was free, or the database was too slow."""
     return ended.outcome.kind is OutcomeKind.UNSENT or ended.flight.starved

@@ -1,15 +1,15 @@
-"""The window: how many messages may be in flight, found out by how many the relay takes, as TCP does."""
+"""The congestion window: the number of messages in flight, adapted to the speed of the relay, as TCP does."""
 
 FIRST = 100
 LEAST = 10
 SETTLES_IN = 0.5
-"""Seconds in which what was claimed under the former size is with the relay or back: only later does it tell more."""
+"""Seconds after shrinking in which results are ignored: they still reflect the old size."""
 
 
 class Window:
-    """Doubles while all that is claimed finds its connection in time, halves when some of it does not.
+    """Doubles while every claimed message finds a connection in time, halves when some do not (at most `most`).
 
-    Never above `most`. Few are claimed for a slow relay: what is claimed and not sent delays its checkout for nothing.
+    For a slow relay, few messages are claimed: one that is claimed and not sent only delays its checkout.
     """
 
     def __init__(self, most: int) -> None:
@@ -18,7 +18,7 @@ class Window:
         self.size = min(FIRST, most)
 
     def tell(self, handed_over: int, unsent: int, in_flight: int, now: float) -> None:
-        """Take in how many of those that ended were handed over or not, while so many were in flight.
+        """Adapt to the numbers of messages that ended handed over and unsent, while so many were in flight.
 
         `now` is in seconds of a monotonic clock.
         """

@@ -1,7 +1,4 @@
-"""What is to be written: decisions and outcomes as plans, claims and completions.
-
-Pure: from what was seen, what was decided and the time to the record, for the ports to carry out.
-"""
+"""Turns decisions and outcomes into the writes that the store carries out: plans, claims, completions. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +17,10 @@ from recovery.domain.state import Cause, CheckoutState, Message, MessageState, P
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A document that is not a checkout, with what is wrong with it.
+    """A document that cannot be read as a checkout, with its fault.
 
-    `revision` and `next_at` are what it has in their places, whatever that is. One that is `newer` was written by a
-    later version of Recovery, and is left alone.
+    `revision` and `next_at` are the raw values of these fields. A `newer` document was written by a later version of
+    Recovery, and is left alone.
     """
 
     id: str
@@ -35,9 +32,9 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be sent, or a document that could not be read (then without a step).
+    """A dead letter: a message that could not be sent, or a document that could not be read (then without a step).
 
-    `address` is whom the message was to, normalised.
+    `address` is the normalised address of the message's recipient.
     """
 
     checkout: str
@@ -50,16 +47,16 @@ class DeadLetter:
 
     @property
     def id(self) -> str:
-        """The key of the letter: there is one for each checkout and step."""
+        """The key of the letter: one for each checkout and step, so that recording it is idempotent."""
         return f"{self.checkout}#{self.step or ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The outcome of a look without a send. Takes hold only where `seen` is still what is kept.
+    """The write of a look that sends nothing. It applies only if the stored checkout is still as `seen`.
 
-    `messages` are those that change, by step name. A `next_at` of None lets the checkout rest until `purge_at`, when
-    it is purged.
+    `messages` are those that change, by step name. With a `next_at` of None, the checkout rests until `purge_at`, when
+    it is deleted.
     """
 
     seen: CheckoutState
@@ -75,7 +72,7 @@ class Plan:
 class Claiming:
     """The request to claim a checkout for sending the message of `step`, due at `due_at`.
 
-    It takes hold only where `seen` is still what is kept. `message` is the message once claimed: sending, with this
+    It applies only if the stored checkout is still as `seen`. `message` is the message once claimed: sending, with this
     attempt counted. `token` is the fencing token: only its holder may record the end of the send.
     """
 
@@ -91,10 +88,10 @@ class Claiming:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The end of a send. The message is recorded wherever the claim's token still stands.
+    """The record of a send. The message is written if the claim's fencing token still matches.
 
-    The rest (`status`, `next_at`, `purge_at`) only where nothing was reported meanwhile; otherwise the checkout is to
-    be looked at again at once.
+    The rest (`status`, `next_at`, `purge_at`) is written only if nothing was reported meanwhile; otherwise the checkout
+    is looked at again at once.
     """
 
     claiming: Claiming
@@ -108,7 +105,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What holds after a write: each checkout's `next_at` as it is kept, and the dead letters that came of it."""
+    """The result of a write: each checkout's stored `next_at`, and the new dead letters."""
 
     next_at: Mapping[str, datetime | None]
     letters: Sequence[DeadLetter] = ()
@@ -116,10 +113,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked of the other checkouts of an address, beside whether it is suppressed.
+    """The query about the other checkouts of an address, beside its suppression.
 
-    `written_since`: which reminders count, None for none. `imminent_until`: what is due before then may be claimed at
-    any moment. `orders`: whether it matters what was bought under them.
+    `written_since`: the earliest reminder that counts, None for none. `imminent_until`: a checkout due before then may
+    be claimed at any moment. `orders`: whether the items ordered under them matter.
     """
 
     written_since: datetime | None
@@ -128,7 +125,7 @@ class Ask:
 
 
 def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now: datetime) -> Plan | None:
-    """Return what a decision changes, or None where the checkout is already as it ought to be."""
+    """Return the plan that carries out a decision, or None if the checkout is already as decided."""
     status, next_at, purge_at = _follows(checkout, decision, schedule, now)
     unchanged = status is checkout.status and next_at == checkout.next_at
     if unchanged and not decision.given_up and (next_at is not None or checkout.purge_at is not None):
@@ -152,22 +149,22 @@ def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now
 
 
 def _letter(checkout: CheckoutState, step: str, message: Message, error: str, at: datetime) -> DeadLetter | None:
-    """Return the dead letter of a message, if it is dead."""
+    """Return the dead letter of a message, or None if it is not dead."""
     if message.state is not MessageState.DEAD or message.reason is None:
         return None
     customer = checkout.facts.customer
     if customer is None:
         return DeadLetter(checkout.id, step, Cause(message.reason), masked(error), at, message.attempts)
-    error = masked(error, private(customer.email, customer.name))  # an older version may have kept it as it was said
+    error = masked(error, private(customer.email, customer.name))  # an older version may have stored it unmasked
     address = normalised(customer.email)
     return DeadLetter(checkout.id, step, Cause(message.reason), error, at, message.attempts, address)
 
 
 def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str, owner: str, now: datetime) -> Claiming:
-    """Return the claim of a message, with this attempt counted, until its lease ends.
+    """Return the claim of a message: a lease, with this attempt counted.
 
-    Where a second doubt could not be borne, it is kept whether the content went out: for who would rather skip than
-    write twice, and for what may have been taken before.
+    The hand-over of the content is recorded if a doubt about it would be fatal: where `on_ambiguous` is skip, and where
+    the relay may have taken the message once before.
     """
     message = checkout.messages.get(send.step.name, NOT_BEGUN)
     ambiguous = message.ambiguous + message.may_be_taken
@@ -186,7 +183,7 @@ def completed(claiming: Claiming, outcome: Outcome, now: datetime, jitter: float
     """Return the record of an attempt, with what follows from it. `jitter` as `settle` has it."""
     message = settle(outcome, claiming.message, claiming.schedule, now, jitter)
     tried = outcome.kind if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
-    # What goes back for want of a connection, say, goes round, and would push what is worth knowing out of the history.
+    # A message that goes back may do so many times, and would push the rest out of the bounded history.
     history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, message.reply or "")
     return _completion(claiming, message, history, now, error=outcome.reply)
 
@@ -218,7 +215,7 @@ def _completion(
 
 
 def reminded_at(completion: Completion) -> datetime | None:
-    """Return when a completion says that a reminder was sent, if it does."""
+    """Return the time at which a reminder was sent according to a completion, or None."""
     return completion.message.sent_at if completion.claiming.step.kind.counts_for_gap else None
 
 
@@ -227,7 +224,7 @@ def _follows(
 ) -> tuple[Status, datetime | None, datetime | None]:
     """Return the status, `next_at` and `purge_at` that follow from a decision.
 
-    What is given up is written first, and the checkout looked at again at once.
+    Given-up messages are written first; the checkout is then looked at again at once.
     """
     status = Status.OPEN if checkout.status is Status.FINISHED else checkout.status
     if isinstance(decision, Send) or decision.given_up:

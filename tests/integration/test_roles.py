@@ -121,9 +121,7 @@ async def test_a_validator_of_another_version_is_a_warning(users, database_name)
         older = {"$jsonSchema": {"title": "recovery 1", "bsonType": "object"}}
         client[database_name].command("collMod", SHADOWS, validator=older)
     async with RecordingRelay() as relay, started(environment(users["recoveryDaemon"], database_name, relay)) as daemon:
-        (warning,) = [
-            entry for entry in daemon.log if entry["event"] == "the collections are not quite what they must be"
-        ]
+        (warning,) = [entry for entry in daemon.log if entry["event"] == "collections are outdated"]
     assert "the validator of shadows is missing or differs" in warning["why"]
     assert "recoveryInit" in warning["why"]
 

@@ -1,4 +1,4 @@
-"""The brake: when many seem to be dead at once, nobody is believed to be."""
+"""The brake: when many addresses seem to be dead at once, no refusal is believed."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What an outcome makes of a message, and when the breaker opens."""
+"""The retry policy, and the circuit breaker."""
 
 from datetime import timedelta
 
@@ -30,13 +30,13 @@ def claimed(attempts=1, **fields):
     [OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF, OutcomeKind.CONNECTION, OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT],
 )
 def test_what_is_not_the_message_s_fault_burns_no_attempt(kind):
-    """A relay that cannot be reached or refuses us leaves the message as it was, to be sent as soon as may be."""
+    """A relay that cannot be reached or refuses us leaves the message as it was, to be sent as soon as possible."""
     after = settle(outcome(kind), claimed(5), schedule(max_attempts=5), NOON, 0)
     assert (after.state, after.attempts) == (MessageState.WAITING, 4)
 
 
 def test_a_message_that_the_relay_breaks_on_is_not_tried_in_a_hot_loop():
-    """Though no attempt is counted, the same message is tried once a second at the most, once a minute if refused."""
+    """Though no attempt is counted, the same message is tried at most once a second, or once a minute if refused."""
     pauses = {
         kind: settle(outcome(kind), claimed(1), schedule(), NOON, 0).retry_at - NOON
         for kind in (OutcomeKind.CONNECTION, OutcomeKind.OUR_FAULT)
@@ -71,8 +71,8 @@ def test_lost_after_the_dot_is_the_shop_s_choice():
     assert settle(lost, claimed(1), schedule(on_ambiguous=OnAmbiguous.SKIP), NOON, 0).reason is Cause.LOST
 
 
-def test_what_may_have_been_taken_is_tried_once_more_at_the_most():
-    """Of two sends of which nobody knows what became, a third would be a mail too many: it is given up in sight."""
+def test_what_may_have_been_taken_is_tried_at_most_once_again():
+    """After two ambiguous attempts a third might be a mail too many: the message becomes a dead letter."""
     lost = outcome(OutcomeKind.AMBIGUOUS)
     first = settle(lost, claimed(), schedule(), NOON, 0)
     assert (first.state, first.ambiguous) == (MessageState.WAITING, 1)
@@ -118,7 +118,7 @@ def test_the_breaker_s_pauses_double_up_to_a_minute():
 
 
 def test_a_refusal_of_one_message_is_no_fault_of_the_relay():
-    """A dead address in between means that the relay answers: the count starts anew."""
+    """A dead address in between means that the relay answers: the count starts again."""
     breaker = Breaker()
     for kind in (OutcomeKind.CONNECTION, OutcomeKind.CONNECTION, OutcomeKind.DEAD_ADDRESS, OutcomeKind.CONNECTION):
         breaker.tell("shop/1", outcome(kind), NOW)
@@ -126,7 +126,7 @@ def test_a_refusal_of_one_message_is_no_fault_of_the_relay():
 
 
 def test_a_relay_that_loses_message_after_message_after_the_dot_opens_the_breaker():
-    """Whatever is claimed would be lost as well."""
+    """The next message would be lost as well."""
     breaker = Breaker()
     for number in range(FAULTS_IN_A_ROW):
         breaker.tell(f"shop/{number}", outcome(OutcomeKind.AMBIGUOUS), NOW)
@@ -146,7 +146,7 @@ def test_one_message_that_the_relay_hangs_up_on_does_not_open_the_breaker():
 
 @pytest.mark.parametrize("kind", [OutcomeKind.RENDER_ERROR, OutcomeKind.CALLED_OFF, OutcomeKind.FAILED])
 def test_what_never_met_the_relay_does_not_close_the_breaker(kind):
-    """Only the relay's own answer tells that it is well."""
+    """Only an answer of the relay shows that it works."""
     breaker = Breaker()
     for _ in range(FAULTS_IN_A_ROW):
         breaker.tell("shop/1", outcome(OutcomeKind.CONNECTION), NOW)

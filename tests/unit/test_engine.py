@@ -1,4 +1,4 @@
-"""What the engine does with checkouts, the ports being fakes in memory."""
+"""The engine, with fakes in memory for its ports."""
 
 import asyncio
 import time
@@ -170,7 +170,7 @@ async def test_an_order_between_the_look_and_the_claim_wins():
 
 @pytest.fixture
 def leap(monkeypatch):
-    """Lets the event loop's time leap by some seconds, so that what was known is stale."""
+    """Lets the event loop's time leap by some seconds, so that facts become stale."""
     ahead = 0.0
 
     async def leap(_=None, seconds=3.0):
@@ -195,7 +195,7 @@ async def test_a_slow_relay_is_sent_to_once_it_is_known_that_nobody_has_ordered(
 
 
 async def test_an_order_while_the_relay_is_slow_calls_the_reminder_off(leap):
-    """What was reported after the claim counts until the content goes out; the attempt does not."""
+    """A report after the claim counts until the content is sent; the attempt does not."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
 
@@ -229,7 +229,7 @@ async def test_somebody_who_unsubscribes_while_the_relay_is_slow_is_not_reminded
 
 
 async def test_a_confirmation_is_handed_over_however_slow_the_relay(leap):
-    """Nothing calls it off but the end of its lease, so nobody is asked."""
+    """Only the end of its lease calls it off, so the database is not asked."""
     ordered = state(status=Status.ORDERED, ordered_at=NOON, next_at=NOON)
     async with Scene(ordered).running() as scene:
         scene.relay.slow = leap
@@ -257,7 +257,7 @@ async def test_a_claim_that_another_has_by_now_is_not_acted_on(leap):
 
 
 async def test_where_the_database_is_always_too_slow_nothing_is_sent_and_it_is_told(leap):
-    """Each answer is stale when it comes: after some seconds of that an operator is told, with the figure."""
+    """Each answer is stale when it comes: after some seconds that is a fault for the operator, with the figure."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         scene.relay.slow = leap
@@ -314,7 +314,7 @@ async def test_of_senders_that_died_twice_in_the_midst_nobody_sends_a_third_time
 
 
 async def test_with_skip_what_a_dead_sender_had_not_handed_over_is_sent():
-    """That it went out is kept before it does, so that what never went out is not given up."""
+    """The hand-over is recorded before it happens, so that a message that was never sent is not given up."""
     plan = schedule(on_ambiguous=OnAmbiguous.SKIP)
     dead = Claim(token="t", owner="dead", until=DUE)
     message = Message(state="sending", attempts=1, handed_over=False)
@@ -332,7 +332,7 @@ async def test_with_skip_what_a_dead_sender_had_not_handed_over_is_sent():
 
 
 async def test_no_more_is_claimed_than_there_is_room_for():
-    """What finds no room stays due, unclaimed, and the engine says that it is behind."""
+    """A message for which there is no room stays due, unclaimed, and the engine reports that it is behind."""
     async with Scene(*(state(str(n)) for n in range(5)), limits=Limits(in_flight=2)).running() as scene:
         scene.clock.time = DUE
         gate = asyncio.Event()
@@ -352,7 +352,7 @@ async def test_no_more_is_claimed_than_there_is_room_for():
 
 
 async def test_a_transient_refusal_becomes_an_alarm():
-    """Back-off is `next_at` and a shadow; there is no other timer."""
+    """Backoff is `next_at` and a shadow; there is no other timer."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.LATER, "450 4.2.0 not now")]
@@ -412,7 +412,7 @@ async def test_a_relay_that_is_back_is_found_out_though_no_message_comes():
 
 
 async def test_a_dead_message_leaves_a_dead_letter_and_the_next_step():
-    """What cannot be sent is kept in plain sight, and does not hold up the next reminder."""
+    """A message that cannot be sent becomes a dead letter, and does not delay the next reminder."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, "550 5.1.1 nobody here")]
@@ -511,7 +511,7 @@ async def test_a_fault_after_the_content_is_ambiguous():
 
 
 async def test_a_claim_whose_acknowledgement_is_lost_is_given_back():
-    """Once the database is there again, what did take hold is released by its token, and no attempt is lost."""
+    """When the database answers again, claims that succeeded are released by their token, and no attempt is lost."""
     plan = schedule(on_ambiguous=OnAmbiguous.SKIP)
     async with Scene(state("1"), state("2"), plan=plan).running() as scene:
         scene.clock.time = DUE
@@ -533,7 +533,7 @@ async def test_a_claim_whose_acknowledgement_is_lost_is_given_back():
 
 
 async def test_a_look_that_is_cancelled_leaves_no_claim_behind():
-    """The claim is seen to its end, and what it won is sent or given back."""
+    """The claim runs to its end, and its messages are sent or given back."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         claim, asked, go_on = scene.store.claim, asyncio.Event(), asyncio.Event()
@@ -575,7 +575,7 @@ async def test_a_stop_breaks_off_what_was_not_handed_over():
 
 
 async def test_a_stop_records_as_ambiguous_what_the_relay_does_not_answer():
-    """A stop ends in time: what was handed over and not answered within the grace is kept as what it is."""
+    """A stop ends in time: a message handed over and not answered within the grace period is ambiguous."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
 
@@ -591,7 +591,7 @@ async def test_a_stop_records_as_ambiguous_what_the_relay_does_not_answer():
 
 
 async def test_a_stop_records_what_ended_though_the_recorder_has_fallen():
-    """What the relay has is recorded, whatever ended the rest of the daemon."""
+    """Accepted messages are recorded, whatever ended the rest of the daemon."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         gate = asyncio.Event()
@@ -651,7 +651,7 @@ async def test_messages_that_were_with_dead_senders_twice_go_one_at_a_time():
 
 
 async def test_one_record_that_cannot_be_written_is_lost_alone():
-    """Its neighbours are recorded, the engine goes on, and the error is told."""
+    """Its neighbours are recorded, the engine goes on, and the error is reported."""
     async with Scene(state("1"), state("2")).running() as scene:
         scene.clock.time = DUE
         complete = scene.store.complete
@@ -689,7 +689,7 @@ async def test_a_record_outlives_any_outage_and_no_look_comes_before_it():
 
 
 async def test_after_an_outage_lapsed_claims_are_their_owners_for_a_moment():
-    """The owner may be about to record what it sent; a few seconds later it is taken for dead."""
+    """The owner may be about to record its send; a few seconds later it counts as dead."""
     other = Claim(token="t", owner="other", until=DUE)
     sent_by_other = state(claim=other, next_at=DUE, messages={"reminder-1": Message(state="sending", attempts=1)})
     async with Scene(sent_by_other).running() as scene:
@@ -707,7 +707,7 @@ async def test_after_an_outage_lapsed_claims_are_their_owners_for_a_moment():
 
 
 async def test_the_lease_of_a_message_that_the_relay_ponders_is_renewed():
-    """As long as its sender waits for the relay's last word, nobody else may take the message."""
+    """As long as its sender waits for the final reply, no other may claim the message."""
     plan = schedule(lease=timedelta(seconds=0.03))
     async with Scene(state(), plan=plan).running() as scene:
         scene.clock.time = DUE
@@ -730,7 +730,7 @@ async def test_the_lease_of_a_message_that_the_relay_ponders_is_renewed():
 
 
 async def test_stopping_finishes_what_is_with_the_relay():
-    """After a stop nothing is claimed, and what was handed over is recorded."""
+    """After a stop nothing is claimed, and messages that were handed over are recorded."""
     async with Scene(state("1"), state("2")).running() as scene:
         scene.clock.time = DUE
         gate = asyncio.Event()
@@ -771,7 +771,7 @@ async def test_a_suppressed_address_is_skipped_with_that_reason():
 
 
 async def test_addresses_are_asked_after_when_the_claim_is_made():
-    """What is kept before the claim counts: the question goes out no earlier than the claim."""
+    """A suppression stored before the claim counts: the lookup starts no earlier than the claim."""
     async with Scene(state()).running() as scene:
         await scene.look()
         assert scene.addresses.asked == []
@@ -835,7 +835,7 @@ async def test_who_may_have_a_rival_looks_again_after_the_claim():
 
 
 async def test_who_had_a_rival_only_in_sight_goes_ahead():
-    """Nobody steps back for what was only due soon and was not claimed."""
+    """A checkout does not step back for one that was only due soon and was not claimed."""
     async with Scene(state(), plan=schedule(**CAPPED)).running() as scene:
         scene.clock.time = DUE
         scene.addresses.known = {scene.only.id: Standing(others=[Other(imminent=True)])}
@@ -845,7 +845,7 @@ async def test_who_had_a_rival_only_in_sight_goes_ahead():
 
 
 async def test_a_mail_shows_only_what_was_not_bought_elsewhere():
-    """With `stop_on` customer the mail is made of what is left; the checkout itself is kept as it was reported."""
+    """With `stop_on` customer the mail shows the remaining items; the stored checkout is unchanged."""
     bulb = Item(name="Bulb", price="3.00")
     both = state(facts=report(items=(*report().items, bulb)).facts())
     async with Scene(both, plan=schedule(stop_on=StopOn.CUSTOMER)).running() as scene:
@@ -858,7 +858,7 @@ async def test_a_mail_shows_only_what_was_not_bought_elsewhere():
 
 
 async def test_an_address_that_the_relay_calls_dead_is_suppressed():
-    """Nobody writes to it again: it goes on the list before the outcome is recorded."""
+    """It gets no mail again: it is suppressed before the outcome is recorded."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, "550 5.1.1 no such user")]
@@ -884,7 +884,7 @@ def of_several(count):
     ],
 )
 async def test_a_relay_that_refuses_everybody_for_good_kills_nobody(kind, reply, fault):
-    """Five in a row in the same words, whatever number is in them: nobody is suppressed, and all wait."""
+    """Five in a row with the same wording, whatever the numbers in it: none is suppressed, and all wait."""
     async with Scene(*of_several(8)).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(kind, reply.format(200 + n)) for n in range(8)]
@@ -902,7 +902,7 @@ async def test_a_relay_that_refuses_everybody_for_good_kills_nobody(kind, reply,
 
 
 async def test_what_we_find_ourselves_is_no_word_of_the_relay():
-    """Customers whose addresses this relay cannot be told are given up one by one, however many they are."""
+    """Addresses that this relay cannot accept are given up one by one, however many there are."""
     async with Scene(*of_several(8)).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_MESSAGE, "the relay does not offer SMTPUTF8")] * 8
@@ -912,7 +912,7 @@ async def test_what_we_find_ourselves_is_no_word_of_the_relay():
 
 
 async def test_what_goes_back_unsent_leaves_no_line_of_history():
-    """It goes round, and would push what is worth knowing out of the history."""
+    """It may go back many times, and would push other entries out of the history."""
     async with Scene(state()).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.UNSENT, "no connection"), Outcome(OutcomeKind.CALLED_OFF, "a stop")]
@@ -949,7 +949,7 @@ async def test_those_that_were_believed_before_the_brake_knew_better_are_given_b
 
 
 async def test_dead_addresses_among_living_ones_are_believed():
-    """A few that are dead, in the same words, between those that the relay takes, are what they seem."""
+    """A few dead addresses with the same wording, between accepted messages, are believed."""
     async with Scene(*of_several(40)).running() as scene:
         scene.clock.time = DUE
         for number in range(40):

@@ -25,7 +25,7 @@ def utc(*parts):
 
 
 def is_quiet(hours, at, where):
-    """Say it once more, in other words: minute by minute on the wall clock, from the beginning to the end."""
+    """Return the same by another method: minute by minute on the wall clock, from the beginning to the end."""
     wall = at.astimezone(where)
     minute = (wall.hour * 60 + wall.minute - hours.begin.hour * 60 - hours.begin.minute) % 1440
     length = (hours.end.hour * 60 + hours.end.minute - hours.begin.hour * 60 - hours.begin.minute) % 1440
@@ -77,7 +77,7 @@ def test_an_end_that_is_leapt_over_is_not_lost():
 @given(hours, moments, st.sampled_from(ZONES))
 @example(QuietHours(time(0), time(0, 30)), utc(2026, 4, 4, 14, 45), "Australia/Lord_Howe")
 def test_what_is_moved_never_lies_in_quiet_hours_and_is_never_lost(hours, at, name):
-    """Wherever and whenever: nothing is moved that is not quiet, and what is moved comes within a day and a half."""
+    """In every zone and at every time: only quiet times are moved, and by at most a day and a half."""
     where = zone(name)
     end = hours.end_after(at, where)
     assert (end is not None) == is_quiet(hours, at, where)
@@ -113,7 +113,7 @@ def test_the_time_awake_between_two_moments_is_what_one_counts_by_the_minute(hou
 
 @given(hours, moments, st.integers(0, 5000), st.integers(0, 2000), st.sampled_from(ZONES))
 def test_no_more_is_counted_than_is_enough(hours, since, length, enough, name):
-    """Whether the time awake exceeds a bound does not depend on how far it is counted."""
+    """The comparison of the time awake with a bound does not depend on where counting stops."""
     where, until = zone(name), since + timedelta(minutes=length)
     bound = timedelta(minutes=enough)
     whole = hours.awake(since, until, where, enough=timedelta(days=9))

@@ -1,4 +1,4 @@
-"""What is written of decisions and outcomes."""
+"""The writes of decisions and outcomes."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.builders import NOON, state
     ],
 )
 def test_a_letter_names_nobody_in_a_relay_s_words(said, kept):
-    """A reply that an older version kept as it was said goes into a letter without address and name."""
+    """A reply that an older version stored unmasked goes into a dead letter without address and name."""
     customer = Customer(email="ada.l@example.com", name="Ada Lovelace")
     dead = Message(state=MessageState.DEAD, reason=Cause.ATTEMPTS, attempts=5)
     letter = _letter(state(facts=Facts(customer=customer)), "reminder-1", dead, said, NOON)

@@ -1,4 +1,4 @@
-"""What `decide()` answers, by example and as properties."""
+"""The decisions of `decide()`, by example and as properties."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import available_timezones
@@ -34,7 +34,7 @@ def test_a_step_is_sent_at_its_due_time():
 
 
 def test_the_next_step_follows_the_last_touch():
-    """An edit moves the timer of what is unsent, and leaves what was sent alone."""
+    """An edit moves the timer of unsent messages, and does not affect sent ones."""
     touched = state(touched_at=NOON + minutes(60), messages={"reminder-1": sent(30)})
     assert decide(touched, schedule(), NOON + minutes(60)).until == NOON + minutes(60) + timedelta(days=1)
 
@@ -58,8 +58,8 @@ def test_a_second_reminder_to_an_address_is_moved_and_not_late_by_that():
     assert decide(checkout, close, decision.until).due_at == decision.until
 
 
-def test_a_deferred_message_is_due_when_it_was_deferred_to():
-    """What made way for another mail to the address is due at the later time, and not late before."""
+def test_a_postponed_message_is_due_when_it_was_postponed_to():
+    """A message that was postponed for another mail to the address is due at the later time, and not late before."""
     later = NOON + timedelta(hours=20)
     deferred = state(messages={"reminder-1": Message(deferred_to=later)})
     assert decide(deferred, schedule(), NOON + minutes(30)).until == later
@@ -92,7 +92,7 @@ def test_quiet_hours_are_those_of_the_customer():
 
 
 def test_a_retry_that_falls_into_quiet_hours_is_not_lost():
-    """The hours that nobody may be written in do not count as lateness."""
+    """Quiet hours do not count as lateness."""
     evening = datetime(2026, 6, 1, 18, 25, tzinfo=UTC)
     refused = Message(attempts=1, retry_at=evening + minutes(40))
     checkout = state(touched_at=evening, messages={"reminder-1": refused})

@@ -1,4 +1,4 @@
-"""What is known of an address, and what follows from it for a message."""
+"""The last check of a recipient: messages are sent, skipped, postponed or called off."""
 
 from datetime import timedelta
 
@@ -33,13 +33,13 @@ def test_a_suppressed_address_gets_no_reminder(reason):
 
 @pytest.mark.parametrize("reason", list(SuppressionReason))
 def test_an_order_is_confirmed_but_to_a_dead_address(reason):
-    """Who wants no reminders still gets the confirmation of an order; an address that does not exist gets nothing."""
+    """A customer who wants no reminders still gets confirmations; an address that does not exist gets nothing."""
     held = judged(suppressed(reason), message=CONFIRM)
     assert (held is None) == (reason is not SuppressionReason.HARD_BOUNCE)
 
 
 def test_what_cannot_be_known_is_not_sent():
-    """Where the database does not say whether an address is suppressed, the message goes back and stays due."""
+    """If the suppression lookup fails, the message goes back and stays due."""
     assert isinstance(judged(UNKNOWN), CallOff)
     assert isinstance(judged(UNKNOWN, message=CONFIRM), CallOff)
 
@@ -55,7 +55,7 @@ def test_a_mail_about_another_checkout_postpones_to_the_end_of_the_gap():
 
 
 def test_a_rival_that_is_being_sent_makes_one_step_back():
-    """While another checkout of the address is being written about, this one waits for a moment."""
+    """While a message of another checkout of the address is being sent, this one waits for a moment."""
     held = judged(Standing(others=[Other(claimed=True)]))
     assert isinstance(held, Postpone)
     assert NOON < held.until < NOON + minutes(1)
@@ -63,7 +63,7 @@ def test_a_rival_that_is_being_sent_makes_one_step_back():
 
 
 def test_lines_that_were_bought_under_another_checkout_are_not_reminded_of():
-    """With `stop_on` customer, only what was not bought is left; when all was, the reminder is skipped."""
+    """With `stop_on` customer, only items that were not bought are left; if all were, the reminder is skipped."""
     plan = schedule(stop_on=StopOn.CUSTOMER)
     both = state(facts=report(items=(LAMP, BULB)).facts())
     bought_lamp = Standing(others=[Other(ordered_at=NOON + minutes(5), bought=(LAMP,))])
@@ -75,14 +75,14 @@ def test_lines_that_were_bought_under_another_checkout_are_not_reminded_of():
 
 
 def test_orders_of_the_customer_do_not_matter_where_only_the_checkout_counts():
-    """With `stop_on` checkout the reminder is as it was, with all its lines and its total."""
+    """With `stop_on` checkout the reminder is as it was, with all its items and its total."""
     bought = Standing(others=[Other(ordered_at=NOON + minutes(5), bought=(LAMP,))])
     assert still_wanted(state(), bought, schedule()) == state().facts
     assert judged(bought, plan=schedule()) is None
 
 
 def test_what_was_bought_before_is_wanted_again():
-    """An order from before this checkout was opened says nothing of what is in it now."""
+    """An order from before this checkout was opened does not count."""
     plan = schedule(stop_on=StopOn.CUSTOMER)
     before = Standing(others=[Other(ordered_at=NOON - minutes(5), bought=(LAMP,))])
     assert judged(before, plan=plan) is None
@@ -90,7 +90,7 @@ def test_what_was_bought_before_is_wanted_again():
 
 
 def test_another_variant_is_another_line():
-    """Who bought the lamp in black may still want it in white."""
+    """A customer who bought the lamp in black may still want it in white."""
     plan = schedule(stop_on=StopOn.CUSTOMER)
     white = state(facts=report(items=(LAMP.model_copy(update={"variant": "white"}),)).facts())
     bought = Standing(

@@ -1,4 +1,4 @@
-"""The window: it grows with what the relay takes and shrinks when messages find no connection in time."""
+"""The congestion window: it grows with accepted messages, and shrinks when messages find no connection in time."""
 
 from recovery.engine.window import FIRST, LEAST, Window
 
@@ -16,7 +16,7 @@ def test_it_grows_by_what_is_taken_while_it_is_full():
 
 
 def test_it_does_not_grow_while_it_is_not_needed():
-    """A trickle tells nothing of how much the relay could take."""
+    """A trickle does not show the capacity of the relay."""
     window = Window(1000)
     window.tell(handed_over=5, unsent=0, in_flight=5, now=NOW)
     assert window.size == FIRST
