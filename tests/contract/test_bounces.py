@@ -162,7 +162,7 @@ async def test_a_report_without_our_mark_is_not_believed(house, body):
     """Anybody may write a report on anybody: where our mails carry a mark, one without it suppresses nobody."""
     answer = await house.report(body)
     assert answer.status_code == 422
-    assert "no message of ours" in answer.json()["detail"]
+    assert "not about a message of ours" in answer.json()["detail"]
     assert house.kept == {}
 
 
@@ -210,7 +210,7 @@ async def test_that_we_are_blocked_is_said_aloud(house):
         answer = await house.report(delivery("5.7.1", to=house.feedback.links.default.return_path(SHOP, ADA)))
     assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0, "blocked": 1}
     assert house.kept == {}
-    (line,) = (each for each in lines if each["event"] == "our mail is blocked")
+    (line,) = (each for each in lines if each["event"] == "mail blocked")
     assert (line["log_level"], line["domain"]) == ("warning", "other.example")
 
 
@@ -257,7 +257,7 @@ async def test_what_a_server_said_is_found_again_by_a_mark_of_its_words(house):
         for number in range(5):
             detail = f"550 5.1.1 <p{number}@x.example> lorem ipsum, id {number}"
             await house.report({"kind": "hard", "email": f"p{number}@x.example", "detail": detail})
-    (warning,) = [line["event"] for line in lines if line["log_level"] == "warning"]
+    (warning,) = [line["undo"] for line in lines if line["log_level"] == "warning"]
     mark = re.search('--reply "(.+)"', warning)[1]
     sources = [source for _, source in house.feedback.suppressions.kept.values()]
     assert len(sources) == 4

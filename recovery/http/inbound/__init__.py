@@ -1,1 +1,1 @@
-"""What other systems call: platforms with webhooks, and mail systems with bounces and complaints."""
+"""Endpoints for other systems: webhooks of shop platforms, bounces (DSN) and complaints (FBL) of mail systems."""

@@ -1,4 +1,7 @@
-"""The endpoint that mail systems and providers report bounces and complaints to."""
+"""The endpoint for bounces and complaints.
+
+Mail systems report them as messages, a DSN (RFC 3464) or a feedback loop's report (FBL, RFC 5965); providers as events.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,15 +28,15 @@ from recovery.mail.smtp.wording import says_nobody
 EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
 
 KEPT = 200
-"""Characters of a server's words that are kept."""
+"""Characters of a server's reply that are stored."""
 
 DIGITS = 16
-"""Hexadecimal digits of the hash of a report's id, and of a server's words."""
+"""Hexadecimal digits of the hash of a report's id, and of a server's reply."""
 
 NO_SUCH_ADDRESS = "5.1.1"
 
 DOMAINS = 50
-"""Domains that reports of blocked mail are counted by."""
+"""Domains with a label of their own in the metric of blocked mail."""
 
 _REASONS = {BounceKind.HARD: SuppressionReason.HARD_BOUNCE, BounceKind.COMPLAINT: SuppressionReason.COMPLAINT}
 _STRENGTH = list(BounceKind).index
@@ -42,10 +45,10 @@ _log = structlog.get_logger()
 
 
 class BounceEvent(BaseModel):
-    """What a provider says of an address, in the words of Recovery.
+    """A provider's event about one address.
 
-    A complaint without a shop holds for all of them, as a hard bounce always does. `id` names the event, so that a soft
-    bounce that is reported twice is counted once.
+    A complaint without a shop holds for all shops, as a hard bounce always does. `id` identifies the event: reporting a
+    soft bounce is idempotent, and one that is reported twice is counted once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
@@ -59,7 +62,7 @@ class BounceEvent(BaseModel):
 
 
 class Taken(BaseModel):
-    """How many addresses the report was about, by what it said of them."""
+    """The number of addresses in the report, by kind."""
 
     hard: int = 0
     soft: int = 0
@@ -68,7 +71,7 @@ class Taken(BaseModel):
 
 
 class _Finding(BaseModel):
-    """What is known now of one address."""
+    """A report's statement about one address."""
 
     kind: BounceKind
     pseudonym: str
@@ -81,7 +84,7 @@ class _Finding(BaseModel):
 
 
 def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
-    """Return the endpoint for bounces. Their signature is the key; without a secret it is not there."""
+    """Return the endpoint for bounces. Their signature is the key; without a secret there is no endpoint."""
     router = APIRouter(tags=["bounces"])
     domains = _Domains()
     row = Row()
@@ -97,9 +100,9 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
     async def take(request: Request) -> Taken:
         """Take a delivery report or complaint as it came by mail (`message/rfc822`), or an event in JSON.
 
-        An address that does not exist is written to no more, and one that complained is not reminded any more; what may
-        pass is only counted. That our mail is blocked is logged as a warning, and suppresses nobody. Nor is it believed
-        that many addresses in a row do not exist, all in the same strange words.
+        An address that does not exist gets no more mail, one that complained no more reminders; a soft bounce is only
+        counted. A report that our mail is blocked is logged as a warning, and suppresses nobody. Many hard
+        bounces in a row with the same unknown words are about us too, and are counted as soft.
         `Recovery-Signature` is `t=<unix seconds>,v1=<HMAC-SHA256>`: of the time, a full stop and the body, in
         hexadecimal digits.
         """
@@ -120,7 +123,7 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
             observer.bounced(finding.kind.value)
             if finding.kind is BounceKind.BLOCKED:
                 observer.blocked(domains.label(finding.domain))
-                _log.warning("our mail is blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
+                _log.warning("mail blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
             else:
                 _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=_hashed(finding.report))
             taken = taken.model_copy(update={finding.kind.value: getattr(taken, finding.kind.value) + 1})
@@ -160,30 +163,30 @@ def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
 
 
 def _weaker(kind: BounceKind, detail: str) -> BounceKind:
-    """Return the weaker of what a provider calls an event and what the words beside it mean."""
+    """Return the weaker of the provider's kind and the kind that the server's reply means."""
     if kind is not BounceKind.HARD or not detail:
         return kind
     return min(kind, judged(NO_SUCH_ADDRESS, detail), key=_STRENGTH)
 
 
 def _believed(finding: _Finding, row: Row, now: float) -> _Finding:
-    """Return a finding as it is to be believed: what is said of everybody is about us, if its words are not known."""
+    """Return a finding, as a soft bounce if the same unknown words were said of many addresses: they are about us."""
     if finding.kind is not BounceKind.HARD or not finding.words or says_nobody(finding.words):
         return finding
     if not row.add(finding.pseudonym, finding.words, now):
         return finding
     _log.warning(
-        f"{IN_A_ROW} addresses in a row are said not to exist in the same words, so that nobody is suppressed for them"
-        " any more; if they are about something else, lift the first by"
-        f' `recovery suppress lift --reply "{_mark(finding)}"`',
+        "hard bounces not believed",
+        in_a_row=IN_A_ROW,
         words=finding.words,
+        undo=f'recovery suppress lift --reply "{_mark(finding)}"',  # the suppressions of the first ones
     )
     return finding.model_copy(update={"kind": BounceKind.SOFT})
 
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    """What we sealed into a message, as its report shows it: shop and address of its link, and its return path."""
+    """The tokens of our message that its report quotes: shop and address of its link, and its return path (VERP)."""
 
     shop: str | None
     email: str | None
@@ -197,15 +200,16 @@ def _marks(headers: str, feedback: Feedback) -> _Marks:
 
 
 def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> _Finding:
-    """Find out whose a report is: by what we sealed, which survives forwarding.
+    """Return the finding for one reported address, identified by our encrypted tokens, which survive forwarding.
 
-    Only where mails carry no such mark is the address believed that the report names: anybody may write a report.
+    The address that the report names is believed only if our mails carry no token: anyone can forge a report. Raises
+    `NoReport` if the report is not about a message of ours.
     """
     shop, sealed, pseudonym = (marks.shop, marks.email, marks.pseudonym) if marks else (None, None, None)
     email = sealed or (None if feedback.links.default.marked else bounced.email)
     pseudonym = pseudonym or (feedback.pseudonyms.of(email) if email else None)
     if pseudonym is None:
-        raise NoReport("This report is about no message of ours: it has neither our return path nor our link in it.")
+        raise NoReport("This report is not about a message of ours: it contains neither our return path nor our link.")
     return _Finding(
         kind=bounced.kind,
         pseudonym=pseudonym,
@@ -219,13 +223,13 @@ def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> _Fin
 
 
 def _weakest(findings: Sequence[_Finding]) -> Sequence[_Finding]:
-    """Keep one finding for each address, the weakest: of a list that it stands for, only a part may be dead."""
+    """Return one finding per address, the weakest: if the address is a mailing list, only some members may be dead."""
     strongest_first = sorted(findings, key=lambda finding: -_STRENGTH(finding.kind))
     return list({finding.pseudonym: finding for finding in strongest_first}.values())
 
 
 class _Domains:
-    """The domains that have a label of their own: the first that come, for anybody may write a report."""
+    """The domains with a label of their own: only the first ones, since anyone can write a report."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -241,7 +245,7 @@ class _Domains:
 async def _keep(finding: _Finding, feedback: Feedback) -> None:
     reason = _REASONS.get(finding.kind)
     if finding.kind is BounceKind.BLOCKED:
-        return  # it is not about the address
+        return  # the fault is ours, not the address's
     if reason is None:
         await feedback.suppressions.bounced(finding.pseudonym, _hashed(finding.report), finding.at)
         return
@@ -250,12 +254,12 @@ async def _keep(finding: _Finding, feedback: Feedback) -> None:
 
 
 def _hashed(report: str) -> str:
-    """Return what tells two reports apart; their ids may hold the address that they are about."""
+    """Return a hash that identifies a report: its id may contain the address."""
     return sha256(report.encode()).hexdigest()[:DIGITS]
 
 
 def _mark(finding: _Finding) -> str:
-    """Return what all suppressions for the same words are found by. The words themselves may name somebody."""
+    """Return the mark that finds all suppressions for the same words. The words themselves may name a person."""
     return f"words {sha256(alike(finding.words).encode()).hexdigest()[:DIGITS]}" if finding.words else ""
 
 
