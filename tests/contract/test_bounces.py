@@ -196,7 +196,7 @@ async def test_a_report_full_of_marks_is_read_once(house, monkeypatch):
 
 
 async def test_a_soft_bounce_is_counted_once(house):
-    """What may pass suppresses nobody, and a report that comes twice counts once."""
+    """A soft bounce suppresses nobody, and one that is reported twice counts once."""
     body = delivery("4.2.2", to=house.feedback.links.default.return_path(SHOP, ADA))
     for _ in range(2):
         assert (await house.report(body)).json()["soft"] == 1
@@ -246,7 +246,7 @@ async def test_an_event_is_taken(house, event, kept):
     ],
 )
 async def test_a_provider_may_call_hard_what_is_not(house, detail, kind):
-    """Whoever translates a provider's events passes its words on, and these know better."""
+    """The server's reply, which a provider's event passes on, overrides the provider's kind."""
     assert (await house.report(EVENT | {"kind": "hard", "detail": detail})).json()[kind] == 1
     assert house.kept == ({(None, PSEUDONYM): HARD} if kind == "hard" else {})
 
@@ -349,7 +349,7 @@ async def test_a_wrong_signature_is_refused(house, signing):
     "header", ["", "t=", "v1=", "t=now,v1=x", f"t={'9' * 5000},v1=x", "t=1,v1=é", "t=²,v1=x", ",,,==", "v1=x,t=1"]
 )
 async def test_nonsense_for_a_signature_is_refused(house, header):
-    """What is no signature at all is refused, and no crash."""
+    """A malformed signature is refused, and crashes nothing."""
     headers = {"Recovery-Signature": header.encode("latin-1"), "Content-Type": "application/json"}
     answer = await house.client.post("/bounces", content=json.dumps(EVENT), headers=headers)
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Readiness: what an operator must fix, told once."""
+"""Readiness: the faults that an operator must fix, each logged once."""
 
 import structlog
 from structlog.testing import capture_logs
