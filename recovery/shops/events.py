@@ -11,7 +11,8 @@ class Reported:
 
     An older version may have stored it under an id that the platform no longer sends: the `checkout_url` of the stored
     checkout then contains one of the aliases. `cart` is the cart that the checkout was made from; several checkouts may
-    share one. `confirm_default` is whether an order is confirmed where no report says so.
+    share one. `confirm_default` is whether an order is confirmed where no report says so; it counts only if the
+    settings confirm this platform's orders.
     """
 
     report: Checkout | Order

@@ -50,10 +50,10 @@ class Api:
     """The API with the example registered, and a client of it. Checkouts and orders are kept in `reports`."""
 
     def __init__(self):
-        self.reports, self.erased = [], []
+        self.reports, self.erased, self.confirmed = [], [], []
         self.registry = CollectorRegistry()
         access = {name: WebhookAccess([SECRET]) for name in ("example", "elsewhere", "shopify")}
-        lamps = {"example": WebhookAccess(["old secret", "lamps' own"])}
+        lamps = {"example": WebhookAccess(["old secret", "lamps' own"], confirm_orders=True)}
         app = create_app(
             self,
             feedback(),
@@ -71,7 +71,10 @@ class Api:
         """Keep a checkout, as the ingestion does."""
         self.reports.append(report)
 
-    order = checkout
+    async def order(self, report, *, confirm_default, **options):
+        """Keep an order, and whether it is to be confirmed."""
+        self.reports.append(report)
+        self.confirmed.append(confirm_default)
 
     async def erase_shop(self, shop):
         """Note that a shop is erased."""
@@ -134,6 +137,14 @@ async def test_a_shop_has_secrets_of_its_own(api):
     assert (await api.send(CHECKOUT, path, secret="lamps' own")).status_code == 200
     assert (await api.send(CHECKOUT, path, secret="old secret")).status_code == 200
     assert (await api.send(CHECKOUT, path)).status_code == 401
+
+
+async def test_orders_are_confirmed_only_where_the_settings_say_so(api):
+    """A platform confirms its orders itself, so an adapter that says nothing about it confirms none by default."""
+    order = {"event": "order", "order_id": "1042"}
+    await api.send(order)
+    await api.send(order, "/webhooks/example/lamps.example", secret="lamps' own")
+    assert api.confirmed == [False, True]
 
 
 @pytest.mark.parametrize(

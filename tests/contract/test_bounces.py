@@ -162,7 +162,7 @@ async def test_a_report_without_our_mark_is_not_believed(house, body):
     """Anybody may write a report on anybody: where our mails carry a mark, one without it suppresses nobody."""
     answer = await house.report(body)
     assert answer.status_code == 422
-    assert "no message of ours" in answer.json()["detail"]
+    assert "not about a message of ours" in answer.json()["detail"]
     assert house.kept == {}
 
 
@@ -196,7 +196,7 @@ async def test_a_report_full_of_marks_is_read_once(house, monkeypatch):
 
 
 async def test_a_soft_bounce_is_counted_once(house):
-    """What may pass suppresses nobody, and a report that comes twice counts once."""
+    """A soft bounce suppresses nobody, and one that is reported twice counts once."""
     body = delivery("4.2.2", to=house.feedback.links.default.return_path(SHOP, ADA))
     for _ in range(2):
         assert (await house.report(body)).json()["soft"] == 1
@@ -246,7 +246,7 @@ async def test_an_event_is_taken(house, event, kept):
     ],
 )
 async def test_a_provider_may_call_hard_what_is_not(house, detail, kind):
-    """Whoever translates a provider's events passes its words on, and these know better."""
+    """The server's reply, which a provider's event passes on, overrides the provider's kind."""
     assert (await house.report(EVENT | {"kind": "hard", "detail": detail})).json()[kind] == 1
     assert house.kept == ({(None, PSEUDONYM): HARD} if kind == "hard" else {})
 
@@ -257,7 +257,7 @@ async def test_what_a_server_said_is_found_again_by_a_mark_of_its_words(house):
         for number in range(5):
             detail = f"550 5.1.1 <p{number}@x.example> lorem ipsum, id {number}"
             await house.report({"kind": "hard", "email": f"p{number}@x.example", "detail": detail})
-    (warning,) = [line["event"] for line in lines if line["log_level"] == "warning"]
+    (warning,) = [line["undo"] for line in lines if line["log_level"] == "warning"]
     mark = re.search('--reply "(.+)"', warning)[1]
     sources = [source for _, source in house.feedback.suppressions.kept.values()]
     assert len(sources) == 4
@@ -349,7 +349,7 @@ async def test_a_wrong_signature_is_refused(house, signing):
     "header", ["", "t=", "v1=", "t=now,v1=x", f"t={'9' * 5000},v1=x", "t=1,v1=é", "t=²,v1=x", ",,,==", "v1=x,t=1"]
 )
 async def test_nonsense_for_a_signature_is_refused(house, header):
-    """What is no signature at all is refused, and no crash."""
+    """A malformed signature is refused, and crashes nothing."""
     headers = {"Recovery-Signature": header.encode("latin-1"), "Content-Type": "application/json"}
     answer = await house.client.post("/bounces", content=json.dumps(EVENT), headers=headers)
     assert answer.status_code == 401

@@ -29,7 +29,7 @@ async def house(database):
 
 
 async def test_a_sweep_finds_what_nobody_told_of(house):
-    """What is past its next look for longer than the grace is looked at, and the sweep says that it had to."""
+    """A checkout overdue by more than the grace is looked at, and the sweep reports the fault."""
     await house.put(*(state(str(n), next_at=DUE) for n in range(3)))
     house.clock.time = DUE + timedelta(seconds=4)
     await house.sweep.audit()
@@ -146,7 +146,7 @@ async def test_a_damaged_shadow_does_not_stop_the_expirer(house):
 
 
 async def test_an_audit_does_not_forget_what_has_just_come_back(house):
-    """What went back a moment ago is younger than the grace: whoever looks at what is due must still be told of it."""
+    """A message returned a moment ago is younger than the grace: the flag for due work must stay set for it."""
     await house.put(state(next_at=DUE))
     house.clock.time = DUE
     house.engine.behind.set()
@@ -179,7 +179,7 @@ async def test_a_message_sent_is_kept_as_sent(house):
 
 
 async def test_the_expirer_deletes_what_is_due_and_knows_what_is_next(house):
-    """What is due goes; what is not stays; the expirer sleeps until then."""
+    """Due shadows are deleted, others stay, and the expirer sleeps until the next one is due."""
     expirer = Expirer(house.shadows, house.share, house.clock)
     future = NOON.replace(year=2200)
     await house.shadows.set({"a/1": future, "a/2": future + minutes(1)})
@@ -289,7 +289,7 @@ CODES = {"known": (134, 9001, 11600, 91, 365, 384, 202, 211, 317), "unknown": (8
 
 @pytest.mark.parametrize("code", [*CODES["known"], *CODES["unknown"]])
 async def test_no_error_of_the_database_ends_a_sweep(house, code):
-    """What is known to pass and what nobody knows: it is tried again, and done when the database is well."""
+    """Temporary and unknown errors of the database: the service tries again, and is done when the database recovers."""
     await house.put(state("1", next_at=DUE))
     house.clock.time = DUE
     client = house.database.client
@@ -380,7 +380,7 @@ async def test_the_first_answer_may_be_slow(house):
 
 
 async def test_a_database_is_made_ready_and_mended(database):
-    """What is missing or wrong is found, named, mended, and then no more found."""
+    """A missing or wrong index or validator is found, named and repaired, and then not found again."""
     assert await collections.faults(database) == []
     await database[SHADOWS].drop_index("expire_at")
     await database[SHADOWS].create_index("expire_at", name="expire_at", expireAfterSeconds=60)

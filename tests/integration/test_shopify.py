@@ -231,7 +231,7 @@ async def test_shopify_s_orders_are_not_confirmed_unless_that_is_asked_for(house
     ],
 )
 async def test_a_no_is_heeded(house, said, reminded):
-    """Whoever has unsubscribed at Shopify is not reminded; a box left unticked is no refusal."""
+    """A customer who unsubscribed at Shopify is not reminded; an unticked box is not a refusal."""
     await house.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], **said})
     assert bool(await house.would_send()) == reminded
 
@@ -248,7 +248,7 @@ async def test_a_yes_counts_where_consent_is_required(house):
 
 
 async def test_people_are_erased_and_their_requests_kept(house):
-    """What Shopify demands is done: what is asked for waits for an operator, and what is redacted is gone."""
+    """Shopify's privacy demands are met: a data request waits for an operator, and redacted data is gone."""
     await house.send("checkouts/create", CHECKOUTS_OF["2026-04"])
     person = {"shop_domain": SHOP, "customer": {"id": 1, "email": "BOB@example.com"}}
     asked = {**person, "orders_requested": [1, 2], "data_request": {"id": 9999}}
@@ -358,7 +358,7 @@ async def test_a_box_that_is_unticked_again_takes_the_yes_back(house):
 
 
 async def test_a_box_that_is_left_alone_is_no_way_back_from_a_no(house):
-    """Who has unsubscribed stays so, whatever later checkouts do not say."""
+    """A customer who unsubscribed stays unsubscribed, even if later checkouts say nothing."""
     said = {"email_address": "bob@example.com", "email_marketing_consent": consent_of("unsubscribed", at=None)}
     await house.send("checkouts/create", CHECKOUTS_OF["2026-04"])
     await house.send("customers_email_marketing_consent/update", said)

@@ -1,4 +1,4 @@
-"""Readiness: each error that an operator must fix is logged once."""
+"""Readiness: the faults that an operator must fix, each logged once."""
 
 import structlog
 from structlog.testing import capture_logs

@@ -1,4 +1,4 @@
-"""What Shopify sends, read as the words of Recovery."""
+"""Shopify's adapter: payloads become events, and signatures are verified."""
 
 import base64
 import hashlib
@@ -260,7 +260,7 @@ def test_a_family_name_is_first_where_it_is_written_first(locale, given, family,
     ],
 )
 def test_unreadable_checkout_names_the_field(changes, field):
-    """What cannot become a reminder is told by Shopify's own name for what is wrong."""
+    """A checkout that cannot become a reminder is unmapped, with Shopify's own name of the field at fault."""
     found = read("checkouts/create", SHOP, checkout(**changes))
     assert isinstance(found, Unmapped)
     assert found.field == field

@@ -9,7 +9,7 @@ from recovery.daemon.supervisor import Supervisor
 
 
 async def test_the_first_root_task_to_fall_stops_the_rest():
-    """What one task raises ends the wait, the others are stopped in reverse order, and it is raised."""
+    """A task's exception ends the wait, stops the others in reverse order, and is raised."""
     stopped = []
 
     async def lasting(name):

@@ -1,7 +1,7 @@
 """The endpoint that shop platforms call: one for all adapters. The adapter verifies and reads; the rest is here."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from fastapi import APIRouter, Request
@@ -137,6 +137,8 @@ def _read(adapter: Adapter, request: WebhookRequest) -> Found:
         return unmapped(exc)
     if not isinstance(found, Ignored | Unmapped) and request.shop and found.shop != request.shop:
         return Unmapped("shop", "is not the shop that the signature was verified for")
+    if isinstance(found, Reported) and not request.confirm_orders:
+        return replace(found, confirm_default=False)
     return found
 
 
