@@ -10,12 +10,17 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "recovery"
 MEANINGS = ROOT / "docs" / "logs.toml"
 PAGE = ROOT / "docs" / "logs.md"
 LEVELS = ("error", "warning", "info", "debug")
+OTHERS = "**"
+"""Stands for fields that a call takes from elsewhere."""
+UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 HEAD = """\
 # Log events
@@ -84,11 +89,13 @@ def _entry(name: str, events: list[Event], meaning: dict[str, str]) -> str:
     fields = dict.fromkeys(field for event in events for field in event.fields)
     files = dict.fromkeys(event.file for event in events)
     also = [level for level in LEVELS if level != _highest(events) and any(event.level == level for event in events)]
-    lines = [f"### `{name}`", "", meaning["meaning"].strip(), "", f"*What to do*: {meaning['do'].strip()}", ""]
-    facts = [f"fields: {', '.join(f'`{field}`' for field in fields)}"] if fields else []
+    facts = (
+        [f"fields: {', '.join('others' if field == OTHERS else f'`{field}`' for field in fields)}"] if fields else []
+    )
     facts += [f"also at level {', '.join(also)}"] if also else []
     facts += [f"logged in {', '.join(f'`{file}`' for file in files)}"]
-    return "\n".join([*lines, f"({'; '.join(facts)})", ""])
+    paragraphs = (meaning["meaning"], f"*What to do*: {meaning['do']}", f"({'; '.join(facts)})")
+    return "\n\n".join([f"### `{name}`", *(fill(text, 120, **UNBROKEN) for text in paragraphs)]) + "\n"
 
 
 def _highest(events: list[Event]) -> str:
@@ -126,7 +133,7 @@ def _in_file(file: Path) -> Iterator[Event]:
             continue
         for level in levels(call.func) or chosen.get(ast.unparse(call.func), []):
             name = call.args[0] if call.args else None
-            fields = tuple(keyword.arg or "…" for keyword in call.keywords if keyword.arg != "exc_info")
+            fields = tuple(keyword.arg or OTHERS for keyword in call.keywords if keyword.arg != "exc_info")
             yield Event(_name(name, f"{file}:{call.lineno}"), level, fields, file.relative_to(ROOT).as_posix())
 
 
