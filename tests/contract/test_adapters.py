@@ -17,7 +17,7 @@ from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import LONGEST_WEBHOOK, create_app
 from recovery.http.inbound.shop_webhooks import WebhookAccess
-from recovery.http.middleware import PATIENCE
+from recovery.http.middleware import DRAIN_LIMIT
 from recovery.settings import Settings
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter, WebhookRequest
@@ -123,7 +123,7 @@ async def test_a_webhook_without_a_signature_is_not_read(api):
 
     async def body():
         nonlocal taken
-        for _ in range(10 * PATIENCE // 65536):
+        for _ in range(10 * DRAIN_LIMIT // 65536):
             taken += 65536
             yield b" " * 65536
 

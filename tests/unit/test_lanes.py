@@ -24,11 +24,11 @@ def test_checkouts_are_in_the_lane_of_their_shop():
     """In the order they came in; a lane that has none is not named."""
     ours, theirs, idle = lane("ours"), lane("theirs"), lane("idle")
     lanes = Lanes(PerShop(ours, {"b.example": theirs, "c.example": idle}))
-    assert lanes.parted(["a.example/1", "b.example/2", "a.example/3"]) == {
+    assert lanes.by_lane(["a.example/1", "b.example/2", "a.example/3"]) == {
         ours: ["a.example/1", "a.example/3"],
         theirs: ["b.example/2"],
     }
-    assert Lanes(PerShop(ours, {})).parted([]) == {}
+    assert Lanes(PerShop(ours, {})).by_lane([]) == {}
 
 
 def test_a_daemon_says_which_shops_it_cannot_serve():
