@@ -132,10 +132,10 @@ def replay(
         async with open_database() as session:
             which = _filter(session.clock, ids, cause, shop, step, older_than, every=all_)
             letters = await _found(session.database, which, ids)
-            foretold = await _foretold(session, letters, "would" if dry_run else "will")
+            forecasts = await _forecasts(session, letters, "would" if dry_run else "will")
             count = None if dry_run else await DeadLetters(session.database).replay(letters, session.clock.now())
             for letter in letters:
-                say(f"{letter.id}: {foretold[letter.id]}")
+                say(f"{letter.id}: {forecasts[letter.id]}")
             if count is not None:
                 say(f"Replayed {count} of {len(letters)}.")
 
@@ -202,7 +202,7 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
     return letters
 
 
-async def _foretold(session: Session, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
+async def _forecasts(session: Session, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
     """Return the expected result of a replay of each letter, by its id; `would` is "would" or "will"."""
     from recovery.cli.outlook import replay
     from recovery.domain.checkout import shop_of
@@ -213,20 +213,20 @@ async def _foretold(session: Session, letters: "Sequence[KeptLetter]", would: st
     states, _ = await MongoCheckouts(session.database).load(list({letter.checkout: None for letter in letters}))
     standings = await _standings(session, states)
     kept = {state.id: state for state in states}
-    foretold = {}
+    forecasts = {}
     for letter in letters:
         if (state := kept.get(letter.checkout)) is None:
-            foretold[letter.id] = "its checkout is gone, or still cannot be read"
+            forecasts[letter.id] = "its checkout is gone, or still cannot be read"
         elif letter.step is None:
-            foretold[letter.id] = f"its checkout {would} be checked again"
+            forecasts[letter.id] = f"its checkout {would} be checked again"
         else:
             schedule = session.settings.of(shop_of(state.id)).to_schedule()
             standing = standings.get(state.id, NOTHING_KNOWN)
-            foretold[letter.id] = _told(replay(state, letter.step, schedule, standing, now), would)
-    return foretold
+            forecasts[letter.id] = _forecast_text(replay(state, letter.step, schedule, standing, now), would)
+    return forecasts
 
 
-def _told(ahead: "Ahead", would: str) -> str:
+def _forecast_text(ahead: "Ahead", would: str) -> str:
     if ahead.at is None:
         return f"{would} not be sent: {ahead.why}"
     if ahead.why is not None:

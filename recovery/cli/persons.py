@@ -29,7 +29,7 @@ def export(
     ] = None,
 ) -> None:
     """Export all data stored about a person, as JSON: checkouts, decisions, mails, dead letters, suppressions."""
-    found = _asked(lambda recovery: recovery.export(email, shop=shop))
+    found = _with_client(lambda recovery: recovery.export(email, shop=shop))
     if output is None:
         say_json(found)
         return
@@ -53,11 +53,11 @@ def erase(
     """
     scope = f"at {shop}" if shop else "at all shops"
     if dry_run or not yes:
-        _foretell(email, scope, _asked(lambda recovery: recovery.export(email, shop=shop)))
+        _print_preview(email, scope, _with_client(lambda recovery: recovery.export(email, shop=shop)))
     if dry_run:
         return
     confirm(f"Erase this, and never write to {email} again {scope}?", yes=yes)
-    receipt = _asked(lambda recovery: recovery.erase(email, shop=shop))
+    receipt = _with_client(lambda recovery: recovery.erase(email, shop=shop))
     _count("checkouts", receipt.checkouts, "erased")
     _count("dead letters", receipt.dead_letters, "erased")
     say(f"shadows: {receipt.shadows} erased")
@@ -66,7 +66,7 @@ def erase(
     say("suppressions: the address stays suppressed, under a pseudonym")
 
 
-def _foretell(email: str, scope: str, found: Mapping[str, Any]) -> None:
+def _print_preview(email: str, scope: str, found: Mapping[str, Any]) -> None:
     checkouts, letters = ([each["_id"] for each in found[kind]] for kind in ("checkouts", "dead_letters"))
     if not checkouts and not letters:
         say(f"Nobody is known by {email} {scope}. Only the address would be suppressed.")
@@ -80,7 +80,7 @@ def _count(what: str, ids: Sequence[str], done: str) -> None:
     say(f"{what}: {len(ids)} {done}{': ' + ', '.join(ids) if ids else ''}")
 
 
-def _asked(ask: "Callable[[Recovery], Awaitable[T]]") -> T:
+def _with_client(ask: "Callable[[Recovery], Awaitable[T]]") -> T:
     from recovery.app.factories import recovery_of
 
     async def answer() -> T:

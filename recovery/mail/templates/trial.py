@@ -88,14 +88,14 @@ def main() -> None:
         edition = Edition(files, time_zone)
         for step in steps:
             for locale in edition.locales:
-                _tell(mail=f"{step.name} in {locale}")
+                _write(mail=f"{step.name} in {locale}")
                 edition.check(step, locale)
                 fault = fault or _slow(edition, step, locale, limits.one_mail)
     except TemplateError as exc:
         fault = str(exc)
     except MemoryError:
         fault = f"the templates need more than {limits.memory >> 20} MiB of memory"
-    _tell(fault=fault)
+    _write(fault=fault)
 
 
 def _slow(edition: "Edition", step: Step, locale: str, most: float) -> str | None:
@@ -106,7 +106,7 @@ def _slow(edition: "Edition", step: Step, locale: str, most: float) -> str | Non
     return f"{step.name} in {locale}: rendering takes {taken:.1f} s, and at most {most:g} s are allowed"
 
 
-def _tell(**what: str | None) -> None:
+def _write(**what: str | None) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

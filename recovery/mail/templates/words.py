@@ -63,12 +63,12 @@ def _check(parsed: Sequence[dict[tuple[str, str], Word]], files: Files) -> None:
         for (mail, key), word in words.items():
             where = f"{word.path}, line {word.line}"
             if mail and mail not in mails:
-                raise TemplateError(f"{where}: there is no mail {mail}{_meant(mail, mails)}")
+                raise TemplateError(f"{where}: there is no mail {mail}{_suggestion(mail, mails)}")
             if key not in keys:
-                raise TemplateError(f"{where}: no template has the word {key}{_meant(key, keys)}")
+                raise TemplateError(f"{where}: no template has the word {key}{_suggestion(key, keys)}")
 
 
-def _meant(name: str, known: set[str]) -> str:
+def _suggestion(name: str, known: set[str]) -> str:
     near = get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
