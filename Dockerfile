@@ -1,6 +1,6 @@
 # Recovery, with neither a database nor a relay inside: docs/running.md tells how to run it.
 #
-# A test carries these lines out by hand where no engine runs (tests/dockerfile.py). So that the very same commands run
+# A test carries these lines out by hand where no engine runs (tests/support/dockerfile.py). So that the very same commands run
 # there and here, RUN finds everything by a variable or below WORKDIR, never by an absolute path.
 
 ARG PYTHON=3.12

@@ -15,9 +15,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from recovery.mongo import collections
 from recovery.mongo.collections import OPTIONS, Document
 from recovery.testing.mongod import NoMongod, mongod
-from tests.log_lines import addresses, overheard
-from tests.quiet_machine import MACHINE
-from tests.smtp_servers import RecordingRelay
+from tests.support.log_lines import addresses, overheard
+from tests.support.quiet_machine import MACHINE
+from tests.support.smtp_servers import RecordingRelay
 
 hypothesis.settings.register_profile("recovery", deadline=None)  # no test depends on how fast the machine is
 hypothesis.settings.load_profile("recovery")

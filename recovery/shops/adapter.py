@@ -1,7 +1,7 @@
 """The interface of an adapter: translates one shop platform's webhooks into events. Pure: bytes and headers in.
 
 A new platform is a subclass of `Adapter` in a file of its own, one line in `recovery.shops.ADAPTERS`, and its tests.
-`tests/contract/example_adapter.py` is the shortest one that works.
+`tests/support/example_adapter.py` is the shortest one that works.
 """
 
 import base64

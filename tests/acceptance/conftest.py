@@ -14,8 +14,8 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from recovery import Recovery
-from tests.log_lines import addresses
-from tests.smtp_servers import RecordingRelay
+from tests.support.log_lines import addresses
+from tests.support.smtp_servers import RecordingRelay
 
 CHROMIUM = Path("/usr/bin/chromium")
 BINARY = Path(sys.executable).with_name("recovery")
@@ -51,7 +51,7 @@ class Daemon:
         await self.process.wait()
 
 
-class World:
+class DaemonWorld:
     """Everything around the daemons of one test."""
 
     def __init__(self, mongodb: str, database_name: str, relay: RecordingRelay, expirer: bool) -> None:
@@ -116,9 +116,9 @@ async def _read(process: asyncio.subprocess.Process, log: list[dict], ready: asy
 
 
 @pytest.fixture(params=["expirer", "TTL alone"])
-async def world(request, mongodb, database_name, database, relay) -> AsyncIterator[World]:
+async def world(request, mongodb, database_name, database, relay) -> AsyncIterator[DaemonWorld]:
     """A database and a relay; daemons expire by themselves, or leave it to MongoDB's TTL monitor."""
-    world = World(mongodb, database_name, relay, expirer=request.param == "expirer")
+    world = DaemonWorld(mongodb, database_name, relay, expirer=request.param == "expirer")
     async with world.recovery:
         yield world
 

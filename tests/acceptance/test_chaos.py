@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.cluster import cluster
 from tests.chaos.run import SCENARIOS, run
-from tests.quiet_machine import MACHINE
+from tests.support.quiet_machine import MACHINE
 
 SEED = 1
 SLOW = ("percentile of lateness", "to recover, where", "after its order", "the event loop was held")

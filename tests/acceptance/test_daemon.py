@@ -12,8 +12,8 @@ import pytest
 
 from recovery import Customer, Order
 from recovery.domain.state import Status
-from tests.builders import report
 from tests.conftest import SHOPIFY
+from tests.support.builders import report
 
 ORDER = Order(shop="shop.example", order_id="1")
 ADA = "ada@example.com"

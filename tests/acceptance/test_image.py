@@ -18,10 +18,9 @@ from packaging.utils import canonicalize_name
 
 from recovery.settings import Settings, load_settings
 from recovery.settings.names import settings_of
-from tests.builders import report
-from tests.dockerfile import Image
-
-ROOT = Path(__file__).parents[2]
+from tests.support.builders import report
+from tests.support.dockerfile import Image
+from tests.support.paths import ROOT
 
 
 @pytest.mark.timeout(300)  # building the image downloads what it is made of

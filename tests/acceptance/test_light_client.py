@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 OF_THE_DAEMON = (
     *("aiosmtplib", "babel", "cryptography", "css_inline", "fastapi", "jinja2", "prometheus_client"),
     *("pydantic_settings", "rich", "structlog", "typer", "uvicorn"),

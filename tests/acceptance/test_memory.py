@@ -7,9 +7,9 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from recovery import Item, Recovery
-from tests.builders import report
 from tests.chaos.daemons import started
 from tests.chaos.relay import Relay
+from tests.support.builders import report
 
 COUNT = 1200
 MOST = 250 * 1024

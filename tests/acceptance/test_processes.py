@@ -9,13 +9,13 @@ import pytest
 
 from recovery.domain.state import MessageState
 from recovery.mongo.collections import CHECKOUTS, DAEMONS
-from tests.acceptance.conftest import World
-from tests.builders import report
+from tests.acceptance.conftest import DaemonWorld
+from tests.support.builders import report
 
 
 @pytest.fixture
 async def world(mongodb, database_name, database, relay):
-    world = World(mongodb, database_name, relay, expirer=True)
+    world = DaemonWorld(mongodb, database_name, relay, expirer=True)
     async with world.recovery:
         yield world
 

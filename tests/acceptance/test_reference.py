@@ -3,16 +3,16 @@
 import asyncio
 from urllib.parse import urlsplit
 
-from tests.contract.test_http import House
-from tests.integration.test_http_server import serving
+from tests.support.api import Api
+from tests.support.serving import serving
 
 KEY = "a key of some length"
 
 
 async def test_the_api_can_be_tried_out_without_the_internet(browser):
     """The page loads nothing from elsewhere, keeps to its own policy, takes a key and shows the answer."""
-    house = House(api_keys=(KEY,))
-    async with serving(house.app) as (port, _, _):
+    api = Api(api_keys=(KEY,))
+    async with serving(api.app) as (port, _, _):
         page = await browser.new_page()
         asked: list[str] = []
         complaints: list[str] = []

@@ -13,8 +13,8 @@ from recovery.domain.suppression import SuppressionReason
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from recovery.mongo.suppressions import Suppressions
-from tests.acceptance.conftest import World
-from tests.builders import minutes, report, state, step
+from tests.acceptance.conftest import DaemonWorld
+from tests.support.builders import minutes, report, state, step
 
 KEY = "a key of some length"
 SHOP, ADA = "shop.example", "ada@example.com"
@@ -31,7 +31,7 @@ TO_UNSUBSCRIBE = LINKS.unsubscribe(SHOP, ADA)
 @pytest.fixture
 async def daemon(mongodb, database_name, database, relay):
     """A daemon whose links can be followed."""
-    world = World(mongodb, database_name, relay, expirer=True)
+    world = DaemonWorld(mongodb, database_name, relay, expirer=True)
     async with world.recovery, world.daemon(**SETTINGS) as running:
         running.world = world
         yield running

@@ -9,7 +9,7 @@ import pytest
 
 from recovery import Consent, Customer, Item, Order
 from recovery.domain.state import MessageState
-from tests.builders import report
+from tests.support.builders import report
 
 LINKS = {"RECOVERY_LINKS__BASE_URL": "https://mail.shop.example", "RECOVERY_LINKS__KEYS": "a key that is long enough"}
 

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import recovery
-from tests.log_lines import addresses
+from tests.support.log_lines import addresses
 
 ROOT = Path(recovery.__file__).parents[1]
 """The tree that the harness runs from is the one whose daemons it starts: a copy that was broken on purpose, say."""

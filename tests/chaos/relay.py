@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from recovery.mail.composer import message_id
 from tests.chaos.checker import Accepted
 from tests.chaos.ledger import Key
-from tests.smtp_servers import Mail, RecordingRelay, _Session
+from tests.support.smtp_servers import Mail, RecordingRelay, _Session
 
 DOMAIN = "shop.example"
 _MESSAGE_ID = re.compile(rb"^Message-ID: (<[^>]+>)\r$", re.MULTILINE | re.IGNORECASE)

@@ -17,12 +17,12 @@ from recovery.client import Unavailable, connect
 from recovery.engine.breaker import LONGEST_PAUSE
 from recovery.mongo import collections
 from recovery.mongo.collections import CHECKOUTS, OPTIONS
-from tests.builders import report
 from tests.chaos.checker import LOST, Accepted, Evidence, Promise, Row, judge
 from tests.chaos.cluster import Cluster
 from tests.chaos.daemons import Daemon, started
 from tests.chaos.ledger import CONFIRMATION, Key, Ledger
 from tests.chaos.relay import Relay
+from tests.support.builders import report
 
 SHOP = "shop.example"
 CALLERS = 32

@@ -13,7 +13,7 @@ from rich.table import Table
 from recovery.testing.mongod import mongod
 from tests.chaos.daemons import Daemon, started
 from tests.fuzz.parts import PARTS, Found, environment
-from tests.smtp_servers import RecordingRelay
+from tests.support.smtp_servers import RecordingRelay
 
 MOST_MEMORY = 200 * 1024
 """Kilobytes that the daemon may hold after all of it."""

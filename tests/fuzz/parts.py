@@ -31,7 +31,8 @@ from recovery.mail.templates.trial import tried
 from recovery.settings import Settings, SettingsError, load_settings
 from tests.chaos.daemons import Daemon
 from tests.fuzz.mutations import of_bytes, of_json
-from tests.hostile_reports import HOSTILE
+from tests.support.hostile_reports import HOSTILE
+from tests.support.paths import ROOT, TESTS
 
 SECRET = "a secret that is long enough"
 KEY = "a-key-that-is-long-enough"
@@ -40,9 +41,9 @@ SLOWEST = 2.0
 
 ADDRESS = "https://mail.shop.example"
 DEFAULTS = Path(recovery.mail.__file__).parent / "templates" / "defaults"
-CONFIG = Path(__file__).parents[2] / "config" / "recovery.toml"
-SHOPIFY = Path(__file__).parents[1] / "data" / "shopify"
-COLLECTED = Path(__file__).parents[3] / "shared" / "data" / "shopify"
+CONFIG = ROOT / "config" / "recovery.toml"
+SHOPIFY = TESTS / "data" / "shopify"
+COLLECTED = ROOT.parent / "shared" / "data" / "shopify"
 """More of the same, on a clone that has it."""
 
 TOPICS = (

@@ -13,7 +13,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PACKAGE = ROOT / "recovery"
 MEANINGS = ROOT / "docs" / "logs.toml"
 PAGE = ROOT / "docs" / "logs.md"

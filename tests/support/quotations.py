@@ -1,9 +1,9 @@
 """Files that are quoted in documents, between two marks: `python -m tests.support.quotations` quotes them again."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 QUOTING = ("CONTRIBUTING.md",)
 
 _MARKED = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)

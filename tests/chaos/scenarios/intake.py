@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 
 from recovery import Checkout, Recovery, Unavailable
-from tests.builders import report
 from tests.chaos.checker import Promise
 from tests.chaos.daemons import ROOT, Daemon
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import SHOP, World
+from tests.support.builders import report
 
 ANSWERED_WITHIN = 4.5
 """Seconds: the default limit of a call is 4, and this machine does more than wait for it."""
@@ -30,7 +30,7 @@ REPORTER = """
 import sys
 from datetime import UTC, datetime
 from recovery import SyncRecovery
-from tests.builders import report
+from tests.support.builders import report
 uri, database, path, name = sys.argv[1:]
 recovery = SyncRecovery(uri, database=database, outbox=path, timeout=1)
 for number in range(10**6):

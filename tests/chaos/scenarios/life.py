@@ -14,12 +14,12 @@ import bson
 from bson.raw_bson import RawBSONDocument
 
 from recovery.mongo.documents import SCHEMA
-from tests.builders import report
 from tests.chaos.checker import Promise
 from tests.chaos.daemons import Daemon
 from tests.chaos.relay import Relay
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import HEARTBEAT_EXPIRY, LEASE, SHOP, SWEEP, World
+from tests.support.builders import report
 
 OTHER_SHOP = "other.example"
 

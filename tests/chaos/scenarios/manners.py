@@ -8,7 +8,7 @@ from tests.chaos.checker import Promise
 from tests.chaos.ledger import Key
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import LEASE, SHOP, World
-from tests.smtp_servers import EXTENSIONS
+from tests.support.smtp_servers import EXTENSIONS
 
 SLOW = 3.0
 """Seconds: far longer than what is known of a checkout counts as fresh."""

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from recovery.client import Unavailable
-from tests.builders import report
 from tests.chaos.checker import Promise
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import SWEEP, World
+from tests.support.builders import report
 
 SLACK = 8.0
 

@@ -11,7 +11,7 @@ from tests.chaos.checker import Promise
 from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import World
-from tests.hostile_reports import HOSTILE
+from tests.support.hostile_reports import HOSTILE
 
 SECRET = "a secret that is long enough"
 FILES = 1024

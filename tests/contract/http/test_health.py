@@ -1,0 +1,59 @@
+"""Liveness, readiness and metrics."""
+
+from prometheus_client import Counter
+
+from recovery.client import Unavailable
+from tests.support.api import CHECKOUT, ORDER, SHOPIFY
+
+
+async def test_ready(api):
+    """While all checks pass, the answer is 200 and lists each."""
+    answer = await api.client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"mongodb": None}})
+
+
+async def test_not_ready(api):
+    """When a check fails, the answer is 503 with the error."""
+    api.checks["smtp"] = "the relay refuses everyone"
+    answer = await api.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "checks": {"mongodb": None, "smtp": "the relay refuses everyone"}}
+
+
+async def test_alive_while_not_ready(api):
+    """Liveness does not depend on the checks."""
+    api.checks["mongodb"] = "away"
+    api.ingestion.fault = Unavailable("away")
+    assert (await api.client.get("/healthz")).status_code == 200
+
+
+async def test_metrics_are_shown(api):
+    """All metrics of the registry are shown in the Prometheus text format."""
+    Counter("recovery_demo", "A count", registry=api.registry).inc(3)
+    answer = await api.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "recovery_demo_total 3.0" in answer.text
+
+
+async def test_reports_are_counted(api):
+    """Each report is counted by its kind and its answer."""
+    await api.post("/checkout", CHECKOUT)
+    await api.post("/checkout", b"nope")
+    await api.post("/checkout", CHECKOUT, Authorization="Bearer wrong")
+    await api.post("/order", b" " * 300_000)
+    await api.webhook(SHOPIFY)
+    await api.webhook(SHOPIFY, topic="products/create")
+    api.ingestion.fault = RuntimeError("bad luck")
+    await api.post("/order", ORDER)
+    await api.client.get("/checkout")
+    counted = [
+        ("checkout", "accepted"),
+        ("checkout", "422"),
+        ("checkout", "401"),
+        ("order", "413"),
+        ("order", "500"),
+        ("shopify", "accepted"),
+        ("shopify", "ignored"),
+    ]
+    assert [api.counted(*labels) for labels in counted] == [1] * len(counted)
+    assert api.counted("checkout", "405") is None

@@ -1,0 +1,195 @@
+"""The HTTP API on an ingestion in memory, and a client of it."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from recovery.daemon.metrics import Telemetry
+from recovery.domain.checkout import Facts, checkout_id
+from recovery.domain.per_shop import PerShop
+from recovery.domain.state import CheckoutState, Claim, Message, MessageState, Past, Status
+from recovery.http.app import create_app
+from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.keys import unscoped
+from recovery.mongo.data_subjects import Receipt
+from tests.support.builders import feedback
+
+KEY = "k-1234567890"
+SECRET = "hush"
+AT = datetime(2026, 3, 1, 13, 5, tzinfo=UTC)
+
+CHECKOUT = {
+    "shop": "bikes.example",
+    "order_id": "1042",
+    "customer": {"email": "ada@example.com", "name": "Ada"},
+    "items": [{"name": "City bike", "price": "499.00"}],
+    "total": "504.90",
+    "currency": "EUR",
+    "checkout_url": "https://bikes.example/checkouts/1042",
+}
+ORDER = {"shop": "bikes.example", "order_id": "1042"}
+
+
+class FakeIngestion:
+    """An ingestion in memory that fails on demand."""
+
+    def __init__(self):
+        self.reports = []
+        self.cancelled = []
+        self.left = []
+        self.erased = []
+        self.requests = []
+        self.states = {}
+        self.fault = None
+
+    async def checkout(self, report, *, aliases=None, cart=None):
+        """Store a checkout."""
+        self._keep(report)
+
+    async def order(self, report, *, aliases=None, cart=None, confirm_default=True):
+        """Store an order."""
+        self._keep(report)
+
+    async def erase_shop(self, shop):
+        """Record the erasure of a shop."""
+        self._fail()
+        self.erased.append((None, shop))
+
+    async def request_data(self, shop, id_, email, orders=()):
+        """Record a data request."""
+        self._fail()
+        self.requests.append((shop, id_, email, orders))
+
+    async def cancel(self, shop, order_id, *, aliases=(), cart=None):
+        """Record the cancellation of a checkout."""
+        self._fail()
+        self.cancelled += [(shop, each) for each in (order_id, *aliases)]
+        return checkout_id(shop, order_id) in self.states
+
+    async def cancel_shop(self, shop):
+        """Record the cancellation of a shop."""
+        self._fail()
+        self.left.append(shop)
+        return 0
+
+    async def get(self, shop, order_id):
+        """Return the checkout from `states`."""
+        self._fail()
+        return self.states.get(checkout_id(shop, order_id))
+
+    async def export(self, email, *, shop=None):
+        """Return the arguments, as the export."""
+        self._fail()
+        return {"email": email, "shop": shop}
+
+    async def erase(self, email, *, shop=None):
+        """Return a receipt of one checkout."""
+        self._fail()
+        self.erased.append((email, shop))
+        return Receipt((f"{shop}/1",), (), 1)
+
+    def _keep(self, report):
+        self._fail()
+        self.reports.append(report)
+
+    def _fail(self):
+        if self.fault is not None:
+            raise self.fault
+
+
+class Api:
+    """The HTTP application with fakes, and a client of it."""
+
+    def __init__(self, *, api_keys=(KEY,), keys=(), secret=SECRET, base_url="http://localhost", **options):
+        self.ingestion = FakeIngestion()
+        self.checks = {"mongodb": None}
+        self.registry = CollectorRegistry()
+        self.app = create_app(
+            self.ingestion,
+            feedback(),
+            api_keys=[*keys, *unscoped(api_keys)],
+            webhooks=PerShop({"shopify": WebhookAccess([secret])}),
+            readiness=self._readiness,
+            registry=self.registry,
+            observer=Telemetry(self.registry),
+            **options,
+        )
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {api_keys[0]}"} if api_keys else {}
+        self.client = httpx.AsyncClient(transport=transport, base_url=base_url, headers=headers)
+
+    async def _readiness(self):
+        return self.checks
+
+    async def post(self, path, body, **headers):
+        """Post JSON, or bytes that are declared as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.client.post(path, content=content, headers={"Content-Type": "application/json", **headers})
+
+    async def webhook(self, body, *, topic="checkouts/create", secret=SECRET, **headers):
+        """Send a webhook as Shopify does, signed."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        signature = base64.b64encode(hmac.new(secret.encode(), content, hashlib.sha256).digest()).decode()
+        sent = {
+            "X-Shopify-Topic": topic,
+            "X-Shopify-Shop-Domain": "a.myshopify.com",
+            "X-Shopify-Hmac-Sha256": signature,
+        }
+        return await self.client.post("/webhooks/shopify", content=content, headers={**sent, **headers})
+
+    def counted(self, kind, answer):
+        """Return the count of reports by kind and answer."""
+        return self.registry.get_sample_value("recovery_reports_total", {"kind": kind, "answer": answer})
+
+
+def problem(answer, status):
+    """Assert that a response is a problem, and return its details."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["status"] == status
+    assert told["type"].startswith("urn:recovery:problem:")
+    assert told["title"]
+    assert told["detail"]
+    return told
+
+
+async def chunks(size):
+    sent = 0
+    while sent < size:
+        yield b" " * 64 * 1024
+        sent += 64 * 1024
+
+
+def state(**changes):
+    return CheckoutState(
+        **{
+            "_id": "bikes.example/1042",
+            "status": Status.OPEN,
+            "facts": Facts(customer={"email": "ada@example.com"}, items=[{"name": "City bike", "price": "499.00"}]),
+            "opened_at": AT,
+            "touched_at": AT,
+            "revision": 2,
+            "messages": {"first": Message(state=MessageState.SENDING, attempts=1, due_at=AT)},
+            "claim": Claim(token="t0ken", owner="daemon-7", until=AT),
+            "next_at": AT,
+            "history": (Past(at=AT, decision="send", reason="first is due"),),
+            **changes,
+        }
+    )
+
+
+SHOPIFY = {
+    "id": 7,
+    "email": "bob@example.com",
+    "updated_at": "2024-05-01T10:00:00-04:00",
+    "abandoned_checkout_url": "https://a.example/recover",
+    "currency": "USD",
+    "total_price": "10.00",
+    "line_items": [{"title": "Nano", "price": "10.00", "quantity": 1}],
+}

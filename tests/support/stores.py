@@ -1,0 +1,66 @@
+"""The store for contract tests: in memory and on MongoDB."""
+
+from recovery.domain.schedule import Step
+from recovery.domain.state import Message, MessageState
+from recovery.engine.writes import Claiming
+from recovery.mongo.checkouts import MongoCheckouts
+from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
+from recovery.mongo.shadows import MongoShadows
+from tests.support.builders import NOON, SetClock, Store, minutes, report, schedule
+
+STEP = Step("reminder-1", minutes(30), "reminder-1", "subject", minutes(60))
+LEASE_ENDS = NOON + minutes(1)
+
+BEGUN = Message(state=MessageState.SENDING, attempts=1, due_at=NOON)
+
+
+class Fake:
+    """The store in memory."""
+
+    def __init__(self):
+        self.clock = SetClock()
+        self.checkouts = self.shadows = Store(self.clock)
+
+    async def put(self, kept):
+        self.checkouts.kept[kept.id] = kept
+
+    async def report(self, kept):
+        self.checkouts.report(kept.id)
+
+    async def alarms(self):
+        return self.checkouts.alarms
+
+    async def letters(self):
+        return [(letter.checkout, letter.step, letter.cause) for letter in self.checkouts.letters]
+
+
+class Real:
+    """The store in MongoDB."""
+
+    def __init__(self, database):
+        self.database = database
+        self.checkouts = MongoCheckouts(database)
+        self.shadows = MongoShadows(database)
+
+    async def put(self, kept):
+        await self.database[CHECKOUTS].insert_one(kept.model_dump(by_alias=True) | {"facts": report().facts()})
+
+    async def report(self, kept):
+        change = {"$inc": {"revision": 1}, "$currentDate": {"next_at": True}}
+        await self.database[CHECKOUTS].update_one({"_id": kept.id}, change)
+
+    async def alarms(self):
+        return {each["_id"]: each["expire_at"] async for each in self.database[SHADOWS].find()}
+
+    async def letters(self):
+        return [(each["checkout"], each["step"], each["cause"]) async for each in self.database[DEAD_LETTERS].find()]
+
+
+async def only(store, kept):
+    (found,), unreadable = await store.checkouts.load([kept.id])
+    assert unreadable == []
+    return found
+
+
+def claiming(seen, token="token"):
+    return Claiming(seen, schedule(), STEP, NOON, BEGUN, token, "me", LEASE_ENDS)

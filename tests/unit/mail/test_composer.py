@@ -1,0 +1,111 @@
+"""A mail as bytes, read back by the standard library: text and subject are complete, nothing is injected."""
+
+import re
+from base64 import b64decode
+from datetime import timedelta
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from recovery.domain.masking import WORD_JOINER, greeted, plain
+from recovery.domain.schedule import Step
+from tests.support.mail_reading import (
+    COMPOSER,
+    HEADERS,
+    NOW,
+    STEP,
+    TEMPLATES,
+    WORDS,
+    elements,
+    left,
+    part,
+    read,
+    recipient,
+)
+
+
+def in_header(text: str) -> str:
+    """What is left of a text in a header: white space becomes one space, and control characters go."""
+    return re.sub(r"\s+", " ", plain(text).replace(WORD_JOINER, "")).strip(" ")
+
+
+def with_crlf(text: str) -> str:
+    return re.sub("\r\n|\r|\n", "\r\n", text)
+
+
+LOCALES = st.one_of(st.none(), st.sampled_from(["de-AT", "ar-EG", "zh-Hant-TW", "fr_CH", "xx-nowhere", "en-US-POSIX"]))
+
+
+@settings(max_examples=25)
+@given(name=st.one_of(st.none(), WORDS), item=WORDS, locale=LOCALES)
+@example(name="\r\nBcc: eve@evil.example", item="Lamp\r\nBcc: eve@evil.example\r\n\r\nGone", locale=None)
+@example(name="=?utf-8?q?=0ABcc:_eve=40evil.example?=", item="=?utf-8?q?=0ABcc:_eve=40evil.example?=", locale="de")
+@example(name=" ", item="\n", locale="en")
+@example(name="\x1b", item="\x1b\u202e", locale="en")
+@example(name="a" * 300, item="b" * 300, locale="en")
+@example(name="é" * 300, item="a " * 150, locale="en")
+@example(name="x" * 71, item="y" * 69, locale="en")
+@example(name='"Ada" \\ Lovelace, <eve@evil.example>', item="a" * 70 + " b", locale="en")
+def test_any_words_come_through_and_do_no_harm(name: str | None, item: str, locale: str | None) -> None:
+    """Whatever a customer writes, a reader gets the same words and no header, part, element or attribute more."""
+    checkout = left(name=name, item=item, locale=locale)
+    rendered = TEMPLATES.render(STEP, checkout, checkout_url=checkout.facts.checkout_url)
+    envelope = COMPOSER.compose(checkout, STEP, NOW)
+    message = read(envelope)
+
+    assert message.keys() == HEADERS
+    assert message["Subject"] == (in_header(item) or "…")
+    assert recipient(envelope) == (in_header(greeted(name) or ""), "ada@example.com")
+    assert [kind.get_content_type() for kind in message.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    assert part(message, "plain") == with_crlf(rendered.text)
+    assert part(message, "html") == with_crlf(rendered.html)
+
+    lines = envelope.content.split(b"\r\n")
+    assert max(map(len, lines)) <= 78
+    assert not any(b"\n" in line or b"\r" in line for line in lines)
+    assert envelope.content.isascii()
+    assert not envelope.needs_utf8
+
+    harmless = left(name=greeted(name) and "Ada", locale=locale)
+    benign = TEMPLATES.render(STEP, harmless, checkout_url=checkout.facts.checkout_url)
+    assert elements(rendered.html) == elements(benign.html)
+
+
+@settings(max_examples=25)
+@given(subject=WORDS)
+@example("")
+@example("a" * 69)
+@example("a" * 70)
+@example(" ".join(["word"] * 60))
+@example("é" * 998)
+@example("=?")
+def test_any_subject_comes_through(subject: str) -> None:
+    """A subject is read back as it was written, but for control characters, and never starts a header."""
+    step = Step("s", timedelta(), "reminder-1", "{{ items[0].variant }}", timedelta())
+    checkout = left()
+    first = checkout.facts.items[0].model_copy(update={"variant": subject})
+    facts = checkout.facts.model_copy(update={"items": (first,)})
+    envelope = COMPOSER.compose(checkout.model_copy(update={"facts": facts}), step, NOW)
+    message = read(envelope)
+    assert message["Subject"] == in_header(subject)
+    assert message.keys() == HEADERS
+    assert max(map(len, envelope.content.split(b"\r\n"))) <= 78
+
+
+def test_plain_words_stay_readable() -> None:
+    """ASCII stands in a header as it is, quoted in a name and folded between words; nothing is encoded without need."""
+    long = "You left the very comfortable reading chair with its matching foot stool behind"
+    content = COMPOSER.compose(left(name='Ada "Countess" L.', item=long), STEP, NOW).content
+    assert b'To: "Ada \\"Countess\\" L." <ada@example.com>\r\n' in content
+    assert (
+        b"Subject: You left the very comfortable reading chair with its matching foot\r\n stool behind\r\n" in content
+    )
+
+
+def test_no_character_is_cut_in_two() -> None:
+    """Each encoded word can be read by itself, whatever falls on its end."""
+    for before in range(4):
+        content = COMPOSER.compose(left(item="a" * before + "\U0001f680" * 60), STEP, NOW).content
+        words = re.findall(rb"=\?utf-8\?b\?(.+?)\?=", content)
+        assert len(words) > 5
+        assert "".join(b64decode(word).decode() for word in words).count("\U0001f680") == 60
