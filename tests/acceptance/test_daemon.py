@@ -8,12 +8,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
-import pytest
-
 from recovery import Customer, Order
 from recovery.domain.state import Status
-from tests.conftest import SHOPIFY
 from tests.support.builders import report
+from tests.support.collected import collected
 
 ORDER = Order(shop="shop.example", order_id="1")
 ADA = "ada@example.com"
@@ -188,12 +186,11 @@ async def test_a_relay_that_is_down_is_named_and_waited_for(world):
     assert state.messages["reminder-1"].attempts == 1
 
 
-@pytest.mark.skipif(not SHOPIFY.exists(), reason="the sample files are not here")
 async def test_what_shopify_sends_comes_out_as_a_mail(world):
     """Shopify's own sample checkout goes in by the webhook, and a mail with both items and the total comes out."""
     secret = "shared with Shopify"
-    checkout = json.loads((SHOPIFY / "checkouts.json").read_text())["checkouts"][0]
-    order = json.loads((SHOPIFY / "order.json").read_text())["order"]
+    checkout = json.loads(collected("shopify", "checkouts.json").read_text())["checkouts"][0]
+    order = json.loads(collected("shopify", "order.json").read_text())["order"]
     now = datetime.now(UTC).isoformat()
     checkout |= {"created_at": now, "updated_at": now}  # the sample is of 2012: nobody is written to about that
     order |= {"created_at": now, "processed_at": now}
