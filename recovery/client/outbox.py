@@ -37,7 +37,7 @@ class Hop(Protocol):
     """Calls a function that writes to the disk: in a thread if the caller has an event loop, which must not block."""
 
     async def __call__(self, call: Callable[..., T], /, *args: Any) -> T:
-        """Return what `call` returns."""
+        """Return the result of `call`."""
         ...
 
 
@@ -198,7 +198,7 @@ def _read(row: Waiting) -> Report | Fault:
 
 
 def together(reports: Sequence[Report | Fault]) -> int:
-    """Return how many reports, from the first on, may be delivered concurrently, that is, in any order.
+    """Return the number of reports, from the first on, that may be delivered concurrently, that is, in any order.
 
     That is the case for checkouts and orders with a single name each, of different checkouts.
     """

@@ -10,7 +10,7 @@ from recovery.errors import Unavailable
 from recovery.mongo.shadows import MongoShadows
 
 LONGEST_SLEEP = timedelta(seconds=1)
-"""How late the expirer may notice a shadow that another daemon set and that is due before all others."""
+"""Longest delay until the expirer notices a shadow that another daemon set and that is due before all others."""
 
 AGAIN_AFTER = 0.5
 """Seconds until the next try after the database was unavailable."""

@@ -22,7 +22,7 @@ UNWRITABLE = (InvalidDocument, DocumentTooLarge, UnicodeError, OverflowError)
 """The driver's errors for a document that cannot be sent at all."""
 
 UNWRITABLE_KEPT = timedelta(days=30)
-"""How long a document that cannot be written is kept: long enough for someone to look at its dead letter."""
+"""Retention of a document that cannot be written: long enough for someone to look at its dead letter."""
 
 Update = UpdateOne | UpdateMany
 

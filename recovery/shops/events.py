@@ -1,4 +1,4 @@
-"""What a webhook reports, in the words of `recovery.domain.checkout`: the results of `Adapter.read`."""
+"""Events that a webhook reports, in the words of `recovery.domain.checkout`: the results of `Adapter.read`."""
 
 from dataclasses import dataclass
 
