@@ -9,7 +9,10 @@ from tests.chaos.run import SCENARIOS, run
 from tests.support.quiet_machine import MACHINE
 
 SEED = 1
-SLOW = ("percentile of lateness", "to recover, where", "after its order", "the event loop was held")
+SLOW = (
+    *("percentile of lateness", "to recover, where", "after its order", "the event loop was held"),
+    *("waited for", "a stop took", "a call took"),
+)
 """What says that a row was slow."""
 
 SINGLE = [scenario for scenario in SCENARIOS.values() if scenario.nodes == 1 and not scenario.by_hand]
