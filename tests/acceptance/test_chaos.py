@@ -4,17 +4,12 @@ import asyncio
 
 import pytest
 
+from tests.chaos.checker import TooSlow
 from tests.chaos.cluster import cluster
 from tests.chaos.run import SCENARIOS, run
 from tests.support.quiet_machine import MACHINE
 
 SEED = 1
-SLOW = (
-    *("percentile of lateness", "to recover, where", "after its order", "the event loop was held"),
-    *("waited for", "a stop took", "a call took"),
-)
-"""What says that a row was slow."""
-
 SINGLE = [scenario for scenario in SCENARIOS.values() if scenario.nodes == 1 and not scenario.by_hand]
 THREE = [scenario for scenario in SCENARIOS.values() if scenario.nodes == 3 and not scenario.by_hand]
 
@@ -47,7 +42,7 @@ async def test_the_promise_is_kept_on_three_nodes(scenario, three_nodes):
 async def played(scenario, uri, cluster=None):
     """Play a scenario; where it was slow and nothing else, again with the machine for itself: six tests share it."""
     row = await run(scenario, uri, SEED, short=True, cluster=cluster)
-    if row.broken and all(any(slow in sentence for slow in SLOW) for sentence in row.broken):
+    if row.broken and all(isinstance(sentence, TooSlow) for sentence in row.broken):
         with MACHINE.alone():
             row = await run(scenario, uri, SEED, short=True, cluster=cluster)
     return row

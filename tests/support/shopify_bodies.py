@@ -7,7 +7,7 @@ SHOP = "apple.myshopify.com"
 
 
 def read(topic, shop, payload, **options):
-    """Return what is reported, or else what was found."""
+    """Return the report of a webhook, or the other event that it stands for."""
     found = shopify.read(topic, shop, payload, **options)
     return found.report if isinstance(found, Reported) else found
 

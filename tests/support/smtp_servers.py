@@ -147,7 +147,7 @@ class RecordingRelay:
         """Fall silent for good on that connection, and keep it open."""
         self._declare(_Fault(phase, "hang", "", times, recipient))
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Forget all faults."""
         self._faults.clear()
 

@@ -14,7 +14,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 
 from recovery.mongo.documents import SCHEMA
-from tests.chaos.checker import Promise
+from tests.chaos.checker import Promise, TooSlow
 from tests.chaos.daemons import Daemon
 from tests.chaos.relay import Relay
 from tests.chaos.scenarios import scenario
@@ -59,7 +59,7 @@ async def _deploys(world: World, mode: str) -> Promise:
             await daemon.terminate()
             took = time.monotonic() - began
             world.expect(daemon.process.returncode == 0, f"a stop ended with {daemon.process.returncode}")
-            world.expect(took < 10, f"a stop took {took:.1f} s")
+            world.expect(took < 10, TooSlow(f"a stop took {took:.1f} s"))
         claims = await world.in_hand()
         world.expect(not claims, f"a stop left {len(claims)} claims behind")
     async with world.daemon(RECOVERY_DAEMON__NAME="one"):
@@ -134,7 +134,7 @@ async def sick_daemon(world: World) -> Promise:
             await world.look_back()
         world.relay.mails += unreachable.mails
         late = max(mail.at - world.ledger.entries[mail.key.checkout].touched_at - 2.0 for mail in _accepted(world))
-        world.expect(late < 2 * HEARTBEAT_EXPIRY + 2 * SWEEP + 4, f"somebody waited for {late:.1f} s")
+        world.expect(late < 2 * HEARTBEAT_EXPIRY + 2 * SWEEP + 4, TooSlow(f"somebody waited for {late:.1f} s"))
     return Promise()
 
 
@@ -210,7 +210,8 @@ async def two_lanes(world: World) -> Promise:
             world.expect(swept == 0, f"{swept:g} looks of the healthy shop were left to the sweep")
             late = [mail.at - _due(world, mail.key) for mail in _accepted(world) if mail.key in _dues(world)]
             world.expect(
-                bool(late) and max(late) < 1.0, f"somebody of the healthy shop waited for {max(late, default=0):.2f} s"
+                bool(late) and max(late) < 1.0,
+                TooSlow(f"somebody of the healthy shop waited for {max(late, default=0):.2f} s"),
             )
             await other.listen()
             world.restless = {"next_at": {"$type": "date"}}
@@ -363,7 +364,9 @@ async def hot_shop(world: World) -> Promise:
         await world.settle(120)
     waited = [mail.at - bought[mail.key.checkout] for mail in _confirmed(world) if mail.key.checkout in bought]
     world.expect(len(waited) == len(bought), f"{len(waited)} of {len(bought)} were confirmed")
-    world.expect(max(waited, default=9) < 2.5, f"a confirmation came {max(waited, default=0):.1f} s after its order")
+    world.expect(
+        max(waited, default=9) < 2.5, TooSlow(f"a confirmation came {max(waited, default=0):.1f} s after its order")
+    )
     return Promise()
 
 

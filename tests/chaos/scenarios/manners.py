@@ -147,7 +147,7 @@ async def _refusing_all(world: World, reply: str, seconds: float) -> None:
         await world.taken(count // 4, 20)
         world.relay.answer("RCPT", reply, times=None)
         await asyncio.sleep(seconds)
-        world.relay.mend()
+        world.relay.clear_faults()
         world.healed()
         await world.settle(90)
     suppressed = await world.database["suppressions"].count_documents({"reason": {"$exists": True}})

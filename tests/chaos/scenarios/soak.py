@@ -124,7 +124,7 @@ async def soak(world: World) -> Promise:
             await asyncio.sleep(world.rng.uniform(1, 5))
             await world.rng.choice(going.happenings())()
         for relay in going.relays:
-            relay.mend()
+            relay.clear_faults()
             relay.slow, relay.idle = {}, None
         world.healed()
         await callers

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from tests.chaos.checker import Promise
+from tests.chaos.checker import Promise, TooSlow
 from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import World
@@ -113,7 +113,7 @@ async def _beset(
             await world.taken(count, 30)
         await world.settle()
         memory = daemon.peak()
-    world.expect(longest() <= HELD, f"the event loop was held for {longest():.2f} s, where {HELD} s may be")
+    world.expect(longest() <= HELD, TooSlow(f"the event loop was held for {longest():.2f} s, where {HELD} s may be"))
     world.expect(memory <= MOST_MEMORY, f"the daemon held {memory // 1024} MB, where {MOST_MEMORY // 1024} may be")
     world.notes.append(f"loop held for {longest():.2f} s at most, {memory // 1024} MB")
     return Promise(on_time=True)

@@ -32,7 +32,7 @@ async def test_a_sweep_finds_what_nobody_told_of(engine_world):
 
 
 async def test_a_missing_shadow_of_the_near_future_is_put_back(engine_world):
-    """A careless hand that empties the shadows is noticed by the next sweep, which says so and mends it."""
+    """The next sweep finds that shadows were deleted by an operator, reports it and sets them again."""
     far = state("far", next_at=DUE + timedelta(days=1))
     await engine_world.put(state("near", next_at=DUE), far, state("has", next_at=DUE))
     await engine_world.shadows.set({"shop.example/has": DUE})

@@ -201,7 +201,7 @@ async def test_a_relay_that_ends_every_session_is_reported(smtp_world):
     smtp_world.relay.answer("MAIL", "421 4.3.2 closing", times=None)
     assert (await smtp_world.send()).kind is OutcomeKind.DROPPED
     assert smtp_world.relay.connections == 4
-    smtp_world.relay.mend()
+    smtp_world.relay.clear_faults()
     assert (await smtp_world.send()).kind is OutcomeKind.SENT
 
 

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,12 +17,13 @@ from recovery.domain.masking import greeted
 from recovery.domain.masking import plain as plain_text
 from recovery.domain.schedule import CONFIRMATION, Step
 from recovery.domain.state import CheckoutState
-from recovery.mail.composer import Composer, Envelope, Identity, RenderError
+from recovery.mail.composer import Composer, Identity, RenderError
 from recovery.mail.templates import samples
 from recovery.mail.templates.lint import lint
 from recovery.mail.templates.sandbox import NAMES
 from recovery.mail.templates.templates import Templates
 from recovery.settings import Settings
+from tests.support.mail_reading import read
 from tests.support.paths import ROOT
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)
@@ -49,17 +49,6 @@ class Addresses:
 
 
 COMPOSER = Composer(Templates(), Identity("Lampenladen Müller & Söhne <shop@lamps.example>"), Addresses())
-
-
-def read(envelope: Envelope) -> EmailMessage:
-    """Read a message with the standard library; it must find no fault anywhere."""
-    message = message_from_bytes(envelope.content, policy=policy.default)
-    assert isinstance(message, EmailMessage)
-    for part in message.walk():
-        assert part.defects == []
-        for value in part.values():
-            assert value.defects == ()
-    return message
 
 
 def parts(message: EmailMessage) -> tuple[str, str]:
