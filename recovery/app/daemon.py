@@ -37,7 +37,7 @@ from recovery.http.app import create_app
 from recovery.http.security import refusal
 from recovery.http.server import serve
 from recovery.mail.smtp.mailer import SmtpMailer
-from recovery.mail.smtp.pool import Relay
+from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo import collections, preflight
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
@@ -95,7 +95,7 @@ class _Daemon:
         database: Database,
         clock: MongoClock,
         shops: PerShop[Shop],
-        mailers: Mapping[Relay, SmtpMailer],
+        mailers: Mapping[RelayConfig, SmtpMailer],
     ) -> None:
         self._settings = settings
         self._database = database

@@ -12,7 +12,7 @@ from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock, Mailer
-from recovery.mail.smtp.pool import Relay
+from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import Database
@@ -45,12 +45,12 @@ class LaneFactory:
         self._schedules = shops.map(lambda shop: shop.schedule)
         self._relays = shops.map(lambda shop: shop.relay)
 
-    def lanes(self, mailers: Mapping[Relay, Mailer]) -> Lanes:
+    def lanes(self, mailers: Mapping[RelayConfig, Mailer]) -> Lanes:
         """Return the lanes, one for each relay with its mailer, by shop."""
         lane_of = {relay: Lane(relay.address, *self._lane(relay, mailer)) for relay, mailer in mailers.items()}
         return Lanes(self._relays.map(lane_of.__getitem__))
 
-    def _lane(self, relay: Relay, mailer: Mailer) -> tuple[Engine, Sweep]:
+    def _lane(self, relay: RelayConfig, mailer: Mailer) -> tuple[Engine, Sweep]:
         engine = self._engine(mailer)
         return engine, self._sweep(relay, engine)
 
@@ -69,7 +69,7 @@ class LaneFactory:
         engine.alarms.on_set = self._expirer.wake_for
         return engine
 
-    def _sweep(self, relay: Relay, engine: Engine) -> Sweep:
+    def _sweep(self, relay: RelayConfig, engine: Engine) -> Sweep:
         daemon, relays, share = self._settings.daemon, self._relays, self._share
         own = frozenset(shop for shop, theirs in relays.by_shop.items() if theirs == relay)
         others = frozenset(relays.by_shop) - own

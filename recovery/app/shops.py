@@ -8,7 +8,7 @@ from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Schedule
 from recovery.mail.composer import Composer, Identity
 from recovery.mail.dkim import BadKey, Signer, load_key
-from recovery.mail.smtp.pool import Relay
+from recovery.mail.smtp.pool import RelayConfig
 from recovery.mail.templates.templates import Templates
 from recovery.settings import Settings
 
@@ -19,7 +19,7 @@ class Shop:
 
     schedule: Schedule
     composer: Composer
-    relay: Relay
+    relay: RelayConfig
 
 
 def shops_of(settings: Settings) -> PerShop[Shop]:
@@ -74,10 +74,10 @@ def signer_of(settings: Settings) -> Signer | None:
         raise CannotStart(f"dkim.private_key_file: {exc}") from exc
 
 
-def relay_of(settings: Settings) -> Relay:
+def relay_of(settings: Settings) -> RelayConfig:
     """Return the address of the relay, its credentials and its limits."""
     smtp = settings.smtp
-    return Relay(
+    return RelayConfig(
         host=smtp.host,
         port=smtp.port,
         tls=smtp.tls,

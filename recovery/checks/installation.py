@@ -7,7 +7,7 @@ from recovery.app.shops import composers_of, relay_of
 from recovery.checks.finding import Finding, error, ok, warning
 from recovery.client import BadAddress
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
-from recovery.mail.smtp.pool import Relay
+from recovery.mail.smtp.pool import RelayConfig
 from recovery.mail.templates.templates import TemplateError
 from recovery.mongo import collections, preflight
 from recovery.settings import Settings
@@ -49,7 +49,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield error(_SERVER, str(exc))
 
 
-async def _relay(relay: Relay) -> Finding:
+async def _relay(relay: RelayConfig) -> Finding:
     try:
         greeting = await check_relay(relay)
     except RelayUnreachable as exc:

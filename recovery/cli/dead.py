@@ -24,7 +24,7 @@ from recovery.cli.terminal import (
 
 if TYPE_CHECKING:
     from recovery.cli.outlook import Ahead
-    from recovery.domain.recipient import Standing
+    from recovery.domain.recipient import RecipientHistory
     from recovery.domain.state import Cause, CheckoutState
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
@@ -211,7 +211,7 @@ async def _forecasts(session: Session, letters: "Sequence[KeptLetter]", would: s
 
     now = session.clock.now()
     states, _ = await MongoCheckouts(session.database).load(list({letter.checkout: None for letter in letters}))
-    standings = await _standings(session, states)
+    histories = await _histories(session, states)
     kept = {state.id: state for state in states}
     forecasts = {}
     for letter in letters:
@@ -221,8 +221,8 @@ async def _forecasts(session: Session, letters: "Sequence[KeptLetter]", would: s
             forecasts[letter.id] = f"its checkout {would} be checked again"
         else:
             schedule = session.settings.of(shop_of(state.id)).to_schedule()
-            standing = standings.get(state.id, NOTHING_KNOWN)
-            forecasts[letter.id] = _forecast_text(replay(state, letter.step, schedule, standing, now), would)
+            history = histories.get(state.id, NOTHING_KNOWN)
+            forecasts[letter.id] = _forecast_text(replay(state, letter.step, schedule, history, now), would)
     return forecasts
 
 
@@ -234,14 +234,14 @@ def _forecast_text(ahead: "Ahead", would: str) -> str:
     return f"{would} send {ahead.step}"
 
 
-async def _standings(session: Session, states: "Sequence[CheckoutState]") -> "Mapping[str, Standing]":
+async def _histories(session: Session, states: "Sequence[CheckoutState]") -> "Mapping[str, RecipientHistory]":
     """Return the history of the recipients of these checkouts, by checkout id."""
     from recovery.app.factories import suppressions_of
-    from recovery.engine.writes import Ask
+    from recovery.engine.writes import RecipientQuery
     from recovery.mongo.addresses import MongoAddresses
 
     now = session.clock.now()
     gap = max((own.schedule.min_gap_per_address for own in session.settings.each()), default=timedelta())
-    ask = Ask(written_since=now - gap if gap else None, imminent_until=now, orders=True)
+    query = RecipientQuery(written_since=now - gap if gap else None, imminent_until=now, orders=True)
     suppressions = suppressions_of(session.settings, session.database)
-    return await MongoAddresses(session.database, suppressions).standings(states, ask)
+    return await MongoAddresses(session.database, suppressions).histories(states, query)

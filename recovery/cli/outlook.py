@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide
-from recovery.domain.recipient import Postpone, Standing, held_back
+from recovery.domain.recipient import Postpone, RecipientHistory, held_back
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState, Message, MessageState
 from recovery.domain.suppression import Suppression
@@ -25,7 +25,7 @@ def outlook(state: CheckoutState, schedule: Schedule, suppression: Suppression |
     return list(_ahead(_landed(state, now), schedule, suppression, now))
 
 
-def replay(state: CheckoutState, name: str, schedule: Schedule, standing: Standing, now: datetime) -> Ahead:
+def replay(state: CheckoutState, name: str, schedule: Schedule, history: RecipientHistory, now: datetime) -> Ahead:
     """Return the forecast of a dead message if it is replayed now."""
     if state.messages.get(name, NOT_BEGUN).state is not MessageState.DEAD:
         return Ahead(name, None, "it is no longer dead, and stays as it is")
@@ -40,7 +40,7 @@ def replay(state: CheckoutState, name: str, schedule: Schedule, standing: Standi
         case Wait(until=until, reason=reason):
             return Ahead(name, until, reason)
         case Send(step=step):
-            return _due(state, step, schedule, standing, now)
+            return _due(state, step, schedule, history, now)
 
 
 def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | None, now: datetime) -> Iterator[Ahead]:
@@ -55,14 +55,14 @@ def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | 
             case Wait(until=until):
                 now = until
             case Send(step=step):
-                ahead = _due(state, step, schedule, Standing(suppression), now)
+                ahead = _due(state, step, schedule, RecipientHistory(suppression), now)
                 yield ahead
                 sent = Message(state=MessageState.SENT, sent_at=now)
                 state = _with(state, step.name, Message(state=MessageState.SKIPPED) if ahead.at is None else sent)
 
 
-def _due(state: CheckoutState, step: Step, schedule: Schedule, standing: Standing, now: datetime) -> Ahead:
-    why = held_back(state, step, standing, schedule, now, 0)
+def _due(state: CheckoutState, step: Step, schedule: Schedule, history: RecipientHistory, now: datetime) -> Ahead:
+    why = held_back(state, step, history, schedule, now, 0)
     if why is None:
         return Ahead(step.name, now)
     return Ahead(step.name, why.until if isinstance(why, Postpone) else None, why.reason)

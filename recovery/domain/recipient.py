@@ -32,7 +32,7 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecipientHistory:
     """The history of a checkout's recipient: suppression and other checkouts. Not `known` if the lookup failed."""
 
     suppression: Suppression | None = None
@@ -45,8 +45,8 @@ class Standing:
         return any(other.claimed or other.imminent for other in self.others)
 
 
-NOTHING_KNOWN = Standing()
-UNKNOWN = Standing(known=False)
+NOTHING_KNOWN = RecipientHistory()
+UNKNOWN = RecipientHistory(known=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +75,33 @@ HeldBack = Skip | Postpone | CallOff
 
 
 def held_back(
-    checkout: CheckoutState, step: Step, standing: Standing, schedule: Schedule, now: datetime, jitter: float
+    checkout: CheckoutState, step: Step, history: RecipientHistory, schedule: Schedule, now: datetime, jitter: float
 ) -> HeldBack | None:
     """Return the reason to hold back a claimed message, with what happens to it instead; None to send it.
 
     `jitter` is a number in [0, 1) that separates two checkouts of one address that step back for each other.
     """
-    if not standing.known:
+    if not history.known:
         return CallOff("the suppression list could not be read: trying again")
-    suppression = standing.suppression
+    suppression = history.suppression
     if not step.kind.is_marketing:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None
     if suppression is not None:
         return _suppressed(suppression)
-    if checkout.facts.items and not still_wanted(checkout, standing, schedule).items:
+    if checkout.facts.items and not still_wanted(checkout, history, schedule).items:
         return Skip("the same customer has ordered all of it")
     if not schedule.min_gap_per_address:
         return None
-    if any(other.claimed for other in standing.others):
+    if any(other.claimed for other in history.others):
         return Postpone(now + RIVALS_TURN * (1 + jitter), "another checkout of this address is being written about")
-    written = [other.written_at for other in standing.others if other.written_at is not None]
+    written = [other.written_at for other in history.others if other.written_at is not None]
     until = max(written) + schedule.min_gap_per_address if written else now
     if until > now:
         return Postpone(until, "this address was written to about another checkout")
     return None
 
 
-def still_wanted(checkout: CheckoutState, standing: Standing, schedule: Schedule) -> Facts:
+def still_wanted(checkout: CheckoutState, history: RecipientHistory, schedule: Schedule) -> Facts:
     """Return the facts of a checkout without the items that its customer has ordered under another since.
 
     Only if the schedule's `stop_on` is customer. The total of the remaining items is unknown then, because discounts
@@ -109,17 +109,17 @@ def still_wanted(checkout: CheckoutState, standing: Standing, schedule: Schedule
     """
     if schedule.stop_on is not StopOn.CUSTOMER:
         return checkout.facts
-    bought = _bought(checkout, standing)
+    bought = _bought(checkout, history)
     left = tuple(item for item in checkout.facts.items if _line(item) not in bought)
     if len(left) == len(checkout.facts.items):
         return checkout.facts
     return checkout.facts.model_copy(update={"items": left, "total": None})
 
 
-def _bought(checkout: CheckoutState, standing: Standing) -> set[tuple[str, str | None]]:
+def _bought(checkout: CheckoutState, history: RecipientHistory) -> set[tuple[str, str | None]]:
     return {
         _line(item)
-        for other in standing.others
+        for other in history.others
         if other.ordered_at is not None and other.ordered_at >= checkout.opened_at
         for item in other.bought
     }

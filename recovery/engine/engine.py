@@ -18,7 +18,7 @@ from recovery.domain.decision import Decision, Send, decide
 from recovery.domain.fields import normalised
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, Standing, held_back, still_wanted
+from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, RecipientHistory, held_back, still_wanted
 from recovery.domain.schedule import MessageKind, Schedule, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
@@ -26,7 +26,7 @@ from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.sender import Limits, Sender
-from recovery.engine.writes import Ask, Claiming, Plan, Unreadable, claimed, planned
+from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
 from recovery.errors import Unavailable
 
 LOOKED_BESIDE_CLAIM = 0.05
@@ -194,10 +194,10 @@ class Engine:
 
     async def _claim_and_send(self, flights: Sequence[Flight]) -> None:
         flying = {flight.id: flight for flight in flights}
-        claims = [flight.claiming for flight in flights]
+        claims = [flight.request for flight in flights]
         asked_at = self._monotonic()
         try:
-            won, standings = await asyncio.gather(self._checkouts.claim(claims), self._standings(claims))
+            won, histories = await asyncio.gather(self._checkouts.claim(claims), self._histories(claims))
         except BaseException as exc:
             # Some claims may have succeeded: each is given back by its token when the database answers again.
             why = f"the claim was not acknowledged: {exc}"
@@ -207,30 +207,30 @@ class Engine:
             raise
         self.sender.give_up([flight for flight in flights if flight.id not in won])
         took_long = self._monotonic() - asked_at > LOOKED_BESIDE_CLAIM
-        if standings is not None:
-            standings = await self._asked_again([flying[id_].claiming for id_ in won], standings, all_=took_long)
+        if histories is not None:
+            histories = await self._asked_again([flying[id_].request for id_ in won], histories, all_=took_long)
         for id_ in won:
             flight = flying[id_]
-            standing = UNKNOWN if standings is None else standings.get(id_)
-            if standing is not None and (held := self._held_back(flight.claiming, standing)):
+            history = UNKNOWN if histories is None else histories.get(id_)
+            if history is not None and (held := self._held_back(flight.request, history)):
                 self.sender.hold_back(flight, held)
                 continue
-            if standing is not None and standing.others and flight.claiming.step.kind is MessageKind.REMINDER:
-                facts = still_wanted(flight.checkout, standing, flight.claiming.schedule)
+            if history is not None and history.others and flight.request.step.kind is MessageKind.REMINDER:
+                facts = still_wanted(flight.checkout, history, flight.request.schedule)
                 flight.checkout = flight.checkout.model_copy(update={"facts": facts})
             self.sender.send(flight)
 
     async def _asked_again(
-        self, claims: Sequence[Claiming], standings: Mapping[str, Standing], *, all_: bool
-    ) -> Mapping[str, Standing] | None:
-        """Return the standings after the claim: of two daemons that claim and then look, one sees the other."""
-        contested = [claim for claim in claims if all_ or standings.get(claim.seen.id, NOTHING_KNOWN).contested]
+        self, claims: Sequence[ClaimRequest], histories: Mapping[str, RecipientHistory], *, all_: bool
+    ) -> Mapping[str, RecipientHistory] | None:
+        """Return the histories after the claim: of two daemons that claim and then look, one sees the other."""
+        contested = [claim for claim in claims if all_ or histories.get(claim.seen.id, NOTHING_KNOWN).contested]
         if not contested:
-            return standings
-        again = await self._standings(contested)
+            return histories
+        again = await self._histories(contested)
         if again is None:
             return None
-        return {**standings, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
+        return {**histories, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
     def _chosen(self, due: Sequence[Case]) -> tuple[list[Flight], list[str]]:
         """Return the flights to claim, and the ids of checkouts that must wait.
@@ -281,38 +281,38 @@ class Engine:
             return False
         return self._monotonic() - self._outage_at < OWNERS_TURN
 
-    async def _standings(self, claims: Sequence[Claiming]) -> Mapping[str, Standing] | None:
-        """Return the standings of these checkouts' addresses, by checkout id; None if the lookup fails."""
+    async def _histories(self, claims: Sequence[ClaimRequest]) -> Mapping[str, RecipientHistory] | None:
+        """Return the histories of these checkouts' addresses, by checkout id; None if the lookup fails."""
         now = self._clock.now()
         gap = max((claim.schedule.min_gap_per_address for claim in claims), default=timedelta())
-        ask = Ask(
+        query = RecipientQuery(
             written_since=now - gap if gap else None,
             imminent_until=now + max((claim.schedule.lease for claim in claims), default=timedelta()),
             orders=any(claim.schedule.stop_on is StopOn.CUSTOMER for claim in claims),
         )
         try:
-            return await self._addresses.standings([claim.seen for claim in claims], ask)
+            return await self._addresses.histories([claim.seen for claim in claims], query)
         except Unavailable:
             self.outage()
             return None
 
-    async def _held_back_now(self, claims: Sequence[Claiming]) -> dict[str, str]:
+    async def _held_back_now(self, claims: Sequence[ClaimRequest]) -> dict[str, str]:
         """Return the reasons to hold back messages among these, by checkout id. Raises `Unavailable`."""
-        standings = await self._standings(claims)
-        if standings is None:
+        histories = await self._histories(claims)
+        if histories is None:
             raise Unavailable("the suppression list could not be read")
         found = {}
         for claim in claims:
-            standing = standings.get(claim.seen.id, NOTHING_KNOWN)
+            history = histories.get(claim.seen.id, NOTHING_KNOWN)
             # A later claim has seen this one and steps back: if both did, neither would be sent.
-            others = [replace(other, claimed=False) for other in standing.others]
-            if held := self._held_back(claim, replace(standing, others=others)):
+            others = [replace(other, claimed=False) for other in history.others]
+            if held := self._held_back(claim, replace(history, others=others)):
                 found[claim.seen.id] = held.reason
         return found
 
-    def _held_back(self, claiming: Claiming, standing: Standing) -> HeldBack | None:
+    def _held_back(self, request: ClaimRequest, history: RecipientHistory) -> HeldBack | None:
         now = self._clock.now()
-        return held_back(claiming.seen, claiming.step, standing, claiming.schedule, now, self._jitter())
+        return held_back(request.seen, request.step, history, request.schedule, now, self._jitter())
 
 
 def _next_part(checkouts: Sequence[CheckoutState]) -> int:

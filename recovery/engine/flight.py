@@ -11,7 +11,7 @@ from recovery.domain.recipient import Postpone, Skip
 from recovery.domain.state import CheckoutState, MessageState
 from recovery.engine.last_check import LastCheck
 from recovery.engine.ports import Clock
-from recovery.engine.writes import Claiming, Completion, completed, held_back
+from recovery.engine.writes import ClaimRequest, Completion, completed, held_back
 
 ASKED_AT_MOST = 5
 """Questions to the database, each answered too late to be fresh, after which a message goes back."""
@@ -30,7 +30,7 @@ class Flight:
 
     def __init__(
         self,
-        claiming: Claiming,
+        request: ClaimRequest,
         *,
         known_at: float,
         fresh_for: float,
@@ -38,30 +38,30 @@ class Flight:
         stopping: Callable[[], bool],
         clock: Clock,
     ) -> None:
-        self.id = claiming.seen.id
+        self.id = request.seen.id
         """The key of the checkout."""
-        self.claiming = claiming
-        self.lease = claiming.schedule.lease.total_seconds()
+        self.request = request
+        self.lease = request.schedule.lease.total_seconds()
         """The duration of the lease, in seconds."""
-        self.suspect = is_suspect(claiming.seen, claiming.step.name)
+        self.suspect = is_suspect(request.seen, request.step.name)
         """Whether this message seems to have crashed its sender before."""
-        self.checkout = claiming.seen
+        self.checkout = request.seen
         self.leased_at = known_at
         self.handed_over = False
         self.starved = False
         """Whether the message is called off because the database did not answer in time."""
         self._known_at = known_at
-        self._fresh_for = min(fresh_for, self.lease / 2) if claiming.step.kind.stops_on_order else self.lease / 2
+        self._fresh_for = min(fresh_for, self.lease / 2) if request.step.kind.stops_on_order else self.lease / 2
         self._last_check = last_check
         self._stopping = stopping
         self._clock = clock
-        self._must_ask = claiming.message.handed_over is not None
+        self._must_ask = request.message.handed_over is not None
 
-    def renewed(self, until: datetime, now: float) -> Claiming:
+    def renewed(self, until: datetime, now: float) -> ClaimRequest:
         """Extend the lease; return the claim with its new end."""
         self.leased_at = now
-        self.claiming = replace(self.claiming, until=until)
-        return self.claiming
+        self.request = replace(self.request, until=until)
+        return self.request
 
     def granted(self) -> bool:
         """Return whether the facts are fresh enough for the content to be sent at once."""
@@ -78,10 +78,10 @@ class Flight:
                 return "the daemon is stopping"
             if self.granted():
                 return None
-            answer = await self._last_check.ask(self.claiming)
+            answer = await self._last_check.ask(self.request)
             if answer.why_not is not None:
                 return answer.why_not
-            if not isinstance(decide(self.claiming.seen, self.claiming.schedule, self._clock.now()), Send):
+            if not isinstance(decide(self.request.seen, self.request.schedule, self._clock.now()), Send):
                 return "it is not to be sent at this hour any more"
             self._known_at, self._must_ask = answer.known_at, False
         self.starved = True
@@ -118,7 +118,7 @@ class Ended:
 
     def completion(self, now: datetime, jitter: float) -> Completion:
         """Return the record of the attempt."""
-        return completed(self.flight.claiming, self.outcome, now, jitter)
+        return completed(self.flight.request, self.outcome, now, jitter)
 
     @property
     def dead_reply(self) -> str | None:
@@ -135,7 +135,7 @@ class NotSent:
 
     def completion(self, now: datetime, _: float) -> Completion:
         """Return the record of the message."""
-        return held_back(self.flight.claiming, self.why, now)
+        return held_back(self.flight.request, self.why, now)
 
     @property
     def dead_reply(self) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from recovery.engine.ports import Checkouts
-from recovery.engine.writes import Claiming
+from recovery.engine.writes import ClaimRequest
 from recovery.errors import Unavailable
 
-HeldBackNow = Callable[[Sequence[Claiming]], Awaitable[dict[str, str]]]
+HeldBackNow = Callable[[Sequence[ClaimRequest]], Awaitable[dict[str, str]]]
 """Returns the reasons to hold back messages among these, by checkout id."""
 
 
@@ -30,10 +30,10 @@ class LastCheck:
     def __init__(self, checkouts: Checkouts, held_back_now: HeldBackNow) -> None:
         self._checkouts = checkouts
         self._held_back_now = held_back_now
-        self._waiting: list[tuple[Claiming, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[ClaimRequest, asyncio.Future[Answer]]] = []
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def ask(self, claim: Claiming) -> Answer:
+    async def ask(self, claim: ClaimRequest) -> Answer:
         """Return whether a claim still holds, nothing was reported of its checkout, and it may be written to.
 
         For a message whose hand-over is recorded, this records it: the content must be sent at once, or its end be
@@ -52,7 +52,7 @@ class LastCheck:
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _answer(self, waiting: Sequence[tuple[Claiming, "asyncio.Future[Answer]"]]) -> None:
+    async def _answer(self, waiting: Sequence[tuple[ClaimRequest, "asyncio.Future[Answer]"]]) -> None:
         known_at = asyncio.get_running_loop().time()
         try:
             faults = await self._faults([claim for claim, _ in waiting])
@@ -63,7 +63,7 @@ class LastCheck:
             if not answer.done():  # its caller was cancelled
                 answer.set_result(Answer(faults.get(claim.seen.id), known_at))
 
-    async def _faults(self, claims: Sequence[Claiming]) -> dict[str, str]:
+    async def _faults(self, claims: Sequence[ClaimRequest]) -> dict[str, str]:
         kept = [claim for claim in claims if claim.message.handed_over is not None]
         others = [claim for claim in claims if claim.message.handed_over is None]
         held, handed_over, held_back = await asyncio.gather(

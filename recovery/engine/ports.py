@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from recovery.domain.outcome import Outcome
-from recovery.domain.recipient import Postpone, Skip, Standing
+from recovery.domain.recipient import Postpone, RecipientHistory, Skip
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState, Past
-from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, Unreadable, Written
+from recovery.engine.writes import ClaimRequest, Completion, DeadLetter, Plan, RecipientQuery, Unreadable, Written
 
 
 class Checkouts(Protocol):
@@ -26,19 +26,19 @@ class Checkouts(Protocol):
         """Write the plans whose checkouts are unchanged since they were loaded."""
         ...
 
-    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+    async def claim(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Make the claims that still apply; return the ids of the checkouts that are now claimed by these tokens."""
         ...
 
-    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+    async def held(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Return the ids of the checkouts whose claims still hold and of which nothing was reported since."""
         ...
 
-    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+    async def hand_over(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Record that the content of these messages is sent now; return the same ids as `held`."""
         ...
 
-    async def renew(self, claims: Sequence[Claiming]) -> None:
+    async def renew(self, claims: Sequence[ClaimRequest]) -> None:
         """Extend these leases to their `until`, where the claims still hold."""
         ...
 
@@ -62,7 +62,9 @@ class Shadows(Protocol):
 class Addresses(Protocol):
     """The histories of recipients, across all their checkouts."""
 
-    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
+    async def histories(
+        self, checkouts: Sequence[CheckoutState], query: RecipientQuery
+    ) -> Mapping[str, RecipientHistory]:
         """Return the histories of these checkouts' recipients, by checkout id; empty ones are left out.
 
         Call it at the claim, not at the load: a suppression stored before the claim counts. Raises `Unavailable`.

@@ -188,7 +188,7 @@ class Sender:
             return
         sending = self._mailer.send(
             flight.checkout,
-            flight.claiming.step,
+            flight.request.step,
             hand_over_within=self._limits.hand_over_within,
             permission=flight,
         )
@@ -290,10 +290,10 @@ class Sender:
             self._observer.relay(self.breaker.fault)
         ended_at = self._clock.now()
         for each in judged:
-            claim = each.flight.claiming
+            claim = each.flight.request
             self._observer.attempted(claim.step.name, each.outcome, ended_at - claim.due_at)
         for held in not_sent:
-            self._observer.held_back(held.flight.claiming.step.name, held.why)
+            self._observer.held_back(held.flight.request.step.name, held.why)
         await self._record([*judged, *not_sent])
 
     def _judged(self, ended: Ended, now: float) -> Ended:
@@ -386,7 +386,7 @@ class Sender:
             # These were believed before the brake found the fault to be ours: the addresses are not dead.
             await self._addresses.found_alive(list(self._given_up.values()))
             self._given_up.clear()
-        dead = [(each.flight.claiming.seen, reply) for each in batch if (reply := each.dead_reply) is not None]
+        dead = [(each.flight.request.seen, reply) for each in batch if (reply := each.dead_reply) is not None]
         if dead:
             await self._addresses.found_dead(dead, now)
             self._given_up |= {checkout.id: checkout for checkout, _ in dead if checkout.id in self.brake.row}
@@ -396,7 +396,7 @@ class Sender:
             self._observer.buried(letter)
         for completion in completions:
             for past in completion.history:
-                self._observer.decided(completion.claiming.seen.id, past)
+                self._observer.decided(completion.request.seen.id, past)
 
     async def _renew(self) -> None:
         """Renew the leases of slow sends: a lease lasts as long as the work."""
@@ -409,7 +409,7 @@ class Sender:
                 continue
             at = self._clock.now()
             try:
-                await self._checkouts.renew([each.renewed(at + each.claiming.schedule.lease, now) for each in old])
+                await self._checkouts.renew([each.renewed(at + each.request.schedule.lease, now) for each in old])
             except Unavailable:
                 for each in old:
                     each.leased_at = float("-inf")  # again with the next round

@@ -69,7 +69,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Claiming:
+class ClaimRequest:
     """The request to claim a checkout for sending the message of `step`, due at `due_at`.
 
     It applies only if the stored checkout is still as `seen`. `message` is the message once claimed: sending, with this
@@ -94,7 +94,7 @@ class Completion:
     is looked at again at once.
     """
 
-    claiming: Claiming
+    request: ClaimRequest
     message: Message
     status: Status
     next_at: datetime | None
@@ -112,7 +112,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RecipientQuery:
     """The query about the other checkouts of an address, beside its suppression.
 
     `written_since`: the earliest reminder that counts, None for none. `imminent_until`: a checkout due before then may
@@ -160,7 +160,9 @@ def _letter(checkout: CheckoutState, step: str, message: Message, error: str, at
     return DeadLetter(checkout.id, step, Cause(message.reason), error, at, message.attempts, address)
 
 
-def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str, owner: str, now: datetime) -> Claiming:
+def claimed(
+    checkout: CheckoutState, send: Send, schedule: Schedule, token: str, owner: str, now: datetime
+) -> ClaimRequest:
     """Return the claim of a message: a lease, with this attempt counted.
 
     The hand-over of the content is recorded if a doubt about it would be fatal: where `on_ambiguous` is skip, and where
@@ -176,47 +178,47 @@ def claimed(checkout: CheckoutState, send: Send, schedule: Schedule, token: str,
         ambiguous=ambiguous,
         handed_over=False if ambiguous or schedule.on_ambiguous is OnAmbiguous.SKIP else None,
     )
-    return Claiming(checkout, schedule, send.step, send.due_at, begun, token, owner, now + schedule.lease)
+    return ClaimRequest(checkout, schedule, send.step, send.due_at, begun, token, owner, now + schedule.lease)
 
 
-def completed(claiming: Claiming, outcome: Outcome, now: datetime, jitter: float) -> Completion:
+def completed(request: ClaimRequest, outcome: Outcome, now: datetime, jitter: float) -> Completion:
     """Return the record of an attempt, with what follows from it. `jitter` as `settle` has it."""
-    message = settle(outcome, claiming.message, claiming.schedule, now, jitter)
+    message = settle(outcome, request.message, request.schedule, now, jitter)
     tried = outcome.kind if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
     # A message that goes back may do so many times, and would push the rest out of the bounded history.
     history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, message.reply or "")
-    return _completion(claiming, message, history, now, error=outcome.reply)
+    return _completion(request, message, history, now, error=outcome.reply)
 
 
-def held_back(claiming: Claiming, why: Skip | Postpone, now: datetime) -> Completion:
+def held_back(request: ClaimRequest, why: Skip | Postpone, now: datetime) -> Completion:
     """Return the record of a claimed message that is skipped or postponed. No attempt was made, so none counts."""
-    message = claiming.message
+    message = request.message
     uncounted = {"attempts": message.attempts - 1, "reason": why.reason, "handed_over": None}
     match why:
         case Skip():
             message = message.model_copy(update={**uncounted, "state": MessageState.SKIPPED})
-            return _completion(claiming, message, ("skipped", why.reason), now)
+            return _completion(request, message, ("skipped", why.reason), now)
         case Postpone(until=until):
             changes = {"state": MessageState.WAITING, "deferred_to": until}
             message = message.model_copy(update=uncounted | changes)
-            return _completion(claiming, message, ("postponed", why.reason), now)
+            return _completion(request, message, ("postponed", why.reason), now)
 
 
 def _completion(
-    claiming: Claiming, message: Message, history: tuple[str, str] | None, now: datetime, *, error: str = ""
+    request: ClaimRequest, message: Message, history: tuple[str, str] | None, now: datetime, *, error: str = ""
 ) -> Completion:
-    name, schedule = claiming.step.name, claiming.schedule
-    message = message.model_copy(update={"due_at": claiming.due_at})
-    after = claiming.seen.model_copy(update={"claim": None, "messages": {**claiming.seen.messages, name: message}})
+    name, schedule = request.step.name, request.schedule
+    message = message.model_copy(update={"due_at": request.due_at})
+    after = request.seen.model_copy(update={"claim": None, "messages": {**request.seen.messages, name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
     past = () if history is None else (Past(at=now, decision=f"{history[0]} {name}", reason=history[1]),)
-    letter = _letter(claiming.seen, name, message, error, now)
-    return Completion(claiming, message, status, next_at, purge_at, past, letter)
+    letter = _letter(request.seen, name, message, error, now)
+    return Completion(request, message, status, next_at, purge_at, past, letter)
 
 
 def reminded_at(completion: Completion) -> datetime | None:
     """Return the time at which a reminder was sent according to a completion, or None."""
-    return completion.message.sent_at if completion.claiming.step.kind.counts_for_gap else None
+    return completion.message.sent_at if completion.request.step.kind.counts_for_gap else None
 
 
 def _follows(

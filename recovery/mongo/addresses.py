@@ -9,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Item, shop_of
 from recovery.domain.fields import normalised
-from recovery.domain.recipient import Other, Standing
+from recovery.domain.recipient import Other, RecipientHistory
 from recovery.domain.state import CheckoutState, Status
 from recovery.domain.suppression import SuppressionReason
-from recovery.engine.writes import Ask
+from recovery.engine.writes import RecipientQuery
 from recovery.mongo.collections import CHECKOUTS, FORGIVING, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import translated
 from recovery.mongo.suppressions import FIELDS, Suppressions
@@ -31,8 +31,10 @@ class MongoAddresses:
         self._suppressions = suppressions
 
     @translated
-    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
-        """Return the standing of these checkouts' addresses, by checkout id; addresses without any are left out.
+    async def histories(
+        self, checkouts: Sequence[CheckoutState], query: RecipientQuery
+    ) -> Mapping[str, RecipientHistory]:
+        """Return the history of these checkouts' addresses, by checkout id; addresses without any are left out.
 
         One query covers both collections: it runs for every batch of messages, concurrently with the claim.
         """
@@ -44,7 +46,7 @@ class MongoAddresses:
         if not addresses:
             return {}
         asked = [{"$match": self._suppressions.matching(set(addresses.values()))}, {"$project": FIELDS}]
-        if (others := _others(addresses, ask)) is not None:
+        if (others := _others(addresses, query)) is not None:
             asked.append({"$unionWith": {"coll": CHECKOUTS, "pipeline": others}})
         async with await self._kept.aggregate(asked, batchSize=4 * len(addresses) + 1) as cursor:
             documents = await cursor.to_list()
@@ -54,14 +56,14 @@ class MongoAddresses:
         found: dict[Address, dict[str, Other]] = defaultdict(dict)
         for document in documents:
             if "address" in document:
-                found[shop_of(document["_id"]), document["address"]][document["_id"]] = _other(document, ask)
-        standings = {}
+                found[shop_of(document["_id"]), document["address"]][document["_id"]] = _other(document, query)
+        histories = {}
         for id_, address in addresses.items():
             # Checkouts in the same batch are rivals as well: each sees all but itself.
             rivals = [other for other_id, other in found.get(address, {}).items() if other_id != id_]
             if rivals or address in suppressed:
-                standings[id_] = Standing(suppressed.get(address), rivals)
-        return standings
+                histories[id_] = RecipientHistory(suppressed.get(address), rivals)
+        return histories
 
     @translated
     async def found_dead(self, found: Sequence[tuple[CheckoutState, str]], at: datetime) -> None:
@@ -77,16 +79,16 @@ class MongoAddresses:
                 await self._suppressions.remove(checkout.facts.customer.email, reason=SuppressionReason.HARD_BOUNCE)
 
 
-def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None:
+def _others(addresses: Mapping[str, Address], query: RecipientQuery) -> list[Document] | None:
     """Return the pipeline for the recipients' other relevant checkouts; None if none can matter."""
     matters: list[Document] = []
-    if ask.written_since is not None:
+    if query.written_since is not None:
         matters += [
-            {"written_at": {"$gt": ask.written_since}},
-            {"next_at": {"$lte": ask.imminent_until}},
+            {"written_at": {"$gt": query.written_since}},
+            {"next_at": {"$lte": query.imminent_until}},
             {"claim.token": {"$exists": True}},  # if claimed by a later decision, its lease ends later than ours
         ]
-    if ask.orders:
+    if query.orders:
         matters.append({"status": Status.ORDERED})
     if not matters:
         return None
@@ -94,15 +96,15 @@ def _others(addresses: Mapping[str, Address], ask: Ask) -> list[Document] | None
         "address": {"$in": sorted({address for _, address in addresses.values()})},
         "$or": matters,
     }
-    fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * ask.orders)]
+    fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * query.orders)]
     return [{"$match": these}, {"$project": dict.fromkeys(fields, 1)}]
 
 
-def _other(document: Mapping[str, Any], ask: Ask) -> Other:
+def _other(document: Mapping[str, Any], query: RecipientQuery) -> Other:
     next_at, ordered_at = _time(document, "next_at"), _time(document, "ordered_at")
     return Other(
         claimed=bool(document.get("claim")),
-        imminent=next_at is not None and next_at <= ask.imminent_until,
+        imminent=next_at is not None and next_at <= query.imminent_until,
         written_at=_time(document, "written_at"),
         ordered_at=ordered_at,
         bought=_bought(document) if ordered_at is not None else (),

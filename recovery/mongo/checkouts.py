@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from recovery.domain.masking import masked, private
 from recovery.domain.state import Cause, CheckoutState
-from recovery.engine.writes import Claiming, Completion, DeadLetter, Plan, Unreadable, Written
+from recovery.engine.writes import ClaimRequest, Completion, DeadLetter, Plan, Unreadable, Written
 from recovery.mongo import updates
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.dead_letters import letter_write
@@ -80,7 +80,7 @@ class MongoCheckouts:
         return await self._afterwards([each.id for each in seen], letters)
 
     @translated
-    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+    async def claim(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Claim those checkouts that are unchanged; return the ids of those that now hold these fencing tokens."""
         together = updates.claimed(claims)
         try:
@@ -99,14 +99,14 @@ class MongoCheckouts:
         return {document["_id"] async for document in self._find(list(ids), mine, "_id")}
 
     @translated
-    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+    async def held(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Return the ids of those checkouts that are still claimed by these claims, without a report since."""
         found = self._find([claim.seen.id for claim in claims], None, "revision", "claim.token")
         kept = {each["_id"]: (each["revision"], each.get("claim", {}).get("token")) async for each in found}
         return {claim.seen.id for claim in claims if kept.get(claim.seen.id) == (claim.seen.revision, claim.token)}
 
     @translated
-    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+    async def hand_over(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Record that the content of these messages is sent now; return the same ids as `held`."""
         result = await self._checkouts.bulk_write([updates.handed_over(claim) for claim in claims], ordered=False)
         if result.matched_count == len(claims):
@@ -114,9 +114,9 @@ class MongoCheckouts:
         return await self.held(claims)
 
     @translated
-    async def renew(self, claims: Sequence[Claiming]) -> None:
+    async def renew(self, claims: Sequence[ClaimRequest]) -> None:
         """Extend these leases to their `until`, as far as the claims still hold."""
-        alike: dict[datetime, list[Claiming]] = {}
+        alike: dict[datetime, list[ClaimRequest]] = {}
         for claim in claims:
             alike.setdefault(claim.until, []).append(claim)
         await self._checkouts.bulk_write([updates.renewed(each, until) for until, each in alike.items()], ordered=False)
@@ -124,13 +124,13 @@ class MongoCheckouts:
     @translated
     async def complete(self, completions: Sequence[Completion]) -> Written:
         """Record the outcomes of sends, with their dead letters."""
-        seen = [each.claiming.seen for each in completions]
+        seen = [each.request.seen for each in completions]
         dead = [each for each in completions if each.letter is not None]
-        guards: list[Document] = [{"_id": each.claiming.seen.id, "claim.token": each.claiming.token} for each in dead]
+        guards: list[Document] = [{"_id": each.request.seen.id, "claim.token": each.request.token} for each in dead]
         letters = await self._write_letters([each.letter for each in dead if each.letter is not None], guards)
         matched = await self._write([updates.completed(each) for each in completions], seen)
         if matched == len(completions):
-            return Written({each.claiming.seen.id: each.next_at for each in completions}, letters)
+            return Written({each.request.seen.id: each.next_at for each in completions}, letters)
         await self._write([updates.recorded(each) for each in completions], seen)
         return await self._afterwards([each.id for each in seen], letters)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pymongo import UpdateMany, UpdateOne
 
 from recovery.domain.state import CheckoutState, Claim, MessageState, Past
-from recovery.engine.writes import Claiming, Completion, Plan, Unreadable, reminded_at
+from recovery.engine.writes import ClaimRequest, Completion, Plan, Unreadable, reminded_at
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import to_document
 
@@ -41,15 +41,15 @@ def planned(plan: Plan) -> UpdateOne:
     return UpdateOne(unchanged(plan.seen), update)
 
 
-def claimed(claims: Sequence[Claiming]) -> list[UpdateOne | UpdateMany]:
+def claimed(claims: Sequence[ClaimRequest]) -> list[UpdateOne | UpdateMany]:
     """Return the updates for claims: one per group of equal claims, which takes the server half the time or less."""
-    alike: dict[Hashable, list[Claiming]] = {}
+    alike: dict[Hashable, list[ClaimRequest]] = {}
     for claim in claims:
         alike.setdefault(_claim_group(claim), []).append(claim)
     return [_claimed_together(each) for each in alike.values()]
 
 
-def _claim_group(claim: Claiming) -> Hashable:
+def _claim_group(claim: ClaimRequest) -> Hashable:
     """Return the key of a claim's group: claims with equal keys need the same guard and the same update."""
     seen, message = claim.seen, claim.seen.messages.get(claim.step.name)
     return (
@@ -61,7 +61,7 @@ def _claim_group(claim: Claiming) -> Hashable:
     )
 
 
-def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
+def _claimed_together(claims: Sequence[ClaimRequest]) -> UpdateOne | UpdateMany:
     claim = claims[0]
     name = claim.step.name
     message = claim.seen.messages.get(name)
@@ -81,13 +81,13 @@ def _claimed_together(claims: Sequence[Claiming]) -> UpdateOne | UpdateMany:
     return UpdateMany(guard | {"_id": {"$in": [each.seen.id for each in claims]}}, {"$set": changes})
 
 
-def handed_over(claim: Claiming) -> UpdateOne:
+def handed_over(claim: ClaimRequest) -> UpdateOne:
     """Return the update that records that the content of a claimed message is sent now."""
     held = {"_id": claim.seen.id, "claim.token": claim.token, "revision": claim.seen.revision}
     return UpdateOne(held, {"$set": {f"messages.{claim.step.name}.handed_over": True}})
 
 
-def renewed(claims: Sequence[Claiming], until: datetime) -> UpdateMany:
+def renewed(claims: Sequence[ClaimRequest], until: datetime) -> UpdateMany:
     """Return the update that extends these leases, as far as the claims still hold."""
     these = {"_id": {"$in": [claim.seen.id for claim in claims]}}
     tokens = {"claim.token": {"$in": list({claim.token for claim in claims})}}
@@ -96,29 +96,29 @@ def renewed(claims: Sequence[Claiming], until: datetime) -> UpdateMany:
 
 def completed(completion: Completion) -> UpdateOne:
     """Return the update that records a send, if nothing was reported meanwhile."""
-    seen = completion.claiming.seen
+    seen = completion.request.seen
     update = _result(completion)
     update["$set"]["next_at"] = completion.next_at
     if completion.status is not seen.status:
         update["$set"]["status"] = completion.status
     if completion.purge_at != seen.purge_at:
         update["$set"]["purge_at"] = completion.purge_at
-    return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)
+    return UpdateOne({"_id": seen.id, "claim.token": completion.request.token, "revision": seen.revision}, update)
 
 
 def recorded(completion: Completion) -> UpdateOne:
     """Return the update that records a send in spite of a report meanwhile: the checkout is due again at once."""
     update = _result(completion) | {"$currentDate": {"next_at": True}}
-    claiming = completion.claiming
-    message = f"messages.{claiming.step.name}"
+    request = completion.request
+    message = f"messages.{request.step.name}"
     # A look with nothing to send may have removed a lapsed claim: then nobody else has started the message again.
-    lapsed = {f"{message}.state": MessageState.SENDING, f"{message}.attempts": claiming.message.attempts}
-    either = [{"claim.token": claiming.token}, {"claim.token": {"$exists": False}, **lapsed}]
-    return UpdateOne({"_id": claiming.seen.id, "$or": either}, update)
+    lapsed = {f"{message}.state": MessageState.SENDING, f"{message}.attempts": request.message.attempts}
+    either = [{"claim.token": request.token}, {"claim.token": {"$exists": False}, **lapsed}]
+    return UpdateOne({"_id": request.seen.id, "$or": either}, update)
 
 
 def _result(completion: Completion) -> Document:
-    changes: Document = {f"messages.{completion.claiming.step.name}": to_document(completion.message)}
+    changes: Document = {f"messages.{completion.request.step.name}": to_document(completion.message)}
     if (at := reminded_at(completion)) is not None:
         changes["written_at"] = at
     return {

@@ -45,7 +45,7 @@ def _also(of: str, *rows: str) -> list[Mutant]:
 
 _FIRST = (
     Mutant("no-token-guard", "a record is written whoever has the claim", ("stalled",),
-           (Edit("mongo/updates.py", 'return UpdateOne({"_id": seen.id, "claim.token": completion.claiming.token, "revision": seen.revision}, update)',
+           (Edit("mongo/updates.py", 'return UpdateOne({"_id": seen.id, "claim.token": completion.request.token, "revision": seen.revision}, update)',
                  'return UpdateOne({"_id": seen.id, "revision": seen.revision}, update)'),)),
     Mutant("no-last-check", "nobody asks again before the content", ("slow-rcpt", "slow-data"),
            (Edit("engine/flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"),)),
@@ -80,7 +80,7 @@ _FIRST = (
             Edit("daemon/sweep.py", '        await self._insist(lambda: self.due_now("start"))\n', ""),
             Edit("daemon/heartbeat.py", "            self._on_shared()  # what", "            pass  # what"))),
     Mutant("no-second-look", "no second look at an address after the claim", ("one-address",),
-           (Edit("engine/engine.py", "        if not contested:\n            return standings", "        if contested or not contested:\n            return standings"),)),
+           (Edit("engine/engine.py", "        if not contested:\n            return histories", "        if contested or not contested:\n            return histories"),)),
     Mutant("wall-clock-ahead", "the clock reads this machine's wall clock", ("clock-ahead",),
            (Edit("mongo/clock.py", "now = at + timedelta(seconds=self._monotonic() - seconds)", "now = datetime.now(UTC)"),)),
     Mutant("no-least-gap", "no least gap between two reminders", ("three-days-down",),
@@ -159,7 +159,7 @@ _FIRST = (
     Mutant("no-room-no-neighbours", "a document without room takes its batch along", ("poison-bytes",),
            (Edit("mongo/checkouts.py", "            if temporary(exc):\n                raise\n            details", "            if exc:\n                raise\n            details"),)),
     Mutant("stale-means-unsent", "what is stale is not asked about again", ("slow-acknowledgements",),
-           (Edit("engine/flight.py", "            answer = await self._last_check.ask(self.claiming)\n", "            return \"too late\"\n            answer = await self._last_check.ask(self.claiming)\n"),)),
+           (Edit("engine/flight.py", "            answer = await self._last_check.ask(self.request)\n", "            return \"too late\"\n            answer = await self._last_check.ask(self.request)\n"),)),
     Mutant("words-unheard", "words of quotas are not heard, and nothing brakes", ("quota-words",),
            (Edit("mail/smtp/replies.py", "said, enhanced = wordings(text), _enhanced(code, text)", "said, enhanced = frozenset(), _enhanced(code, text)"),
             Edit("engine/brake.py", "return self.fault is not None", "return False"))),

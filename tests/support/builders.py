@@ -9,12 +9,12 @@ from recovery.domain.decision import NOT_BEGUN
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.recipient import Postpone, Skip, Standing
+from recovery.domain.recipient import Postpone, RecipientHistory, Skip
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import Cause, Claim, Message, MessageState, Past, Status
 from recovery.domain.suppression import SuppressionReason
 from recovery.engine.ports import Permission
-from recovery.engine.writes import Ask, Claiming, Completion, DeadLetter, Plan, Unreadable, Written
+from recovery.engine.writes import ClaimRequest, Completion, DeadLetter, Plan, RecipientQuery, Unreadable, Written
 from recovery.errors import Unavailable
 from recovery.http.customer.feedback import Feedback
 from recovery.mail.links import Links
@@ -215,7 +215,7 @@ class Store:
         self.letters += letters
         return Written({plan.seen.id: self.kept[plan.seen.id].next_at for plan in plans}, letters)
 
-    async def claim(self, claims: Sequence[Claiming]) -> set[str]:
+    async def claim(self, claims: Sequence[ClaimRequest]) -> set[str]:
         self._ask()
         won = set()
         for claim in claims:
@@ -227,11 +227,11 @@ class Store:
                 won.add(claim.seen.id)
         return won
 
-    async def held(self, claims: Sequence[Claiming]) -> set[str]:
+    async def held(self, claims: Sequence[ClaimRequest]) -> set[str]:
         self._ask()
         return {claim.seen.id for claim in claims if self._holds(claim)}
 
-    async def hand_over(self, claims: Sequence[Claiming]) -> set[str]:
+    async def hand_over(self, claims: Sequence[ClaimRequest]) -> set[str]:
         held = await self.held(claims)
         for claim in claims:
             if claim.seen.id in held:
@@ -240,7 +240,7 @@ class Store:
                 self._write(claim.seen.id, (), {claim.step.name: handed_over})
         return held
 
-    async def renew(self, claims: Sequence[Claiming]) -> None:
+    async def renew(self, claims: Sequence[ClaimRequest]) -> None:
         self._ask()
         for claim in claims:
             kept = self.kept.get(claim.seen.id)
@@ -249,16 +249,16 @@ class Store:
                 self._write(claim.seen.id, (), {}, claim=held, next_at=claim.until)
 
     @staticmethod
-    def _is_claimed_by(kept: CheckoutState, claim: Claiming) -> bool:
+    def _is_claimed_by(kept: CheckoutState, claim: ClaimRequest) -> bool:
         return kept.claim is not None and kept.claim.token == claim.token
 
     @staticmethod
-    def _has_lapsed(kept: CheckoutState, claim: Claiming) -> bool:
+    def _has_lapsed(kept: CheckoutState, claim: ClaimRequest) -> bool:
         message = kept.messages.get(claim.step.name, NOT_BEGUN)
         begun = (MessageState.SENDING, claim.message.attempts)
         return kept.claim is None and (message.state, message.attempts) == begun
 
-    def _holds(self, claim: Claiming) -> bool:
+    def _holds(self, claim: ClaimRequest) -> bool:
         kept = self.kept.get(claim.seen.id)
         held = kept is not None and kept.claim is not None and kept.claim.token == claim.token
         return held and kept.revision == claim.seen.revision
@@ -267,19 +267,19 @@ class Store:
         self._ask()
         letters: list[DeadLetter] = []
         for each in completions:
-            id_ = each.claiming.seen.id
+            id_ = each.request.seen.id
             kept = self.kept.get(id_)
-            if kept is None or not (self._is_claimed_by(kept, each.claiming) or self._has_lapsed(kept, each.claiming)):
+            if kept is None or not (self._is_claimed_by(kept, each.request) or self._has_lapsed(kept, each.request)):
                 continue
             letters += [each.letter] if each.letter is not None else []
-            messages = {each.claiming.step.name: each.message}
-            if kept.revision == each.claiming.seen.revision and kept.claim is not None:
+            messages = {each.request.step.name: each.message}
+            if kept.revision == each.request.seen.revision and kept.claim is not None:
                 after = {"status": each.status, "next_at": each.next_at, "purge_at": each.purge_at}
             else:
                 after = {"next_at": self.clock.now()}
             self._write(id_, each.history, messages, claim=None, **after)
         self.letters += letters
-        ids = [each.claiming.seen.id for each in completions if each.claiming.seen.id in self.kept]
+        ids = [each.request.seen.id for each in completions if each.request.seen.id in self.kept]
         return Written({id_: self.kept[id_].next_at for id_ in ids}, letters)
 
     async def set_aside(self, documents: Sequence[Unreadable], at: datetime, purge_at: datetime) -> Written:
@@ -307,16 +307,18 @@ class AddressBook:
     """The port Addresses: knows what it was told, and notes what was asked."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Standing] = {}
+        self.known: dict[str, RecipientHistory] = {}
         """By checkout id; all that nothing is said of is left out."""
-        self.later: list[dict[str, Standing]] = []
+        self.later: list[dict[str, RecipientHistory]] = []
         """What takes the place of `known`, one after each time it was asked."""
-        self.asked: list[tuple[list[str], Ask]] = []
+        self.asked: list[tuple[list[str], RecipientQuery]] = []
         self.dead: list[str] = []
         self.unavailable = 0
 
-    async def standings(self, checkouts: Sequence[CheckoutState], ask: Ask) -> Mapping[str, Standing]:
-        self.asked.append(([each.id for each in checkouts], ask))
+    async def histories(
+        self, checkouts: Sequence[CheckoutState], query: RecipientQuery
+    ) -> Mapping[str, RecipientHistory]:
+        self.asked.append(([each.id for each in checkouts], query))
         if self.unavailable:
             self.unavailable -= 1
             raise Unavailable("the database is having a rest")

@@ -2,7 +2,7 @@
 
 from recovery.domain.schedule import Step
 from recovery.domain.state import Message, MessageState
-from recovery.engine.writes import Claiming
+from recovery.engine.writes import ClaimRequest
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.shadows import MongoShadows
@@ -62,5 +62,5 @@ async def only(store, kept):
     return found
 
 
-def claiming(seen, token="token"):
-    return Claiming(seen, schedule(), STEP, NOON, BEGUN, token, "me", LEASE_ENDS)
+def request(seen, token="token"):
+    return ClaimRequest(seen, schedule(), STEP, NOON, BEGUN, token, "me", LEASE_ENDS)

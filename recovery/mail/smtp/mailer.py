@@ -14,7 +14,7 @@ from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock, Permission
 from recovery.mail.composer import Composer, Envelope, RenderError
 from recovery.mail.smtp.conversation import Conversation, Disconnected, Reply, command
-from recovery.mail.smtp.pool import Connection, NoFreeConnection, Pool, Relay
+from recovery.mail.smtp.pool import Connection, NoFreeConnection, Pool, RelayConfig
 from recovery.mail.smtp.replies import Phase, read_reply
 
 READ_WITHIN = 0.1
@@ -30,7 +30,7 @@ class RelayUnreachable(Exception):
 class SmtpMailer:
     """The `Mailer` of `recovery.engine.ports`, over SMTP. Close it with `aclose()`."""
 
-    def __init__(self, composers: PerShop[Composer], relay: Relay, clock: Clock) -> None:
+    def __init__(self, composers: PerShop[Composer], relay: RelayConfig, clock: Clock) -> None:
         self._composers = composers
         self._relay = relay
         self._clock = clock
@@ -112,7 +112,7 @@ def _private(checkout: CheckoutState) -> list[str]:
     return [] if customer is None else private(customer.email, customer.name)
 
 
-async def check_relay(relay: Relay) -> str:
+async def check_relay(relay: RelayConfig) -> str:
     """Connect, log in, and return the relay's greeting. Raises `RelayUnreachable`."""
     pool = Pool(relay)
     try:
@@ -121,7 +121,7 @@ async def check_relay(relay: Relay) -> str:
         raise RelayUnreachable(_advice(relay, error)) from error
 
 
-async def _greet(pool: Pool, relay: Relay) -> str:
+async def _greet(pool: Pool, relay: RelayConfig) -> str:
     """Connect, log in, and return the relay's greeting. Raises errors of aiosmtplib and `OSError`."""
     async with asyncio.timeout(relay.timeout_seconds):
         connection = await pool.open()
@@ -132,7 +132,7 @@ async def _greet(pool: Pool, relay: Relay) -> str:
     return connection.greeting
 
 
-def _not_let_in(error: Exception, relay: Relay) -> tuple[OutcomeKind, str]:
+def _not_let_in(error: Exception, relay: RelayConfig) -> tuple[OutcomeKind, str]:
     """Return the outcome of a failure to connect or log in, and its reason."""
     match error:
         case aiosmtplib.SMTPResponseException():
@@ -154,7 +154,7 @@ class _Transaction:
 
     patience: asyncio.Timeout
 
-    def __init__(self, envelope: Envelope, permission: Permission, relay: Relay) -> None:
+    def __init__(self, envelope: Envelope, permission: Permission, relay: RelayConfig) -> None:
         self._envelope = envelope
         self._permission = permission
         self._relay = relay
@@ -320,7 +320,7 @@ def _words(code: int, text: str) -> str:
     return f"{code} {' '.join(readable.split())}"
 
 
-def _advice(relay: Relay, error: Exception) -> str:
+def _advice(relay: RelayConfig, error: Exception) -> str:
     """Return the relay's fault and its fix, as a sentence."""
     why = str(error).rstrip(".")
     match error:

@@ -20,7 +20,7 @@ GOODBYE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class RelayConfig:
     """Configuration of the SMTP relay: address, TLS, login, limits and timeouts."""
 
     host: str
@@ -108,7 +108,7 @@ class Pool:
     Take a slot, then a connection. A slot's holder may take several connections, one after the other.
     """
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: RelayConfig) -> None:
         self._relay = relay
         self._slots = asyncio.Semaphore(relay.connections)
         self._kept: deque[Connection] = deque()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from recovery.domain.state import Cause, Message, MessageState, Past, Status
 from recovery.engine.writes import Completion, DeadLetter, Plan
 from tests.support.builders import NOON, minutes, state
-from tests.support.stores import BEGUN, LEASE_ENDS, claiming, only
+from tests.support.stores import BEGUN, LEASE_ENDS, only, request
 
 NEXT = NOON + timedelta(days=1)
 
@@ -58,8 +58,8 @@ async def test_a_claim_is_given_once(store):
     """Of two claims on the same state of a checkout one succeeds; the next look is the end of the lease."""
     kept = state()
     await store.put(kept)
-    assert await store.checkouts.claim([claiming(kept, "first")]) == {kept.id}
-    assert await store.checkouts.claim([claiming(kept, "second")]) == set()
+    assert await store.checkouts.claim([request(kept, "first")]) == {kept.id}
+    assert await store.checkouts.claim([request(kept, "second")]) == set()
     now = await only(store, kept)
     assert (now.claim.token, now.claim.until, now.next_at) == ("first", LEASE_ENDS, LEASE_ENDS)
     assert (now.messages["reminder-1"].state, now.messages["reminder-1"].attempts) == (MessageState.SENDING, 1)
@@ -71,14 +71,14 @@ async def test_a_claim_on_stale_facts_is_refused(store):
     await store.put(kept)
     await store.put(other)
     await store.report(kept)
-    assert await store.checkouts.claim([claiming(kept), claiming(other)]) == {other.id}
+    assert await store.checkouts.claim([request(kept), request(other)]) == {other.id}
 
 
 async def test_a_completion_is_recorded_with_what_follows(store):
     """The message, the next look and the history are stored, and the claim is released."""
     kept = state()
     await store.put(kept)
-    claim = claiming(kept)
+    claim = request(kept)
     await store.checkouts.claim([claim])
     assert (await store.checkouts.complete([completion(claim)])).next_at == {kept.id: NEXT}
     now = await only(store, kept)
@@ -90,7 +90,7 @@ async def test_a_completion_after_a_report_keeps_the_message_alone(store):
     """The outcome is recorded, but the report's next look stands: at once."""
     kept = state()
     await store.put(kept)
-    claim = claiming(kept)
+    claim = request(kept)
     await store.checkouts.claim([claim])
     await store.report(kept)
     answer = (await store.checkouts.complete([completion(claim)])).next_at
@@ -104,10 +104,10 @@ async def test_a_completion_is_fenced_by_its_token(store):
     """A sender whose lease expired and whose claim was taken over records nothing."""
     kept = state()
     await store.put(kept)
-    claim = claiming(kept, "first")
+    claim = request(kept, "first")
     await store.checkouts.claim([claim])
     seen = await only(store, kept)
-    await store.checkouts.claim([claiming(seen, "second")])
+    await store.checkouts.claim([request(seen, "second")])
     await store.checkouts.complete([completion(claim)])
     now = await only(store, kept)
     assert now.claim.token == "second"
@@ -118,7 +118,7 @@ async def test_a_completion_may_be_written_twice(store):
     """Records are idempotent: one written again, because the answer was lost, changes nothing."""
     kept = state()
     await store.put(kept)
-    claim = claiming(kept)
+    claim = request(kept)
     await store.checkouts.claim([claim])
     await store.checkouts.complete([completion(claim)])
     before = await only(store, kept)
@@ -130,7 +130,7 @@ async def test_a_plan_that_does_not_wait_for_a_claim_drops_it(store):
     """A claim whose lease has expired is removed by the next plan."""
     kept = state()
     await store.put(kept)
-    await store.checkouts.claim([claiming(kept)])
+    await store.checkouts.claim([request(kept)])
     seen = await only(store, kept)
     await store.checkouts.plan([Plan(seen, Status.OPEN, NEXT, None, {}, ())])
     assert (await only(store, kept)).claim is None
@@ -151,7 +151,7 @@ async def test_a_dead_letter_is_kept_with_what_it_tells_of(store):
     """A plan or a record that gives up a message stores one dead letter per message, and reports it."""
     kept = state()
     await store.put(kept)
-    claim = claiming(kept)
+    claim = request(kept)
     await store.checkouts.claim([claim])
     dead = replace(completion(claim), message=DEAD, letter=LETTER)
     assert (await store.checkouts.complete([dead])).letters == [LETTER]
@@ -165,9 +165,9 @@ async def test_no_letter_is_kept_of_what_did_not_take_hold(store):
     await store.report(kept)
     plan = Plan(kept, Status.OPEN, NEXT, None, {"reminder-1": DEAD}, (), (LETTER,))
     assert (await store.checkouts.plan([plan])).letters in ([], ())
-    strange = replace(completion(claiming(kept, "not kept")), message=DEAD, letter=LETTER)
+    strange = replace(completion(request(kept, "not kept")), message=DEAD, letter=LETTER)
     assert (await store.checkouts.complete([strange])).letters in ([], ())
-    gone = claiming(state("erased"))
+    gone = request(state("erased"))
     erased = replace(completion(gone), message=DEAD, letter=replace(LETTER, checkout="shop.example/erased"))
     assert (await store.checkouts.complete([erased])).next_at == {}
     assert await store.letters() == []
@@ -178,12 +178,12 @@ async def test_a_claim_says_whether_it_still_holds(store):
     kept, other = state("1"), state("2")
     for each in (kept, other):
         await store.put(each)
-    claims = [claiming(kept), claiming(other)]
+    claims = [request(kept), request(other)]
     await store.checkouts.claim(claims)
     assert await store.checkouts.held(claims) == {kept.id, other.id}
     await store.report(kept)
     assert await store.checkouts.held(claims) == {other.id}
-    assert await store.checkouts.held([claiming(other, "another's")]) == set()
+    assert await store.checkouts.held([request(other, "another's")]) == set()
     assert await store.checkouts.hand_over(claims) == {other.id}
     assert (await only(store, other)).messages["reminder-1"].handed_over is True
     assert (await only(store, kept)).messages["reminder-1"].handed_over is None
@@ -194,9 +194,9 @@ async def test_a_lease_is_renewed_where_the_claim_still_stands(store):
     kept, other = state("1"), state("2")
     for each in (kept, other):
         await store.put(each)
-    await store.checkouts.claim([claiming(kept), claiming(other, "another's")])
+    await store.checkouts.claim([request(kept), request(other, "another's")])
     later = LEASE_ENDS + minutes(1)
-    await store.checkouts.renew([replace(claiming(kept), until=later), replace(claiming(other, "x"), until=later)])
+    await store.checkouts.renew([replace(request(kept), until=later), replace(request(other, "x"), until=later)])
     renewed, not_mine = await only(store, kept), await only(store, other)
     assert (renewed.claim.until, renewed.next_at) == (later, later)
     assert (not_mine.claim.until, not_mine.next_at) == (LEASE_ENDS, LEASE_ENDS)
@@ -206,7 +206,7 @@ async def test_a_record_outlives_a_claim_that_a_look_has_taken_off(store):
     """After an order, an expired lease or a look with nothing to send, the relay's outcome is still recorded."""
     kept = state()
     await store.put(kept)
-    claim = claiming(kept)
+    claim = request(kept)
     await store.checkouts.claim([claim])
     seen = await only(store, kept)
     await store.checkouts.plan([Plan(seen, Status.ORDERED, None, NEXT, {}, ())])
@@ -218,10 +218,10 @@ async def test_a_record_comes_too_late_where_the_message_was_begun_again(store):
     """The record of an older attempt does not overwrite a newer sender's attempt."""
     kept = state()
     await store.put(kept)
-    first = claiming(kept)
+    first = request(kept)
     await store.checkouts.claim([first])
     seen = await only(store, kept)
-    again = replace(claiming(seen, "again"), message=BEGUN.model_copy(update={"attempts": 2}))
+    again = replace(request(seen, "again"), message=BEGUN.model_copy(update={"attempts": 2}))
     await store.checkouts.claim([again])
     await store.checkouts.complete([completion(first)])
     assert (await only(store, kept)).claim.token == "again"

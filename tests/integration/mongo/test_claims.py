@@ -3,7 +3,7 @@
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from tests.support.builders import state
-from tests.support.stores import Real, claiming, only
+from tests.support.stores import Real, only, request
 
 
 async def test_a_claim_that_was_not_acknowledged_is_known_all_the_same(database):
@@ -15,6 +15,6 @@ async def test_a_claim_that_was_not_acknowledged_is_known_all_the_same(database)
     told = {"failCommands": ["update"], "writeConcernError": {"code": 91, "errmsg": "shutting down"}}
     told["namespace"] = f"{database.name}.{CHECKOUTS}"
     await database.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=told)
-    claims = [claiming(each, "ours") for each in seen]
+    claims = [request(each, "ours") for each in seen]
     assert await MongoCheckouts(database).claim(claims) == {each.id for each in seen}
     assert [(await only(store, each)).claim.token for each in seen] == ["ours"] * 3

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from recovery.cli.outlook import Ahead, outlook, replay
-from recovery.domain.recipient import NOTHING_KNOWN, Other, Standing
+from recovery.domain.recipient import NOTHING_KNOWN, Other, RecipientHistory
 from recovery.domain.state import Claim, KeptConsent, Message, MessageState, Status
 from recovery.domain.suppression import Suppression, SuppressionReason
 from tests.support.builders import NOON, minutes, schedule, state
@@ -63,14 +63,14 @@ def test_a_replay_sends():
 
 def test_a_replay_to_a_suppressed_address_is_skipped():
     """The forecast shows it before the daemon finds it."""
-    ahead = replay(state(messages=DEAD), "reminder-1", schedule(), Standing(COMPLAINT), NOON)
+    ahead = replay(state(messages=DEAD), "reminder-1", schedule(), RecipientHistory(COMPLAINT), NOON)
     assert ahead == Ahead("reminder-1", None, "the address is suppressed: complaint")
 
 
 def test_a_replay_waits_for_what_another_checkout_of_the_address_had():
     """The gap between two mails to one address holds for a replay as well."""
-    standing = Standing(others=[Other(written_at=NOON)])
-    ahead = replay(state(messages=DEAD), "reminder-1", schedule(min_gap_per_address=2 * DAY), standing, NOON + DAY)
+    history = RecipientHistory(others=[Other(written_at=NOON)])
+    ahead = replay(state(messages=DEAD), "reminder-1", schedule(min_gap_per_address=2 * DAY), history, NOON + DAY)
     assert (ahead.at, ahead.why) == (NOON + 2 * DAY, "this address was written to about another checkout")
 
 

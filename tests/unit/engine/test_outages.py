@@ -224,7 +224,7 @@ async def test_one_record_that_cannot_be_written_is_lost_alone():
         complete = scene.store.complete
 
         async def choke(completions):
-            if any(each.claiming.seen.id.endswith("/1") for each in completions):
+            if any(each.request.seen.id.endswith("/1") for each in completions):
                 raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
             return await complete(completions)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from recovery.domain.recipient import Standing
+from recovery.domain.recipient import RecipientHistory
 from recovery.domain.schedule import OnAmbiguous
 from recovery.domain.state import Cause, Claim, Message, MessageState, Status
 from recovery.domain.suppression import Suppression, SuppressionReason
@@ -62,7 +62,7 @@ async def test_somebody_who_unsubscribes_while_the_relay_is_slow_is_not_reminded
         scene.clock.time = DUE
 
         async def unsubscribe_meanwhile(checkout):
-            scene.addresses.known = {checkout.id: Standing(Suppression(SuppressionReason.UNSUBSCRIBED, DUE))}
+            scene.addresses.known = {checkout.id: RecipientHistory(Suppression(SuppressionReason.UNSUBSCRIBED, DUE))}
             await leap()
 
         scene.relay.slow = unsubscribe_meanwhile

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from recovery.domain.checkout import Item
 from recovery.domain.outcome import Outcome, OutcomeKind
-from recovery.domain.recipient import RIVALS_TURN, Other, Skip, Standing
+from recovery.domain.recipient import RIVALS_TURN, Other, RecipientHistory, Skip
 from recovery.domain.schedule import StopOn
 from recovery.domain.state import MessageState
 from recovery.domain.suppression import Suppression, SuppressionReason
@@ -18,7 +18,7 @@ async def test_a_suppressed_address_is_skipped_with_that_reason():
     """Nothing is sent, no attempt is counted, the history says why, and the next step has its turn."""
     async with EngineInMemory(state()).running() as scene:
         scene.clock.time = DUE
-        scene.addresses.known = {scene.only.id: Standing(Suppression(SuppressionReason.UNSUBSCRIBED, NOON))}
+        scene.addresses.known = {scene.only.id: RecipientHistory(Suppression(SuppressionReason.UNSUBSCRIBED, NOON))}
         await scene.look()
     message = scene.only.messages["reminder-1"]
     assert scene.relay.taken == []
@@ -60,7 +60,7 @@ async def test_of_two_checkouts_of_one_address_one_is_written_about():
         assert len(scene.relay.taken) == 1
         (sent, _), *_ = scene.relay.taken
         (other,) = set(scene.store.kept) - {sent}
-        scene.addresses.known = {other: Standing(others=[Other(written_at=DUE)])}
+        scene.addresses.known = {other: RecipientHistory(others=[Other(written_at=DUE)])}
         await scene.look(other)
     assert len(scene.relay.taken) == 1
     kept = scene.store.kept[other]
@@ -72,7 +72,7 @@ async def test_a_postponed_message_is_sent_at_its_new_time():
     """The gap over, the message goes out, and is not late although it was due twelve hours before."""
     async with EngineInMemory(state(), plan=schedule(**CAPPED)).running() as scene:
         scene.clock.time = DUE
-        scene.addresses.known = {scene.only.id: Standing(others=[Other(written_at=DUE)])}
+        scene.addresses.known = {scene.only.id: RecipientHistory(others=[Other(written_at=DUE)])}
         await scene.look()
         assert scene.only.history[-1].decision == "postponed reminder-1"
         scene.addresses.known = {}
@@ -86,8 +86,8 @@ async def test_who_may_have_a_rival_looks_again_after_the_claim():
     """Where another checkout may be claimed at the same moment, it is seen in a second look, after one's own claim."""
     async with EngineInMemory(state(), plan=schedule(**CAPPED)).running() as scene:
         scene.clock.time = DUE
-        scene.addresses.known = {scene.only.id: Standing(others=[Other(imminent=True)])}
-        scene.addresses.later = [{scene.only.id: Standing(others=[Other(claimed=True, imminent=True)])}]
+        scene.addresses.known = {scene.only.id: RecipientHistory(others=[Other(imminent=True)])}
+        scene.addresses.later = [{scene.only.id: RecipientHistory(others=[Other(claimed=True, imminent=True)])}]
         await scene.look()
     assert len(scene.addresses.asked) == 2
     assert scene.relay.taken == []
@@ -98,7 +98,7 @@ async def test_who_had_a_rival_only_in_sight_goes_ahead():
     """A checkout does not step back for one that was only due soon and was not claimed."""
     async with EngineInMemory(state(), plan=schedule(**CAPPED)).running() as scene:
         scene.clock.time = DUE
-        scene.addresses.known = {scene.only.id: Standing(others=[Other(imminent=True)])}
+        scene.addresses.known = {scene.only.id: RecipientHistory(others=[Other(imminent=True)])}
         scene.addresses.later = [{}]
         await scene.look()
     assert scene.relay.taken == [(scene.only.id, "reminder-1")]
@@ -111,7 +111,7 @@ async def test_a_mail_shows_only_what_was_not_bought_elsewhere():
     async with EngineInMemory(both, plan=schedule(stop_on=StopOn.CUSTOMER)).running() as scene:
         scene.clock.time = DUE
         bought = Other(ordered_at=NOON + minutes(1), bought=report().items)
-        scene.addresses.known = {scene.only.id: Standing(others=[bought])}
+        scene.addresses.known = {scene.only.id: RecipientHistory(others=[bought])}
         await scene.look()
     assert scene.relay.seen[-1].facts.items == (bulb,)
     assert len(scene.only.facts.items) == 2
