@@ -22,6 +22,7 @@ POSITIONS = "positions"
 DAEMONS = "daemons"
 SUPPRESSIONS = "suppressions"
 DATA_REQUESTS = "data_requests"
+ALLOWANCES = "allowances"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -132,6 +133,7 @@ COLLECTIONS = {
         indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),)
     ),
     DAEMONS: Collection(indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),)),
+    ALLOWANCES: Collection(indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3 * 24 * 3600),)),
     DATA_REQUESTS: Collection(
         indexes=(
             IndexModel([("asked_at", ASCENDING)], name="asked_at", expireAfterSeconds=90 * 24 * 3600),
