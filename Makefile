@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants unit lint check audit fuzz bench bench-peers lock settings api metrics logs pictures clean
+.PHONY: help demo test test-asyncio chaos mutants relays unit lint check audit fuzz bench bench-peers lock settings api metrics logs pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -21,6 +21,10 @@ chaos: $(READY)  ## provoke every fault we can, and show that nothing is lost (C
 
 mutants: $(READY)  ## break a copy line by line, and see a row of the chaos run turn red (MUTANTS=--list names them)
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
+relays: $(READY)  ## send bursts to real relays with limits: Postfix, Exim, one that throttles (needs Debian and root)
+	@scripts/set-up-relays
+	@$(BIN)/python -m tests.relays $(RELAYS)
 
 fuzz: $(READY)  ## send what nobody would send, for ten minutes (FUZZ="--minutes 1" for less)
 	@$(BIN)/python -m tests.fuzz $(FUZZ)

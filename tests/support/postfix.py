@@ -66,9 +66,7 @@ postlog   unix-dgram n - n - 1 postlogd
 @asynccontextmanager
 async def postfix(folder: Path, next_hop: int, settings: Mapping[str, str]) -> AsyncIterator[int]:
     """Run Postfix, which hands everything on to a port of the loopback; yield the port that it listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     for name in ("queue", "data", "config"):
         (folder / name).mkdir()
     for each in (folder, *folder.parents):  # its processes are of another user, who must get there
@@ -84,7 +82,7 @@ async def postfix(folder: Path, next_hop: int, settings: Mapping[str, str]) -> A
     process = await asyncio.create_subprocess_exec(str(POSTFIX), "-c", str(config), "start-fg", stdout=log, stderr=log)
     try:
         async with asyncio.timeout(20):
-            while not await _listens(port):
+            while not await listens(port):
                 if process.returncode is not None:
                     raise RuntimeError(f"Postfix did not start: {(folder / 'log').read_text()}")
                 await asyncio.sleep(0.05)
@@ -95,13 +93,20 @@ async def postfix(folder: Path, next_hop: int, settings: Mapping[str, str]) -> A
         log.close()
 
 
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 async def _run(command: str, config: Path) -> None:
     await asyncio.to_thread(
         subprocess.run, [str(POSTFIX), "-c", str(config), command], check=False, capture_output=True
     )
 
 
-async def _listens(port: int) -> bool:
+async def listens(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
