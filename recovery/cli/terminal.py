@@ -162,7 +162,7 @@ async def open_database() -> AsyncIterator[Session]:
     settings = load()
     async with database_of(settings) as database:
         if fault := await preflight.fault(database):
-            raise CannotStart(fault)
+            raise CannotStart(str(fault))
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         yield Session(settings, database, clock)
