@@ -180,7 +180,7 @@ async def load_checkout(session: Session, checkout: str) -> "CheckoutState":
     shop, order_id = split_key(checkout)
     state = await recovery_of(session.settings, session.database.client).get(shop, order_id)
     if state is None:
-        raise CommandError(f"There is no checkout {checkout}.")
+        raise CommandError(f"There is no checkout {checkout}: it was never reported, or is deleted already.")
     return state
 
 
@@ -188,5 +188,5 @@ def split_key(checkout: str) -> tuple[str, str]:
     """Return shop and order id of `SHOP/ORDER`. Raises `CommandError` if it is not of that form."""
     shop, slash, order_id = checkout.partition("/")
     if not (shop and slash and order_id):
-        raise CommandError(f"{checkout!r} is not of the form SHOP/ORDER.")
+        raise CommandError(f"{checkout!r} is not of the form SHOP/ORDER, such as shop.example/1042.")
     return shop, order_id
