@@ -188,5 +188,5 @@ def split_key(checkout: str) -> tuple[str, str]:
     """Return shop and order id of `SHOP/ORDER`. Raises `CommandError` if it is not of that form."""
     shop, slash, order_id = checkout.partition("/")
     if not (shop and slash and order_id):
-        raise CommandError(f"{checkout!r} is not of the form SHOP/ORDER, such as shop.example/1042.")
+        raise CommandError(f"{checkout!r} is not of the form SHOP/ORDER.")
     return shop, order_id

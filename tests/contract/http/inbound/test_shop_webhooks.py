@@ -163,7 +163,7 @@ async def test_what_shopify_demands_for_people_is_carried_out(api):
     ],
 )
 async def test_a_shop_is_erased_only_by_its_own_word(api, topic, header, signed, shop):
-    """The body is signed and the header is not: where they differ, nothing is done, and the answer says so."""
+    """The body is signed and the header is not: where they differ nothing is done, and that is told."""
     of_topic = {
         "customers/redact": {"customer": PERSON, "orders_to_redact": [1]},
         "customers/data_request": {"customer": PERSON, "data_request": {"id": 9999}},
