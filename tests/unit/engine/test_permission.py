@@ -120,7 +120,7 @@ async def test_where_the_database_is_always_too_slow_nothing_is_sent_and_it_is_t
         await scene.look()
         now = 11.0
         await scene.look()
-        assert "for 11 s: the database takes 0.8 s to say whether" in scene.engine.sender.unsent_fault
+        assert "for 11 s: the last check took 0.8 s: the database is too slow" in scene.engine.sender.unsent_fault
         scene.relay.slow = None
         await scene.look()
         assert scene.engine.sender.unsent_fault is None
