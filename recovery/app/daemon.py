@@ -79,7 +79,7 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
 
 async def _prepare(database: Database) -> None:
     if fault := await preflight.fault(database):
-        raise CannotStart(fault)
+        raise CannotStart(str(fault))
     try:
         await ensure(database)
     except collections.NotAllowed as exc:

@@ -19,11 +19,11 @@ async def initialise(settings: Settings) -> list[str]:
     async with database_of(settings, directConnection=True, replicaSet=None) as node:
         if await preflight.fault(node) == preflight.FRESH:
             if why_not := await preflight.initiate(node):
-                raise CannotStart(why_not)
+                raise CannotStart(str(why_not))
             done.append("made the server a replica set of one node")
     async with database_of(settings) as database:
         if fault := await preflight.fault(database):
-            raise CannotStart(fault)
+            raise CannotStart(str(fault))
         try:
             return done + await collections.ensure(database)
         except collections.NotAllowed as exc:

@@ -52,7 +52,7 @@ async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outc
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings))
         if fault := await preflight.fault(database):
-            raise CannotStart(fault)
+            raise CannotStart(str(fault))
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         mailer = SmtpMailer(PerShop(composer), relay, clock)

@@ -25,11 +25,11 @@ async def look_up(question: Question, server: tuple[str, int] | None = None, tim
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return Answer()
     except dns.exception.Timeout:
-        return Answer(fault=f"the DNS did not answer for {name} within {timeout:g} s; try again.")
+        return Answer(fault=f"the DNS did not answer for {name} within {timeout:g} s")
     except dns.resolver.NoNameservers:
-        return Answer(fault=f"the DNS servers of {name} answer with an error; try again, or ask their operator.")
+        return Answer(fault=f"the DNS servers of {name} answer with an error")
     except (dns.exception.DNSException, OSError) as exc:
-        return Answer(fault=f"the DNS lookup of {name} failed: {exc}")
+        return Answer(fault=f"the DNS lookup of {name} failed ({exc})")
     return Answer(tuple(_text(record) for record in found))
 
 

@@ -147,7 +147,7 @@ def mx(domain: str, mail: str, answer: Answer) -> Finding:
 
 
 def _unknown(check: str, answer: Answer) -> Finding:
-    return warning(check, "Could not be checked", answer.fault or "")
+    return warning(check, f"Could not be checked, since {answer.fault}", "try again, or ask the operator of the DNS.")
 
 
 def _within(domain: str, above: str) -> bool:

@@ -40,13 +40,13 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with database_of(settings) as database:
             if fault := await preflight.fault(database):
-                yield error(_SERVER, fault)
+                yield error(_SERVER, fault.detail, fault.fix)
                 return
             yield ok(_SERVER, await preflight.advice(database))
             faults = await collections.faults(database)
-            yield error(_COLLECTIONS, f"{'; '.join(faults)}. Run: recovery init") if faults else ok(_COLLECTIONS)
+            yield error(_COLLECTIONS, "; ".join(faults), "run recovery init.") if faults else ok(_COLLECTIONS)
     except BadAddress as exc:
-        yield error(_SERVER, str(exc))
+        yield error(_SERVER, str(exc), "fix mongodb.uri.")
 
 
 async def _relay(relay: RelayConfig) -> Finding:

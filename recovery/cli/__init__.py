@@ -111,7 +111,7 @@ def health() -> None:
 
     settings = load()
     if not settings.http.enabled:
-        raise CommandError("Cannot check health: http.enabled is off.")
+        raise CommandError("Cannot check health, since http.enabled is off: turn it on, or leave this check out.")
     if fault := probe(settings.http.host, settings.http.port):
         raise CommandError(fault)
     say("Recovery is alive.")

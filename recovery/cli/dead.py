@@ -100,7 +100,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
     letters = asyncio.run(found())
     if not letters:
-        raise CommandError(f"There is no dead letter {letter_id}.")
+        raise CommandError(f"There is no dead letter {letter_id}. `recovery dead list` lists them.")
     (letter,) = letters
     say((letter.id, "bold"), f"  {letter.cause}")
     say(f"died {format_time(letter.at)} UTC after {letter.attempts} attempts")
@@ -198,7 +198,10 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
 
     letters = await DeadLetters(database).find(which)
     if unknown := set(ids or ()) - {letter.id for letter in letters}:
-        raise CommandError(f"There is no such dead letter, or it was replayed already: {', '.join(sorted(unknown))}.")
+        raise CommandError(
+            f"There is no such dead letter, or it was replayed already: {', '.join(sorted(unknown))}. "
+            "`recovery dead list` lists them."
+        )
     return letters
 
 

@@ -54,7 +54,7 @@ def preview(
     try:
         output.write_bytes(contents[output.suffix])
     except OSError as exc:
-        raise CommandError(f"{output} cannot be written: {exc.strerror}.") from exc
+        raise CommandError(f"{output} cannot be written ({exc.strerror}): choose another file.") from exc
     say(f"Wrote {output}.")
     if open_ and not webbrowser.open(output.resolve().as_uri()):
         raise CommandError(f"No browser could be opened: open {output} in one.")

@@ -36,7 +36,7 @@ def export(
     try:
         output.write_text(f"{json_text(found)}\n", "utf-8")
     except OSError as exc:
-        raise CommandError(f"{output} cannot be written: {exc.strerror}.") from exc
+        raise CommandError(f"{output} cannot be written ({exc.strerror}): choose another file.") from exc
     say(f"Wrote {output}: {len(found['checkouts'])} checkouts, {len(found['dead_letters'])} dead letters.")
 
 

@@ -311,7 +311,7 @@ def _written_to(path: Path | None) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
     except OSError as exc:
-        raise CommandError(f"{path} cannot be written: {exc.strerror}.") from exc
+        raise CommandError(f"{path} cannot be written ({exc.strerror}): choose another file.") from exc
 
 
 @contextmanager

@@ -162,7 +162,7 @@ async def open_database() -> AsyncIterator[Session]:
     settings = load()
     async with database_of(settings) as database:
         if fault := await preflight.fault(database):
-            raise CannotStart(fault)
+            raise CannotStart(str(fault))
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         yield Session(settings, database, clock)
@@ -180,7 +180,7 @@ async def load_checkout(session: Session, checkout: str) -> "CheckoutState":
     shop, order_id = split_key(checkout)
     state = await recovery_of(session.settings, session.database.client).get(shop, order_id)
     if state is None:
-        raise CommandError(f"There is no checkout {checkout}.")
+        raise CommandError(f"There is no checkout {checkout}: it was never reported, or is deleted already.")
     return state
 
 

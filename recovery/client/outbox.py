@@ -104,7 +104,7 @@ class Outbox:
         try:
             return await self._hop(self._journal.holds, shop)
         except JournalError as exc:
-            log.error("%s", exc)  # noqa: TRY400  a sentence, no traceback
+            log.error("outbox failed: %s", exc)  # noqa: TRY400  a sentence, no traceback
             return False  # the database may still take it
 
     async def _keep(self, report: Report, at: datetime, why: str) -> None:
@@ -138,7 +138,7 @@ class Outbox:
                     return await self._deliver_all()
             return not await self._hop(self._journal.holds, None)  # another process delivers, or did until just now
         except JournalError as exc:
-            log.error("%s", exc)  # noqa: TRY400  a sentence, no traceback
+            log.error("outbox failed: %s", exc)  # noqa: TRY400  a sentence, no traceback
         except Exception:
             log.exception("outbox delivery failed, will retry")
         return False

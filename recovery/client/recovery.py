@@ -45,7 +45,7 @@ def _state(document: Any, id_: str) -> CheckoutState | None:
         return None
     found = read(document)
     if isinstance(found, Unreadable):
-        raise Damaged(f"checkout {id_} cannot be read: {found.fault}")
+        raise Damaged(f"checkout {id_} cannot be read: {found.fault}; correct it in the database")
     return found
 
 
@@ -192,7 +192,7 @@ class Recovery:
                 if document is None:
                     document = await settled(self._checkouts.find_one(called(shop, [order_id])))
         except InvalidBSON as exc:
-            raise Damaged(f"checkout {id_} cannot be read: {exc}") from exc
+            raise Damaged(f"checkout {id_} cannot be read: {exc}; correct it in the database") from exc
         return _state(document, id_)
 
     async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
@@ -240,7 +240,7 @@ class Recovery:
         try:
             shop = _SHOP.validate_python(shop) or ""
         except ValidationError as exc:
-            raise ValueError("invalid shop") from exc
+            raise ValueError(f"invalid shop: {exc.errors()[0]['msg']}") from exc
         with self._bounds.call(timeout) as call, call.driver():
             return await self._persons.erase_shop(shop)
 

@@ -82,7 +82,7 @@ def held_back(
     `jitter` is a number in [0, 1) that separates two checkouts of one address that step back for each other.
     """
     if not history.known:
-        return CallOff("the suppression list could not be read: trying again")
+        return CallOff("suppression lookup failed: trying again")
     suppression = history.suppression
     if not step.kind.is_marketing:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None
@@ -93,11 +93,11 @@ def held_back(
     if not schedule.min_gap_per_address:
         return None
     if any(other.claimed for other in history.others):
-        return Postpone(now + RIVALS_TURN * (1 + jitter), "another checkout of this address is being written about")
+        return Postpone(now + RIVALS_TURN * (1 + jitter), "a mail about another checkout of this address is being sent")
     written = [other.written_at for other in history.others if other.written_at is not None]
     until = max(written) + schedule.min_gap_per_address if written else now
     if until > now:
-        return Postpone(until, "this address was written to about another checkout")
+        return Postpone(until, "this address had a mail about another checkout")
     return None
 
 

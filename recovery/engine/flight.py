@@ -82,11 +82,11 @@ class Flight:
             if answer.why_not is not None:
                 return answer.why_not
             if not isinstance(decide(self.request.seen, self.request.schedule, self._clock.now()), Send):
-                return "it is not to be sent at this hour any more"
+                return "it is no longer due: quiet hours have begun, or it is too late"
             self._known_at, self._must_ask = answer.known_at, False
         self.starved = True
         took = (loop.time() - asked_at) / ASKED_AT_MOST
-        return f"the database takes {took:.1f} s to say whether it may still be handed over"
+        return f"the last check took {took:.1f} s: the database is too slow"
 
     def used(self) -> None:
         """Note that the content is sent now."""

@@ -57,8 +57,8 @@ class LastCheck:
         try:
             faults = await self._faults([claim for claim, _ in waiting])
         except Exception as exc:  # noqa: BLE001  whatever it is, the callers wait for an answer
-            why = "the database does not say whether" if isinstance(exc, Unavailable) else f"{exc!r}: unknown if"
-            faults = dict.fromkeys((claim.seen.id for claim, _ in waiting), f"{why} it may still be handed over")
+            why = "the database is unavailable" if isinstance(exc, Unavailable) else f"{exc!r}"
+            faults = dict.fromkeys((claim.seen.id for claim, _ in waiting), f"the last check failed: {why}")
         for claim, answer in waiting:
             if not answer.done():  # its caller was cancelled
                 answer.set_result(Answer(faults.get(claim.seen.id), known_at))

@@ -107,4 +107,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as exc:
         reason = str(exc.strerror).partition(" (while")[0]  # asyncio and socket repeat the address
-        raise CannotListen(f"Cannot listen on {host} port {port}: {reason}.") from exc
+        raise CannotListen(
+            f"Cannot listen on {host} port {port} ({reason}): choose another http.host or http.port."
+        ) from exc

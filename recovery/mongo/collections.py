@@ -196,7 +196,7 @@ async def ensure(database: Database) -> list[str]:
             if exc.code not in CONFLICTS:
                 raise
             if attempt == LOOKS - 1:
-                raise Unavailable(f"another process is changing the collections: {exc}") from exc
+                raise Unavailable(f"another process is changing the collections, try again: {exc}") from exc
             await asyncio.sleep(AGAIN_AFTER)
         else:
             break

@@ -92,7 +92,9 @@ def _await_primary(process: "subprocess.Popen[bytes]", port: int, log: Path) -> 
             if process.poll() is not None:
                 raise NoMongod(_why_it_ended(process, log))
             if time.monotonic() > deadline:
-                raise NoMongod(f"mongod did not start within {STARTS_WITHIN:.0f} s.")
+                raise NoMongod(
+                    f"mongod did not start within {STARTS_WITHIN:.0f} s: try again, or set RECOVERY_MONGODB__URI."
+                )
             with suppress(PyMongoError):
                 if not initiated:
                     client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})

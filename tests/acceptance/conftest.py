@@ -62,7 +62,7 @@ class DaemonWorld:
         self.recovery = Recovery(mongodb, database=database_name)
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """Return all that a daemon is told."""
+        """Return the environment of a daemon."""
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),

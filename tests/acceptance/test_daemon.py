@@ -157,7 +157,7 @@ async def test_two_daemons_write_once(world):
 
 
 async def test_the_house_says_how_it_is(world):
-    """Alive, ready, and counting: for whoever is on call."""
+    """Liveness, readiness and metrics are served."""
     async with world.daemon() as daemon:
         await world.recovery.checkout(report())
         await at_rest(world)
@@ -221,7 +221,7 @@ async def test_what_shopify_sends_comes_out_as_a_mail(world):
 
 
 async def test_changed_templates_are_taken_without_a_restart(world, tmp_path):
-    """What is changed in the shop's folder is in the next mails; what is broken is told in the log, and not used."""
+    """What is changed in the shop's folder is in the next mails; a broken template is logged, and not used."""
     words = tmp_path / "words.toml"
     words.write_text('[confirmation]\nsubject = "First"')
     async with world.daemon(RECOVERY_MAIL__TEMPLATES=str(tmp_path)) as daemon:

@@ -30,7 +30,7 @@ async def planned(checkouts) -> None:
 
 @pytest.mark.timeout(240)
 async def test_large_checkouts_are_looked_at_in_parts(mongodb):
-    """1,200 of the largest, told of by the stream and found by a sweep at the start, fit into a small container."""
+    """1,200 of the largest, reported by the stream and found by a sweep at the start, fit into a small container."""
     name = f"memory-{uuid4().hex[:10]}"
     async with Relay() as relay, AsyncMongoClient(mongodb) as client:
         environment = {

@@ -62,7 +62,7 @@ async def test_they_share_the_work_and_stop_together(world, database):
 
 
 async def test_one_that_dies_takes_the_others_along(world):
-    """Whoever watches the container is to know: it ends, with an exit code that says so."""
+    """If one process dies, the command ends with an exit code that says so."""
     async with world.daemon("--processes", "2") as daemon:
         await both(daemon, "ready")
         pids = children(daemon.process.pid)

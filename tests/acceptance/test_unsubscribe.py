@@ -50,7 +50,7 @@ def reason(database):
 
 @pytest.mark.parametrize("javascript", [True, False])
 async def test_the_button_unsubscribes_and_looking_does_not(daemon, browser, reason, javascript):
-    """Whoever only looks stays subscribed; the button unsubscribes, and the next one takes that back."""
+    """Opening the page changes nothing; its button unsubscribes, and the next one undoes that."""
     context = await browser.new_context(java_script_enabled=javascript, locale="de-DE")
     page = await context.new_page()
     complaints: list[str] = []

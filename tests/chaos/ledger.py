@@ -1,4 +1,4 @@
-"""The ledger: what callers were told is kept. The other end, what the relay took, is compared with it."""
+"""The ledger: reports that were acknowledged as stored. The other end, what the relay took, is compared with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

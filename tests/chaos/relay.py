@@ -1,4 +1,4 @@
-"""The relay of the harness: it records, misbehaves as told, and may take its time."""
+"""The relay of the harness: it records, misbehaves as configured, and may be slow."""
 
 import asyncio
 import re

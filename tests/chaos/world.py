@@ -92,7 +92,7 @@ class World:
             self.observed.append(broken)
 
     def environment(self) -> dict[str, str]:
-        """Return all that a daemon is told."""
+        """Return the environment of a daemon."""
         steps = [
             {"name": name, "delay": f"{delay:g}s", "template": "reminder-1", "subject": name, "max_lateness": "1h"}
             for name, delay in self.delays.items()
@@ -120,7 +120,7 @@ class World:
 
     @asynccontextmanager
     async def daemon(self, *, python_path: str = "", **settings: str) -> AsyncIterator[Daemon]:
-        """Run a daemon. One that ends without being told to, or whose log names a person, is a broken promise."""
+        """Run a daemon. One that ends without being stopped, or whose log names a person, is a broken promise."""
         async with started(self.environment() | settings, python_path=python_path) as daemon:
             self.daemons.append(daemon)
             try:
@@ -160,7 +160,7 @@ class World:
     async def report(
         self, name: str, *, touched_at: float | None = None, email: str | None = None, **changes: object
     ) -> None:
-        """Report a checkout, of an address of its own unless told which, again and again until it is acknowledged."""
+        """Report a checkout, of an address of its own unless one is given, again and again until it is acknowledged."""
         at = _to_the_millisecond(time.time() if touched_at is None else touched_at)
         customer = {"email": email or f"{name}@example.com"}
         word = report(name, customer=customer, touched_at=datetime.fromtimestamp(at, UTC), **changes)

@@ -304,7 +304,7 @@ class Store:
 
 
 class AddressBook:
-    """The port Addresses: knows what it was told, and notes what was asked."""
+    """The port Addresses: returns the given histories, and records the questions."""
 
     def __init__(self) -> None:
         self.known: dict[str, RecipientHistory] = {}
@@ -335,7 +335,7 @@ class AddressBook:
 
 
 class Relay:
-    """The port Mailer: takes every message, or ends as it was told to."""
+    """The port Mailer: takes every message, or returns the given outcomes."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []

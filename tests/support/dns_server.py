@@ -1,4 +1,4 @@
-"""A DNS server for tests: it answers over UDP what it is told to, or with an error, or not at all."""
+"""A DNS server for tests: it answers over UDP with the given records, with an error, or not at all."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

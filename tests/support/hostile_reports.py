@@ -6,7 +6,7 @@ SIZE = LONGEST_BODY
 
 HEAD = b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n"
 FIELDS = b"\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
-"""Up to where a report tells of recipients."""
+"""The beginning of a report, up to its recipients."""
 
 RECIPIENT = b"Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
 

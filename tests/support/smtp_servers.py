@@ -1,4 +1,4 @@
-"""SMTP servers for tests: one that records what it gets, and misbehaves at exactly the phase it is told to."""
+"""SMTP servers for tests: one that records what it gets, and misbehaves at exactly the given phase."""
 
 import asyncio
 import re

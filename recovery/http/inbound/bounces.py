@@ -107,7 +107,9 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
         hexadecimal digits.
         """
         if not feedback.bounce_secrets:
-            raise Problem(404, "No secret for bounces is configured.", kind=ProblemType.NOT_CONFIGURED)
+            raise Problem(
+                404, "No secret for bounces is configured: set bounces.secrets.", kind=ProblemType.NOT_CONFIGURED
+            )
         body = await request.body()
         header = request.headers.get("recovery-signature", "")
         if fault := signature_fault(feedback.bounce_secrets, header, body, feedback.clock.now()):

@@ -116,7 +116,11 @@ async def _take(
     access = accesses.of_shop(shop).get(adapter.name, WebhookAccess())
     secrets = [secret for secret in access.secrets if secret]
     if not secrets:
-        raise Problem(404, f"No secret for {adapter.title}'s webhooks is configured.", kind=ProblemType.NOT_CONFIGURED)
+        raise Problem(
+            404,
+            f"No secret for {adapter.title}'s webhooks is configured: set one in the settings.",
+            kind=ProblemType.NOT_CONFIGURED,
+        )
     # Without a signature the body is not even read: a caller without a secret must not make us take megabytes.
     signed = header_of(request.headers, adapter.signature_header)
     if not signed or not adapter.verify(await request.body(), request.headers, secrets):

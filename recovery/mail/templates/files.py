@@ -36,7 +36,7 @@ class Files:
 
     def __init__(self, folder: Path | None) -> None:
         if folder is not None and not folder.is_dir():
-            raise TemplateError(f"{folder}: no such folder of templates")
+            raise TemplateError(f"{folder}: no such folder of templates; fix mail.templates")
         self._found: dict[tuple[str, str], list[File]] = {}
         for each in (folder, DEFAULTS):
             for path in _listed(each):

@@ -89,7 +89,7 @@ async def frozen_intake(world: World) -> Promise:
 
 @scenario("outbox-killed", "processes with an outbox killed with signal 9 while the database stands still")
 async def outbox_killed(world: World) -> Promise:
-    """Whatever they were told is kept is delivered by the next start, and reminded of."""
+    """Every report acknowledged as kept is delivered by the next start, and reminded of."""
     count = world.size(200, 30)
     unheard: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:

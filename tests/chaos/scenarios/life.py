@@ -179,7 +179,7 @@ async def with_another_relay(world: World, stack: AsyncExitStack) -> Relay:
 
 
 async def report_other(world: World, name: str, *, touched_at: float) -> None:
-    """Report a checkout of the other shop; the ledger is told of it as well."""
+    """Report a checkout of the other shop; the ledger records it as well."""
     at = int(touched_at * 1000) / 1000
     customer = {"email": f"{name}@example.com"}
     word = report(name, shop=OTHER_SHOP, customer=customer, touched_at=datetime.fromtimestamp(at, UTC))

@@ -125,7 +125,7 @@ async def slow_after_dot(world: World) -> Promise:
 
 @scenario("never-after-dot", "relay answering one message too late again and again")
 async def never_after_dot(world: World) -> Promise:
-    """It is sent once more at most, and then given up in plain sight; the others are not held up."""
+    """It is sent again at most once, and then given up as a dead letter; the others are not held up."""
     world.settings["RECOVERY_SMTP__DOT_TIMEOUT"] = "1s"
     world.relay.ponders["c3@example.com"] = 2.0
     async with world.daemon():

@@ -35,7 +35,7 @@ async def _race(world: World, count: int, spread: float, around_due: tuple[float
 
 @scenario("order-race", "orders within 50 ms around the due time")
 async def order_race(world: World) -> Promise:
-    """Whoever ordered is confirmed to, and reminded within a second or not at all."""
+    """Every order is confirmed, and reminders end within a second of it."""
     world.confirms = True
     await _race(world, world.size(2000, 200), world.size(10, 2))
     return Promise(on_time=True)

@@ -18,7 +18,7 @@ GROWTH = 1.25
 
 
 class Soak:
-    """A steady daemon, another that comes and goes, two relays, and callers, until told to end."""
+    """A steady daemon, another that comes and goes, two relays, and callers, until stopped."""
 
     def __init__(self, world: World, stack: AsyncExitStack, other_relay: Relay) -> None:
         self.world = world

@@ -119,7 +119,7 @@ async def token_refused(world: World) -> Promise:
 
 @scenario("position-kept", "killed between hearing of reports and looking at them")
 async def position_kept(world: World) -> Promise:
-    """Under its old name it goes on in the streams where it had looked, not where it had heard."""
+    """Under its old name it resumes the streams where it had looked, not where it had read."""
     count = 12  # there is room for all: who has more in hand than that looks at whatever is due, in the streams or not
     world.settings |= {"RECOVERY_DAEMON__SWEEP_INTERVAL": "10m", "RECOVERY_DAEMON__NAME": "one"}
     async with world.daemon() as daemon:

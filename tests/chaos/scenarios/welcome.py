@@ -46,7 +46,7 @@ async def suppressed(world: World) -> Promise:
 
 @scenario("consent-withdrawn", "consent withdrawn while a burst is under way")
 async def consent_withdrawn(world: World) -> Promise:
-    """A no is heeded, whether consent is required or not."""
+    """A refusal counts, whether consent is required or not."""
     return await _stopped_in_a_burst(world, world.withdraw)
 
 
@@ -64,7 +64,7 @@ async def cancelled(world: World) -> Promise:
 
 @scenario("unsubscribed", "people unsubscribing in one click, with another checkout about to be due")
 async def unsubscribed(world: World) -> Promise:
-    """Whoever clicks is not reminded of anything from then on."""
+    """A person who unsubscribes gets no reminder from then on."""
     count = world.size(60, 20)
     world.settings |= LINKS
     world.delays = {"reminder-1": 2.0, "reminder-2": world.size(8, 5)}

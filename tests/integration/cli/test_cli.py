@@ -57,7 +57,8 @@ def test_check_says_how_to_fix_what_is_missing():
     """Without a database and a relay each is named, with what to do."""
     code, out = in_a_process("check", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", SMTP__PORT="1")
     assert code == 1
-    assert "MongoDB cannot be reached" in out
+    assert "MongoDB cannot be reached (" in out
+    assert "start it, or fix mongodb.uri." in out
     assert "start the relay" in out
 
 
@@ -89,7 +90,7 @@ def test_init_makes_a_fresh_node_a_replica_set(lone_mongod):
     """A new mongod with --replSet is reported as not initiated, and `init` initiates it."""
     uri = lone_mongod("--replSet", "rs0")
     _, said = in_a_process("check", uri)
-    assert "has not been initiated yet. Run: recovery init" in said
+    assert "is not initiated yet: run recovery init" in said
     code, said = in_a_process("init", uri)
     assert code == 0, said
     assert "Made the server a replica set of one node." in said
@@ -101,7 +102,7 @@ def test_a_standalone_mongod_is_refused_with_what_to_do(lone_mongod):
     for command in ("run", "init", "check"):
         code, said = in_a_process(command, uri)
         assert code == 1
-        assert "start mongod with --replSet rs0" in said
+        assert "start mongod with --replSet rs0, then run recovery init." in said
 
 
 def test_preview_shows_the_words_of_a_mail(call):

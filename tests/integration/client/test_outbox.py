@@ -240,9 +240,9 @@ async def test_what_the_database_refuses_is_not_kept(mongodb, database_name, dat
 
 
 async def test_a_damaged_file_does_not_keep_reports_from_a_database_that_is_well(
-    mongodb, database_name, database, path
+    mongodb, database_name, database, path, caplog
 ):
-    """If the file is lost, reports still go to the database; only a failure of both is an error."""
+    """If the file is lost, reports still go to the database, and that is logged; only a failure of both is an error."""
     async with Recovery(mongodb, database=database_name, outbox=path) as recovery:
         assert await recovery.checkout(report("1")) is Kept.DATABASE
         for file in path.parent.glob("outbox*"):
@@ -251,6 +251,7 @@ async def test_a_damaged_file_does_not_keep_reports_from_a_database_that_is_well
         assert await recovery.checkout(report("2")) is Kept.DATABASE
         with pytest.raises(Unavailable, match=r"the outbox .* cannot be used"):
             await recovery.waiting()
+    assert any(each.message.startswith("outbox failed: ") for each in caplog.records)
 
 
 def test_only_what_cannot_overtake_is_delivered_at_once():

@@ -56,7 +56,7 @@ async def deliver(port, *mails):
 
 
 async def test_mails_are_kept_in_order_with_the_time_they_were_taken():
-    """Each mail is kept once, with its recipient and the clock's time, and whoever waits for it is woken."""
+    """Each mail is kept once, with its recipient and the clock's time, and its waiters are woken."""
     async with open_inbox() as (inbox, port, _):
         told = []
         inbox.on_mail = told.append

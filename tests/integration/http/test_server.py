@@ -103,7 +103,9 @@ async def test_cancelled_server_leaves_the_port():
 async def test_port_in_use_is_told():
     """A port in use raises `CannotListen` with a sentence, and does not end the process."""
     async with serving(hello) as (port, _, _):
-        with pytest.raises(CannotListen, match=rf"^Cannot listen on 127\.0\.0\.1 port {port}: .+ in use\.$"):
+        with pytest.raises(
+            CannotListen, match=rf"^Cannot listen on 127\.0\.0\.1 port {port} \(.+ in use\): choose another"
+        ):
             await serve(hello, "127.0.0.1", port, stop=asyncio.Event(), on_listening=print)
 
 

@@ -71,7 +71,7 @@ async def test_every_report_that_changes_something_is_told_of(database, database
 
 
 async def test_every_shadow_that_goes_is_told_of(database):
-    """Every deletion of a shadow arrives, whoever deleted it; setting and moving one does not."""
+    """Every deletion of a shadow arrives; setting and moving one does not."""
     async with following(database, GONE) as (_, batches):
         await shadows(database, "a/1", "a/2")
         await database[SHADOWS].update_one({"_id": "a/1"}, {"$set": {"expire_at": NOON.replace(year=2101)}})

@@ -9,7 +9,7 @@ from recovery.checks.finding import Severity
 from recovery.checks.rules import Mailing, judge, questions
 
 NOTHING = Answer()
-SILENT = Answer(fault="the DNS did not answer.")
+SILENT = Answer(fault="the DNS did not answer")
 KEY = PublicKey("shop.zone", "mails", "rsa", "MIIBIjAN")
 READY = Mailing(
     sender="shop.zone",
@@ -48,11 +48,11 @@ def test_a_shop_that_is_ready():
 
 
 def test_a_dns_that_is_silent_is_no_fault():
-    """Where the DNS does not answer, nothing is called wrong, and each line says that it is not known."""
+    """If the DNS does not answer, nothing is called wrong, and each line says that it is not known, and what to do."""
     silent = dict.fromkeys(questions(READY), SILENT)
     found = [each for each in judged(READY, silent) if mark(each) == "!"]
     assert len(found) == 4
-    assert all("Could not be checked" in each.text for each in found)
+    assert all("Could not be checked" in each.detail and each.fix for each in found)
     assert not any(mark(each) == "✗" for each in judged(READY, silent))
 
 

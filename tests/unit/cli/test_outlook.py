@@ -71,7 +71,7 @@ def test_a_replay_waits_for_what_another_checkout_of_the_address_had():
     """The gap between two mails to one address holds for a replay as well."""
     history = RecipientHistory(others=[Other(written_at=NOON)])
     ahead = replay(state(messages=DEAD), "reminder-1", schedule(min_gap_per_address=2 * DAY), history, NOON + DAY)
-    assert (ahead.at, ahead.why) == (NOON + 2 * DAY, "this address was written to about another checkout")
+    assert (ahead.at, ahead.why) == (NOON + 2 * DAY, "this address had a mail about another checkout")
 
 
 def test_a_replay_of_what_is_not_dead_any_more():

@@ -40,7 +40,7 @@ def test_a_daemon_says_which_shops_it_cannot_serve():
 
 
 def test_a_fault_is_told_with_its_relay_where_there_are_several():
-    """With one relay, nobody has to be told which."""
+    """With several relays, a fault names its relay."""
     broken = lane("theirs:25", fault="connection refused", in_flight=3)
     assert (
         Lanes(PerShop(lane("ours", in_flight=4), {"b.example": broken})).relay_fault == "theirs:25: connection refused"

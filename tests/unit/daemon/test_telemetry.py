@@ -12,7 +12,7 @@ def test_messages_that_are_held_back_are_counted_beside_the_attempts():
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
     telemetry.held_back("reminder-1", Skip("the address is suppressed: unsubscribed"))
-    telemetry.held_back("reminder-1", Postpone(NOON, "this address was written to about another checkout"))
+    telemetry.held_back("reminder-1", Postpone(NOON, "this address had a mail about another checkout"))
     counted = {
         outcome: registry.get_sample_value("recovery_attempts_total", {"step": "reminder-1", "outcome": outcome})
         for outcome in ("skipped", "postponed")

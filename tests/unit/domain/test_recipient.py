@@ -49,7 +49,7 @@ def test_a_mail_about_another_checkout_postpones_to_the_end_of_the_gap():
     history = RecipientHistory(
         others=[Other(written_at=NOON - minutes(90)), Other(written_at=NOON - timedelta(hours=11))]
     )
-    why = "this address was written to about another checkout"
+    why = "this address had a mail about another checkout"
     assert judged(history) == Postpone(NOON - minutes(90) + timedelta(hours=12), why)
     assert judged(history, message=CONFIRM) is None
     assert judged(history, plan=schedule()) is None

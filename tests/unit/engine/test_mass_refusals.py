@@ -67,7 +67,7 @@ async def test_what_goes_back_unsent_leaves_no_line_of_history():
 
 
 async def test_answers_of_several_connections_come_in_any_order():
-    """One that was taken just before the relay turned may be heard of after the first that were called dead."""
+    """One that was taken just before the relay turned may be reported after the first that were called dead."""
     async with EngineInMemory(*of_several(9)).running() as scene:
         scene.clock.time = DUE
         scene.relay.outcomes = [Outcome(OutcomeKind.DEAD_ADDRESS, QUOTA.format(200 + n)) for n in range(8)]

@@ -120,7 +120,7 @@ async def test_where_the_database_is_always_too_slow_nothing_is_sent_and_it_is_t
         await scene.look()
         now = 11.0
         await scene.look()
-        assert "for 11 s: the database takes 0.8 s to say whether" in scene.engine.sender.unsent_fault
+        assert "for 11 s: the last check took 0.8 s: the database is too slow" in scene.engine.sender.unsent_fault
         scene.relay.slow = None
         await scene.look()
         assert scene.engine.sender.unsent_fault is None
@@ -145,7 +145,7 @@ async def test_what_may_have_been_taken_says_when_its_content_goes_out():
 
 
 async def test_of_senders_that_died_twice_in_the_midst_nobody_sends_a_third_time():
-    """Once ambiguous, a message is sent at most once more; one that was not handed over may be tried again."""
+    """Once ambiguous, a message is sent again at most once; one that was not handed over may be tried again."""
     dead = Claim(token="t", owner="dead", until=DUE)
     twice = {"state": "sending", "attempts": 2, "ambiguous": 1}
     taken = state("taken", claim=dead, next_at=DUE, messages={"reminder-1": Message(**twice, handed_over=True)})

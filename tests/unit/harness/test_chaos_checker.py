@@ -28,7 +28,7 @@ def kept():
 
 
 def test_what_was_kept_is_green(kept):
-    """Everything sent once and in time is a row without a broken promise, its lateness told."""
+    """Everything sent once and in time is a row without a broken promise, with its lateness."""
     row = judge("calm", kept, Promise())
     assert row.broken == ()
     assert (row.due, row.sent, row.lost, row.doubled, row.after_order) == (2, 2, 0, 0, 0)
@@ -54,7 +54,7 @@ def test_a_missing_mail_is_lost(kept):
     ],
 )
 def test_only_what_is_given_up_with_a_reason_is_not_lost(kept, end, promise, lost, broken):
-    """Skipped and dead count as ends where the promise allows them and a reason is told; waiting never does."""
+    """Skipped and dead count as ends where the promise allows them and a reason is given; waiting never does."""
     evidence = replace(kept, accepted=kept.accepted[1:], ends=kept.ends | {A: end})
     row = judge("ends", evidence, promise)
     assert (row.lost, len(row.broken)) == (lost, broken)
@@ -70,13 +70,13 @@ def test_a_doubled_mail_is_red_unless_an_accident_excuses_it(kept):
 
 
 def test_a_third_mail_is_red_whatever_happened(kept):
-    """Once more is all that an accident excuses."""
+    """An accident excuses one repetition, no more."""
     evidence = replace(kept, accepted=[*kept.accepted, Accepted(A, 112.0), Accepted(A, 113.0)], excused={A})
     assert judge("triple", evidence, Promise()).broken == ("1 were taken more than twice: shop.example/a#reminder-1",)
 
 
 def test_lateness_is_judged_where_nothing_is_at_fault(kept):
-    """A reminder that took longer than a second is red there, and told elsewhere."""
+    """A reminder that took longer than a second is red there, and only reported elsewhere."""
     late = replace(kept, accepted=[Accepted(A, 111.5), *kept.accepted[1:]])
     assert judge("late", late, Promise()).broken == ()
     (broken,) = judge("late", late, Promise(on_time=True)).broken

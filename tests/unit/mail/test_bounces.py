@@ -313,7 +313,7 @@ def test_an_international_report_is_read():
 
 
 def test_a_report_without_an_id_has_one():
-    """A report that has no Message-ID is known by its content, so that it counts once all the same."""
+    """A report without a Message-ID is identified by its content, so it counts once."""
     raw = re.sub(rb"Message-Id:.*\n", b"", POSTFIX)
     (one,), (other,), (changed,) = read(raw), read(raw), read(raw + b"\n")
     assert one.report == other.report != changed.report

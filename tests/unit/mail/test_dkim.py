@@ -118,7 +118,7 @@ def test_blanks_may_change_on_the_way(keys):
 
 
 def test_headers_that_count_are_covered(keys):
-    """All headers that matter to a receiver are signed, From once more than it occurs."""
+    """All headers that matter to a receiver are signed, From one time more than it occurs."""
     message = b"List-Unsubscribe: <https://a.example>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
     message += b"List-Id: <shop.lamps.example>\r\n" + Composer(TEMPLATES, IDENTITY).compose(left(), STEP, NOW).content
     message = Signer("lamps.example", "mails", keys["rsa"])(message)

@@ -231,7 +231,7 @@ def test_a_line_that_cannot_be_shown_spoils_no_other(bad):
 
 
 def test_shop_must_be_named():
-    """A webhook that does not say which shop it comes from is told by the name of the header."""
+    """A webhook that does not name its shop is refused with the name of the header."""
     assert read("checkouts/create", "", checkout()).field == "X-Shopify-Shop-Domain"
 
 
@@ -263,5 +263,5 @@ def test_amount_and_currency_go_together(changes):
 
 
 def test_order_without_a_key_is_told():
-    """An order that cannot be told from others cannot be kept."""
+    """An order without any id cannot be stored."""
     assert read("orders/create", SHOP, order(checkout_id=None, id=None)) == Unmapped("id", "names no order")

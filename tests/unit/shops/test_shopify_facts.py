@@ -39,7 +39,7 @@ def test_checkout_is_in_the_customers_currency():
 
 
 def test_order_is_told_as_the_customer_saw_it():
-    """Where every amount of an order is also given in the customer's currency, that is what is told."""
+    """If every amount of an order is also given in the customer's currency, those are reported."""
     report = read(
         "orders/create", SHOP, order(total_price_set=money("380.10"), line_items=[line(price_set=money("184.50"))])
     )
@@ -48,7 +48,7 @@ def test_order_is_told_as_the_customer_saw_it():
 
 @pytest.mark.parametrize("price_set", [None, money("184.50", "GBP"), {"presentment_money": []}])
 def test_currencies_are_never_mixed(price_set):
-    """Where one amount lacks the customer's currency, all are told in the shop's."""
+    """If one amount lacks the customer's currency, all are reported in the shop's."""
     report = read("orders/create", SHOP, order(total_price_set=money("380.10"), line_items=[line(price_set=price_set)]))
     assert (report.total, report.currency, report.items[0].price) == (Decimal("409.94"), "USD", Decimal("199.00"))
 

@@ -154,7 +154,7 @@ async def test_orders_are_confirmed_only_where_the_settings_say_so(api):
             "/webhooks/exmaple/bikes.example",
             "There is no adapter of this name. Use one of: elsewhere, example, shopify.",
         ),
-        ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured."),
+        ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured: set one in the settings."),
         ("/webhooks/example/a%20b", "The last part of this address is not a valid shop."),
     ],
 )

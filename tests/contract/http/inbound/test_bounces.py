@@ -29,7 +29,7 @@ EVENT = {"kind": "hard", "email": ADA}
 
 
 class BounceApi:
-    """The application, and whoever reports to it."""
+    """The application, and a client that reports to it."""
 
     def __init__(self, **changes):
         self.feedback = feedback(**{"bounce_secrets": (SECRET, OLD_SECRET)} | changes)
@@ -205,7 +205,7 @@ async def test_a_soft_bounce_is_counted_once(api):
 
 
 async def test_that_we_are_blocked_is_said_aloud(api):
-    """Such a report suppresses nobody: it is logged with the domain, counted, and told in the answer."""
+    """Such a report suppresses nobody: it is logged with the domain, counted, and named in the answer."""
     with capture_logs() as lines:
         answer = await api.report(delivery("5.7.1", to=api.feedback.links.default.return_path(SHOP, ADA)))
     assert answer.json() == {"hard": 0, "soft": 0, "complaint": 0, "blocked": 1}
@@ -314,7 +314,7 @@ async def test_a_bad_event_is_told(api, changes, field):
 
 
 async def test_what_is_no_report_is_told(api):
-    """An answer from somebody on holiday is no report, and whoever sent it on is told."""
+    """An out-of-office reply is not a report, and the answer says so."""
     answer = await api.report(b"Subject: On holiday\n\nBack soon.")
     assert answer.status_code == 422
     assert "neither a delivery report" in answer.json()["detail"]
@@ -369,7 +369,7 @@ async def test_without_a_secret_nobody_may_report():
 
 
 async def test_without_the_database_a_report_is_sent_again(api):
-    """When the database is away, whoever reports is told to come again."""
+    """If the database is unavailable, the answer is 503 with Retry-After."""
     api.feedback.suppressions.fault = Unavailable("no primary")
     answer = await api.report(EVENT)
     assert answer.status_code == 503

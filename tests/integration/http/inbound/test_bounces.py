@@ -110,7 +110,7 @@ async def test_the_script_reports_a_bounce(server, report_bounce, tmp_path):
 
 
 async def test_the_script_keeps_what_is_no_report(server, report_bounce):
-    """What is no report is put into the folder, and Postfix is told that it is done."""
+    """A mail that is not a report is put into the folder, and the script exits with success."""
     mail = re.search(r"printf '(.*?)' \| report-bounce", GUIDE)[1].replace(r"\n", "\n")
     assert await report_bounce(mail) == (0, "", [mail])
     assert await server.reason() is None

@@ -129,7 +129,7 @@ def shop_world(database):
 @pytest.mark.parametrize("ordered", sorted(ORDERS_OF))
 @pytest.mark.parametrize("left", [None, *sorted(CHECKOUTS_OF)])
 async def test_who_has_ordered_is_not_reminded(shop_world, left, ordered, legacy):
-    """Whichever API version tells of the checkout and of the order, in whatever order, and whoever kept it before."""
+    """Any API versions may report the checkout and the order, in any order, whichever version stored it before."""
     if ordered == "2008-01" and left == "2026-04" and not legacy:
         pytest.skip("one names the number alone, the other the token alone: no version does both")
     if legacy:
@@ -195,7 +195,7 @@ async def test_a_checkout_of_another_cart_is_another(shop_world):
     ],
 )
 async def test_who_waits_for_no_confirmation_gets_none(database, changes, confirmed):
-    """Drafts, sales over the counter, tests, and what is cancelled or not paid for stop reminders all the same."""
+    """Drafts, sales over the counter, tests, cancelled and unpaid orders stop reminders, too."""
     shop_world = ShopWorld(database, confirms=True)
     await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
     await shop_world.send("orders/create", {**ORDERS_OF["2026-04"], **changes})
@@ -306,7 +306,7 @@ async def test_a_checkout_is_found_by_all_its_names(shop_world, name):
 
 
 async def test_a_shop_that_has_removed_the_app_reminds_nobody(shop_world):
-    """It tells of no order any more: whoever has left something there may have bought it by now."""
+    """It reports no orders any more: anyone who left something there may have bought it by now."""
     await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
     await shop_world.recovery.checkout(report("1", shop="b.myshopify.com"))
     await shop_world.send("app/uninstalled", {"id": 1, "domain": "a.example", "myshopify_domain": SHOP})

@@ -105,7 +105,7 @@ def test_a_word_of_the_shop_s_own_is_in_order(tmp_path: Path) -> None:
 
 
 def test_missing_words_are_a_warning(tmp_path: Path) -> None:
-    """Words that a language does not have are named, for each mail that is sent; the mails are sent all the same."""
+    """Words that a language does not have are named, for each mail that is sent; the mails are still sent."""
     words = Path(Templates.__init__.__code__.co_filename).with_name("defaults") / "words.de.toml"
     french = words.read_text().replace('headline = "Überlegen Sie noch?"', "")
     (tmp_path / "words.fr.toml").write_text(french)
