@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from recovery.client import Recovery, connect
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.engine.limits import Limits
 from recovery.engine.ports import Clock
-from recovery.engine.sender import Limits
 from recovery.errors import RecoveryError
 from recovery.http.customer.feedback import Feedback
 from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess

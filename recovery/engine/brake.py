@@ -1,7 +1,7 @@
 """The brake on dead letters: when many permanent refusals come at once, the fault is ours, and none is believed.
 
 A quota or a blocklist, in a wording that is not recognised, looks like a dead address or a bad message for every
-customer of a burst. So a permanent refusal is believed only after a moment in which nothing contradicts it.
+customer of a burst. `recovery.engine.refusals` holds each permanent refusal until the brake has heard other answers.
 """
 
 import re
@@ -15,9 +15,6 @@ OF_ANSWERS = 200
 LEAST = 20
 PART = 0.1
 """Dead addresses among the last answers, in number (`LEAST`) and share (`PART`), that are too many as well."""
-
-BELIEVED_AFTER = 2.0
-"""Seconds for which a permanent refusal is held, so that other answers can contradict it."""
 
 REMEMBERED_FOR = 86_400.0
 """The longest duration of a row of refusals, in seconds."""

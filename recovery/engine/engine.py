@@ -24,8 +24,9 @@ from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
+from recovery.engine.limits import Limits
 from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, Shadows
-from recovery.engine.sender import Limits, Sender
+from recovery.engine.sender import Sender
 from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
 from recovery.errors import Unavailable
 

@@ -13,6 +13,9 @@ from recovery.engine.last_check import LastCheck
 from recovery.engine.ports import Clock
 from recovery.engine.writes import ClaimRequest, Completion, completed, held_back
 
+STOPPING = "the daemon is stopping"
+"""The reason why a message goes back at a stop."""
+
 ASKED_AT_MOST = 5
 """Questions to the database, each answered too late to be fresh, after which a message goes back."""
 
@@ -75,7 +78,7 @@ class Flight:
         asked_at = loop.time()
         for _ in range(ASKED_AT_MOST):
             if self._stopping():
-                return "the daemon is stopping"
+                return STOPPING
             if self.granted():
                 return None
             answer = await self._last_check.ask(self.request)

@@ -1,61 +1,36 @@
-"""The sender: the messages in flight, from claim to record. It bounds their number, sends them, records the ends."""
+"""The sender: the messages in flight, from claim to record. It bounds their number, sends them, hears how they end.
+
+What an end means for the relay is told to the breaker, the window and the stall. What it means for the message is said
+by `Drops` and `Refusals`; the recorder writes it.
+"""
 
 import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import CallOff, HeldBack
-from recovery.domain.state import CheckoutState
 from recovery.engine.alarms import Alarms
-from recovery.engine.brake import BELIEVED_AFTER, Brake
+from recovery.engine.brake import Brake
 from recovery.engine.breaker import Breaker
-from recovery.engine.flight import Ended, Flight, NotSent
+from recovery.engine.drops import Drops
+from recovery.engine.flight import STOPPING, Ended, Flight, NotSent
+from recovery.engine.leases import Leases
+from recovery.engine.limits import Limits
 from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer
+from recovery.engine.recorder import Recorder
+from recovery.engine.refusals import Refusals
+from recovery.engine.stall import Stall
 from recovery.engine.window import Window
 from recovery.errors import Unavailable
 
-RECORD_AGAIN_AFTER = 0.2
-RENEW_EVERY = 1.0
-"""Seconds between renewals of leases."""
-
-ASK_RELAY_EVERY = 1.0
-"""Seconds between checks whether the relay is to be probed."""
-
-LONGEST_DROP_PAUSE = 60.0
-FREE_DROPS = 2
-"""Connections that the relay may drop during one message, while it takes others, before an attempt counts."""
-DROPS_REMEMBERED = 10_000
-
-UNSENT_FOR = 10.0
-"""Seconds in which no hand-over succeeds in time, after which that is a fault for the operator."""
-
 TO_RECORD = 0.25
 """The share of the grace period of a stop that is kept for recording aborted sends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of a sender.
-
-    At most `in_flight` messages are claimed and not yet recorded, fewer while the relay is slow. A message goes back if
-    no connection is free within `hand_over_within` seconds. The facts of a claim may be as old as that when the content
-    is sent; if they are older, the database is asked again.
-    """
-
-    in_flight: int = 500
-    hand_over_within: float = 0.5
-
-
-@dataclass(slots=True)
-class _Drops:
-    count: int
-    at: float
 
 
 class Sender:
@@ -74,8 +49,6 @@ class Sender:
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._checkouts = checkouts
-        self._addresses = addresses
         self._mailer = mailer
         self._clock = clock
         self._observer = observer
@@ -85,6 +58,20 @@ class Sender:
         self._monotonic = monotonic
         self.breaker = Breaker()
         self.window = Window(limits.in_flight)
+        self.brake = Brake()
+        self._stall = Stall()
+        self._drops = Drops()
+        self._refusals = Refusals(self.brake, held_for=limits.refusals_held_for)
+        self._leases = Leases(checkouts, clock, observer)
+        self._recorder = Recorder(
+            checkouts=checkouts,
+            addresses=addresses,
+            refusals=self._refusals,
+            clock=clock,
+            observer=observer,
+            alarms=alarms,
+            jitter=jitter,
+        )
         self.stopping = False
         self._in_flight = 0
         self._freed = asyncio.Event()
@@ -95,14 +82,6 @@ class Sender:
         self._not_sent: list[NotSent] = []
         self._has_ended = asyncio.Event()
         self._recording = False
-        self._recorded = asyncio.Event()
-        self._recorded.set()
-        self._drops: dict[str, _Drops] = {}
-        self._unsent: tuple[float, float, str] | None = None
-        self.brake = Brake()
-        self._doubted: list[tuple[float, Ended]] = []
-        self._given_up: dict[str, CheckoutState] = {}
-        """The checkouts whose addresses were suppressed since the relay last took a message, by id."""
 
     async def run(self) -> None:
         """Record the ends of sends, and renew the leases of the others, for ever."""
@@ -125,12 +104,7 @@ class Sender:
     @property
     def unsent_fault(self) -> str | None:
         """The reason why no hand-over has succeeded for some time though messages were claimed, or None."""
-        if self._unsent is None:
-            return None
-        since, last, why = self._unsent
-        if last - since < UNSENT_FOR or self._monotonic() - last > UNSENT_FOR:
-            return None
-        return f"nothing could be handed over for {last - since:.0f} s: {why}"
+        return self._stall.fault(self._monotonic())
 
     def room(self) -> int:
         """Return the number of messages that may be claimed now."""
@@ -153,8 +127,8 @@ class Sender:
                     await self._freed.wait()
 
     async def recorded(self) -> None:
-        """Wait until every record that the database refused is written: no look may come before."""
-        await self._recorded.wait()
+        """Wait until every record that the database refused is written: no look may come before it."""
+        await self._recorder.recorded()
 
     def has(self, id_: str) -> bool:
         """Return whether a message of this checkout is in flight."""
@@ -184,7 +158,7 @@ class Sender:
     def send(self, flight: Flight) -> None:
         """Send a claimed message, unless the daemon is stopping."""
         if self.stopping:
-            self.end(flight, flight.broken_off("the daemon is stopping"))
+            self.end(flight, flight.broken_off(STOPPING))
             return
         sending = self._mailer.send(
             flight.checkout,
@@ -206,7 +180,7 @@ class Sender:
         if isinstance(why, CallOff):
             self.end(flight, flight.called_off(why.reason))
             return
-        self._drops.pop(flight.id, None)
+        self._drops.forget(flight.id)
         self._not_sent.append(NotSent(flight, why))
         self._has_ended.set()
 
@@ -214,7 +188,8 @@ class Sender:
         """Claim nothing more, and abort messages not yet handed over: they go back, without counting an attempt."""
         self.stopping = True
         self._alarms.leaving = True
-        self._let_go(everything=True)
+        for held in self._refusals.release():
+            self.end(held.flight, held.flight.called_off(STOPPING))
         for flight, task in self._tasks.items():
             if not flight.handed_over:
                 task.cancel()
@@ -252,7 +227,7 @@ class Sender:
     def _landed(self, flight: Flight, task: "asyncio.Task[Outcome]") -> None:
         self._tasks.pop(flight, None)
         if task.cancelled():
-            outcome = flight.broken_off("the daemon is stopping")
+            outcome = flight.broken_off(STOPPING)
         elif (error := task.exception()) is not None:
             # Whatever it was, the attempt counts: the message must not be tried for ever.
             kind = OutcomeKind.AMBIGUOUS if flight.handed_over else OutcomeKind.FAILED
@@ -265,7 +240,8 @@ class Sender:
     async def _record_ended(self) -> None:
         """Record the flights that have ended; those that end meanwhile go into the next batch."""
         self._has_ended.clear()
-        ended, self._ended = self._believed(self._ended), []
+        ended = self._refusals.sift(self._ended, self._monotonic(), stopping=self.stopping)
+        self._ended = []
         not_sent, self._not_sent = self._not_sent, []
         if not ended and not not_sent:
             return
@@ -285,7 +261,7 @@ class Sender:
         unsent = sum(each.outcome.kind is OutcomeKind.UNSENT for each in judged)
         handed_over = sum(each.outcome.kind.tells_of_relay for each in judged)
         self.window.tell(handed_over, unsent, self._in_flight, now)
-        self._take_note(judged, handed_over, now)
+        self._stall.tell(judged, now)
         if (fault is None) != (self.breaker.fault is None):
             self._observer.relay(self.breaker.fault)
         ended_at = self._clock.now()
@@ -294,127 +270,29 @@ class Sender:
             self._observer.attempted(claim.step.name, each.outcome, ended_at - claim.due_at)
         for held in not_sent:
             self._observer.held_back(held.flight.request.step.name, held.why)
-        await self._record([*judged, *not_sent])
+        await self._recorder.record([*judged, *not_sent])
 
     def _judged(self, ended: Ended, now: float) -> Ended:
-        """Report an outcome to the breaker; return the end with its meaning for the message.
-
-        A message on which the relay hangs up repeatedly, while it takes others, is itself at fault.
-        """
+        """Report an outcome to the breaker; return the end with its meaning for the message."""
         id_, outcome = ended.flight.id, ended.outcome
-        passed_at = self.breaker.passed_at
         self.breaker.tell(id_, outcome, now)
         if outcome.kind is not OutcomeKind.DROPPED:
-            self._drops.pop(id_, None)
+            self._drops.forget(id_)
             return ended
-        before = self._drops.get(id_)
-        if before is None and len(self._drops) >= DROPS_REMEMBERED:
-            self._drops.clear()
-        drops = self._drops[id_] = _Drops(before.count + 1 if before else 1, now)
-        if drops.count > FREE_DROPS and before and passed_at is not None and passed_at > before.at:
+        pause = self._drops.add(id_, now, self.breaker.passed_at)
+        if pause is None:
             return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
-        pause = min(2.0 ** (drops.count - 1), LONGEST_DROP_PAUSE) * (1 + self._jitter())
-        until = self._clock.now() + timedelta(seconds=pause)
+        until = self._clock.now() + timedelta(seconds=pause * (1 + self._jitter()))
         return replace(ended, outcome=replace(outcome, until=until))
 
-    def _believed(self, ended: Sequence[Ended]) -> list[Ended]:
-        """Return the ends to record now. A permanent refusal is held for a moment: it may be our fault."""
-        now = self._monotonic()
-        found: list[Ended] = []
-        for each in ended:
-            kind, reply = each.outcome.kind, each.outcome.reply
-            if kind is OutcomeKind.SENT:
-                self.brake.passed(each.flight.id)
-                self._given_up.clear()
-            if not each.outcome.is_refusal or each.believed:
-                found.append(each)
-            elif self.brake.refused(each.flight.id, reply, now, address=kind is OutcomeKind.DEAD_ADDRESS):
-                found += [_ours(other) for other in (*self._take_doubted(), each)]
-            elif self.stopping:
-                found.append(replace(each, outcome=each.flight.called_off("the daemon is stopping")))
-            else:
-                self._doubted.append((now + BELIEVED_AFTER, each))
-        return found
-
-    def _take_doubted(self) -> list[Ended]:
-        """Return all held refusals, and release them: answers on several connections come in any order."""
-        doubted, self._doubted = self._doubted, []
-        return [ended for _, ended in doubted]
-
-    def _let_go(self, *, everything: bool) -> None:
-        """Record held refusals that nothing has contradicted in time; or give back all, at a stop."""
-        now = self._monotonic()
-        due = [ended for until, ended in self._doubted if everything or until <= now]
-        self._doubted = [(until, ended) for until, ended in self._doubted if not everything and until > now]
-        for ended in due:
-            if everything:
-                self.end(ended.flight, ended.flight.called_off("the daemon is stopping"))
-            else:
-                self._ended.append(replace(ended, believed=True))
-                self._has_ended.set()
-
-    def _take_note(self, judged: Sequence[Ended], handed_over: int, now: float) -> None:
-        if handed_over:
-            self._unsent = None
-        elif why := next((each.outcome.reply for each in judged if _is_unsent(each)), None):
-            since = self._unsent[0] if self._unsent is not None and now - self._unsent[1] <= UNSENT_FOR else now
-            self._unsent = (since, now, why)
-
-    async def _record(self, batch: Sequence[Ended | NotSent]) -> None:
-        """Write the ends of sends until they are stored or fenced off: the relay has the mails, and only we know it."""
-        while True:
-            try:
-                await self._write(batch)
-            except Unavailable:
-                self._recorded.clear()
-                await asyncio.sleep(RECORD_AGAIN_AFTER)
-            except Exception as exc:  # noqa: BLE001  one that cannot be written must not take its neighbours along
-                if len(batch) == 1:
-                    self._observer.failed(f"record {batch[0].flight.id}", exc)
-                    break
-                for each in batch:
-                    await self._record([each])
-                break
-            else:
-                break
-        self._recorded.set()
-
-    async def _write(self, batch: Sequence[Ended | NotSent]) -> None:
-        now = self._clock.now()
-        completions = [each.completion(now, self._jitter()) for each in batch]
-        if self.brake.fault is not None and self._given_up:
-            # These were believed before the brake found the fault to be ours: the addresses are not dead.
-            await self._addresses.found_alive(list(self._given_up.values()))
-            self._given_up.clear()
-        dead = [(each.flight.request.seen, reply) for each in batch if (reply := each.dead_reply) is not None]
-        if dead:
-            await self._addresses.found_dead(dead, now)
-            self._given_up |= {checkout.id: checkout for checkout, _ in dead if checkout.id in self.brake.row}
-        written = await self._checkouts.complete(completions)
-        await self._alarms.set(written.next_at)
-        for letter in written.letters:
-            self._observer.buried(letter)
-        for completion in completions:
-            for past in completion.history:
-                self._observer.decided(completion.request.seen.id, past)
-
     async def _renew(self) -> None:
-        """Renew the leases of slow sends: a lease lasts as long as the work."""
+        """Renew the leases of slow sends, and record the refusals that nothing has contradicted."""
         while True:
-            await asyncio.sleep(RENEW_EVERY)
-            self._let_go(everything=False)
-            now = asyncio.get_running_loop().time()
-            old = [each for each in self._tasks if now - each.leased_at > each.lease / 3]
-            if not old:
-                continue
-            at = self._clock.now()
-            try:
-                await self._checkouts.renew([each.renewed(at + each.request.schedule.lease, now) for each in old])
-            except Unavailable:
-                for each in old:
-                    each.leased_at = float("-inf")  # again with the next round
-            except Exception as exc:  # noqa: BLE001  a lease that is not renewed does less harm than no leases
-                self._observer.failed("renew leases", exc)
+            await asyncio.sleep(self._limits.renew_every)
+            if believed := self._refusals.believed(self._monotonic()):
+                self._ended += believed
+                self._has_ended.set()
+            await self._leases.renew(self._tasks)
 
     async def _ask_relay(self) -> None:
         """Probe the relay by a login while the breaker is open, as no message may come that would probe it.
@@ -422,7 +300,7 @@ class Sender:
         Other daemons take over the work of one whose relay is at fault, so that it might never be tried again.
         """
         while True:
-            await asyncio.sleep(ASK_RELAY_EVERY)
+            await asyncio.sleep(self._limits.ask_relay_every)
             if self.breaker.fault is None or self.room() == 0:
                 continue
             try:
@@ -439,13 +317,3 @@ class Sender:
     def _free(self, count: int) -> None:
         self._in_flight -= count
         self._freed.set()
-
-
-def _ours(ended: Ended) -> Ended:
-    """Return a refusal as our fault, as the brake judges it."""
-    return replace(ended, outcome=replace(ended.outcome, kind=OutcomeKind.OUR_FAULT))
-
-
-def _is_unsent(ended: Ended) -> bool:
-    """Return whether a message went back for lack of time: no connection was free, or the database was too slow."""
-    return ended.outcome.kind is OutcomeKind.UNSENT or ended.flight.starved

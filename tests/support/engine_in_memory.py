@@ -2,16 +2,19 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
-from tests.support.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, schedule
+from recovery.engine.limits import Limits
+from tests.support.builders import NOON, minutes, schedule
+from tests.support.ports_in_memory import AddressBook, Relay, SetClock, Store, Witness
 
 DUE = NOON + minutes(30)
 
 
 class EngineInMemory:
-    """An engine among fakes."""
+    """An engine among fakes. What waits for a moment waits for a short one."""
 
     def __init__(self, *states, plan=None, limits=None, by_shop=None):
         self.clock = SetClock()
@@ -28,7 +31,7 @@ class EngineInMemory:
             observer=self.witness,
             schedules=PerShop(plan or schedule(), by_shop or {}),
             owner="me",
-            limits=limits,
+            limits=replace(limits or Limits(), refusals_held_for=0.02, renew_every=0.01, ask_relay_every=0.01),
             jitter=lambda: 0.0,
         )
 

@@ -191,7 +191,7 @@ async def bad_recipient(world: World) -> Promise:
     """The others are sent in time, the breaker stays closed, and that one ends dead after a few attempts."""
     world.settings["RECOVERY_SCHEDULE__MAX_ATTEMPTS"] = "2"
     world.relay.close_at("RCPT", times=None, recipient="bad@example.com")
-    count = world.size(60, 25)
+    count = world.size(60, 40)
     async with world.daemon() as daemon:
         await world.report("bad")
         for number in range(count):

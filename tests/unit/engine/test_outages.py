@@ -152,7 +152,7 @@ async def test_a_stop_records_as_ambiguous_what_the_relay_does_not_answer():
         scene.relay.before = hold
         await scene.engine.look([scene.only.id], "test")
         await asyncio.sleep(0)
-        await scene.engine.sender.stop(grace=0.05)
+        await scene.engine.sender.stop(grace=0.4)
     message = scene.only.messages["reminder-1"]
     assert (message.state, message.ambiguous, scene.only.claim) == (MessageState.WAITING, 1, None)
 

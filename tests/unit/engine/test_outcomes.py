@@ -7,7 +7,7 @@ from datetime import timedelta
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.schedule import OnAmbiguous
 from recovery.domain.state import Cause, Claim, Message, MessageState
-from recovery.engine.sender import Limits
+from recovery.engine.limits import Limits
 from tests.support.builders import NOON, minutes, schedule, state
 from tests.support.engine_in_memory import DUE, EngineInMemory
 

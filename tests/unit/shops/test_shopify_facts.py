@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops import shopify
 from recovery.shops.events import Cancelled, DataRequest, Ignored, Redact, Unmapped
-from recovery.shops.shopify import LONGEST_NAME, MOST_ITEMS, Shopify
+from recovery.shops.shopify import Shopify
+from recovery.shops.shopify_facts import MOST_ITEMS
+from recovery.shops.shopify_values import LONGEST_NAME
 from tests.support.shopify_bodies import SHOP, checkout, line, order, read
 
 
