@@ -7,7 +7,8 @@ from dataclasses import replace
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
 from recovery.engine.limits import Limits
-from tests.support.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, schedule
+from tests.support.builders import NOON, minutes, schedule
+from tests.support.ports_in_memory import AddressBook, Relay, SetClock, Store, Witness
 
 DUE = NOON + minutes(30)
 

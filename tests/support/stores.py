@@ -1,12 +1,17 @@
-"""The store for contract tests: in memory and on MongoDB."""
+"""Stores for tests: in memory and on MongoDB."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from recovery.domain.schedule import Step
 from recovery.domain.state import Message, MessageState
-from recovery.engine.writes import ClaimRequest
+from recovery.engine.writes import ClaimRequest, DeadLetter
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
+from recovery.mongo.dead_letters import letter_write
 from recovery.mongo.shadows import MongoShadows
-from tests.support.builders import NOON, SetClock, Store, minutes, report, schedule
+from tests.support.builders import NOON, minutes, report, schedule
+from tests.support.ports_in_memory import SetClock, Store
 
 STEP = Step("reminder-1", minutes(30), "reminder-1", "subject", minutes(60))
 LEASE_ENDS = NOON + minutes(1)
@@ -64,3 +69,8 @@ async def only(store, kept):
 
 def request(seen, token="token"):
     return ClaimRequest(seen, schedule(), STEP, NOON, BEGUN, token, "me", LEASE_ENDS)
+
+
+async def bury(database: Any, letters: Sequence[DeadLetter]) -> None:
+    """Keep dead letters, as the records of messages do that are given up."""
+    await database[DEAD_LETTERS].bulk_write([letter_write(letter) for letter in letters])

@@ -9,7 +9,8 @@ from recovery.engine.writes import DeadLetter
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from recovery.mongo.dead_letters import DeadLetters, Filter
-from tests.support.builders import NOON, bury, minutes, report, schedule, state
+from tests.support.builders import NOON, minutes, report, schedule, state
+from tests.support.stores import bury
 
 LATER = NOON + minutes(3 * 24 * 60)
 

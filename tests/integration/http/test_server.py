@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from recovery.daemon.metrics import Telemetry
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
-from tests.support.builders import feedback
+from tests.support.feedback import feedback
 from tests.support.serving import serving
 
 

@@ -13,7 +13,8 @@ from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS, SUPPRESSIONS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from tests.support.builders import NOON, bury, minutes, report, state
+from tests.support.builders import NOON, minutes, report, state
+from tests.support.stores import bury
 
 ADA = "ada@example.com"
 KEYS = ["a key of the suppressions"]

@@ -22,8 +22,8 @@ from recovery.settings import Settings
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter, WebhookRequest
 from recovery.shops.events import Redact
-from tests.support.builders import feedback
 from tests.support.example_adapter import ExampleShop
+from tests.support.feedback import feedback
 
 SECRET = "hush"
 CHECKOUT = {

@@ -18,8 +18,9 @@ from recovery.http.app import create_app
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import load_settings
-from tests.support.builders import SetClock, feedback
+from tests.support.feedback import feedback
 from tests.support.paths import ROOT
+from tests.support.ports_in_memory import SetClock
 
 GUIDE = (ROOT / "docs/bounces.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", GUIDE, re.DOTALL)

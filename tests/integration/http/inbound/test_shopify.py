@@ -21,7 +21,8 @@ from recovery.http.keys import unscoped
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.data_requests import DataRequests
-from tests.support.builders import feedback, minutes, report, schedule
+from tests.support.builders import minutes, report, schedule
+from tests.support.feedback import feedback
 
 SECRET = "hush"
 SHOP = "a.myshopify.com"
