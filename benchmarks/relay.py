@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from recovery.testing.mongod import _free_port
+from recovery.testing.mongod import free_port
 
 ROOT = Path(__file__).parents[1]
 UNPACKED = ROOT / ".bench" / "postfix"
@@ -18,7 +18,7 @@ UNPACKED = ROOT / ".bench" / "postfix"
 async def relay() -> AsyncIterator[tuple[int, int]]:
     """Run `smtp-sink`; give its port and its process id."""
     sink = shutil.which("smtp-sink") or UNPACKED / "usr/sbin/smtp-sink"
-    port = _free_port()
+    port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = await asyncio.create_subprocess_exec(
         *(str(sink), *user, f"127.0.0.1:{port}", "1000"),
@@ -32,7 +32,7 @@ async def relay() -> AsyncIterator[tuple[int, int]]:
 @asynccontextmanager
 async def far_away(port: int, round_trip: float) -> AsyncIterator[int]:
     """Give a port that leads to `port`, half a round trip (in seconds) away, in a process of its own."""
-    near = _free_port()
+    near = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.relay", str(near), str(port), str(round_trip / 2), cwd=ROOT
     )

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from benchmarks.relay import ROOT
-from recovery.testing.mongod import _free_port
+from recovery.testing.mongod import free_port
 
 UNPACKED = ROOT / ".bench" / "redis" / "usr"
 STARTS_WITHIN = 20
@@ -18,7 +18,7 @@ STARTS_WITHIN = 20
 async def redis_server() -> AsyncIterator[str]:
     """Run `redis-server` on a free loopback port; give its URL."""
     binary = shutil.which("redis-server") or UNPACKED / "bin/redis-server"
-    port = _free_port()
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
         env=os.environ | {"LD_LIBRARY_PATH": str(UNPACKED / "lib")},

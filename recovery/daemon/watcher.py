@@ -1,4 +1,7 @@
-"""Watchers: each follows one change stream, and has the engine look at the checkouts that it reports."""
+"""Watchers: each follows one change stream, and has the engine look at the checkouts that it reports.
+
+When a stream has lost its history, its watcher has everything swept that is due.
+"""
 
 import asyncio
 import time

@@ -47,7 +47,7 @@ def mongod(*, ttl_seconds: int = 1, test_commands: bool = False, options: Sequen
     """
     binary = find_mongod()
     folder = Path(tempfile.mkdtemp(prefix="recovery-mongod-"))
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603  the binary is the one found above
         [
             *(binary, "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1", "--replSet", "rs0"),
@@ -76,7 +76,8 @@ def mongod(*, ttl_seconds: int = 1, test_commands: bool = False, options: Sequen
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nothing listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import signal
-import socket
 import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
@@ -18,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from recovery.settings import Settings, load_settings
 from recovery.settings.names import settings_of
+from recovery.testing.mongod import free_port
 from tests.support.builders import report
 from tests.support.dockerfile import Image
 from tests.support.paths import ROOT
@@ -189,11 +189,6 @@ def recovery(image, *arguments, cwd, **variables):
 def site_packages(image):
     (found,) = image.root.glob("venv/lib/python3.*/site-packages")
     return found
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

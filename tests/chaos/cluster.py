@@ -12,7 +12,7 @@ from pathlib import Path
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from recovery.testing.mongod import _free_port, find_mongod
+from recovery.testing.mongod import find_mongod, free_port
 
 ELECTION_TIMEOUT_MS = 2000
 STARTS_WITHIN = 60
@@ -25,7 +25,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._binary = find_mongod()
-        self._ports = [_free_port() for _ in range(3)]
+        self._ports = [free_port() for _ in range(3)]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.uri = f"mongodb://{','.join(f'127.0.0.1:{port}' for port in self._ports)}/?replicaSet=rs0"
 

@@ -1,6 +1,7 @@
 """An engine whose ports are fakes in memory."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -14,10 +15,11 @@ DUE = NOON + minutes(30)
 
 
 class EngineInMemory:
-    """An engine among fakes. What waits for a moment waits for a short one."""
+    """An engine among fakes. What waits for a moment waits for a short one. `monotonic` may be replaced at any time."""
 
     def __init__(self, *states, plan=None, limits=None, by_shop=None):
         self.clock = SetClock()
+        self.monotonic = time.monotonic
         self.store = Store(self.clock, *states)
         self.relay = Relay()
         self.witness = Witness()
@@ -33,6 +35,7 @@ class EngineInMemory:
             owner="me",
             limits=replace(limits or Limits(), refusals_held_for=0.02, renew_every=0.01, ask_relay_every=0.01),
             jitter=lambda: 0.0,
+            monotonic=lambda: self.monotonic(),
         )
 
     @asynccontextmanager

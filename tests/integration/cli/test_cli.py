@@ -14,7 +14,7 @@ from recovery import SyncRecovery, cli
 from recovery.domain.state import Cause
 from recovery.engine.writes import DeadLetter
 from recovery.mail.dkim import load_key
-from recovery.testing.mongod import find_mongod
+from recovery.testing.mongod import find_mongod, free_port
 from tests.support.builders import NOON, report
 
 
@@ -63,14 +63,14 @@ def test_check_says_how_to_fix_what_is_missing():
 
 
 @pytest.fixture
-def lone_mongod(tmp_path, request):
+def lone_mongod(tmp_path):
     """A mongod of its own, started with the given options and nothing done to it."""
     started = []
 
     def start(*options):
         folder = tmp_path / "data"
         folder.mkdir()
-        port = 28000 + len(request.node.name) + 100 * len(options)
+        port = free_port()
         process = subprocess.Popen(
             [
                 *(find_mongod(), "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"),

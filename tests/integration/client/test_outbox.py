@@ -22,7 +22,7 @@ from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Status
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
-from recovery.testing.mongod import _free_port, find_mongod
+from recovery.testing.mongod import find_mongod, free_port
 from tests.support.builders import report
 from tests.support.paths import ROOT
 
@@ -35,7 +35,7 @@ class Server:
     """A mongod on its own port that can be killed and restarted with its data."""
 
     def __init__(self, folder):
-        self._port = _free_port()
+        self._port = free_port()
         self._folder = folder
         self._process = None
         self.uri = f"mongodb://127.0.0.1:{self._port}/?replicaSet=rs0"

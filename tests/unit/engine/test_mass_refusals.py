@@ -37,7 +37,7 @@ async def test_a_relay_that_refuses_everybody_for_good_kills_nobody(kind, reply,
         assert fault in scene.engine.sender.brake.fault
         assert scene.engine.sender.breaker.fault is not None
         scene.clock.time = DUE + minutes(10)
-        scene.engine.sender._monotonic = lambda: 10**9
+        scene.monotonic = lambda: 10**9
         await scene.look_until_quiet()
     assert len(scene.relay.taken) == 8
     assert scene.engine.sender.brake.fault is None

@@ -179,7 +179,7 @@ async def test_a_message_that_the_relay_hangs_up_on_is_not_tried_for_ever():
     plan = schedule(max_attempts=2, retry_after=minutes(1))
     async with EngineInMemory(state("bad"), *(state(str(n)) for n in range(9)), plan=plan).running() as scene:
         now = 0.0
-        scene.engine.sender._monotonic = lambda: now
+        scene.monotonic = lambda: now
         attempts = []
         for number in range(9):
             scene.clock.time = DUE + minutes(number)
@@ -262,7 +262,7 @@ async def test_after_an_outage_lapsed_claims_are_their_owners_for_a_moment():
     async with EngineInMemory(sent_by_other).running() as scene:
         scene.clock.time = DUE + minutes(1)
         now = 0.0
-        scene.engine._monotonic = lambda: now
+        scene.monotonic = lambda: now
         scene.store.unavailable = 1
         with pytest.raises(Unavailable):
             await scene.look()

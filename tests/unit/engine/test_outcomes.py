@@ -69,7 +69,7 @@ async def test_a_relay_that_is_back_is_found_out_though_no_message_comes():
         scene.relay.closed = Outcome(OutcomeKind.CONNECTION, "refused again")
         await scene.look()
         now = time.monotonic() + 2.0
-        sender._monotonic = lambda: now
+        scene.monotonic = lambda: now
         async with asyncio.timeout(5):
             while sender.breaker.fault != "connection: refused again":
                 await asyncio.sleep(0.001)

@@ -113,7 +113,7 @@ async def test_where_the_database_is_always_too_slow_nothing_is_sent_and_it_is_t
 
         scene.store.held = slowly
         now = 0.0
-        scene.engine.sender._monotonic = lambda: now
+        scene.monotonic = lambda: now
         await scene.look()
         assert scene.engine.sender.unsent_fault is None
         now = 5.0
