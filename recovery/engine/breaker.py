@@ -8,12 +8,15 @@ from recovery.domain.outcome import Outcome, OutcomeKind
 FAULTS_IN_A_ROW = 3
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
+GROWTH = 2.0
+GROWTH_THROTTLED = 1.1
+"""The factor from one pause to the next. A rate's window ends at a time of its own: a tenth of it is lost at most."""
 
 
 class Breaker:
     """Opens after three faults of the relay in a row; then lets one probe through at a time.
 
-    The pauses between probes double up to a minute (exponential backoff). `fault` is the reason why it is open, or
+    The pauses between probes grow up to a minute (exponential backoff). `fault` is the reason why it is open, or
     None. `passed_at` is the time at which the relay last took a message, or refused one for its own sake. A message
     that the relay hangs up on counts once, however often it happens: the fault may be the message's.
     """
@@ -42,7 +45,8 @@ class Breaker:
         if self._in_a_row + len(self._dropped) >= FAULTS_IN_A_ROW and (self._until is None or now >= self._until):
             self.fault = f"{outcome.kind}: {outcome.reply}"
             self._until = now + self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            growth = GROWTH_THROTTLED if outcome.kind is OutcomeKind.THROTTLED else GROWTH
+            self._pause = min(self._pause * growth, LONGEST_PAUSE)
 
     def let_in(self) -> None:
         """Close after a successful login: the next fault opens it again at once.

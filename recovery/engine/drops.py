@@ -1,4 +1,7 @@
-"""Dropped connections: a message on which the relay hangs up repeatedly, while it takes others, is itself at fault."""
+"""Dropped connections: a message on which the relay hangs up repeatedly, while it takes others, is itself at fault.
+
+Throttled messages are counted by the same class, for their pauses alone.
+"""
 
 from dataclasses import dataclass
 
@@ -27,7 +30,8 @@ class Drops:
     def add(self, id_: str, now: float, passed_at: float | None) -> float | None:
         """Count a drop; return the seconds to wait before the next try, or None if the message is at fault.
 
-        `passed_at` is the time at which the relay last answered for any message (`Breaker.passed_at`).
+        `passed_at` is the time at which the relay last answered for any message (`Breaker.passed_at`); None where the
+        message cannot be at fault.
         """
         before = self._of.get(id_)
         if before is None and len(self._of) >= REMEMBERED:

@@ -25,7 +25,7 @@ from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.limits import Limits
-from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer, Shadows
+from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.sender import Sender
 from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
 from recovery.errors import Unavailable
@@ -76,6 +76,7 @@ class Engine:
         schedules: PerShop[Schedule],
         owner: str,
         limits: Limits | None = None,
+        allowance: Allowance | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -101,6 +102,7 @@ class Engine:
             observer=observer,
             alarms=self.alarms,
             limits=self._limits,
+            allowance=allowance,
             jitter=jitter,
             monotonic=monotonic,
         )
@@ -184,7 +186,7 @@ class Engine:
         await self.alarms.set(alarms)
 
     async def _claim(self, due: Sequence[Case]) -> None:
-        flights, waiting = self._chosen(due)
+        flights, waiting = self._chosen(due, await self.sender.allowed(min(self.sender.room(), len(due))))
         if flights:
             # The chosen messages are reserved before anything is awaited, or another look would choose them as well. A
             # claim may succeed though its look is cancelled, so it always runs to its end.
@@ -233,13 +235,13 @@ class Engine:
             return None
         return {**histories, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
-    def _chosen(self, due: Sequence[Case]) -> tuple[list[Flight], list[str]]:
-        """Return the flights to claim, and the ids of checkouts that must wait.
+    def _chosen(self, due: Sequence[Case], allowed: int) -> tuple[list[Flight], list[str]]:
+        """Return the flights to claim, `allowed` at most, and the ids of checkouts that must wait.
 
         Flights: as many as there is room for, and one reminder per address. Waiting: messages that are in flight, that
         their owner may be about to record, or that are suspected of crashing their sender while another such is sent.
         """
-        room = min(self.sender.room(), len(due))
+        room = min(self.sender.room(), allowed)
         token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
         flights: list[Flight] = []
         addresses: set[tuple[str, str]] = set()

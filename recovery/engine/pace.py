@@ -74,12 +74,16 @@ class Pace:
         """Count messages that are claimed."""
         self._tokens -= count
 
+    def batch(self, now: float) -> int:
+        """Return the number of messages that are worth waiting for: half of what may be claimed at once."""
+        return max(int((self.rate(now) or 0.0) * AT_ONCE / 2), 1)
+
     def pause(self, now: float) -> float:
-        """Return the seconds until a message may be claimed, 0 if one may be now."""
-        room, rate = self.room(now), self.rate(now)
-        if room is None or rate is None or room > 0:
+        """Return the seconds until a batch may be claimed, 0 if one may be now."""
+        room, rate, batch = self.room(now), self.rate(now), self.batch(now)
+        if room is None or rate is None or room >= batch:
             return 0.0
-        return (1 - self._tokens) / rate
+        return (batch - self._tokens) / rate
 
     def _accepted_rate(self, now: float) -> float:
         """Return the messages accepted a second, over as much of `MEASURED_OVER` as there was work."""

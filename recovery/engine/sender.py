@@ -1,7 +1,7 @@
 """The sender: the messages in flight, from claim to record. It bounds their number, sends them, hears how they end.
 
-What an end means for the relay is told to the breaker, the window and the stall. What it means for the message is said
-by `Drops` and `Refusals`; the recorder writes it.
+Breaker, window, pace and stall learn from an end what it means for the relay. What it means for the message is said by
+`Drops` and `Refusals`; the recorder writes it.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from recovery.engine.drops import Drops
 from recovery.engine.flight import STOPPING, Ended, Flight, NotSent
 from recovery.engine.leases import Leases
 from recovery.engine.limits import Limits
-from recovery.engine.ports import Addresses, Checkouts, Clock, Mailer, Observer
+from recovery.engine.pace import Pace
+from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer
 from recovery.engine.recorder import Recorder
 from recovery.engine.refusals import Refusals
 from recovery.engine.stall import Stall
@@ -31,6 +32,9 @@ from recovery.errors import Unavailable
 
 TO_RECORD = 0.25
 """The share of the grace period of a stop that is kept for recording aborted sends."""
+
+LONGEST_WAIT = 60.0
+"""The longest time, in seconds, until an allowance is asked again: another daemon's messages may have left it more."""
 
 
 class Sender:
@@ -46,10 +50,12 @@ class Sender:
         observer: Observer,
         alarms: Alarms,
         limits: Limits,
+        allowance: Allowance | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._mailer = mailer
+        self._allowance = allowance
         self._clock = clock
         self._observer = observer
         self._alarms = alarms
@@ -58,9 +64,11 @@ class Sender:
         self._monotonic = monotonic
         self.breaker = Breaker()
         self.window = Window(limits.in_flight)
+        self.pace = Pace()
         self.brake = Brake()
         self._stall = Stall()
         self._drops = Drops()
+        self._throttled = Drops()
         self._refusals = Refusals(self.brake, held_for=limits.refusals_held_for)
         self._leases = Leases(checkouts, clock, observer)
         self._recorder = Recorder(
@@ -73,6 +81,7 @@ class Sender:
             jitter=jitter,
         )
         self.stopping = False
+        self._not_before = 0.0
         self._in_flight = 0
         self._freed = asyncio.Event()
         self._flights: dict[str, Flight] = {}
@@ -108,23 +117,38 @@ class Sender:
 
     def room(self) -> int:
         """Return the number of messages that may be claimed now."""
-        if self.stopping:
+        now = self._monotonic()
+        if self.stopping or now < self._not_before:
             return 0
-        free = max(self.window.size - self._in_flight, 0)
-        return self.breaker.room(free, self._in_flight, self._monotonic())
+        free = self.breaker.room(max(self.window.size - self._in_flight, 0), self._in_flight, now)
+        paced = self.pace.room(now)
+        return free if paced is None else min(free, paced)
 
     async def wait_for_room(self) -> int:
-        """Wait until a quarter of the window is free, or a probe may be made; return the room."""
+        """Wait until a quarter of the window is free and the pace allows a batch, or a probe may be made."""
         while True:
-            room = self.room()
-            pause = self.breaker.pause(self._monotonic())
-            if room >= (1 if pause is not None else max(1, self.window.size // 4)):
+            now, room = self._monotonic(), self.room()
+            probe = self.breaker.pause(now)
+            quarter = max(1, self.window.size // 4)
+            if room >= (
+                1 if probe is not None else min(quarter, self.pace.batch(now)) if self.pace.rate(now) else quarter
+            ):
                 return room
             self._freed.clear()
+            pause = max(probe or 0.0, self.pace.pause(now), self._not_before - now)
             # While a probe is under way only its end can free anything.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause + 0.001 if pause else None):
                     await self._freed.wait()
+
+    async def allowed(self, wanted: int) -> int:
+        """Return how many of so many messages the configured rates leave, and count them. Raises `Unavailable`."""
+        if self._allowance is None or wanted == 0:
+            return wanted
+        grant = await self._allowance.take(wanted)
+        if grant.count < wanted:
+            self._not_before = self._monotonic() + min(grant.wait, LONGEST_WAIT)
+        return grant.count
 
     async def recorded(self) -> None:
         """Wait until every record that the database refused is written: no look may come before it."""
@@ -142,6 +166,7 @@ class Sender:
     def reserve(self, flights: Sequence[Flight], claim: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Reserve room for these flights, and run their claim to its end even if the caller is cancelled."""
         self._in_flight += len(flights)
+        self.pace.take(len(flights))
         for flight in flights:
             self._flights[flight.id] = flight
         task = asyncio.create_task(claim)
@@ -181,6 +206,7 @@ class Sender:
             self.end(flight, flight.called_off(why.reason))
             return
         self._drops.forget(flight.id)
+        self._throttled.forget(flight.id)
         self._not_sent.append(NotSent(flight, why))
         self._has_ended.set()
 
@@ -261,6 +287,8 @@ class Sender:
         unsent = sum(each.outcome.kind is OutcomeKind.UNSENT for each in judged)
         handed_over = sum(each.outcome.kind.tells_of_relay for each in judged)
         self.window.tell(handed_over, unsent, self._in_flight, now)
+        kinds = [each.outcome.kind for each in judged]
+        self.pace.tell(kinds.count(OutcomeKind.SENT), kinds.count(OutcomeKind.THROTTLED), now)
         self._stall.tell(judged, now)
         if (fault is None) != (self.breaker.fault is None):
             self._observer.relay(self.breaker.fault)
@@ -276,12 +304,19 @@ class Sender:
         """Report an outcome to the breaker; return the end with its meaning for the message."""
         id_, outcome = ended.flight.id, ended.outcome
         self.breaker.tell(id_, outcome, now)
-        if outcome.kind is not OutcomeKind.DROPPED:
+        pause: float | None = None
+        if outcome.kind is OutcomeKind.DROPPED:
+            pause = self._drops.add(id_, now, self.breaker.passed_at)
+            if pause is None:
+                return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
+        else:
             self._drops.forget(id_)
-            return ended
-        pause = self._drops.add(id_, now, self.breaker.passed_at)
+        if outcome.kind is OutcomeKind.THROTTLED:
+            pause = self._throttled.add(id_, now, None)
+        else:
+            self._throttled.forget(id_)
         if pause is None:
-            return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
+            return ended
         until = self._clock.now() + timedelta(seconds=pause * (1 + self._jitter()))
         return replace(ended, outcome=replace(outcome, until=until))
 

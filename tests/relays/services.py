@@ -1,11 +1,12 @@
 """What the relays ask: a greylist, and who may log in."""
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.support.postfix import free_port
+from recovery.testing.mongod import free_port
 
 USER, PASSWORD = "shop", "secret"
 
@@ -37,8 +38,6 @@ async def _attributes(reader: asyncio.StreamReader) -> dict[str, str]:
 @asynccontextmanager
 async def logins() -> AsyncIterator[int]:
     """Run a server of Dovecot's authentication protocol, which Postfix asks; yield its port."""
-    import base64
-
     expected = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.postfix import free_port, listens
+from recovery.testing.mongod import free_port
+from tests.support.postfix import listens
 
 UNPACKED = Path(__file__).parents[2] / ".bench" / "exim"
 USER = "Debian-exim"

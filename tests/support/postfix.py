@@ -3,11 +3,12 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from recovery.testing.mongod import free_port
 
 POSTFIX = shutil.which("postfix")
 CAN_RUN = POSTFIX is not None and os.geteuid() == 0
@@ -91,13 +92,6 @@ async def postfix(folder: Path, next_hop: int, settings: Mapping[str, str]) -> A
         await _run("stop", config)
         await process.wait()
         log.close()
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 async def _run(command: str, config: Path) -> None:
