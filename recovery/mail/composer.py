@@ -24,9 +24,16 @@ from recovery.domain.state import CheckoutState
 from recovery.errors import RecoveryError
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.links import Links
+from recovery.mail.templates.references import has_long_line
 from recovery.mail.templates.templates import Rendered, Templates
 
-_BOUNDARY = "=_recovery"  # base64 has no "_", so it cannot occur in a part
+_BOUNDARY = "=_recovery"  # base64 has no "_", and HTML with a line that begins so goes in base64
+_AS_IT_IS = bytes(range(ord(" "), ord("~") + 1)) + b"\t\n"
+"""What HTML may hold to go without an encoding: ASCII without control characters."""
+
+_NOT_AS_IT_IS = re.compile(rb"\n(?:\.|From |--)")
+"""A line that does not go as it is: relays stuff a dot, mailboxes quote "From ", and dashes may be a boundary."""
+
 _PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 """An address that needs no conversion for SMTP and no quoting in a header."""
 
@@ -54,6 +61,7 @@ class Envelope:
     """A message with its SMTP envelope: the return path and the recipient, as bare addresses.
 
     `content` has CRLF line ends and no dot stuffing. `needs_utf8`: only a relay with SMTPUTF8 (RFC 6531) can take it.
+    `sound_lines`: all line ends are CRLF, also the last, and no line begins with a dot, so the lines need no check.
     """
 
     sender: str
@@ -61,6 +69,7 @@ class Envelope:
     message_id: str
     content: bytes
     needs_utf8: bool
+    sound_lines: bool = False
 
 
 def message_id(checkout_id: str, step_name: str, domain: str) -> str:
@@ -148,13 +157,20 @@ class Composer:
             [
                 head.encode("utf-8" if needs_utf8 else "ascii"),
                 *_part("plain", rendered.text),
-                *_part("html", rendered.html),
+                *_html_part(rendered.html),
                 f"--{_BOUNDARY}--\r\n".encode(),
             ]
         )
         if self._sign is not None:
             content = self._sign(content)
-        return Envelope(self._return_path(checkout, customer.email), recipient, identifier, content, needs_utf8)
+        return Envelope(
+            self._return_path(checkout, customer.email),
+            recipient,
+            identifier,
+            content,
+            needs_utf8,
+            sound_lines=self._sign is None,
+        )
 
     def _list_headers(self, unsubscribe: str | None) -> tuple[str, ...]:
         # RFC 8058 allows https only. Any other link, as on a developer's machine, is in the foot of the mail alone.
@@ -194,8 +210,24 @@ def _date(at: datetime) -> str:
     return f"Date: {format_datetime(at)}"
 
 
+def _html_part(html: str) -> tuple[bytes, ...]:
+    """Return the HTML as it is (RFC 2045 section 2.7), which filters prefer, if its characters and lines allow it."""
+    if not html.isascii() or has_long_line(html):
+        return _part("html", html)
+    data = b"\n" + html.encode("ascii")
+    if _NOT_AS_IT_IS.search(data) or data.translate(None, _AS_IT_IS):
+        return _part("html", html)
+    return (
+        b"",
+        f"--{_BOUNDARY}".encode(),
+        b"Content-Type: text/html; charset=utf-8",
+        b"Content-Transfer-Encoding: 7bit",
+        data.replace(b"\n", b"\r\n"),
+    )
+
+
 def _part(subtype: str, text: str) -> tuple[bytes, ...]:
-    """Return one alternative, in lines of at most 76 characters (RFC 2045 section 6.8)."""
+    """Return one alternative in base64, in lines of at most 76 characters (RFC 2045 section 6.8)."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     body = b2a_base64(text.replace("\n", "\r\n").encode(), newline=False)

@@ -1,5 +1,6 @@
 """Composed mails, read back by the standard library."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
@@ -72,9 +73,29 @@ def recipient(envelope: Envelope) -> tuple[str, str]:
 
 
 def part(message: EmailMessage, kind: str) -> str:
+    """A part as a reader gets it: in the HTML, characters for character references."""
     body = message.get_body((kind,))
     assert body is not None
-    return str(body.get_content())
+    text = str(body.get_content())
+    return characters(text) if kind == "html" else text
+
+
+def keeps_to_its_lines(content: bytes, header: int = 78) -> bool:
+    """Whether a mail has CRLF line ends alone, no longer header line than this, and no line that a relay may refuse."""
+    head, _, body = content.partition(b"\r\n\r\n")
+    longest = max(map(len, head.split(b"\r\n")))
+    lines = body.split(b"\r\n")
+    return (
+        content.endswith(b"\r\n")
+        and longest <= header
+        and max(map(len, lines)) <= 998
+        and not re.search(rb"[\r\n\0]", b"".join(lines))
+    )
+
+
+def characters(html: str) -> str:
+    """HTML with each character outside ASCII as itself; what is escaped stays escaped."""
+    return re.sub(r"&#(\d+);", lambda found: chr(int(found[1])) if int(found[1]) > 127 else found[0], html)
 
 
 def elements(html: str) -> list[tuple[str, list[tuple[str, str | None]]]]:

@@ -1,7 +1,7 @@
 """Jinja sandbox, in which the templates of one mail in one language are compiled and rendered."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,6 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import escape
 from pydantic import BaseModel
 
-from recovery.domain.checkout import Customer, Item
 from recovery.mail.templates.bounds import (
     BINARY,
     FILTERS_BOUNDED,
@@ -29,8 +28,11 @@ from recovery.mail.templates.bounds import (
     times,
 )
 from recovery.mail.templates.files import File, Files, TemplateError
+from recovery.mail.templates.flattening import flattened
+from recovery.mail.templates.generator import FIELDS, Generator
 from recovery.mail.templates.inlining import NotWellFormed, inline
-from recovery.mail.templates.locales import date, money
+from recovery.mail.templates.locales import amount, date, money
+from recovery.mail.templates.references import write_references
 from recovery.mail.templates.words import FILE, Word, Words
 
 NAMES = frozenset(
@@ -48,7 +50,8 @@ GLOBALS: dict[str, Any] = {
 """Jinja's global names, without those that make texts or lists of any length."""
 
 _IN_WORDS = NAMES | {"more"}
-_FIELDS = {model: frozenset(model.model_fields) for model in (Customer, Item)}
+_AMOUNT = "amount in"
+"""The filter `money` with currency and locale as arguments; a template cannot name it, for the blank in it."""
 
 
 class WordTag(Extension):
@@ -80,6 +83,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     """
 
     intercepted_binops = frozenset(BINARY)
+    code_generator_class = Generator
+    models: Mapping[str, type[BaseModel]] = {model.__name__: model for model in FIELDS}
 
     def __init__(self, files: "Sources", chain: tuple[str, ...], words: Words, mail: str) -> None:
         super().__init__(
@@ -91,7 +96,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             extensions=[WordTag],
         )
-        self.filters |= {**FILTERS_BOUNDED, "money": money, "date": date}
+        self.filters |= {**FILTERS_BOUNDED, "money": money, "date": date, _AMOUNT: amount}
         self.globals.clear()
         self.globals.update(GLOBALS)
         self.words = words
@@ -99,9 +104,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return an attribute; called by Jinja."""
-        if attribute in _FIELDS.get(type(obj), ()):
+        if attribute in FIELDS.get(type(obj), ()):
             return getattr(obj, attribute)
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return an element, or an attribute by its name, as `selectattr` does; called by Jinja."""
+        if type(obj) in FIELDS and argument in FIELDS[type(obj)]:
+            return getattr(obj, argument)
+        return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         """Return whether a template may read this attribute."""
@@ -110,7 +121,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value)
 
     def _generate(self, source: nodes.Template, *arguments: Any, **named: Any) -> str:
-        return super()._generate(_Folded().visit(source), *arguments, **named)
+        return super()._generate(_optimised(source), *arguments, **named)
+
+    def flat(self, name: str) -> tuple[jinja2.Template, bool] | None:
+        """Return a template as one function, if its inheritance can be resolved when it is compiled; else None.
+
+        With it, whether all that is put into it may be written as character references. It renders what `get_template`
+        renders; its errors do not have the right file and line.
+        """
+        if (tree := flattened(self, name)) is None:
+            return None
+        references = _is_html(name) and write_references(_Folded().visit(tree))
+        code = self.compile(tree, name, name)
+        return self.template_class.from_code(self, code, self.make_globals(None)), references
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
         """Apply one of the limited operators."""
@@ -140,6 +163,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if name.name not in _IN_WORDS | made | self.globals.keys():
                 raise jinja2.TemplateSyntaxError(f"'{name.name}' is undefined", word.line, FILE, str(word.path))
         return tree
+
+
+def _optimised(tree: nodes.Template) -> nodes.Template:
+    """Return a tree with constants folded, and the currency and locale of `money` looked up once for all amounts."""
+    tree = _Folded().visit(tree)
+    if not any(name.name in ("currency", "locale") and name.ctx != "load" for name in tree.find_all(nodes.Name)):
+        for each in tree.find_all(nodes.Filter):
+            if each.name == "money" and not (each.args or each.kwargs or each.dyn_args or each.dyn_kwargs):
+                each.name = _AMOUNT
+                each.args = [nodes.Name("currency", "load"), nodes.Name("locale", "load")]
+    return tree
 
 
 class _Folded(NodeTransformer):

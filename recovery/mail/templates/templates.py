@@ -32,6 +32,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from jinja2 import TemplateNotFound
 
 from recovery.domain.checkout import Customer, Item
@@ -43,6 +44,7 @@ from recovery.mail.templates import samples
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp
 from recovery.mail.templates.files import TemplateError as TemplateError
+from recovery.mail.templates.references import joined
 from recovery.mail.templates.sandbox import GLOBALS, Sandbox, Sources, as_template_error
 from recovery.mail.templates.trial import tried
 from recovery.mail.templates.words import FILE, Words
@@ -52,7 +54,10 @@ Chain = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A rendered mail: subject, text and HTML."""
+    """A rendered mail: subject, text and HTML; in the HTML, character references stand for what is not ASCII.
+
+    They do where they can: a template that includes others, or calls `super()`, has the characters themselves.
+    """
 
     subject: str
     text: str
@@ -199,23 +204,37 @@ class _Template:
     """A compiled template: `name` identifies it in errors; `source` is its text if it is not a file."""
 
     def __init__(self, sandbox: Sandbox, name: str, source: str | None = None) -> None:
-        self._name = name
+        self._name, self._sandbox = name, sandbox
+        self._references = False
         try:
-            self._compiled = sandbox.get_template(name) if source is None else sandbox.from_string(source)
+            self._compiled = self._flat() if source is None else sandbox.from_string(source)
         except Exception as exc:
             raise as_template_error(exc, name) from exc
         self._fill = self._compiled.root_render_func
+        self._is_flat = source is None
+
+    def _flat(self) -> jinja2.Template:
+        try:
+            found = self._sandbox.flat(self._name)
+        except Exception:  # noqa: BLE001 - compiled as it is written, it fails in the same way, with the right line
+            found = None
+        if found is None:
+            return self._sandbox.get_template(self._name)
+        compiled, self._references = found
+        return compiled
 
     def fill(self, names: dict[str, Any]) -> str:
         """Return the template rendered with these names, or raise `TemplateError`."""
         try:
-            return "".join(self._fill(self._compiled.new_context(names, shared=True)))
+            pieces = list(self._fill(self._compiled.new_context(names, shared=True)))
         except Exception:  # noqa: BLE001
             return self._fill_again(names)
+        return joined(pieces) if self._references else "".join(pieces)
 
     def _fill_again(self, names: dict[str, Any]) -> str:
         try:
-            return self._compiled.render(names)  # fails in the same way, and its error has the template's line
+            written = self._sandbox.get_template(self._name) if self._is_flat else self._compiled
+            return written.render(names)  # fails in the same way, and its error has the template's line
         except Exception as exc:
             raise as_template_error(exc, self._name) from exc
 

@@ -23,7 +23,7 @@ from recovery.mail.templates.lint import lint
 from recovery.mail.templates.sandbox import NAMES
 from recovery.mail.templates.templates import Templates
 from recovery.settings import Settings
-from tests.support.mail_reading import read
+from tests.support.mail_reading import keeps_to_its_lines, part, read
 from tests.support.paths import ROOT
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)
@@ -52,9 +52,7 @@ COMPOSER = Composer(Templates(), Identity("Lampenladen Müller & Söhne <shop@la
 
 
 def parts(message: EmailMessage) -> tuple[str, str]:
-    found = [message.get_body((kind,)) for kind in ("plain", "html")]
-    assert None not in found
-    return tuple(str(part.get_content()) for part in found)  # type: ignore[union-attr, return-value]
+    return part(message, "plain"), part(message, "html")
 
 
 class Page(HTMLParser):
@@ -85,7 +83,8 @@ def test_default_mail_is_a_sound_message(name: str, language: str) -> None:
     assert message["From"].addresses[0].display_name == "Lampenladen Müller & Söhne"
     assert envelope.sender == "bounces+1f0c@in.lamps.example"
     assert envelope.content.isascii()
-    assert max(map(len, envelope.content.split(b"\r\n"))) <= 78
+    assert keeps_to_its_lines(envelope.content)
+    assert b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n" in envelope.content
     item = samples.of(name, language).facts.items[0].name
     text, html = parts(message)
     assert item in text
