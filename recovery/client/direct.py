@@ -1,5 +1,6 @@
 """Writes reports to the database directly, without the outbox."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,12 @@ from recovery.domain.fields import normalised
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Status
 from recovery.domain.suppression import SuppressionReason
+from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.drivers import is_asynchronous, settled
+from recovery.mongo.first_reports import FirstReports
 from recovery.mongo.group_commit import GroupCommit
-from recovery.mongo.intake import Write, cancelled, checkout_write, consented, order_write
+from recovery.mongo.intake import CheckoutWrite, Write, as_update, cancelled, consented, order_write
 from recovery.mongo.naming import all_names, called, namesakes
 from recovery.mongo.suppressions import NewSuppression, suppress_write
 
@@ -34,7 +37,8 @@ class Direct:
         self._suppressions = client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._bounds = bounds
         self._pseudonyms = pseudonyms
-        self._group = GroupCommit(self._checkouts) if is_asynchronous(client) else None
+        firsts = FirstReports(MongoClock(client[database], time.monotonic))
+        self._group = GroupCommit(self._checkouts, firsts) if is_asynchronous(client) else None
 
     async def send(self, report: Report, timeout: float | None = None) -> Any:
         """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`."""
@@ -61,6 +65,7 @@ class Direct:
     async def _checkout(self, asked: CheckoutReport, call: Call) -> Kept:
         report = asked.report
         names: list[str] = []
+        known: list[str] = []
         if asked.aliases is not None or asked.cart is not None:
             names = [report.order_id, *(asked.aliases or ())]
             with call.driver():
@@ -68,7 +73,8 @@ class Direct:
             since = [each.order_id for each in kept.of_cart if each.ordered_since(report.touched_at)]
             if known := [each.order_id for each in kept.own] + since:
                 report = report.model_copy(update={"order_id": known[0]})
-        await self._write(checkout_write(report, known_as=all_names(names, asked.cart)), call)
+        write = CheckoutWrite(report, all_names(names, asked.cart))
+        await self._write(write.as_update() if known else write, call)
         return Kept.DATABASE
 
     async def _order(self, asked: OrderReport, call: Call) -> Kept:
@@ -100,9 +106,9 @@ class Direct:
             result = await settled(self._suppressions.update_one(*suppress_write(new)))
         return result.upserted_id is not None or bool(result.modified_count)
 
-    async def _write(self, write: Write, call: Call) -> None:
+    async def _write(self, write: Write | CheckoutWrite, call: Call) -> None:
         if self._group is not None:
             await self._group.write(write, call.left)
         else:
             with call.driver():
-                await settled(self._checkouts.update_one(*write))
+                await settled(self._checkouts.update_one(*as_update(write)))

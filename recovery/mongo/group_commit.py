@@ -4,24 +4,33 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import Context
 from typing import Any, NamedTuple
 
 import pymongo
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError, WriteConcernError, WriteError
 
-from recovery.mongo.intake import Write
+from recovery.mongo.first_reports import FirstReports
+from recovery.mongo.intake import CheckoutWrite, Write, as_update
 
 MOST_TOGETHER = 32
 """The maximum size of a group. Larger ones would leave others waiting: two groups at a time are a third faster."""
 
 
+DUPLICATE_KEY = 11000
+
+Faults = dict[int, Exception]
+
+
 class _Waiting(NamedTuple):
-    write: Write
+    write: Write | CheckoutWrite
     kept: "asyncio.Future[None]"
     until: float
     """The caller's deadline, by the monotonic clock."""
+    document: dict[str, Any] | None = None
+    """What is inserted instead, if nothing is stored under its id."""
 
 
 class GroupCommit:
@@ -29,14 +38,18 @@ class GroupCommit:
 
     All writes of one iteration of the event loop go out together at its end. A single write does not wait for others;
     writes that arrive while a group is being written go out in the next one, without waiting for its end.
+
+    With `firsts`, first reports are inserted, in a command of their own, at the same time as the updates of the group.
+    What turns out to be stored already is updated after that.
     """
 
-    def __init__(self, collection: Any) -> None:
+    def __init__(self, collection: Any, firsts: FirstReports | None = None) -> None:
         self._collection = collection
+        self._firsts = firsts
         self._waiting: list[_Waiting] = []
         self._groups: set[asyncio.Task[None]] = set()
 
-    async def write(self, write: Write, within: float = math.inf) -> None:
+    async def write(self, write: Write | CheckoutWrite, within: float = math.inf) -> None:
         """Make a write; return once it is acknowledged. Raises `TimeoutError` after `within` seconds.
 
         Raises PyMongo's errors; an error of one write is raised for its caller alone.
@@ -51,6 +64,9 @@ class GroupCommit:
 
     def _go(self) -> None:
         waiting, self._waiting = self._waiting, []
+        if self._firsts is not None:
+            now = self._firsts.now() if len(waiting) > 1 else None
+            waiting = [each._replace(document=self._firsts.document(each.write, now)) for each in waiting]
         for start in range(0, len(waiting), MOST_TOGETHER):
             group = waiting[start : start + MOST_TOGETHER]
             task = asyncio.create_task(self._commit(group))
@@ -59,17 +75,11 @@ class GroupCommit:
             _watch(group, task)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
-        faults: Mapping[int, Exception] = {}
-        try:
-            with pymongo.timeout(_seconds(max(each.until for each in group) - time.monotonic())):
-                await self._write([each.write for each in group])
-        except BulkWriteError as exc:
-            faults = _faults(exc, len(group))
-        except Exception as exc:  # noqa: BLE001  raised for each caller
-            if len(group) > 1 and not isinstance(exc, PyMongoError):
-                await asyncio.gather(*(self._commit([each]) for each in group))  # finds the write at fault
-                return
-            faults = dict.fromkeys(range(len(group)), exc)
+        """Write a group, and give each caller its result.
+
+        All end together, so that the next writes of these callers are a group again, and not many small ones.
+        """
+        faults = await self._faults(group)
         for number, each in enumerate(group):
             if each.kept.done():  # its caller was cancelled or timed out
                 continue
@@ -78,11 +88,60 @@ class GroupCommit:
             else:
                 each.kept.set_result(None)
 
-    async def _write(self, writes: Sequence[Write]) -> None:
-        if len(writes) == 1:
-            await self._collection.update_one(*writes[0])
-        else:
-            await self._collection.bulk_write([UpdateOne(*write) for write in writes], ordered=False)
+    async def _faults(self, group: Sequence[_Waiting]) -> Faults:
+        """Write a group; return the errors by index. Writes of one id are made in order."""
+        new = [number for number, each in enumerate(group) if each.document is not None]
+        if not new:
+            return await self._update(group, range(len(group)))
+        ids = {group[number].write.id for number in new}
+        others = [number for number, each in enumerate(group) if each.write.id not in ids]
+        (faults, stored), updated = await asyncio.gather(self._insert(group, new), self._update(group, others))
+        if self._firsts is not None:
+            self._firsts.inserted(len(new), len(stored))
+        after = [n for n, each in enumerate(group) if n in stored or (each.document is None and each.write.id in ids)]
+        return faults | updated | await self._update(group, after)
+
+    async def _insert(self, group: Sequence[_Waiting], numbers: Sequence[int]) -> tuple[Faults, Sequence[int]]:
+        """Insert the documents at these indices; return the errors, and the indices of those that must be updates."""
+        documents: list[InsertOne[dict[str, Any]]] = [InsertOne(group[number].document or {}) for number in numbers]
+        try:
+            with _limited([group[number] for number in numbers]):
+                await self._collection.bulk_write(documents, ordered=False)
+        except BulkWriteError as exc:
+            found = _faults(exc, numbers)
+            stored = [number for number, fault in found.items() if fault.code == DUPLICATE_KEY]
+            return {number: fault for number, fault in found.items() if number not in stored}, stored
+        except PyMongoError as exc:
+            return dict.fromkeys(numbers, exc), ()
+        except Exception:  # noqa: BLE001  the updates find the document at fault
+            return {}, numbers
+        return {}, ()
+
+    async def _update(self, group: Sequence[_Waiting], numbers: Sequence[int]) -> Faults:
+        """Make the updates at these indices; return the errors."""
+        if not numbers:
+            return {}
+        writes = [as_update(group[number].write) for number in numbers]
+        try:
+            with _limited([group[number] for number in numbers]):
+                if len(writes) == 1:
+                    await self._collection.update_one(*writes[0])
+                else:
+                    await self._collection.bulk_write([UpdateOne(*write) for write in writes], ordered=False)
+        except BulkWriteError as exc:
+            return dict(_faults(exc, numbers))
+        except Exception as exc:  # noqa: BLE001  raised for each caller
+            if len(numbers) == 1 or isinstance(exc, PyMongoError):
+                return dict.fromkeys(numbers, exc)
+            alone = await asyncio.gather(*(self._update(group, [number]) for number in numbers))  # finds it
+            return {number: fault for faults in alone for number, fault in faults.items()}
+        return {}
+
+
+def _limited(group: Sequence[_Waiting]) -> AbstractContextManager[None]:
+    """Return a context manager that limits PyMongo to the latest deadline of a group."""
+    within = max(each.until for each in group) - time.monotonic()
+    return pymongo.timeout(None if within == math.inf else max(within, 0.001))  # 0 would be no limit
 
 
 def _watch(group: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
@@ -105,20 +164,13 @@ def _give_up(group: Sequence[_Waiting], task: "asyncio.Task[None]") -> None:
         _watch([each for each in waiting if not each.kept.done()], task)
 
 
-def _seconds(within: float) -> float | None:
-    """Return a timeout for `pymongo.timeout`: None for no limit, and never 0, which would mean the same."""
-    return None if within == math.inf else max(within, 0.001)
-
-
-def _faults(exc: BulkWriteError, count: int) -> Mapping[int, PyMongoError]:
-    """Return the errors of a group of `count` writes, by index: or of all if the write concern failed."""
+def _faults(exc: BulkWriteError, numbers: Sequence[int]) -> dict[int, WriteError | WriteConcernError]:
+    """Return the errors of a bulk write by the callers' indices: an error for all if the write concern failed."""
     details: Mapping[str, Any] = exc.details or {}
     if concern := details.get("writeConcernErrors"):
         fault = concern[-1]
-        return {
-            number: WriteConcernError(str(fault.get("errmsg")), fault.get("code"), fault) for number in range(count)
-        }
+        return {number: WriteConcernError(str(fault.get("errmsg")), fault.get("code"), fault) for number in numbers}
     return {
-        error["index"]: WriteError(str(error.get("errmsg")), error.get("code"), error)
+        numbers[error["index"]]: WriteError(str(error.get("errmsg")), error.get("code"), error)
         for error in details.get("writeErrors", ())
     }

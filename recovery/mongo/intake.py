@@ -111,6 +111,60 @@ class Write(NamedTuple):
     update: list[dict[str, Any]]
     upsert: bool
 
+    @property
+    def id(self) -> str:
+        """The id of the document, of a write that has one."""
+        return str(self.filter["_id"])
+
+
+class CheckoutWrite(NamedTuple):
+    """The write of a checkout report, in two forms: an insert, for the first report of a checkout, and an update."""
+
+    report: Checkout
+    known_as: Sequence[str] = ()
+
+    @property
+    def id(self) -> str:
+        """The id of the checkout's document."""
+        return self.report.id
+
+    def as_update(self) -> Write:
+        """Return the update, which is right whatever is stored."""
+        return checkout_write(self.report, known_as=self.known_as)
+
+    def document(self, now: datetime) -> dict[str, Any] | None:
+        """Return the document that the update makes at `now` if nothing is stored under its id.
+
+        It is None if the report has a later time: only the server, which caps that at its own, can say what is stored.
+        """
+        report, consent = self.report, self.report.consent
+        at = report.touched_at or now
+        if at > now or (consent is not None and consent.at > now):
+            return None
+        document = {
+            "_id": report.id,
+            "facts": report.facts(),
+            "address": normalised(report.customer.email),
+            "shop": report.shop,
+            "status": Status.OPEN.value,
+            "opened_at": at,
+            "touched_at": at,
+            "revision": 1,
+            "next_at": now,
+            "purge_at": None,
+        }
+        if consent is not None and consent.given is not None:
+            said = {"given": consent.given, "basis": consent.basis, "source": consent.source, "at": consent.at}
+            document |= {"revision": 2, "consent": said}
+        if self.known_as:
+            document["known_as"] = sorted(set(self.known_as))
+        return document
+
+
+def as_update(write: Write | CheckoutWrite) -> Write:
+    """Return a write as an update."""
+    return write.as_update() if isinstance(write, CheckoutWrite) else write
+
 
 def checkout_write(report: Checkout, *, known_as: Sequence[str] = ()) -> Write:
     """Return the write for a checkout report.

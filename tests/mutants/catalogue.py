@@ -82,7 +82,7 @@ _FIRST = (
     Mutant("no-second-look", "no second look at an address after the claim", ("one-address",),
            (Edit("engine/engine.py", "        if not contested:\n            return histories", "        if contested or not contested:\n            return histories"),)),
     Mutant("wall-clock-ahead", "the clock reads this machine's wall clock", ("clock-ahead",),
-           (Edit("mongo/clock.py", "now = at + timedelta(seconds=self._monotonic() - seconds)", "now = datetime.now(UTC)"),)),
+           (Edit("mongo/clock.py", "return at + timedelta(seconds=moment - seconds)", "return datetime.now(UTC)"),)),
     Mutant("no-least-gap", "no least gap between two reminders", ("three-days-down",),
            (Edit("domain/decision.py", "send_at = max(send_at, written_at + schedule.min_gap)", "pass"),)),
     Mutant("never-too-late", "nothing is ever too late", ("three-days-down",),

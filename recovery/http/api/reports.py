@@ -5,6 +5,7 @@ They take nearly all requests, and FastAPI's routing was the largest part of the
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,14 @@ from recovery.http.problems import Problem, answer, answers, invalid_body
 from recovery.http.security import Guard
 
 _MODELS: Mapping[str, type[Checkout] | type[Order]] = {"/checkout": Checkout, "/order": Order}
+
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each answer
+
+
+@lru_cache(maxsize=1024)
+def _shop_in_path(shop: str) -> str:
+    return quote(shop, safe="")
+
 
 LONGEST_SHOP = 100
 """Characters of a shop in the log line of a refused report."""
@@ -124,8 +133,8 @@ def _shop_in(body: bytes) -> str | None:
 
 
 async def _accept(report: Checkout | Order, send: Send) -> None:
-    body = json.dumps({"id": report.id}, ensure_ascii=False).encode()
-    location = f"/checkouts/{quote(report.shop, safe='')}/{quote(report.order_id, safe='')}"
+    body = _encoded({"id": report.id}).encode()
+    location = f"/checkouts/{_shop_in_path(report.shop)}/{quote(report.order_id, safe='')}"
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

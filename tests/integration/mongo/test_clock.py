@@ -1,6 +1,6 @@
 """The clock: time as the primary's, with a bound on the error."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 from recovery.mongo.clock import MongoClock
 
@@ -18,20 +18,36 @@ async def test_the_clock_is_the_server_s(engine_world):
     assert clock.now() == measured + timedelta(seconds=60)
 
 
-async def test_a_slow_answer_does_not_spoil_the_clock(engine_world):
+async def test_a_slow_answer_does_not_spoil_the_clock():
     """An answer that took long is not trusted over a quick one of a moment ago, but over one of long ago it is."""
-    readings = []
-    clock = MongoClock(engine_world.database, lambda: readings.pop(0) if len(readings) > 1 else readings[0])
+    server = SlowServer()
+    clock = MongoClock(server, lambda: server.seconds)
 
-    async def measure(*round_trips, at):
-        readings[:] = [moment for seconds in round_trips for moment in (at, at + seconds)]
+    async def measure(*, there, back, after):
+        server.seconds += after
+        server.there, server.back = there, back
         await clock.measure()
-        readings[:] = [10.0]
-        return clock.now()
+        return clock.now() - server.time()
 
-    quick = await measure(0.001, 0.001, 0.001, at=0.0)
-    assert await measure(4, 4, 4, at=5.0) == quick
-    assert await measure(4, 4, 4, at=100_000.0) != quick
+    assert await measure(there=0.0, back=0.0, after=0.0) == timedelta(0)
+    assert await measure(there=3, back=1, after=5) == timedelta(0)
+    assert await measure(there=3, back=1, after=100_000) == timedelta(seconds=1)
+
+
+class SlowServer:
+    """A server whose answers take so many seconds there and back."""
+
+    def __init__(self):
+        self.seconds = self.there = self.back = 0.0
+
+    def time(self):
+        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    async def command(self, name):
+        self.seconds += self.there
+        answer = {"localTime": self.time().replace(tzinfo=None)}
+        self.seconds += self.back
+        return answer
 
 
 async def test_the_first_answer_may_be_slow(engine_world):
