@@ -1,7 +1,7 @@
 """The document of each collection: every field with its BSON types and its meaning.
 
-The validators are built from this (`recovery.mongo.collections`). Tests compare with it the models, the names that this
-room writes and reads, the documents that the daemon and the API store, and docs/architecture.md.
+The validators (`recovery.mongo.collections`) and the tables of docs/architecture.md are made from this. Tests compare
+with it the models, the names that this room spells, the indexes, and the documents that are stored.
 """
 
 from collections.abc import Mapping
@@ -97,26 +97,33 @@ HISTORY: Fields = {
 
 CHECKOUT: Fields = {
     "_id": Field("string", "the key, `<shop>/<order_id>`", required=True, pattern="^[^/]+/."),
-    "schema": Field("int long", "written by versions whose documents this one must not touch, if higher than `SCHEMA`"),
+    "schema": Field(
+        "int long",
+        "the version of the document, 1 if left out; one that is higher than this version knows is left alone",
+    ),
     "shop": Field("string", "for finding: the shop"),
     "address": Field("string null", "for finding: the customer's address in the form in which addresses are compared"),
     "known_as": Field(
         "array", "for finding: other ids of the same checkout, where the platform uses several", of="string"
     ),
     "status": Field("string", "what became of it", required=True, values=tuple(status.value for status in Status)),
-    "facts": Field("object", "as reported; only what was given", fields=FACTS),
+    "facts": Field("object", "what was reported, amounts as decimal strings", fields=FACTS),
     "consent": Field("object null", "the latest word on consent", fields=CONSENT),
     "opened_at": Field("date", "when it was opened", required=True),
     "touched_at": Field("date", "when the customer was last active in it", required=True),
     "ordered_at": Field("date null", "when it was ordered"),
     "confirm": Field("bool null", "whether the order is to be confirmed"),
-    "revision": Field("int long", "+1 with every report that changes something, and with a replay", required=True),
+    "revision": Field(
+        "int long",
+        "+1 with every report that changes something, and with a replay; nothing else changes it",
+        required=True,
+    ),
     "messages": Field("object", "by step", fields={"<step>": Field("object", "one message", fields=MESSAGE)}),
     "claim": Field("object null", "the lease of the sender that has a message in hand", fields=CLAIM),
     "next_at": Field("date null", "when to look again; null at rest"),
     "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
-    "purge_at": Field("date null", "TTL: when the document goes"),
-    "history": Field("array", "the last decisions with their reasons", fields=HISTORY),
+    "purge_at": Field("date null", "TTL: when the document goes, with its personal data"),
+    "history": Field("array", "the last decisions with their reasons, as `recovery show` prints them", fields=HISTORY),
 }
 
 SHADOW: Fields = {
@@ -125,13 +132,13 @@ SHADOW: Fields = {
 }
 
 _ERROR: Fields = {
-    "at": Field("date", "when it died", required=True),
+    "at": Field("date", "when the message died", required=True),
     "error": Field("string", "what happened, without the customer's name and address"),
     "attempts": Field("int long", "attempts until then"),
 }
 
 DEAD_LETTER: Fields = {
-    "_id": Field("string", "`<checkout>#<step>`", required=True),
+    "_id": Field("string", "the key, `<checkout>#<step>`", required=True),
     "checkout": Field("string", "the checkout's `_id`", required=True),
     "step": Field("string null", "the message; null for a document that could not be read or written"),
     "cause": Field("string", "why it is dead"),
@@ -142,7 +149,7 @@ DEAD_LETTER: Fields = {
 }
 
 POSITION: Fields = {
-    "_id": Field("string", "`<daemon>/<stream>`", required=True),
+    "_id": Field("string", "the key, `<daemon>/<stream>`", required=True),
     "token": Field("object", "the resume token, as the server gave it", required=True),
     "saved_at": Field("date", "when it was saved", required=True),
 }
@@ -156,7 +163,7 @@ DAEMON: Fields = {
 }
 
 DATA_REQUEST: Fields = {
-    "_id": Field("string", "`<shop>/<id of the request>`", required=True),
+    "_id": Field("string", "the key, `<shop>/<id of the request>`", required=True),
     "shop": Field("string", "the shop that was asked"),
     "address": Field("string", "the person's address, in the form in which addresses are compared"),
     "orders": Field("array", "the orders that they named", of="string"),
