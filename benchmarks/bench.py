@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -42,6 +43,9 @@ class Bench:
     tell: Callable[[str], None]
     data: dict[str, Any]
     """What pictures are made of."""
+    relay_pid: int = 0
+    tree: Path | None = None
+    """The tree whose daemons are run, if it is not this one."""
 
     def size(self, whole: int, quick: int) -> int:
         """Return a number by the form that is asked for."""
@@ -77,7 +81,7 @@ class Bench:
             "RECOVERY_HTTP__PORT": "0",
             **settings,
         }
-        async with started(environment) as daemon:
+        async with started(environment, python_path=str(self.tree or "")) as daemon:
             if follows:
                 await _following(database)
             yield daemon

@@ -38,6 +38,20 @@ class Figure:
         return self.median <= self.reach if self.at_most else self.median >= self.reach
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure of this tree and of another, round by round."""
+
+    name: str
+    ours: Sequence[float]
+    theirs: Sequence[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Ours to theirs, by round."""
+        return [mine / other if other else float("nan") for mine, other in zip(self.ours, self.theirs, strict=True)]
+
+
 @dataclass(slots=True)
 class Report:
     """All figures of a run, with the machine they were measured on."""
@@ -45,6 +59,7 @@ class Report:
     machine: dict[str, str]
     seed: int
     figures: dict[str, list[Figure]] = field(default_factory=dict)
+    compared: dict[str, list[Compared]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each benchmark took."""
     data: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +76,7 @@ class Report:
             "seed": self.seed,
             "seconds": self.seconds,
             "figures": figures,
+            "compared": {name: [asdict(each) for each in found] for name, found in self.compared.items()},
             "data": self.data,
         }
         path.write_text(json.dumps(told | {"data": self.data}, indent=1) + "\n")

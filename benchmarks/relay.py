@@ -15,8 +15,8 @@ UNPACKED = ROOT / ".bench" / "postfix"
 
 
 @asynccontextmanager
-async def relay() -> AsyncIterator[int]:
-    """Run `smtp-sink`; give its port."""
+async def relay() -> AsyncIterator[tuple[int, int]]:
+    """Run `smtp-sink`; give its port and its process id."""
     sink = shutil.which("smtp-sink") or UNPACKED / "usr/sbin/smtp-sink"
     port = _free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
@@ -26,7 +26,7 @@ async def relay() -> AsyncIterator[int]:
     )
     async with _ending(process):
         await _listening(port)
-        yield port
+        yield port, process.pid
 
 
 @asynccontextmanager

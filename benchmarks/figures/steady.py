@@ -24,7 +24,7 @@ async def steady(bench: Bench, seconds: float, database: AsyncDatabase | None = 
         async with bench.database() as empty:
             return await steady(bench, seconds, empty)
     count = int(PER_SECOND * seconds)
-    begin = await server_now(database) + timedelta(seconds=4 + count / 1000)
+    begin = await server_now(database) + timedelta(seconds=4 + count / 500)
 
     def touched_at(rng: random.Random) -> datetime:
         return begin - DELAY + timedelta(milliseconds=rng.randrange(int(seconds * 1000)))

@@ -1,6 +1,7 @@
 """The ports of the engine: small protocols, implemented in `recovery.mongo`, `recovery.mail` and `recovery.daemon`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -128,6 +129,22 @@ class Mailer(Protocol):
 
     async def greet(self) -> Outcome | None:
         """Return the outcome of connecting and logging in if that fails, or None. No message is sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The number of messages that may be sent now, and the seconds until there may be more (0: at once)."""
+
+    count: int
+    wait: float = 0.0
+
+
+class Allowance(Protocol):
+    """The number of messages that the configured rates of a relay leave, over all daemons."""
+
+    async def take(self, wanted: int) -> Grant:
+        """Count up to `wanted` messages as sent, and return how many. Raises `Unavailable`."""
         ...
 
 

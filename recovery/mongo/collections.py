@@ -24,6 +24,7 @@ POSITIONS = "positions"
 DAEMONS = "daemons"
 SUPPRESSIONS = "suppressions"
 DATA_REQUESTS = "data_requests"
+ALLOWANCES = "allowances"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -121,6 +122,10 @@ COLLECTIONS = {
     DAEMONS: Collection(
         fields.DAEMON,
         indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),),
+    ),
+    ALLOWANCES: Collection(
+        fields.ALLOWANCE,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3 * 24 * 3600),),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,

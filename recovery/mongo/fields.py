@@ -162,6 +162,23 @@ DAEMON: Fields = {
     "well": Field("array", "exceptions among them, for which it can", of="string"),
 }
 
+_SLOT: Fields = {
+    "at": Field("long", "its start, in milliseconds"),
+    "n": Field("int long", "the messages counted in it"),
+}
+
+ALLOWANCE: Fields = {
+    "_id": Field("string", "the relay's address, `host:port`", required=True),
+    "used": Field(
+        "object",
+        "what was counted, by rate, as in `14/s`",
+        fields={"<rate>": Field("array", "the slots of its window, oldest first", fields=_SLOT)},
+    ),
+    "granted": Field("int long", "the messages that were granted last"),
+    "wait_ms": Field("int long", "milliseconds until another may be granted, 0 or less for at once"),
+    "at": Field("date", "when it was last asked for any", required=True),
+}
+
 DATA_REQUEST: Fields = {
     "_id": Field("string", "the key, `<shop>/<id of the request>`", required=True),
     "shop": Field("string", "the shop that was asked"),

@@ -16,7 +16,7 @@ ANY = "<>"
 """What stands for a part of a name that is known at run time only."""
 
 WORDS = {
-    "branches", "case", "coll", "default", "in", "pipeline", "then", "vars",  # of aggregations
+    "branches", "case", "coll", "cond", "default", "in", "input", "pipeline", "then", "vars",  # of aggregations
     "code", "errmsg", "index",  # of write errors
     "hello",  # commands
     "delete", "drop", "insert", "invalidate", "rename", "replace", "update",  # of change events
@@ -110,7 +110,7 @@ def _text(node: ast.AST) -> str | None:
 
 def stored(document: Mapping[str, Any], fields: Fields) -> Iterator[tuple[str, str, Field | None]]:
     """Yield the path and BSON type of each field of a stored document, with its definition; None if it has none."""
-    data = fields.get("<step>")
+    data = next((each for name, each in fields.items() if name.startswith("<")), None)
     for name, value in document.items():
         field = fields.get(name, data)
         path = name if name in fields or data is None else ANY

@@ -10,9 +10,11 @@ from recovery import Consent, Customer, Item, Order, Recovery
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import Ability, Share
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
+from recovery.mongo.allowances import MongoAllowance
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import COLLECTIONS
 from recovery.mongo.daemons import Daemons
@@ -101,6 +103,10 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     )
     await beating.beat()
     await beating.beat()  # a fault counts from the second beat on
+    allowance = MongoAllowance(database, "relay.example:25", [Rate(1, timedelta(hours=1))])
+    await allowance.take(1)
+    await seen.look()
+    await allowance.take(1)
     await seen.look()
 
     assert seen.wrong == set()
@@ -122,6 +128,7 @@ OLD = {
     "dead_letters": {"_id": "shop.example/1#", "checkout": "shop.example/1", "step": None, "cause": "x", "at": NOON},
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
+    "allowances": {"_id": "relay.example:25", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
     "suppressions": {"_id": f"/{'0' * 32}", "reason": "manual", "at": NOON},
 }

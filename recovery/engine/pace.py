@@ -1,0 +1,89 @@
+"""The pace: the rate of messages that a throttling relay bears, found by itself, as CUBIC (RFC 9438) does for TCP.
+
+All times are seconds of a monotonic clock.
+"""
+
+from collections import deque
+
+MEASURED_OVER = 5.0
+"""Seconds over which the accepted rate is measured."""
+
+RECOVERS_IN = 10.0
+"""Seconds from a decrease until the rate is again that at which the relay throttled."""
+
+SETTLES_IN = 2.0
+"""Seconds after a decrease in which further throttling is ignored: it still reflects the old rate."""
+
+LEAST = 0.2
+"""Messages a second: the circuit breaker, not the pace, stops what no rate can please."""
+
+AT_ONCE = 0.2
+"""Seconds' worth of messages that may be claimed at once, but at least one."""
+
+FORGOTTEN_AFTER = 10
+"""How many times its limit the rate must have grown, unopposed, to be lifted."""
+
+
+class Pace:
+    """Unlimited until the relay throttles; then half of the rate that it last accepted, and slowly more.
+
+    The rate approaches the one at which the relay throttled within `RECOVERS_IN`, stays near it for as long, and then
+    grows faster and faster, until the relay throttles again or the rate has left the old limit far behind.
+    """
+
+    def __init__(self) -> None:
+        self._limit: float | None = None
+        """Messages a second at which the relay last throttled; None if it does not."""
+        self._decreased_at = 0.0
+        self._tokens = 0.0
+        self._counted_at = 0.0
+        self._accepted: deque[tuple[float, int]] = deque()
+
+    def tell(self, accepted: int, throttled: int, now: float) -> None:
+        """Count the messages that the relay accepted and throttled since the last call."""
+        if accepted:
+            self._accepted.append((now, accepted))
+        while self._accepted and self._accepted[0][0] < now - MEASURED_OVER:
+            self._accepted.popleft()
+        # Nothing accepted since the last decrease: a slower rate would not help, and the breaker stops all messages.
+        helps = self._limit is None or (self._accepted and self._accepted[-1][0] > self._decreased_at)
+        if throttled and helps and (self._limit is None or now >= self._decreased_at + SETTLES_IN):
+            self._limit = max(self._accepted_rate(now), LEAST)
+            self._decreased_at, self._counted_at, self._tokens = now, now, 0.0
+
+    def rate(self, now: float) -> float | None:
+        """Return the present limit in messages a second, None for none."""
+        if self._limit is None:
+            return None
+        grown = 1 + ((now - self._decreased_at - RECOVERS_IN) / RECOVERS_IN) ** 3 / 2
+        if grown > FORGOTTEN_AFTER:
+            self._limit = None
+            return None
+        return self._limit * grown
+
+    def room(self, now: float) -> int | None:
+        """Return the number of messages that may be claimed now, None for any number."""
+        rate = self.rate(now)
+        if rate is None:
+            return None
+        self._tokens = min(self._tokens + (now - self._counted_at) * rate, max(rate * AT_ONCE, 1.0))
+        self._counted_at = now
+        return int(self._tokens)
+
+    def take(self, count: int) -> None:
+        """Count messages that are claimed."""
+        self._tokens -= count
+
+    def pause(self, now: float) -> float:
+        """Return the seconds until a message may be claimed, 0 if one may be now."""
+        room, rate = self.room(now), self.rate(now)
+        if room is None or rate is None or room > 0:
+            return 0.0
+        return (1 - self._tokens) / rate
+
+    def _accepted_rate(self, now: float) -> float:
+        """Return the messages accepted a second, over as much of `MEASURED_OVER` as there was work."""
+        if not self._accepted:
+            return 0.0
+        seconds = max(now - self._accepted[0][0], 1.0)
+        return sum(count for _, count in self._accepted) / seconds
