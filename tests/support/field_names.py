@@ -27,17 +27,21 @@ WORDS = {
 OTHERS = {
     "checkouts.py": {"ignore"},
     "data_subjects.py": {"codec_options", "checkouts", "dead_letters", "suppressions", "erased"},
+    "direct.py": {"order_id", "service"},
     "documents.py": {"ignore", "loc", "msg"},
     "feed.py": {"gone", "reported"},
+    "recovery.py": {"msg", "recovery"},
     "suppressions.py": {"i"},
 }
 """Words that are no names of fields, by module."""
+
+MODULES = ("recovery/mongo/*.py", "recovery/client/direct.py", "recovery/client/recovery.py")
 
 ELSEWHERE = {
     "__init__.py", "clock.py", "collections.py", "connection.py", "drivers.py", "errors.py", "fields.py",
     "group_commit.py", "preflight.py", "uris.py",
 }  # fmt: skip
-"""Modules that read and write no document."""
+"""Modules of the room that read and write no document."""
 
 BSON_TYPES = {
     str: "string", bool: "bool", int: "int", Int64: "long", float: "double", datetime: "date", dict: "object",
@@ -56,8 +60,8 @@ def paths(fields: Fields, prefix: str = "") -> Iterator[str]:
 
 
 def unknown() -> dict[str, set[str]]:
-    """Return the names in each module of `recovery/mongo` that are in no document that the module handles."""
-    modules = [each for each in (ROOT / "recovery/mongo").glob("*.py") if each.name not in ELSEWHERE]
+    """Return the names in each module that are in no document that the module handles."""
+    modules = [each for pattern in MODULES for each in ROOT.glob(pattern) if each.name not in ELSEWHERE]
     found = {}
     for module in modules:
         tree = ast.parse(module.read_text())
@@ -89,8 +93,9 @@ def _names(tree: ast.AST) -> Iterator[str]:
     ignored = {node.value for node in nodes if isinstance(node, ast.Expr)}
     ignored |= {part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
     texts = [(node, text) for node in nodes if node not in ignored and (text := _text(node)) and _WORD.fullmatch(text)]
-    # `$$name` refers to a variable that this module binds by its name.
-    variables = {node.value[2:] for node in nodes if isinstance(node, ast.Constant) and str(node.value)[:2] == "$$"}
+    # `$$name.part` refers to a variable, and to a part of it, that this module binds by these names.
+    literals = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    variables = {name for text in literals if text.startswith("$$") for name in text[2:].split(".")}
     for node, text in texts:
         if not (text.startswith("$") and node in operators) and text not in variables and text != ANY:
             yield text.removeprefix("$")
