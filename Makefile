@@ -74,6 +74,9 @@ logs: $(READY)  ## write docs/logs.md from the code and docs/logs.toml
 	$(BIN)/python -m tests.support.log_events > docs/logs.md.new
 	@mv docs/logs.md.new docs/logs.md
 
+quotations: $(READY)  ## quote again, in CONTRIBUTING.md and docs/architecture.md, what they quote
+	$(BIN)/python -m tests.support.quotations
+
 pictures: $(READY)  ## take the pictures of the mails again (needs Debian's chromium and fonts-noto-cjk)
 	$(BIN)/python scripts/pictures
 

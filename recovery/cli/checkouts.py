@@ -48,14 +48,13 @@ async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, lis
     from recovery.app.factories import suppressions_of
     from recovery.cli.outlook import outlook
     from recovery.domain.checkout import shop_of
-    from recovery.domain.fields import normalised
 
     async with open_database() as session:
         state = await load_checkout(session, checkout)
         shop, customer = shop_of(state.id), state.facts.customer
         suppression = None
         if customer is not None:
-            address = shop, normalised(customer.email)
+            address = shop, customer.address
             suppression = (await suppressions_of(session.settings, session.database).of([address])).get(address)
         ahead = outlook(state, session.settings.of(shop).to_schedule(), suppression, session.clock.now())
         return state, suppression, ahead

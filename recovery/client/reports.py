@@ -89,7 +89,7 @@ def about(report: Report) -> tuple[str | None, str | None, str]:
     match report:
         case CheckoutReport() | OrderReport():
             customer = report.report.customer
-            address = normalised(customer.email) if customer is not None else None
+            address = customer.address if customer is not None else None
             return report.report.shop, address, f"{report.kind} {report.report.id}"
         case CancelReport():
             return report.shop, None, f"{report.kind} {report.shop}/{report.order_id}"

@@ -1,5 +1,6 @@
 """The reports of shops: checkouts and orders, with customer, items and consent."""
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import (
@@ -9,7 +10,19 @@ from pydantic import (
     Field,
 )
 
-from recovery.domain.fields import Amount, Email, Instant, Key, Name, ShopKey, WebAddress, YesOrNo, Zone
+from recovery.domain.fields import (
+    Address,
+    Amount,
+    Email,
+    Instant,
+    Key,
+    Name,
+    ShopKey,
+    WebAddress,
+    YesOrNo,
+    Zone,
+    normalised,
+)
 
 
 def checkout_id(shop: str, order_id: str) -> str:
@@ -31,6 +44,11 @@ class Customer(_Word):
 
     email: Email
     name: Name | None = None
+
+    @cached_property
+    def address(self) -> Address:
+        """The normalised form of the e-mail address, worked out once: for finding, comparing and suppressing."""
+        return normalised(self.email)
 
 
 class Item(_Word):

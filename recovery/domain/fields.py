@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, NewType
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
@@ -59,14 +59,18 @@ def _short_domain(written: str) -> str | None:
     return address.removeprefix("x@")
 
 
-def normalised(email: str) -> str:
+Address = NewType("Address", str)
+"""An e-mail address in its normalised form, which only `normalised` makes: two are of one person if they are equal."""
+
+
+def normalised(email: str) -> Address:
     """Return the normalised form of an address, which comparisons use: regardless of case and Unicode composition.
 
     The domain is in A-labels (RFC 5890): `Ada@BÜCHER.example` and `ada@xn--bcher-kva.example` are the same. The local
     part is in lower case as well: RFC 5321 lets case matter, and no provider does. It is not case-folded: that would
     merge `groß` and `gross`, which are two addresses.
     """
-    return email.strip().lower() if email.isascii() else _normalised(email, _small)
+    return Address(email.strip().lower() if email.isascii() else _normalised(email, _small))
 
 
 def formerly_normalised(email: str) -> str:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from recovery.domain.checkout import shop_of
 from recovery.domain.decision import Decision, Send, decide
-from recovery.domain.fields import normalised
+from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, RecipientHistory, held_back, still_wanted
@@ -244,7 +244,7 @@ class Engine:
         room = min(self.sender.room(), allowed)
         token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
         flights: list[Flight] = []
-        addresses: set[tuple[str, str]] = set()
+        addresses: set[tuple[str, Address]] = set()
         suspect = self.sender.has_suspect
         waiting: list[str] = []
         for case in due:
@@ -260,7 +260,7 @@ class Engine:
                     continue
                 suspect = True
             if schedule.min_gap_per_address and decision.step.kind.counts_for_gap and checkout.facts.customer:
-                address = (shop_of(checkout.id), normalised(checkout.facts.customer.email))
+                address = (shop_of(checkout.id), checkout.facts.customer.address)
                 if address in addresses:
                     continue
                 addresses.add(address)

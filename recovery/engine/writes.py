@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from recovery.domain.decision import NOT_BEGUN, Decision, Rest, Send, Wait, decide
-from recovery.domain.fields import normalised
+from recovery.domain.fields import Address
 from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
@@ -43,7 +43,7 @@ class DeadLetter:
     error: str
     at: datetime
     attempts: int = 0
-    address: str | None = None
+    address: Address | None = None
 
     @property
     def id(self) -> str:
@@ -156,8 +156,7 @@ def _letter(checkout: CheckoutState, step: str, message: Message, error: str, at
     if customer is None:
         return DeadLetter(checkout.id, step, Cause(message.reason), masked(error), at, message.attempts)
     error = masked(error, private(customer.email, customer.name))  # an older version may have stored it unmasked
-    address = normalised(customer.email)
-    return DeadLetter(checkout.id, step, Cause(message.reason), error, at, message.attempts, address)
+    return DeadLetter(checkout.id, step, Cause(message.reason), error, at, message.attempts, customer.address)
 
 
 def claimed(

@@ -18,6 +18,7 @@ from struct import Struct
 from email_validator import validate_email
 
 from recovery.domain.checkout import shop_of
+from recovery.domain.fields import Address
 from recovery.domain.masking import greeted
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
@@ -164,7 +165,7 @@ class Composer:
         if self._sign is not None:
             content = self._sign(content)
         return Envelope(
-            self._return_path(checkout, customer.email),
+            self._return_path(checkout, customer.address),
             recipient,
             identifier,
             content,
@@ -182,14 +183,14 @@ class Composer:
         customer = checkout.facts.customer
         if self._links is None or customer is None or not step.kind.is_marketing:
             return None
-        return self._links.unsubscribe(shop_of(checkout.id), customer.email)
+        return self._links.unsubscribe(shop_of(checkout.id), customer.address)
 
     def _render(self, checkout: CheckoutState, step: Step, unsubscribe: str | None) -> Rendered:
         back = checkout.facts.checkout_url if self._links is None else self._links.back(checkout, step)
         return self.templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe)
 
-    def _return_path(self, checkout: CheckoutState, email: str) -> str:
-        path = None if self._links is None else self._links.return_path(shop_of(checkout.id), email)
+    def _return_path(self, checkout: CheckoutState, address: Address) -> str:
+        path = None if self._links is None else self._links.return_path(shop_of(checkout.id), address)
         if path is None:
             return self._sender
         if not _PLAIN_ADDRESS.fullmatch(path):

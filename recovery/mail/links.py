@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote, unquote_plus
 
-from recovery.domain.fields import normalised
+from recovery.domain.fields import Address
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
@@ -55,11 +55,11 @@ class Links:
         """True if mails carry a token of ours, so that a report without one is not about them."""
         return self._base_url is not None or self._return_path is not None
 
-    def unsubscribe(self, shop: str, email: str) -> str | None:
+    def unsubscribe(self, shop: str, address: Address) -> str | None:
         """Return the link that unsubscribes this address from this shop; None without a base URL."""
         if self._base_url is None:
             return None
-        return f"{self._base_url}{UNSUBSCRIBE}{self._seals.seal_text('unsubscribe', f'{shop}/{normalised(email)}')}"
+        return f"{self._base_url}{UNSUBSCRIBE}{self._seals.seal_text('unsubscribe', f'{shop}/{address}')}"
 
     def back(self, checkout: CheckoutState, step: Step) -> str | None:
         """Return the link to the checkout for this step's mail, or None if the checkout has none."""
@@ -69,11 +69,11 @@ class Links:
             return self.target(checkout.facts.checkout_url, step.name)
         return f"{self._base_url}{BACK}{self._seals.seal_text('back', f'{step.name}/{checkout.id}')}"
 
-    def return_path(self, shop: str, email: str) -> str | None:  # noqa: ARG002 - a bounce is the same for all shops
+    def return_path(self, shop: str, address: Address) -> str | None:  # noqa: ARG002 - a bounce is the same for all shops
         """Return the VERP return path: a bounce to it identifies its recipient; None for the sender's address."""
         if self._return_path is None:
             return None
-        sealed = self._seals.seal("return path", bytes.fromhex(self._pseudonyms.of(email)))
+        sealed = self._seals.seal("return path", bytes.fromhex(self._pseudonyms.of(address)))
         tag, _, domain = self._return_path.partition("@")
         return f"{tag}+{base32(sealed)}@{domain}"
 

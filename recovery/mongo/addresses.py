@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Item, shop_of
-from recovery.domain.fields import normalised
+from recovery.domain.fields import Address
 from recovery.domain.recipient import Other, RecipientHistory
 from recovery.domain.state import CheckoutState, Status
 from recovery.domain.suppression import SuppressionReason
@@ -19,8 +19,8 @@ from recovery.mongo.suppressions import FIELDS, Suppressions
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 
-Address = tuple[str, str]
-"""A shop and the normalised address of a recipient."""
+Recipient = tuple[str, Address]
+"""A shop and the address of a recipient."""
 
 
 class MongoAddresses:
@@ -39,7 +39,7 @@ class MongoAddresses:
         One query covers both collections: it runs for every batch of messages, concurrently with the claim.
         """
         addresses = {
-            each.id: (shop_of(each.id), normalised(each.facts.customer.email))
+            each.id: (shop_of(each.id), each.facts.customer.address)
             for each in checkouts
             if each.facts.customer is not None
         }
@@ -53,7 +53,7 @@ class MongoAddresses:
         if not documents:
             return {}
         suppressed = self._suppressions.read(set(addresses.values()), [each for each in documents if "reason" in each])
-        found: dict[Address, dict[str, Other]] = defaultdict(dict)
+        found: dict[Recipient, dict[str, Other]] = defaultdict(dict)
         for document in documents:
             if "address" in document:
                 found[shop_of(document["_id"]), document["address"]][document["_id"]] = _other(document, query)
@@ -79,7 +79,7 @@ class MongoAddresses:
                 await self._suppressions.remove(checkout.facts.customer.email, reason=SuppressionReason.HARD_BOUNCE)
 
 
-def _others(addresses: Mapping[str, Address], query: RecipientQuery) -> list[Document] | None:
+def _others(addresses: Mapping[str, Recipient], query: RecipientQuery) -> list[Document] | None:
     """Return the pipeline for the recipients' other relevant checkouts; None if none can matter."""
     matters: list[Document] = []
     if query.written_since is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -13,7 +13,9 @@ from pymongo.read_concern import ReadConcern
 
 from recovery.domain.state import Status
 from recovery.errors import Refused, Unavailable
+from recovery.mongo import fields
 from recovery.mongo.errors import translated
+from recovery.mongo.fields import Fields
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
@@ -47,7 +49,7 @@ FORGIVING = OPTIONS | {
 """Options for batch reads: an out-of-range date decodes to a number, and invalid UTF-8 to replacement characters, so
 that one bad document does not fail the batch."""
 
-LAYOUT = 2
+LAYOUT = 3
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -68,21 +70,20 @@ UNAUTHORIZED = 13
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """The definition of a collection. `validator` is a JSON schema of the fields that the daemon relies on."""
+    """The definition of a collection: the fields of its documents, and its indexes."""
 
+    fields: Fields
     indexes: tuple[IndexModel, ...] = ()
     obsolete: tuple[str, ...] = ()
     """Names of indexes of older versions, to be dropped once the others exist."""
-    validator: Document = field(default_factory=dict)
 
 
 _TITLE = "recovery "
 _VALIDATOR = "the validator of"
-_DATE = {"bsonType": "date"}
-_DATE_OR_NULL = {"bsonType": ["date", "null"]}
 
 COLLECTIONS = {
     CHECKOUTS: Collection(
+        fields.CHECKOUT,
         indexes=(
             IndexModel(
                 [("shop", ASCENDING), ("next_at", ASCENDING)],
@@ -102,61 +103,38 @@ COLLECTIONS = {
             ),
         ),
         obsolete=("next_at",),
-        validator={
-            "bsonType": "object",
-            "required": ["_id", "status", "revision", "opened_at", "touched_at"],
-            "properties": {
-                "_id": {"bsonType": "string", "pattern": "^[^/]+/."},
-                "status": {"enum": [status.value for status in Status]},
-                "revision": {"bsonType": ["int", "long"]},
-                "facts": {"bsonType": "object"},
-                "messages": {"bsonType": "object"},
-                "opened_at": _DATE,
-                "touched_at": _DATE,
-                "ordered_at": _DATE_OR_NULL,
-                "next_at": _DATE_OR_NULL,
-                "purge_at": _DATE_OR_NULL,
-            },
-        },
     ),
     SHADOWS: Collection(
+        fields.SHADOW,
         indexes=(IndexModel([("expire_at", ASCENDING)], name="expire_at", expireAfterSeconds=0),),
-        validator={"bsonType": "object", "required": ["expire_at"], "properties": {"expire_at": _DATE}},
     ),
     DEAD_LETTERS: Collection(
+        fields.DEAD_LETTER,
         indexes=(
             IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),
             IndexModel([("checkout", ASCENDING)], name="checkout"),
-        )
+        ),
     ),
     POSITIONS: Collection(
-        indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),)
+        fields.POSITION,
+        indexes=(IndexModel([("saved_at", ASCENDING)], name="saved_at", expireAfterSeconds=30 * 24 * 3600),),
     ),
-    DAEMONS: Collection(indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),)),
-    ALLOWANCES: Collection(indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3 * 24 * 3600),)),
+    DAEMONS: Collection(
+        fields.DAEMON,
+        indexes=(IndexModel([("beat_at", ASCENDING)], name="beat_at", expireAfterSeconds=3600),),
+    ),
+    ALLOWANCES: Collection(
+        fields.ALLOWANCE,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3 * 24 * 3600),),
+    ),
     DATA_REQUESTS: Collection(
+        fields.DATA_REQUEST,
         indexes=(
             IndexModel([("asked_at", ASCENDING)], name="asked_at", expireAfterSeconds=90 * 24 * 3600),
             IndexModel([("address", ASCENDING)], name="address"),
-        )
+        ),
     ),
-    SUPPRESSIONS: Collection(
-        validator={
-            "bsonType": "object",
-            "required": ["_id"],
-            "properties": {
-                "_id": {"bsonType": "string", "pattern": "^[^/]*/[0-9a-f]{32}$"},
-                "reason": {"bsonType": "string"},  # a newer version may know more of them
-                "at": _DATE,
-                "source": {"bsonType": "string"},
-                "soft_bounces": {"bsonType": ["int", "long"]},
-                "last_bounce_at": _DATE,
-                "reports": {"bsonType": "array", "items": {"bsonType": "string"}},
-            },
-            # Either a reason and its time, or only a count of soft bounces.
-            "dependencies": {"reason": ["at"]},
-        },
-    ),
+    SUPPRESSIONS: Collection(fields.SUPPRESSION),
 }
 
 
@@ -259,7 +237,7 @@ async def faults(database: Database) -> list[str]:
 
 def _validation(wanted: Collection) -> Document:
     """Return the validation options. Level `moderate`: invalid documents forced in by hand can still be updated."""
-    schema = {"title": f"{_TITLE}{LAYOUT}"} | (wanted.validator or {"bsonType": "object"})
+    schema = {"title": f"{_TITLE}{LAYOUT}"} | fields.validator(wanted.fields)
     return {"validator": {"$jsonSchema": schema}, "validationLevel": "moderate"}
 
 

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from recovery.domain.checkout import Checkout, Consent, Order
-from recovery.domain.fields import normalised
 from recovery.domain.state import Status
 
 NOW = "$$NOW"
@@ -203,7 +202,7 @@ def consented(consent: Consent) -> list[dict[str, Any]]:
 
 def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any], **others: object) -> dict[str, Any]:
     """Bind the variables of a report. Times are capped at the server's time: a caller's clock may be ahead."""
-    address = normalised(report.customer.email) if report.customer is not None else None
+    address = report.customer.address if report.customer is not None else None
     bound = {
         "reported": {"$literal": report.facts()},
         "address": {"$literal": address},

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from recovery.domain.checkout import Checkout, Order, checkout_id
-from recovery.domain.fields import normalised
 from recovery.mongo.collections import Document, of_shop
 from recovery.mongo.drivers import settled
 
@@ -53,7 +52,7 @@ async def namesakes(checkouts: Any, report: Checkout | Order, names: Sequence[st
     either = [called(report.shop, every)]
     if report.customer is not None:
         links = "|".join(map(re.escape, every))
-        of_person = {"address": normalised(report.customer.email), "_id": of_shop(report.shop)}
+        of_person = {"address": report.customer.address, "_id": of_shop(report.shop)}
         in_link = {"facts.checkout_url": {"$regex": rf"/(?:{links})(?:[/?#]|$)"}, "known_as": {"$exists": False}}
         either.append(of_person | in_link)
     own: list[Name] = []

@@ -1,18 +1,23 @@
-"""Files that are quoted in documents, between two marks: `python -m tests.support.quotations` quotes them again."""
+"""Files and tables that are quoted in documents, between two marks: `make quotations` quotes them again."""
 
 import re
 
+from tests.support import document_tables
 from tests.support.paths import ROOT
 
-QUOTING = ("CONTRIBUTING.md",)
+QUOTING = ("CONTRIBUTING.md", "docs/architecture.md")
+
+TABLES = {"fields-of-checkouts": document_tables.checkouts, "fields-of-others": document_tables.others}
 
 _MARKED = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 
 def quoted(text: str) -> str:
-    """Return a document with each file as it is now; one that does not exist is quoted as nothing."""
+    """Return a document with each file and table as it is now; a file that does not exist is quoted as nothing."""
 
     def quotation(found: re.Match[str]) -> str:
+        if found[2] in TABLES:
+            return f"{found[1]}{TABLES[found[2]]()}{found[3]}"
         file = ROOT / found[2]
         block = f"```python\n{file.read_text().rstrip()}\n```\n" if file.exists() else ""
         return f"{found[1]}{block}{found[3]}"

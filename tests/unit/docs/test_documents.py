@@ -139,7 +139,7 @@ def test_every_link_within_the_documents_leads_to_a_heading():
 
 
 def test_what_is_quoted_is_what_the_file_says():
-    """A file that a document quotes is quoted as it is now: `python -m tests.support.quotations` does it."""
+    """A file or table that a document quotes is quoted as it is now: `make quotations` does it."""
     for name in quotations.QUOTING:
         text = (ROOT / name).read_text()
         assert text == quotations.quoted(text), name

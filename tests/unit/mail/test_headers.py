@@ -185,6 +185,14 @@ def test_reminders_carry_one_click_unsubscribe() -> None:
     assert links.asked == {("lampshop.example", "ada@example.com")}
 
 
+def test_links_are_made_for_the_normalised_address() -> None:
+    """However a customer's address is written, link and return path are the same; the mail goes to it as written."""
+    links = Addresses(unsubscribe="https://r.example/u/token", path="bounces@lamps.example")
+    envelope = Composer(TEMPLATES, IDENTITY, links).compose(left(email="Ada@EXAMPLE.com"), STEP, NOW)
+    assert links.asked == {("lampshop.example", "ada@example.com")}
+    assert envelope.recipient == "Ada@EXAMPLE.com"
+
+
 def test_confirmations_cannot_be_unsubscribed_from() -> None:
     """A confirmation is no subscription: it has none of the headers, and no link."""
     confirmation = Step("confirmation", timedelta(), "confirmation", None, timedelta(days=1))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recovery.domain.checkout import Customer
 from recovery.domain.fields import normalised
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.mail.links import Links
@@ -16,7 +17,7 @@ from tests.support.builders import state, step
 
 KEY = "a key of some length"
 FIRST = step("reminder-1", timedelta(minutes=30))
-SHOP, ADA = "shop.example", "Ada@example.com"
+SHOP, ADA = "shop.example", "ada@example.com"
 
 ADDRESSES = st.builds(
     "{}@{}".format, st.text(min_size=1, max_size=64), st.sampled_from(["a.example", "BÜCHER.example"])
@@ -38,17 +39,18 @@ def left(url="https://shop.example/checkouts/1"):
 @settings(deadline=None)
 @given(SHOPS, ADDRESSES)
 def test_any_address_comes_back(shop, email):
-    """An unsubscribe link opens to the shop and the address that it was made for, in their one form."""
-    link = links().unsubscribe(shop, email)
-    assert links().opened_unsubscribe(link.rpartition("/")[2]) == (shop, normalised(email))
-    assert links().unsubscribe_in(f"<{link}>, <mailto:x@example.com>") == (shop, normalised(email))
+    """An unsubscribe link opens to the shop and the address that it was made for."""
+    address = normalised(email)
+    link = links().unsubscribe(shop, address)
+    assert links().opened_unsubscribe(link.rpartition("/")[2]) == (shop, address)
+    assert links().unsubscribe_in(f"<{link}>, <mailto:x@example.com>") == (shop, address)
 
 
 @settings(deadline=None)
 @given(ADDRESSES)
 def test_any_return_path_comes_back(email):
     """A return path tells whose bounce it is, in whatever case a server returns it, and fits into RFC 5321's bounds."""
-    address = links().return_path(SHOP, email)
+    address = links().return_path(SHOP, normalised(email))
     assert len(address.partition("@")[0]) <= 64
     assert links().return_path_in(f"Bounce <{address.upper()}>") == Pseudonyms([KEY]).of(email)
 
@@ -62,7 +64,8 @@ def test_links_tell_nothing():
 
 def test_the_same_address_has_the_same_link():
     """Every mail to an address carries the same link, however the address was written."""
-    assert links().unsubscribe(SHOP, ADA) == links().unsubscribe(SHOP, "ada@EXAMPLE.com")
+    written = {Customer(email=email).address for email in ("Ada@example.com", "ada@EXAMPLE.com")}
+    assert {links().unsubscribe(SHOP, address) for address in written} == {links().unsubscribe(SHOP, ADA)}
     assert links().unsubscribe(SHOP, ADA) != links().unsubscribe("other.example", ADA)
 
 

@@ -1,0 +1,232 @@
+"""The document of each collection: every field with its BSON types and its meaning.
+
+The validators (`recovery.mongo.collections`) and the tables of docs/architecture.md are made from this. Tests compare
+with it the models, the names that this room spells, the indexes, and the documents that are stored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recovery.domain.state import MessageState, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a document. `types` are BSON types, as in `"date null"`.
+
+    `needs` are fields that must be there with it. `fields` are those of the embedded document, or of each document in
+    the array; `of` is the type of an array's plain values. A name in angle brackets stands for names that are data:
+    `<step>`.
+    """
+
+    types: str
+    meaning: str
+    required: bool = False
+    values: tuple[str, ...] = ()
+    pattern: str | None = None
+    needs: tuple[str, ...] = ()
+    fields: "Fields" = field(default_factory=dict)
+    of: str | None = None
+
+
+Fields = Mapping[str, Field]
+"""The fields of a document, by name."""
+
+FACTS: Fields = {
+    "customer": Field(
+        "object",
+        "the person the mails are for",
+        fields={
+            "email": Field("string", "their address, as reported"),
+            "name": Field("string", "their name"),
+        },
+    ),
+    "items": Field(
+        "array",
+        "the lines of the checkout",
+        fields={
+            "name": Field("string", "the product"),
+            "price": Field("string", "the price of one piece, a decimal number"),
+            "quantity": Field("int", "the number of pieces"),
+            "variant": Field("string", "the variant of the product"),
+            "url": Field("string", "its page"),
+            "image_url": Field("string", "its picture"),
+        },
+    ),
+    "total": Field("string", "the amount to pay, a decimal number"),
+    "currency": Field("string", "of all amounts, ISO 4217"),
+    "checkout_url": Field("string", "where the customer goes on"),
+    "locale": Field("string", "the language of the mails"),
+    "time_zone": Field("string", "for quiet hours and times in mails, by its name in the tz database"),
+}
+
+CONSENT: Fields = {
+    "given": Field("bool null", "yes, no, or null for a yes that was taken back"),
+    "basis": Field("string", "the legal basis"),
+    "at": Field("date", "when it was said"),
+    "source": Field("string", "where it was said"),
+}
+
+MESSAGE: Fields = {
+    "state": Field("string", "what became of it", values=tuple(state.value for state in MessageState)),
+    "attempts": Field("int", "attempts so far, counted at the claim"),
+    "due_at": Field("date", "when it was due"),
+    "retry_at": Field("date", "the earliest time of the next attempt"),
+    "replayed_at": Field("date", "when an operator replayed it, which made it due"),
+    "deferred_to": Field("date", "when it is due after another mail to the address"),
+    "sent_at": Field("date", "when the relay took it"),
+    "reason": Field("string", "why it was skipped, postponed or given up"),
+    "message_id": Field("string", "its Message-ID"),
+    "reply": Field("string", "the relay's last reply"),
+    "ambiguous": Field("int", "attempts after which the relay may have it"),
+    "handed_over": Field("bool", "whether the content of this attempt was sent, where that is recorded"),
+}
+
+CLAIM: Fields = {
+    "token": Field("string", "the fencing token, which every later write of the sender must match"),
+    "owner": Field("string", "the daemon that sends"),
+    "until": Field("date", "the end of the lease"),
+}
+
+HISTORY: Fields = {
+    "at": Field("date", "when it was decided"),
+    "decision": Field("string", "what was decided"),
+    "reason": Field("string", "and why"),
+}
+
+CHECKOUT: Fields = {
+    "_id": Field("string", "the key, `<shop>/<order_id>`", required=True, pattern="^[^/]+/."),
+    "schema": Field(
+        "int long",
+        "the version of the document, 1 if left out; one that is higher than this version knows is left alone",
+    ),
+    "shop": Field("string", "for finding: the shop"),
+    "address": Field("string null", "for finding: the customer's address in the form in which addresses are compared"),
+    "known_as": Field(
+        "array", "for finding: other ids of the same checkout, where the platform uses several", of="string"
+    ),
+    "status": Field("string", "what became of it", required=True, values=tuple(status.value for status in Status)),
+    "facts": Field("object", "what was reported, amounts as decimal strings", fields=FACTS),
+    "consent": Field("object null", "the latest word on consent", fields=CONSENT),
+    "opened_at": Field("date", "when it was opened", required=True),
+    "touched_at": Field("date", "when the customer was last active in it", required=True),
+    "ordered_at": Field("date null", "when it was ordered"),
+    "confirm": Field("bool null", "whether the order is to be confirmed"),
+    "revision": Field(
+        "int long",
+        "+1 with every report that changes something, and with a replay; nothing else changes it",
+        required=True,
+    ),
+    "messages": Field("object", "by step", fields={"<step>": Field("object", "one message", fields=MESSAGE)}),
+    "claim": Field("object null", "the lease of the sender that has a message in hand", fields=CLAIM),
+    "next_at": Field("date null", "when to look again; null at rest"),
+    "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
+    "purge_at": Field("date null", "TTL: when the document goes, with its personal data"),
+    "history": Field("array", "the last decisions with their reasons, as `recovery show` prints them", fields=HISTORY),
+}
+
+SHADOW: Fields = {
+    "_id": Field("string", "the checkout's `_id`", required=True),
+    "expire_at": Field("date", "TTL: when to look at the checkout", required=True),
+}
+
+_ERROR: Fields = {
+    "at": Field("date", "when the message died", required=True),
+    "error": Field("string", "what happened, without the customer's name and address"),
+    "attempts": Field("int long", "attempts until then"),
+}
+
+DEAD_LETTER: Fields = {
+    "_id": Field("string", "the key, `<checkout>#<step>`", required=True),
+    "checkout": Field("string", "the checkout's `_id`", required=True),
+    "step": Field("string null", "the message; null for a document that could not be read or written"),
+    "cause": Field("string", "why it is dead"),
+    "address": Field("string", "for finding: the recipient's address, in the form in which addresses are compared"),
+    **_ERROR,
+    "errors": Field("array", "the last deaths", fields=_ERROR),
+    "replayed_at": Field("date null", "when an operator replayed it"),
+}
+
+POSITION: Fields = {
+    "_id": Field("string", "the key, `<daemon>/<stream>`", required=True),
+    "token": Field("object", "the resume token, as the server gave it", required=True),
+    "saved_at": Field("date", "when it was saved", required=True),
+}
+
+DAEMON: Fields = {
+    "_id": Field("string", "the daemon's name", required=True),
+    "beat_at": Field("date", "its last heartbeat", required=True),
+    "expires": Field("bool", "false if it does not delete expired shadows"),
+    "sick": Field("array", "shops that it cannot send for, if any", of="string"),
+    "well": Field("array", "exceptions among them, for which it can", of="string"),
+}
+
+_SLOT: Fields = {
+    "at": Field("long", "its start, in milliseconds"),
+    "n": Field("int long", "the messages counted in it"),
+}
+
+ALLOWANCE: Fields = {
+    "_id": Field("string", "the relay's address, `host:port`", required=True),
+    "used": Field(
+        "object",
+        "what was counted, by rate, as in `14/s`",
+        fields={"<rate>": Field("array", "the slots of its window, oldest first", fields=_SLOT)},
+    ),
+    "granted": Field("int long", "the messages that were granted last"),
+    "wait_ms": Field("int long", "milliseconds until another may be granted, 0 or less for at once"),
+    "at": Field("date", "when it was last asked for any", required=True),
+}
+
+DATA_REQUEST: Fields = {
+    "_id": Field("string", "the key, `<shop>/<id of the request>`", required=True),
+    "shop": Field("string", "the shop that was asked"),
+    "address": Field("string", "the person's address, in the form in which addresses are compared"),
+    "orders": Field("array", "the orders that they named", of="string"),
+    "asked_at": Field("date", "when they asked", required=True),
+    "done_at": Field("date null", "when they were answered"),
+}
+
+SUPPRESSION: Fields = {
+    "_id": Field(
+        "string",
+        "the key, `<shop>/<pseudonym>`, or `/<pseudonym>` for all shops",
+        required=True,
+        pattern="^[^/]*/[0-9a-f]{32}$",
+    ),
+    # A newer version may know more reasons.
+    "reason": Field("string", "why; none if only soft bounces are counted", needs=("at",)),
+    "at": Field("date", "since when"),
+    "source": Field("string", "where that was said"),
+    "soft_bounces": Field("int long", "the number of soft bounces"),
+    "last_bounce_at": Field("date", "when the last one was reported"),
+    "reports": Field("array", "the ids of their reports, so that each is counted once", of="string"),
+}
+
+
+def validator(fields: Fields) -> dict[str, Any]:
+    """Return the JSON schema of a document.
+
+    It does not look into embedded documents, nor into those of an array: a newer version that may not renew this
+    validator can still change what it stores there. Reading is forgiving.
+    """
+    schema: dict[str, Any] = {
+        "bsonType": "object",
+        "required": [name for name, each in fields.items() if each.required],
+        "properties": {name: _property(each) for name, each in fields.items()},
+    }
+    dependencies = {name: list(each.needs) for name, each in fields.items() if each.needs}
+    return schema | ({"dependencies": dependencies} if dependencies else {})
+
+
+def _property(field_: Field) -> dict[str, Any]:
+    types = field_.types.split()
+    rule: dict[str, Any] = {"bsonType": types[0] if len(types) == 1 else types}
+    if field_.of is not None:
+        rule["items"] = {"bsonType": field_.of}
+    if field_.values:
+        rule["enum"] = list(field_.values)
+    if field_.pattern is not None:
+        rule["pattern"] = field_.pattern
+    return rule
