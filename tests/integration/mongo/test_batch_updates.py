@@ -207,6 +207,14 @@ async def test_two_plans_of_one_checkout_are_taken_in_order(store):
     assert [entry["reason"] for entry in (await stored(store, twice))["history"]] == ["first"]
 
 
+async def test_a_stale_plan_does_not_hide_another_of_its_checkout(store):
+    """Of two plans of the same checkout in one batch, the second is written where the first is stale."""
+    twice, other = await put(store, state("1", revision=2), state("2", revision=2))
+    stale = twice.model_copy(update={"revision": 1})
+    await store.checkouts.plan([plan(stale, "stale", NEXT + minutes(1)), plan(other), plan(twice, "fresh")])
+    assert [entry["reason"] for entry in (await stored(store, twice))["history"]] == ["fresh"]
+
+
 @pytest.mark.parametrize("fault", ["not acknowledged", "not reached"])
 async def test_what_was_not_acknowledged_is_written_once(store, fault):
     """After an error of the network or an election, with or without the update made, each record is there once."""
