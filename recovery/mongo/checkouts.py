@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from bson.errors import InvalidBSON, InvalidDocument
 from pymongo import DeleteOne, UpdateMany, UpdateOne
 from pymongo.asynchronous.cursor import AsyncCursor
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError, ServerSelectionTimeoutError
 
 from recovery.domain.masking import masked, private
 from recovery.domain.state import Cause, CheckoutState
 from recovery.engine.writes import ClaimRequest, Completion, DeadLetter, Plan, Unreadable, Written
 from recovery.mongo import updates
+from recovery.mongo.batch_updates import GuardedUpdate, grouped, together
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, FORGIVING, OPTIONS, Database, Document
 from recovery.mongo.dead_letters import letter_write
 from recovery.mongo.documents import read
@@ -74,7 +75,7 @@ class MongoCheckouts:
         seen = [plan.seen for plan in plans]
         guards = [updates.unchanged(plan.seen) for plan in plans for _ in plan.letters]
         letters = await self._write_letters([letter for plan in plans for letter in plan.letters], guards)
-        matched = await self._write([updates.planned(plan) for plan in plans], seen)
+        matched = await self._write_guarded([updates.planned(plan) for plan in plans])
         if matched == len(plans):
             return Written({plan.seen.id: plan.next_at for plan in plans}, letters)
         return await self._afterwards([each.id for each in seen], letters)
@@ -82,16 +83,11 @@ class MongoCheckouts:
     @translated
     async def claim(self, claims: Sequence[ClaimRequest]) -> set[str]:
         """Claim those checkouts that are unchanged; return the ids of those that now hold these fencing tokens."""
-        together = updates.claimed(claims)
-        try:
-            matched = (await self._checkouts.bulk_write(together, ordered=False)).matched_count
-        except (PyMongoError, *UNWRITABLE) as exc:
-            # The driver does not retry update_many. Claims that succeeded do not match again, and have our token.
-            if isinstance(exc, PyMongoError) and temporary(exc):
-                matched = (await self._checkouts.bulk_write(together, ordered=False)).matched_count
-            else:  # one bad document fails a whole update_many: write each alone
-                alone = [update for claim in claims for update in updates.claimed([claim])]
-                matched = await self._write(alone, [claim.seen for claim in claims])
+        matched = await self._write_together(
+            updates.claimed(claims),
+            lambda: [update for claim in claims for update in updates.claimed([claim])],
+            [claim.seen for claim in claims],
+        )
         ids = {claim.seen.id for claim in claims}
         if matched == len(claims):
             return ids
@@ -128,7 +124,7 @@ class MongoCheckouts:
         dead = [each for each in completions if each.letter is not None]
         guards: list[Document] = [{"_id": each.request.seen.id, "claim.token": each.request.token} for each in dead]
         letters = await self._write_letters([each.letter for each in dead if each.letter is not None], guards)
-        matched = await self._write([updates.completed(each) for each in completions], seen)
+        matched = await self._write_guarded([updates.completed(each) for each in completions])
         if matched == len(completions):
             return Written({each.request.seen.id: each.next_at for each in completions}, letters)
         await self._write([updates.recorded(each) for each in completions], seen)
@@ -142,6 +138,38 @@ class MongoCheckouts:
         rest = [updates.set_aside(each, purge_at) for each in documents]
         await self._checkouts.bulk_write(rest, ordered=False, bypass_document_validation=True)
         return Written({letter.checkout: None for letter in kept}, kept)
+
+    async def _write_guarded(self, changes: Sequence[GuardedUpdate]) -> int:
+        """Make guarded updates by as few statements as possible; return how many matched."""
+        groups, alone = grouped(changes)
+        matched = 0
+        if groups:
+            members = [change for group in groups for change in group]
+            matched += await self._write_together(
+                [together(group) for group in groups],
+                lambda: [change.alone() for change in members],
+                [change.seen for change in members],
+            )
+        if alone:
+            matched += await self._write([change.alone() for change in alone], [change.seen for change in alone])
+        return matched
+
+    async def _write_together(
+        self, statements: Sequence[Update], alone: Callable[[], Sequence[Update]], seen: Sequence[CheckoutState]
+    ) -> int:
+        """Make updates by statements for many of them, or each `alone` if that fails; return how many matched.
+
+        None of them may match again once it was made: the driver does not retry update_many, so that is done here, and
+        what was made but not acknowledged is not counted.
+        """
+        try:
+            return (await self._checkouts.bulk_write(list(statements), ordered=False)).matched_count
+        except ServerSelectionTimeoutError:  # nothing was sent, and the driver has waited long enough
+            raise
+        except (PyMongoError, *UNWRITABLE) as exc:
+            if isinstance(exc, PyMongoError) and temporary(exc):
+                return (await self._checkouts.bulk_write(list(statements), ordered=False)).matched_count
+            return await self._write(alone(), seen)  # one bad document fails a whole update_many
 
     async def _write(self, writes: Sequence[Update], seen: Sequence[CheckoutState]) -> int:
         """Make updates, each of one checkout; return how many matched. One that cannot be written is set aside."""

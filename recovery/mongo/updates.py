@@ -5,13 +5,11 @@ from datetime import datetime
 
 from pymongo import UpdateMany, UpdateOne
 
-from recovery.domain.state import CheckoutState, Claim, MessageState, Past
+from recovery.domain.state import CheckoutState, Claim, MessageState
 from recovery.engine.writes import ClaimRequest, Completion, Plan, Unreadable, reminded_at
+from recovery.mongo.batch_updates import HISTORY_KEPT, GuardedUpdate
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import to_document
-
-HISTORY_KEPT = 50
-"""The number of history entries that a checkout holds, the newest ones."""
 
 
 def unchanged(seen: CheckoutState) -> Document:
@@ -25,20 +23,17 @@ def unchanged(seen: CheckoutState) -> Document:
     }
 
 
-def _history(entries: Sequence[Past]) -> Document:
-    each = [entry.model_dump() for entry in entries]
-    return {"$push": {"history": {"$each": each, "$slice": -HISTORY_KEPT}}} if each else {}
-
-
-def planned(plan: Plan) -> UpdateOne:
+def planned(plan: Plan) -> GuardedUpdate:
     """Return the update for a plan."""
-    changes: Document = {"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at}
-    changes |= {f"messages.{step}": to_document(message) for step, message in plan.messages.items()}
-    update: Document = {"$set": changes, **_history(plan.history)}
     claim = plan.seen.claim
-    if claim is not None and plan.next_at != claim.until:
-        update["$unset"] = {"claim": ""}
-    return UpdateOne(unchanged(plan.seen), update)
+    return GuardedUpdate(
+        seen=plan.seen,
+        guard=unchanged(plan.seen),
+        fields={"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at},
+        messages={step: to_document(message) for step, message in plan.messages.items()},
+        history=[entry.model_dump() for entry in plan.history],
+        drops_claim=claim is not None and plan.next_at != claim.until,
+    )
 
 
 def claimed(claims: Sequence[ClaimRequest]) -> list[UpdateOne | UpdateMany]:
@@ -94,38 +89,41 @@ def renewed(claims: Sequence[ClaimRequest], until: datetime) -> UpdateMany:
     return UpdateMany(these | tokens, {"$set": {"claim.until": until, "next_at": until}})
 
 
-def completed(completion: Completion) -> UpdateOne:
+def completed(completion: Completion) -> GuardedUpdate:
     """Return the update that records a send, if nothing was reported meanwhile."""
-    seen = completion.request.seen
-    update = _result(completion)
-    update["$set"]["next_at"] = completion.next_at
+    request, seen = completion.request, completion.request.seen
+    fields: Document = {"next_at": completion.next_at}
+    if (at := reminded_at(completion)) is not None:
+        fields["written_at"] = at
     if completion.status is not seen.status:
-        update["$set"]["status"] = completion.status
+        fields["status"] = completion.status
     if completion.purge_at != seen.purge_at:
-        update["$set"]["purge_at"] = completion.purge_at
-    return UpdateOne({"_id": seen.id, "claim.token": completion.request.token, "revision": seen.revision}, update)
+        fields["purge_at"] = completion.purge_at
+    return GuardedUpdate(
+        seen=seen,
+        guard={"_id": seen.id, "claim.token": request.token, "revision": seen.revision},
+        fields=fields,
+        messages={request.step.name: to_document(completion.message)},
+        history=[entry.model_dump() for entry in completion.history],
+        drops_claim=True,
+    )
 
 
 def recorded(completion: Completion) -> UpdateOne:
     """Return the update that records a send in spite of a report meanwhile: the checkout is due again at once."""
-    update = _result(completion) | {"$currentDate": {"next_at": True}}
     request = completion.request
     message = f"messages.{request.step.name}"
+    changes: Document = {message: to_document(completion.message)}
+    if (at := reminded_at(completion)) is not None:
+        changes["written_at"] = at
+    update: Document = {"$set": changes, "$unset": {"claim": ""}, "$currentDate": {"next_at": True}}
+    if completion.history:
+        entries = [entry.model_dump() for entry in completion.history]
+        update["$push"] = {"history": {"$each": entries, "$slice": -HISTORY_KEPT}}
     # A look with nothing to send may have removed a lapsed claim: then nobody else has started the message again.
     lapsed = {f"{message}.state": MessageState.SENDING, f"{message}.attempts": request.message.attempts}
     either = [{"claim.token": request.token}, {"claim.token": {"$exists": False}, **lapsed}]
     return UpdateOne({"_id": request.seen.id, "$or": either}, update)
-
-
-def _result(completion: Completion) -> Document:
-    changes: Document = {f"messages.{completion.request.step.name}": to_document(completion.message)}
-    if (at := reminded_at(completion)) is not None:
-        changes["written_at"] = at
-    return {
-        "$set": changes,
-        "$unset": {"claim": ""},
-        **_history(completion.history),
-    }
 
 
 def as_seen(document: Unreadable) -> Document:

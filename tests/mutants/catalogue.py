@@ -45,8 +45,8 @@ def _also(of: str, *rows: str) -> list[Mutant]:
 
 _FIRST = (
     Mutant("no-token-guard", "a record is written whoever has the claim", ("stalled",),
-           (Edit("mongo/updates.py", 'return UpdateOne({"_id": seen.id, "claim.token": completion.request.token, "revision": seen.revision}, update)',
-                 'return UpdateOne({"_id": seen.id, "revision": seen.revision}, update)'),)),
+           (Edit("mongo/updates.py", 'guard={"_id": seen.id, "claim.token": request.token, "revision": seen.revision},',
+                 'guard={"_id": seen.id, "revision": seen.revision},'),)),
     Mutant("no-last-check", "nobody asks again before the content", ("slow-rcpt", "slow-data"),
            (Edit("engine/flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"),)),
     Mutant("claim-without-revision", "a claim is not guarded by what was seen, and nobody asks again before the content", ("order-race-slow-database",),
@@ -73,7 +73,7 @@ _FIRST = (
            (Edit("engine/breaker.py", "        if self._until is None:\n            return free\n        return 1 if now >= self._until and in_flight == 0 else 0", "        return free"),
             Edit("engine/breaker.py", "return None if self._until is None else max(self._until - now, 0.0)", "return None"))),
     Mutant("plans-unguarded", "plans are written whatever was reported since", ("order-race-slow-plan",),
-           (Edit("mongo/updates.py", "return UpdateOne(unchanged(plan.seen), update)", 'return UpdateOne({"_id": plan.seen.id}, update)'),)),
+           (Edit("mongo/updates.py", "guard=unchanged(plan.seen),", 'guard={"_id": plan.seen.id},'),)),
     Mutant("position-before-the-look", "the position is saved before the look, and nothing sweeps at the start or when daemons change", ("position-kept",),
            (Edit("daemon/watcher.py", "SAVE_EVERY = 1.0", "SAVE_EVERY = 0.0"),
             Edit("daemon/watcher.py", "                    under_way.append((batch,", "                    await self._insist(self._save, batch)\n                    under_way.append((batch,"),
