@@ -105,7 +105,10 @@ class FakeIngestion:
 class Api:
     """The HTTP application with fakes, and a client of it."""
 
-    def __init__(self, *, api_keys=(KEY,), keys=(), secret=SECRET, base_url="http://localhost", **options):
+    def __init__(
+        self, *, api_keys=(KEY,), keys=(), secret=SECRET, own_secrets=None, base_url="http://localhost", **options
+    ):
+        """`secret` signs Shopify's webhooks for all shops but those in `own_secrets`, which have one each."""
         self.ingestion = FakeIngestion()
         self.checks = {"mongodb": None}
         self.registry = CollectorRegistry()
@@ -113,7 +116,7 @@ class Api:
             self.ingestion,
             feedback(),
             api_keys=[*keys, *unscoped(api_keys)],
-            webhooks=PerShop({"shopify": WebhookAccess([secret])}),
+            webhooks=PerShop(secret, own_secrets or {}).map(lambda each: {"shopify": WebhookAccess([each])}),
             readiness=self._readiness,
             registry=self.registry,
             observer=Telemetry(self.registry),
