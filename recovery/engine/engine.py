@@ -74,7 +74,7 @@ class Engine:
         observer: Observer,
         schedules: PerShop[Schedule],
         owner: str,
-        limits: Limits | None = None,
+        limits: Limits,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,7 +84,7 @@ class Engine:
         self._observer = observer
         self._schedules = schedules
         self._owner = owner
-        self._limits = limits or Limits()
+        self._limits = limits
         self._jitter = jitter
         self._monotonic = monotonic
         self._outage_at: float | None = None

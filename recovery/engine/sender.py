@@ -41,15 +41,15 @@ TO_RECORD = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a sender.
+    """The limits of a sender. The settings have the defaults.
 
     At most `in_flight` messages are claimed and not yet recorded, fewer while the relay is slow. A message goes back if
     no connection is free within `hand_over_within` seconds. The facts of a claim may be as old as that when the content
     is sent; if they are older, the database is asked again.
     """
 
-    in_flight: int = 500
-    hand_over_within: float = 0.5
+    in_flight: int
+    hand_over_within: float
 
 
 @dataclass(slots=True)

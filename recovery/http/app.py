@@ -34,9 +34,6 @@ from recovery.mail.seals import Seals
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter
 
-LONGEST_BODY = 256 * 1024
-"""Bytes of a request body, by default. A report of two hundred items with long names is about 100 KiB."""
-
 LONGEST_WEBHOOK = 8 * 1024 * 1024
 """Bytes of a webhook. A shop cannot send less: each order line has its taxes and discounts, some kilobytes of JSON."""
 
@@ -74,9 +71,9 @@ def create_app(
     observer: HttpObserver,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
-    max_body: int = LONGEST_BODY,
+    max_body: int,
 ) -> FastAPI:
-    """Return the HTTP application that serves `ingestion` and `feedback`.
+    """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
     Without API keys, everyone on this machine may do everything; call `recovery.http.security.refusal` first, which
     rejects such a configuration on a public address. Raises `ValueError` if a key is empty.
@@ -122,5 +119,6 @@ def description() -> dict[str, Any]:
         readiness=nothing,
         registry=CollectorRegistry(),
         observer=nothing,
+        max_body=0,
     )
     return app.openapi()

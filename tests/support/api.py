@@ -17,7 +17,7 @@ from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.data_subjects import Receipt
-from tests.support.builders import feedback
+from tests.support.builders import LONGEST_BODY, feedback
 
 KEY = "k-1234567890"
 SECRET = "hush"
@@ -120,7 +120,7 @@ class Api:
             readiness=self._readiness,
             registry=self.registry,
             observer=Telemetry(self.registry),
-            **options,
+            **{"max_body": LONGEST_BODY} | options,
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {api_keys[0]}"} if api_keys else {}

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
-from tests.support.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, schedule
+from tests.support.builders import LIMITS, NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, schedule
 
 DUE = NOON + minutes(30)
 
@@ -28,7 +28,7 @@ class EngineInMemory:
             observer=self.witness,
             schedules=PerShop(plan or schedule(), by_shop or {}),
             owner="me",
-            limits=limits,
+            limits=limits or LIMITS,
             jitter=lambda: 0.0,
         )
 

@@ -15,7 +15,7 @@ from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from tests.support.builders import Relay, SetClock, Witness, report, schedule
+from tests.support.builders import LIMITS, Relay, SetClock, Witness, report, schedule
 
 
 class EngineWorld:
@@ -35,6 +35,7 @@ class EngineWorld:
             observer=self.witness,
             schedules=PerShop(schedule()),
             owner="me",
+            limits=LIMITS,
         )
         self.sweep = Sweep(
             self.checkouts,

@@ -259,7 +259,21 @@ class TestSchedule:
             ("reminder-3", 72 * hours, "reminder-3", 12 * hours),
         ]
         assert schedule.confirmation == Step(CONFIRMATION, timedelta(), "confirmation", None, 24 * hours)
-        assert schedule == Schedule(schedule.steps, schedule.confirmation)
+        assert schedule == Schedule(
+            steps=schedule.steps,
+            confirmation=schedule.confirmation,
+            min_gap=6 * hours,
+            min_gap_per_address=12 * hours,
+            quiet_hours=None,
+            time_zone="UTC",
+            require_consent=False,
+            stop_on=StopOn.CHECKOUT,
+            on_ambiguous=OnAmbiguous.RESEND,
+            max_attempts=5,
+            retry_after=hours / 12,
+            lease=hours / 60,
+            retention=30 * 24 * hours,
+        )
 
     def test_as_set(self):
         """Every setting arrives in the schedule, and steps are sorted by delay."""

@@ -18,7 +18,7 @@ from recovery.errors import Unavailable
 from recovery.http.app import create_app
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
-from tests.support.builders import NOON, feedback, minutes, state, step
+from tests.support.builders import LONGEST_BODY, NOON, feedback, minutes, state, step
 
 SHOP, ADA = "shop.example", "ada@example.com"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -38,6 +38,7 @@ class CustomerSite:
             self,
             self.feedback,
             api_keys=(),
+            max_body=LONGEST_BODY,
             readiness=self.readiness,
             registry=self.registry,
             observer=Telemetry(self.registry),

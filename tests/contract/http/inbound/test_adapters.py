@@ -22,7 +22,7 @@ from recovery.settings import Settings
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter, WebhookRequest
 from recovery.shops.events import Redact
-from tests.support.builders import feedback
+from tests.support.builders import LONGEST_BODY, feedback
 from tests.support.example_adapter import ExampleShop
 
 SECRET = "hush"
@@ -60,6 +60,7 @@ class Api:
             api_keys=(),
             webhooks=PerShop(access, {"lamps.example": lamps}),
             adapters=[*ADAPTERS, ExampleShop(), Elsewhere()],
+            max_body=LONGEST_BODY,
             readiness=None,
             registry=self.registry,
             observer=Telemetry(self.registry),

@@ -18,7 +18,7 @@ from recovery.http.app import create_app
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import load_settings
-from tests.support.builders import SetClock, feedback
+from tests.support.builders import LONGEST_BODY, SetClock, feedback
 from tests.support.paths import ROOT
 
 GUIDE = (ROOT / "docs/bounces.md").read_text()
@@ -56,7 +56,7 @@ class Server:
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
         options = {"api_keys": (), "registry": CollectorRegistry(), "observer": Telemetry(CollectorRegistry())}
-        self.app = create_app(None, feedback_, readiness=None, **options)
+        self.app = create_app(None, feedback_, readiness=None, max_body=LONGEST_BODY, **options)
         self.url = None
 
     async def reason(self, shop=SHOP):

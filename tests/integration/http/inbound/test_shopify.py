@@ -21,7 +21,7 @@ from recovery.http.keys import unscoped
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.data_requests import DataRequests
-from tests.support.builders import feedback, minutes, report, schedule
+from tests.support.builders import LONGEST_BODY, feedback, minutes, report, schedule
 
 SECRET = "hush"
 SHOP = "a.myshopify.com"
@@ -78,6 +78,7 @@ class ShopWorld:
             feedback(),
             api_keys=unscoped(["a key"]),
             webhooks=PerShop({"shopify": access}),
+            max_body=LONGEST_BODY,
             readiness=None,
             registry=CollectorRegistry(),
             observer=Telemetry(CollectorRegistry()),
