@@ -10,8 +10,8 @@ from recovery.checks.dns import look_up
 from recovery.checks.dns_records import PublicKey
 from recovery.checks.finding import Finding
 from recovery.checks.rules import Mailing, judge, questions
+from recovery.domain.hosts import is_loopback
 from recovery.settings import Settings
-from recovery.settings.fields import is_loopback
 
 
 async def examine(settings: Settings, server: tuple[str, int] | None = None) -> AsyncIterator[Finding]:

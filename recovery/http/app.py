@@ -75,8 +75,8 @@ def create_app(
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    Without API keys, everyone on this machine may do everything; call `recovery.http.security.refusal` first, which
-    rejects such a configuration on a public address. Raises `ValueError` if a key is empty.
+    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
+    `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",

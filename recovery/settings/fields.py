@@ -43,14 +43,6 @@ def rule_violation(sentence: str, *path: str) -> ValidationError:
     return ValidationError.from_exception_data("Settings", [InitErrorDetails(type=fault, loc=path, input=None)])
 
 
-def is_loopback(host: str) -> bool:
-    """Return True if `host` is a loopback address, which only this machine can reach."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def from_json(value: object) -> object:
     """Parse a list from the environment, where every value is text, as JSON."""
     if not isinstance(value, str):

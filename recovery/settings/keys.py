@@ -19,7 +19,7 @@ ALL_SCOPES: tuple[Scope, ...] = ("report", "read", "operate", "privacy")
 
 def _secret(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
+    if not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("must be printable ASCII without spaces, to fit into an Authorization header")
     if len(key) < SHORTEST:
         raise ValueError(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from recovery.domain.hosts import is_loopback
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
 from recovery.settings.fields import (
     Domain,
@@ -15,7 +16,6 @@ from recovery.settings.fields import (
     Maybe,
     Section,
     from_lines,
-    is_loopback,
     like,
     rule_violation,
     setting,
