@@ -17,11 +17,12 @@ from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.api.reference import reference
-from recovery.http.api.reports import Reports, report_docs
+from recovery.http.api.reports import CHECKOUT, ORDER, Reports, report_docs
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
 from recovery.http.health import Readiness, health
+from recovery.http.inbound.bounces import PATH as BOUNCES
 from recovery.http.inbound.bounces import BounceEvent, bounces
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
@@ -42,7 +43,8 @@ SERVERS = [
     {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
 
-_KINDS = {"/checkout": "checkout", "/order": "order", "/bounces": "bounce"}
+_KINDS = {CHECKOUT: "checkout", ORDER: "order", BOUNCES: "bounce"}
+"""The label of each path in the metric of reports; that of a webhook is its adapter."""
 
 
 class _Application(FastAPI):

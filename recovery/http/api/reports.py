@@ -22,7 +22,10 @@ from recovery.http.keys import Scope as KeyScope
 from recovery.http.problems import Problem, answer, answers, invalid_body
 from recovery.http.security import Guard
 
-_MODELS: Mapping[str, type[Checkout] | type[Order]] = {"/checkout": Checkout, "/order": Order}
+CHECKOUT, ORDER = "/checkout", "/order"
+"""The paths of reports."""
+
+_MODELS: Mapping[str, type[Checkout] | type[Order]] = {CHECKOUT: Checkout, ORDER: Order}
 
 LONGEST_SHOP = 100
 """Characters of a shop in the log line of a refused report."""
@@ -140,7 +143,7 @@ def report_docs(guard: Guard) -> APIRouter:
     router = APIRouter(tags=["checkouts"])
 
     @router.post(
-        "/checkout",
+        CHECKOUT,
         operation_id="reportCheckout",
         dependencies=[guard.needs(KeyScope.REPORT)],
         status_code=202,
@@ -157,7 +160,7 @@ def report_docs(guard: Guard) -> APIRouter:
         """
 
     @router.post(
-        "/order",
+        ORDER,
         operation_id="reportOrder",
         dependencies=[guard.needs(KeyScope.REPORT)],
         status_code=202,

@@ -7,7 +7,7 @@ import structlog
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
-from recovery.domain.checkout import Order
+from recovery.domain.checkout import Order, checkout_id
 from recovery.domain.fields import ShopKey
 from recovery.domain.per_shop import PerShop
 from recovery.http.api.description import header
@@ -173,7 +173,7 @@ async def _carry_out(event: Event, ingestion: Ingestion) -> str:
             return checkout.id
         case Cancelled(shop, order_ids, cart):
             await ingestion.cancel(shop, order_ids[0], aliases=order_ids[1:], cart=cart)
-            return f"{shop}/{order_ids[0]}"
+            return checkout_id(shop, order_ids[0])
         case Left(shop):
             _log.warning("shop disconnected", shop=shop, cancelled=await ingestion.cancel_shop(shop))
             return shop

@@ -34,7 +34,7 @@ from typing import Any
 
 from jinja2 import TemplateNotFound
 
-from recovery.domain.checkout import Customer, Item
+from recovery.domain.checkout import Customer, Item, shop_and_order
 from recovery.domain.fields import web_address
 from recovery.domain.masking import greeted, plain, unlinked
 from recovery.domain.schedule import Step
@@ -224,7 +224,7 @@ def _names(
     step: Step, checkout: CheckoutState, time_zone: str, checkout_url: str | None, unsubscribe_url: str | None
 ) -> dict[str, Any]:
     facts = checkout.facts
-    shop, _, order_id = checkout.id.partition("/")
+    shop, order_id = shop_and_order(checkout.id)
     # Others can write to the database that the facts come from, and escaping does not stop a "javascript:" link.
     for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
         if link is not None:
