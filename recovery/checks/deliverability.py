@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from email.utils import parseaddr
 
 from recovery.app.shops import signer_of
 from recovery.checks.dns import look_up
@@ -11,6 +10,7 @@ from recovery.checks.dns_records import PublicKey
 from recovery.checks.finding import Finding
 from recovery.checks.rules import Mailing, judge, questions
 from recovery.domain.hosts import is_loopback
+from recovery.domain.mailboxes import split_mailbox
 from recovery.settings import Settings
 
 
@@ -52,4 +52,4 @@ def mailing_of(settings: Settings) -> Mailing:
 
 def _domain(mailbox: str) -> str:
     """Return the domain of `Shop <shop@example.com>` in ASCII, as in the DNS."""
-    return parseaddr(mailbox)[1].rpartition("@")[2].encode("idna").decode().lower()
+    return split_mailbox(mailbox)[1].rpartition("@")[2].encode("idna").decode().lower()
