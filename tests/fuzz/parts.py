@@ -30,7 +30,7 @@ from recovery.mail.templates.trial import tried
 from recovery.settings import Settings, SettingsError, load_settings
 from tests.chaos.daemons import Daemon
 from tests.fuzz.mutations import of_bytes, of_json
-from tests.support.builders import LONGEST_BODY
+from tests.support.configurations import LONGEST_BODY
 from tests.support.hostile_reports import HOSTILE
 from tests.support.paths import ROOT, TESTS
 

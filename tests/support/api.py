@@ -17,7 +17,8 @@ from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.data_subjects import Receipt
-from tests.support.builders import LONGEST_BODY, feedback
+from tests.support.builders import feedback
+from tests.support.configurations import LONGEST_BODY
 
 KEY = "k-1234567890"
 SECRET = "hush"

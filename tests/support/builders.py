@@ -14,24 +14,16 @@ from recovery.domain.schedule import OnAmbiguous, Schedule, Step, StopOn
 from recovery.domain.state import Cause, Claim, Message, MessageState, Past, Status
 from recovery.domain.suppression import SuppressionReason
 from recovery.engine.ports import Permission
-from recovery.engine.sender import Limits
 from recovery.engine.writes import ClaimRequest, Completion, DeadLetter, Plan, RecipientQuery, Unreadable, Written
 from recovery.errors import Unavailable
 from recovery.http.customer.feedback import Feedback
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
-from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.collections import DEAD_LETTERS
 from recovery.mongo.dead_letters import letter_write
-from recovery.settings.sections import HttpSettings
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
 """So far ahead that no real TTL monitor deletes what is due around it."""
-
-LIMITS = Limits(in_flight=500, hand_over_within=0.5)
-
-LONGEST_BODY = HttpSettings().max_body
-"""Bytes of a request body, as the settings have it."""
 
 
 def minutes(count: float) -> timedelta:
@@ -64,20 +56,6 @@ def schedule(**changes: Any) -> Schedule:
         "retention": timedelta(days=30),
     }
     return Schedule(**(defaults | changes))
-
-
-def relay_config(host: str = "relay.test", port: int = 25, **changes: Any) -> RelayConfig:
-    """Return the configuration of a relay without encryption."""
-    defaults: dict[str, Any] = {
-        "tls": "none",
-        "local_hostname": "shop.test",
-        "connections": 20,
-        "messages_per_connection": 100,
-        "idle_seconds": 30.0,
-        "timeout_seconds": 60.0,
-        "dot_timeout_seconds": 60.0,
-    }
-    return RelayConfig(host=host, port=port, **(defaults | changes))
 
 
 def report(order_id: str = "1", **changes: Any) -> Checkout:

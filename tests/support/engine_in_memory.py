@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
-from tests.support.builders import LIMITS, NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, schedule
+from tests.support.builders import NOON, AddressBook, Relay, SetClock, Store, Witness, minutes, schedule
+from tests.support.configurations import LIMITS
 
 DUE = NOON + minutes(30)
 

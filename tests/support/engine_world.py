@@ -15,7 +15,8 @@ from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
-from tests.support.builders import LIMITS, Relay, SetClock, Witness, report, schedule
+from tests.support.builders import Relay, SetClock, Witness, report, schedule
+from tests.support.configurations import LIMITS
 
 
 class EngineWorld:

@@ -11,7 +11,7 @@ from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState, Status
 from recovery.mail.composer import Envelope
 from recovery.mail.smtp.mailer import SmtpMailer
-from tests.support.builders import relay_config
+from tests.support.configurations import relay_config
 from tests.support.smtp_servers import RecordingRelay
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -12,7 +12,8 @@ from starlette.responses import PlainTextResponse
 from recovery.daemon.metrics import Telemetry
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
-from tests.support.builders import LONGEST_BODY, feedback
+from tests.support.builders import feedback
+from tests.support.configurations import LONGEST_BODY
 from tests.support.serving import serving
 
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.schedule import OnAmbiguous
 from recovery.domain.state import Cause, Claim, Message, MessageState
-from tests.support.builders import LIMITS, NOON, minutes, schedule, state
+from tests.support.builders import NOON, minutes, schedule, state
+from tests.support.configurations import LIMITS
 from tests.support.engine_in_memory import DUE, EngineInMemory
 
 

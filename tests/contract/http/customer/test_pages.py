@@ -18,7 +18,8 @@ from recovery.errors import Unavailable
 from recovery.http.app import create_app
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
-from tests.support.builders import LONGEST_BODY, NOON, feedback, minutes, state, step
+from tests.support.builders import NOON, feedback, minutes, state, step
+from tests.support.configurations import LONGEST_BODY
 
 SHOP, ADA = "shop.example", "ada@example.com"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

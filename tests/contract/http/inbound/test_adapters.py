@@ -22,7 +22,8 @@ from recovery.settings import Settings
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter, WebhookRequest
 from recovery.shops.events import Redact
-from tests.support.builders import LONGEST_BODY, feedback
+from tests.support.builders import feedback
+from tests.support.configurations import LONGEST_BODY
 from tests.support.example_adapter import ExampleShop
 
 SECRET = "hush"

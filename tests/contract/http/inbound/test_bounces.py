@@ -19,7 +19,8 @@ from recovery.http.app import create_app
 from recovery.http.security import TOLERANCE
 from recovery.mail.links import MOST_TRIED, Links
 from recovery.mail.seals import Seals
-from tests.support.builders import LONGEST_BODY, NOON, feedback
+from tests.support.builders import NOON, feedback
+from tests.support.configurations import LONGEST_BODY
 
 SECRET, OLD_SECRET = "a secret of some length", "an older secret"
 SHOP, ADA = "shop.example", "ada@example.com"

@@ -18,7 +18,8 @@ from recovery.http.app import create_app
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import load_settings
-from tests.support.builders import LONGEST_BODY, SetClock, feedback
+from tests.support.builders import SetClock, feedback
+from tests.support.configurations import LONGEST_BODY
 from tests.support.paths import ROOT
 
 GUIDE = (ROOT / "docs/bounces.md").read_text()

@@ -21,7 +21,8 @@ from recovery.http.keys import unscoped
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.data_requests import DataRequests
-from tests.support.builders import LONGEST_BODY, feedback, minutes, report, schedule
+from tests.support.builders import feedback, minutes, report, schedule
+from tests.support.configurations import LONGEST_BODY
 
 SECRET = "hush"
 SHOP = "a.myshopify.com"

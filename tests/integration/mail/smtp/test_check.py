@@ -6,7 +6,7 @@ import pytest
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
-from tests.support.builders import relay_config
+from tests.support.configurations import relay_config
 from tests.support.smtp_world import a_smtp_world
 
 LOOPS = ("asyncio", "uvloop")

@@ -17,7 +17,7 @@ from recovery.domain.state import CheckoutState, Status
 from recovery.engine.ports import ALLOWED
 from recovery.mail.composer import Envelope
 from recovery.mail.smtp.mailer import SmtpMailer
-from tests.support.builders import relay_config
+from tests.support.configurations import relay_config
 from tests.support.postfix import CAN_RUN, postfix
 from tests.support.smtp_servers import RecordingRelay
 
