@@ -34,7 +34,6 @@ from recovery.daemon.template_reload import reload
 from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
-from recovery.http.security import refusal
 from recovery.http.server import serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
@@ -62,8 +61,6 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
 
     Raises `CannotStart`, `TemplateError` or `CannotListen` before any work is done; later only errors of our own.
     """
-    if settings.http.enabled and (why := refusal(settings.http.host, api_keys_of(settings))):
-        raise CannotStart(why)
     shops = shops_of(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(database_of(settings))

@@ -15,7 +15,7 @@ from recovery.engine.ports import Clock
 from recovery.errors import RecoveryError
 from recovery.http.customer.feedback import Feedback
 from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess
-from recovery.http.keys import ApiKey, Scope, unscoped
+from recovery.http.keys import ApiKey, unscoped
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from recovery.mongo.collections import OPTIONS, Database
@@ -100,7 +100,7 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
 def api_keys_of(settings: Settings) -> list[ApiKey]:
     """Return the API keys: the named ones with their scopes, and the unrestricted ones."""
     named = [
-        ApiKey(key.name, key.secret.get_secret_value(), frozenset(map(Scope, key.scopes)), frozenset(key.shops))
+        ApiKey(key.name, key.secret.get_secret_value(), frozenset(key.scopes), frozenset(key.shops))
         for key in settings.http.keys
     ]
     return [*named, *unscoped(secrets_of(settings.http.api_keys))]

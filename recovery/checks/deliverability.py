@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from email.utils import parseaddr
 
 from recovery.app.shops import signer_of
 from recovery.checks.dns import look_up
 from recovery.checks.dns_records import PublicKey
 from recovery.checks.finding import Finding
 from recovery.checks.rules import Mailing, judge, questions
+from recovery.domain.hosts import is_loopback
+from recovery.domain.mailboxes import split_mailbox
 from recovery.settings import Settings
-from recovery.settings.fields import is_loopback
 
 
 async def examine(settings: Settings, server: tuple[str, int] | None = None) -> AsyncIterator[Finding]:
@@ -52,4 +52,4 @@ def mailing_of(settings: Settings) -> Mailing:
 
 def _domain(mailbox: str) -> str:
     """Return the domain of `Shop <shop@example.com>` in ASCII, as in the DNS."""
-    return parseaddr(mailbox)[1].rpartition("@")[2].encode("idna").decode().lower()
+    return split_mailbox(mailbox)[1].rpartition("@")[2].encode("idna").decode().lower()

@@ -38,8 +38,9 @@ def preview(
 ) -> None:
     """Render a step's mail with sample data or a real checkout, to the terminal, a file or the browser."""
     from recovery.app import preview
+    from recovery.domain.checkout import shop_of
 
-    settings = load().of(shop or (checkout or "").partition("/")[0])
+    settings = load().of(shop or shop_of(checkout or ""))
     rendered, message = preview.preview(settings, step, _checkout(step, checkout, locale))
     contents = {".html": rendered.html.encode(), ".txt": rendered.text.encode(), ".eml": message}
     if open_:

@@ -186,7 +186,9 @@ async def load_checkout(session: Session, checkout: str) -> "CheckoutState":
 
 def split_key(checkout: str) -> tuple[str, str]:
     """Return shop and order id of `SHOP/ORDER`. Raises `CommandError` if it is not of that form."""
-    shop, slash, order_id = checkout.partition("/")
-    if not (shop and slash and order_id):
+    from recovery.domain.checkout import shop_and_order
+
+    shop, order_id = shop_and_order(checkout)
+    if not (shop and order_id):
         raise CommandError(f"{checkout!r} is not of the form SHOP/ORDER.")
     return shop, order_id

@@ -30,6 +30,12 @@ def checkout_id(shop: str, order_id: str) -> str:
     return f"{shop}/{order_id}"
 
 
+def shop_and_order(id_: str) -> tuple[str, str]:
+    """Return the shop and the order id in the key of a checkout."""
+    shop, _, order_id = id_.partition("/")
+    return shop, order_id
+
+
 def shop_of(id_: str) -> str:
     """Return the shop in the key of a checkout."""
     return id_.partition("/")[0]

@@ -88,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The steps of a shop, and all rules about when a message is sent.
+    """The steps of a shop, and all rules about when a message is sent. The settings have the defaults.
 
     `steps` are in the order of their delays. `confirmation` is None if the shop confirms orders itself. `min_gap` is
     the shortest time between two reminders of one checkout, `min_gap_per_address` between any two to one address; the
@@ -100,17 +100,17 @@ class Schedule:
 
     steps: tuple[Step, ...]
     confirmation: Step | None
-    min_gap: timedelta = timedelta(hours=6)
-    min_gap_per_address: timedelta = timedelta(hours=12)
-    quiet_hours: QuietHours | None = None
-    time_zone: str = "UTC"
-    require_consent: bool = False
-    stop_on: StopOn = StopOn.CHECKOUT
-    on_ambiguous: OnAmbiguous = OnAmbiguous.RESEND
-    max_attempts: int = 5
-    retry_after: timedelta = timedelta(minutes=5)
-    lease: timedelta = timedelta(minutes=1)
-    retention: timedelta = timedelta(days=30)
+    min_gap: timedelta
+    min_gap_per_address: timedelta
+    quiet_hours: QuietHours | None
+    time_zone: str
+    require_consent: bool
+    stop_on: StopOn
+    on_ambiguous: OnAmbiguous
+    max_attempts: int
+    retry_after: timedelta
+    lease: timedelta
+    retention: timedelta
 
     @property
     def messages(self) -> tuple[Step, ...]:

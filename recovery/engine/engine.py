@@ -75,7 +75,7 @@ class Engine:
         observer: Observer,
         schedules: PerShop[Schedule],
         owner: str,
-        limits: Limits | None = None,
+        limits: Limits,
         allowance: Allowance | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
@@ -86,7 +86,7 @@ class Engine:
         self._observer = observer
         self._schedules = schedules
         self._owner = owner
-        self._limits = limits or Limits()
+        self._limits = limits
         self._jitter = jitter
         self._monotonic = monotonic
         self._outage_at: float | None = None

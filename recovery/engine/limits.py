@@ -12,8 +12,8 @@ class Limits:
     sent; if they are older, the database is asked again.
     """
 
-    in_flight: int = 500
-    hand_over_within: float = 0.5
+    in_flight: int
+    hand_over_within: float
 
     refusals_held_for: float = 2.0
     """The time for which a permanent refusal is held, so that other answers can contradict it."""

@@ -17,11 +17,12 @@ from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.api.reference import reference
-from recovery.http.api.reports import Reports, report_docs
+from recovery.http.api.reports import CHECKOUT, ORDER, Reports, report_docs
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
 from recovery.http.health import Readiness, health
+from recovery.http.inbound.bounces import PATH as BOUNCES
 from recovery.http.inbound.bounces import BounceEvent, bounces
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
@@ -34,9 +35,6 @@ from recovery.mail.seals import Seals
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter
 
-LONGEST_BODY = 256 * 1024
-"""Bytes of a request body, by default. A report of two hundred items with long names is about 100 KiB."""
-
 LONGEST_WEBHOOK = 8 * 1024 * 1024
 """Bytes of a webhook. A shop cannot send less: each order line has its taxes and discounts, some kilobytes of JSON."""
 
@@ -45,7 +43,8 @@ SERVERS = [
     {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
 
-_KINDS = {"/checkout": "checkout", "/order": "order", "/bounces": "bounce"}
+_KINDS = {CHECKOUT: "checkout", ORDER: "order", BOUNCES: "bounce"}
+"""The label of each path in the metric of reports; that of a webhook is its adapter."""
 
 
 class _Application(FastAPI):
@@ -74,12 +73,12 @@ def create_app(
     observer: HttpObserver,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
-    max_body: int = LONGEST_BODY,
+    max_body: int,
 ) -> FastAPI:
-    """Return the HTTP application that serves `ingestion` and `feedback`.
+    """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    Without API keys, everyone on this machine may do everything; call `recovery.http.security.refusal` first, which
-    rejects such a configuration on a public address. Raises `ValueError` if a key is empty.
+    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
+    `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -122,5 +121,6 @@ def description() -> dict[str, Any]:
         readiness=nothing,
         registry=CollectorRegistry(),
         observer=nothing,
+        max_body=0,
     )
     return app.openapi()

@@ -3,19 +3,10 @@
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import sha256
 
+from recovery.domain.scopes import Scope as Scope
 from recovery.http.problems import Problem, ProblemType
-
-
-class Scope(StrEnum):
-    """A permission of an API key. Each operation requires one."""
-
-    REPORT = "report"
-    READ = "read"
-    OPERATE = "operate"
-    PRIVACY = "privacy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.datastructures import Headers
 
+from recovery.domain.hosts import is_loopback
 from recovery.http.keys import THIS_MACHINE, ApiKey, Caller, KeyRing, Scope, WrongKeys
 from recovery.http.log_bound import LogBound
 from recovery.http.observer import HttpObserver
@@ -24,28 +24,6 @@ TOLERANCE = 300
 
 _bearer = HTTPBearer(scheme_name="api_key", auto_error=False, description="A key of `http.keys` or `http.api_keys`.")
 _log = structlog.get_logger()
-
-
-def refusal(host: str, keys: Sequence[ApiKey]) -> str | None:
-    """Return the reason why listening on `host` with these keys is unsafe, or None if it is safe."""
-    if not all(key.secret for key in keys):
-        return "An API key is empty, so that anyone could use it: give it a value or remove it."
-    if not keys and not is_loopback(host):
-        return (
-            f"No API key is set: anyone who can reach {host or 'this machine'} could send mail to your customers. "
-            "Set http.keys, or listen on 127.0.0.1."
-        )
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Return True for a host name or address of this machine only: localhost, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

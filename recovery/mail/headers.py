@@ -9,6 +9,7 @@ from binascii import b2a_base64
 
 from email_validator import validate_email
 
+from recovery.domain.mailboxes import is_list_id, split_mailbox
 from recovery.domain.masking import WORD_JOINER, plain
 
 LINE = 78
@@ -17,8 +18,6 @@ LINE = 78
 LONGEST_LINE = 998
 """Length that no line may exceed, by the same section."""
 
-_MAILBOX = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
-_LIST_ID = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)+")
 _HTTPS_ADDRESS = re.compile(r"https://[!-;=?-~]+")
 """A URL allowed in List-Unsubscribe: ASCII, without spaces and angle brackets, RFC 2369 section 2."""
 _BLANK = re.compile(r"\s+")
@@ -26,8 +25,7 @@ _BLANK = re.compile(r"\s+")
 
 def own_address(what: str, written: str) -> tuple[str, str, str]:
     """Return the name, the address and its domain of a mailbox such as `Lamp Shop <shop@example.com>`."""
-    found = _MAILBOX.fullmatch(written)
-    name, address = (found["name"].strip(' "'), found["address"]) if found else ("", written)
+    name, address = split_mailbox(written)
     try:
         # Our own addresses may be in a private network, and must pass relays without SMTPUTF8.
         valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
@@ -38,9 +36,8 @@ def own_address(what: str, written: str) -> tuple[str, str, str]:
 
 def list_id(written: str) -> str:
     """Return the List-Id header of `Lamp Shop <reminders.example.com>`, RFC 2919 section 3; at most 255 characters."""
-    found = _MAILBOX.fullmatch(written)
-    name, identifier = (found["name"].strip(' "'), found["address"]) if found else ("", written)
-    if not _LIST_ID.fullmatch(identifier) or len(identifier) > 255:
+    name, identifier = split_mailbox(written)
+    if not is_list_id(identifier):
         raise ValueError(f"the List-Id {written!r} is invalid: it must be like Lamp Shop <reminders.example.com>")
     return mailbox("List-Id", name, identifier) if name else f"List-Id: <{identifier}>"
 

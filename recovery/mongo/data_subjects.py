@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,10 +37,6 @@ class Receipt:
     checkouts: tuple[str, ...]
     dead_letters: tuple[str, ...]
     shadows: int
-
-    def facts(self) -> dict[str, Any]:
-        """Return the receipt as plain values."""
-        return asdict(self)
 
 
 class Persons:

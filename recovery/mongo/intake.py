@@ -143,7 +143,7 @@ class CheckoutWrite(NamedTuple):
         document = {
             "_id": report.id,
             "facts": report.facts(),
-            "address": normalised(report.customer.email),
+            "address": report.customer.address,
             "shop": report.shop,
             "status": Status.OPEN.value,
             "opened_at": at,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from recovery.domain.checkout import Checkout, Order, checkout_id
+from recovery.domain.checkout import Checkout, Order, checkout_id, shop_and_order
 from recovery.mongo.collections import Document, of_shop
 from recovery.mongo.drivers import settled
 
@@ -58,7 +58,7 @@ async def namesakes(checkouts: Any, report: Checkout | Order, names: Sequence[st
     own: list[Name] = []
     of_cart: list[Name] = []
     for each in await settled(checkouts.find({"$or": either}, _FIELDS).to_list(None)):
-        name = Name(each["_id"].partition("/")[2], each["status"], each.get("ordered_at"))
+        name = Name(shop_and_order(each["_id"])[1], each["status"], each.get("ordered_at"))
         known = {name.order_id, *each.get("known_as", names)}
         (of_cart if known.isdisjoint(names) else own).append(name)
     own.sort(key=lambda name: (_place(name.order_id, names), name.order_id))

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
+from recovery.domain.hosts import is_loopback
 from recovery.settings.durations import PositiveDuration
-from recovery.settings.fields import Maybe, Section, from_lines, is_loopback, like, rule_violation, setting
+from recovery.settings.fields import Maybe, Section, from_lines, like, rule_violation, setting
 
 LONGEST_TAG = 11
 """Characters before the + of a return path. With the + and 52 characters of base32 they fill the 64 that a local part

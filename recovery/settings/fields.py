@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from recovery.domain.mailboxes import is_list_id, split_mailbox
+from recovery.domain.masking import is_plain
 from recovery.domain.quiet_hours import QuietHours, zone
 
 T = TypeVar("T")
@@ -41,14 +43,6 @@ def rule_violation(sentence: str, *path: str) -> ValidationError:
     """Build the validation error of a rule between fields, located at `path` below the section that raises it."""
     fault = PydanticCustomError("rule_violation", "{sentence}", {"sentence": sentence})
     return ValidationError.from_exception_data("Settings", [InitErrorDetails(type=fault, loc=path, input=None)])
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if `host` is a loopback address, which only this machine can reach."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def from_json(value: object) -> object:
@@ -116,10 +110,18 @@ def _host(value: str) -> str:
 
 
 def _mailbox(value: str) -> str:
-    name, bracket, address = value.partition("<")
-    if bracket and not re.fullmatch(r'[A-Za-z0-9 _-]*|".*"\s*', name):
-        value = f'"{name.strip()}" <{address}'  # RFC 5322 requires quotes around most names; people leave them out
-    return _deliverable(value, value, "must be an e-mail address like Shop <shop@example.com>")
+    sentence = "must be an e-mail address like Shop <shop@example.com>"
+    name, address = split_mailbox(value)
+    if not is_plain(name):
+        raise ValueError(f"{sentence}: the name has control characters")
+    return _deliverable(value, address, sentence)
+
+
+def _list_id(value: str) -> str:
+    name, identifier = split_mailbox(value)
+    if identifier == value or len(name) > 200 or not is_plain(name) or not is_list_id(identifier):
+        raise ValueError("must be like Shop <reminders.shop.example>")
+    return value
 
 
 def _domain(value: str) -> str:
@@ -131,7 +133,6 @@ def _deliverable(value: str, address: str, sentence: str) -> str:
         validate_email(
             address,
             check_deliverability=False,
-            allow_display_name=True,
             allow_smtputf8=False,  # not every relay accepts such a sender
             globally_deliverable=False,  # a shop's own address may be in a private network
         )
@@ -169,6 +170,7 @@ Hours = Annotated[
 ]
 ZoneName = Annotated[str, AfterValidator(lambda name: zone(name).key)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+ListId = Annotated[str, AfterValidator(_list_id)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, AfterValidator(_one_line)]
 ExistingFile = Annotated[Path, AfterValidator(_file)]

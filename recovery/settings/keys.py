@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from recovery.domain.fields import ShopKey
+from recovery.domain.scopes import Scope
 from recovery.settings.fields import Section, from_json, from_lines, like, setting
 from recovery.settings.sources import why
 
 SHORTEST = 16
 """Minimum length of a secret, in characters."""
 
-Scope = Literal["report", "read", "operate", "privacy"]
-ALL_SCOPES: tuple[Scope, ...] = ("report", "read", "operate", "privacy")
-
 
 def _secret(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
+    if not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("must be printable ASCII without spaces, to fit into an Authorization header")
     if len(key) < SHORTEST:
         raise ValueError(
@@ -48,7 +46,7 @@ class KeySettings(Section):
         description=f"The secret that callers send, at least {SHORTEST} characters. Or secret_file: a file with it."
     )
     scopes: Annotated[tuple[Scope, ...], BeforeValidator(from_lines), AfterValidator(_some)] = setting(
-        ALL_SCOPES,
+        tuple(Scope),
         "The scopes of the key: report (checkouts and orders), read (the state of a checkout), operate (cancel"
         " checkouts), privacy (export and erase personal data).",
     )

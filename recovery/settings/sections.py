@@ -5,17 +5,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from recovery.domain.hosts import is_loopback
 from recovery.settings.durations import Duration, PositiveDuration, format_duration
 from recovery.settings.fields import (
     Domain,
     ExistingFile,
     ExistingFolder,
     Host,
+    ListId,
     Mailbox,
     Maybe,
     Section,
     from_lines,
-    is_loopback,
     like,
     rule_violation,
     setting,
@@ -24,13 +25,6 @@ from recovery.settings.keys import Keys, KeySecrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 OwnName = Annotated[str, like(r"[A-Za-z0-9_.:\[\]-]{1,255}", "must be a host name, or an IP address in []")]
-ListId = Annotated[
-    str,
-    like(
-        r"[^<>\x00-\x1f\x7f]{0,200}<(?=[^>]{3,255}>)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)+>",
-        "must be like Shop <reminders.shop.example>",
-    ),
-]
 Recipient = Annotated[str, like(r"[^\s@,]*@[^\s@,]+", "must be an e-mail address, or a domain such as @example.com")]
 DaemonName = Annotated[str, like(r"[A-Za-z0-9_.:-]{1,100}", "must be up to 100 letters, digits, . _ : or -")]
 

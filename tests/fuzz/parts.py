@@ -22,7 +22,6 @@ import httpx
 
 import recovery.mail
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.http.app import LONGEST_BODY
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from recovery.mail.templates.files import Files, TemplateError
@@ -31,6 +30,7 @@ from recovery.mail.templates.trial import tried
 from recovery.settings import Settings, SettingsError, load_settings
 from tests.chaos.daemons import Daemon
 from tests.fuzz.mutations import of_bytes, of_json
+from tests.support.configurations import LONGEST_BODY
 from tests.support.hostile_reports import HOSTILE
 from tests.support.paths import ROOT, TESTS
 
@@ -151,7 +151,7 @@ async def bounces(daemon: Daemon, rng: random.Random, until: float) -> Found:
             body, kind = of_json(rng, rng.choice(events)), "application/json"
         else:
             sound = rng.choice(list(HOSTILE.values())) if rng.random() < 0.05 else BOUNCE
-            body, kind = of_bytes(rng, sound)[: 256 * 1024], "message/rfc822"
+            body, kind = of_bytes(rng, sound)[:LONGEST_BODY], "message/rfc822"
         now = int(time.time())
         signature = hmac.new(SECRET.encode(), f"{now}.".encode() + body, "sha256").hexdigest()
         return "/bounces", body, {"Content-Type": kind, "Recovery-Signature": f"t={now},v1={signature}"}

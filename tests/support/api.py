@@ -17,6 +17,7 @@ from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.data_subjects import Receipt
+from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
 KEY = "k-1234567890"
@@ -105,7 +106,10 @@ class FakeIngestion:
 class Api:
     """The HTTP application with fakes, and a client of it."""
 
-    def __init__(self, *, api_keys=(KEY,), keys=(), secret=SECRET, base_url="http://localhost", **options):
+    def __init__(
+        self, *, api_keys=(KEY,), keys=(), secret=SECRET, own_secrets=None, base_url="http://localhost", **options
+    ):
+        """`secret` signs Shopify's webhooks for all shops but those in `own_secrets`, which have one each."""
         self.ingestion = FakeIngestion()
         self.checks = {"mongodb": None}
         self.registry = CollectorRegistry()
@@ -113,11 +117,11 @@ class Api:
             self.ingestion,
             feedback(),
             api_keys=[*keys, *unscoped(api_keys)],
-            webhooks=PerShop({"shopify": WebhookAccess([secret])}),
+            webhooks=PerShop(secret, own_secrets or {}).map(lambda each: {"shopify": WebhookAccess([each])}),
             readiness=self._readiness,
             registry=self.registry,
             observer=Telemetry(self.registry),
-            **options,
+            **{"max_body": LONGEST_BODY} | options,
         )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {api_keys[0]}"} if api_keys else {}

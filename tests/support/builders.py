@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery import Checkout, CheckoutState, Customer, Item
-from recovery.domain.schedule import Schedule, Step
+from recovery.domain.schedule import OnAmbiguous, Schedule, Step, StopOn
 from recovery.domain.state import Status
 
 NOON = datetime(2126, 3, 5, 12, tzinfo=UTC)
@@ -28,7 +28,17 @@ def schedule(**changes: Any) -> Schedule:
             step("reminder-3", timedelta(days=3)),
         ),
         "confirmation": step("confirmation", timedelta(0), timedelta(days=1)),
+        "min_gap": timedelta(hours=6),
         "min_gap_per_address": timedelta(0),
+        "quiet_hours": None,
+        "time_zone": "UTC",
+        "require_consent": False,
+        "stop_on": StopOn.CHECKOUT,
+        "on_ambiguous": OnAmbiguous.RESEND,
+        "max_attempts": 5,
+        "retry_after": minutes(5),
+        "lease": minutes(1),
+        "retention": timedelta(days=30),
     }
     return Schedule(**(defaults | changes))
 

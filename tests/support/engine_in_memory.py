@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
-from recovery.engine.limits import Limits
 from tests.support.builders import NOON, minutes, schedule
+from tests.support.configurations import LIMITS
 from tests.support.ports_in_memory import AddressBook, Relay, SetClock, Store, Witness
 
 DUE = NOON + minutes(30)
@@ -33,7 +33,7 @@ class EngineInMemory:
             observer=self.witness,
             schedules=PerShop(plan or schedule(), by_shop or {}),
             owner="me",
-            limits=replace(limits or Limits(), refusals_held_for=0.02, renew_every=0.01, ask_relay_every=0.01),
+            limits=replace(limits or LIMITS, refusals_held_for=0.02, renew_every=0.01, ask_relay_every=0.01),
             jitter=lambda: 0.0,
             monotonic=lambda: self.monotonic(),
         )

@@ -16,6 +16,7 @@ from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
 from tests.support.builders import report, schedule
+from tests.support.configurations import LIMITS
 from tests.support.ports_in_memory import Relay, SetClock, Witness
 
 
@@ -36,6 +37,7 @@ class EngineWorld:
             observer=self.witness,
             schedules=PerShop(schedule()),
             owner="me",
+            limits=LIMITS,
         )
         self.sweep = Sweep(
             self.checkouts,

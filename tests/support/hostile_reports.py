@@ -1,6 +1,6 @@
 """The worst reports that can be mailed to the bounce address, as large as one may be."""
 
-from recovery.http.app import LONGEST_BODY
+from tests.support.configurations import LONGEST_BODY
 
 SIZE = LONGEST_BODY
 

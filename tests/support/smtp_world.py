@@ -11,7 +11,7 @@ from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState, Status
 from recovery.mail.composer import Envelope
 from recovery.mail.smtp.mailer import SmtpMailer
-from recovery.mail.smtp.pool import RelayConfig
+from tests.support.configurations import relay_config
 from tests.support.smtp_servers import RecordingRelay
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -82,8 +82,7 @@ class SmtpWorld:
 @asynccontextmanager
 async def mailing(host, port, **options):
     composer = FixedComposer()
-    settings = {"timeout_seconds": 60.0, "dot_timeout_seconds": 60.0, "local_hostname": "shop.test"} | options
-    mailer = SmtpMailer(PerShop(composer), RelayConfig(host, port, **settings), FixedClock())
+    mailer = SmtpMailer(PerShop(composer), relay_config(host, port, **options), FixedClock())
     try:
         yield mailer, composer
     finally:

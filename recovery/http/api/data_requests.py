@@ -11,6 +11,7 @@ from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Caller, Scope
 from recovery.http.problems import answers
 from recovery.http.security import Guard
+from recovery.mongo.data_subjects import Receipt
 
 _log = structlog.get_logger()
 
@@ -22,14 +23,6 @@ class Person(BaseModel):
 
     email: Email
     shop: ShopKey | None = None
-
-
-class Erased(BaseModel):
-    """Receipt of an erasure: the ids of the deleted checkouts and dead letters, and the number of shadows."""
-
-    checkouts: tuple[str, ...]
-    dead_letters: tuple[str, ...]
-    shadows: int
 
 
 def data_requests(ingestion: Ingestion, guard: Guard) -> APIRouter:
@@ -57,7 +50,7 @@ def data_requests(ingestion: Ingestion, guard: Guard) -> APIRouter:
     @router.post(
         "/erase", operation_id="erasePerson", summary="Erase a person", responses=answers(401, 403, 413, 422, 503)
     )
-    async def erase(person: Person, caller: Annotated[Caller, guard.needs(Scope.PRIVACY)]) -> Erased:
+    async def erase(person: Person, caller: Annotated[Caller, guard.needs(Scope.PRIVACY)]) -> Receipt:
         """Delete all data of a person, suppress the address for good, and return a receipt.
 
         Only a pseudonym on the suppression list remains, so that a later report, such as a repeated webhook, does not
@@ -66,6 +59,6 @@ def data_requests(ingestion: Ingestion, guard: Guard) -> APIRouter:
         caller.needs_shop(person.shop)
         receipt = await ingestion.erase(person.email, shop=person.shop)
         _log.info("person erased", key=caller.name, shop=person.shop)
-        return Erased(**receipt.facts())
+        return receipt
 
     return router

@@ -23,7 +23,10 @@ from recovery.http.keys import Scope as KeyScope
 from recovery.http.problems import Problem, answer, answers, invalid_body
 from recovery.http.security import Guard
 
-_MODELS: Mapping[str, type[Checkout] | type[Order]] = {"/checkout": Checkout, "/order": Order}
+CHECKOUT, ORDER = "/checkout", "/order"
+"""The paths of reports."""
+
+_MODELS: Mapping[str, type[Checkout] | type[Order]] = {CHECKOUT: Checkout, ORDER: Order}
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each answer
 
@@ -149,7 +152,7 @@ def report_docs(guard: Guard) -> APIRouter:
     router = APIRouter(tags=["checkouts"])
 
     @router.post(
-        "/checkout",
+        CHECKOUT,
         operation_id="reportCheckout",
         dependencies=[guard.needs(KeyScope.REPORT)],
         status_code=202,
@@ -166,7 +169,7 @@ def report_docs(guard: Guard) -> APIRouter:
         """
 
     @router.post(
-        "/order",
+        ORDER,
         operation_id="reportOrder",
         dependencies=[guard.needs(KeyScope.REPORT)],
         status_code=202,

@@ -7,6 +7,7 @@ redirect target is the URL of the stored checkout (no open redirect).
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from recovery.domain.checkout import shop_and_order
 from recovery.domain.state import Message
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.customer.feedback import Feedback
@@ -38,7 +39,7 @@ def return_link(ingestion: Ingestion, feedback: Feedback, observer: HttpObserver
             return answer(request, UNKNOWN)
         await request.body()
         step, checkout = opened
-        shop, _, order_id = checkout.partition("/")
+        shop, order_id = shop_and_order(checkout)
         url = await target(shop, order_id, step)
         if url is None or request.method != "POST":
             return answer(request, EXPIRED if url is None else RETURN, shop)

@@ -25,6 +25,7 @@ from recovery.http.turns import Turns
 from recovery.mail.bounces import Bounced, BounceKind, NoReport, judged, read
 from recovery.mail.smtp.wording import says_nobody
 
+PATH = "/bounces"
 EXAMPLE = {"kind": "hard", "email": "ada@example.com", "at": "2026-03-05T12:00:00Z", "id": "evt_1042"}
 
 KEPT = 200
@@ -91,7 +92,7 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
     turns = Turns()
 
     @router.post(
-        "/bounces",
+        PATH,
         operation_id="reportBounce",
         summary="Report a bounce or a complaint",
         responses=answers(401, 404, 413, 415, 422, 503),

@@ -7,7 +7,7 @@ import structlog
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 
-from recovery.domain.checkout import Order
+from recovery.domain.checkout import Order, checkout_id
 from recovery.domain.fields import ShopKey
 from recovery.domain.per_shop import PerShop
 from recovery.http.api.description import header
@@ -113,6 +113,19 @@ async def _take(
     request: Request, adapter: Adapter, shop: str, ingestion: Ingestion, accesses: Accesses
 ) -> dict[str, str]:
     request.state.shop = shop
+    access = await _verified(request, adapter, shop, accesses)
+    found = _read(adapter, WebhookRequest(shop, await request.body(), request.headers, access.confirm_orders))
+    if isinstance(found, Ignored | Unmapped):
+        topic = header_of(request.headers, adapter.topic_header) if adapter.topic_header else ""
+        return _ignored(request, found, adapter=adapter.name, shop=shop, topic=topic)
+    if not shop:
+        # Only the body names the shop, which may have a secret of its own: that for all shops must not reach it.
+        await _verified(request, adapter, found.shop, accesses)
+    return {"id": await _carry_out(found, ingestion)}
+
+
+async def _verified(request: Request, adapter: Adapter, shop: str, accesses: Accesses) -> WebhookAccess:
+    """Return the shop's access. Raises `Problem`: 404 if it has no secret, 401 if none of its secrets signed."""
     access = accesses.of_shop(shop).get(adapter.name, WebhookAccess())
     secrets = [secret for secret in access.secrets if secret]
     if not secrets:
@@ -127,11 +140,7 @@ async def _take(
         detail = f"{adapter.signature_header} is not the signature of this body by the configured secret."
         scheme = {"WWW-Authenticate": adapter.signature_header.removeprefix("X-")}
         raise Problem(401, detail, kind=ProblemType.SIGNATURE, headers=scheme)
-    found = _read(adapter, WebhookRequest(shop, await request.body(), request.headers, access.confirm_orders))
-    if isinstance(found, Ignored | Unmapped):
-        topic = header_of(request.headers, adapter.topic_header) if adapter.topic_header else ""
-        return _ignored(request, found, adapter=adapter.name, shop=shop, topic=topic)
-    return {"id": await _carry_out(found, ingestion)}
+    return access
 
 
 def _read(adapter: Adapter, request: WebhookRequest) -> Found:
@@ -168,7 +177,7 @@ async def _carry_out(event: Event, ingestion: Ingestion) -> str:
             return checkout.id
         case Cancelled(shop, order_ids, cart):
             await ingestion.cancel(shop, order_ids[0], aliases=order_ids[1:], cart=cart)
-            return f"{shop}/{order_ids[0]}"
+            return checkout_id(shop, order_ids[0])
         case Left(shop):
             _log.warning("shop disconnected", shop=shop, cancelled=await ingestion.cancel_shop(shop))
             return shop

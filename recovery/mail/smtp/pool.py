@@ -19,28 +19,28 @@ GOODBYE = 1.0
 """Seconds that a relay has to answer QUIT when the pool is closed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelayConfig:
-    """Configuration of the SMTP relay: address, TLS, login, limits and timeouts."""
+    """Configuration of the SMTP relay: address, TLS, login, limits and timeouts. The settings have the defaults."""
 
     host: str
     port: int
-    tls: Literal["none", "starttls", "implicit"] = "none"
+    tls: Literal["none", "starttls", "implicit"]
     """Required, never opportunistic: with `starttls`, a relay that does not offer it gets no mail."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     """A PEM file of the certificate authorities to trust in place of the system's."""
-    local_hostname: str = "localhost"
+    local_hostname: str
     """Our name in EHLO. Some relays require one that resolves to our address."""
-    connections: int = 20
-    messages_per_connection: int = 100
+    connections: int
+    messages_per_connection: int
     """Relays close long sessions, one large provider after some 350 messages: we close them first."""
-    idle_seconds: float = 30.0
+    idle_seconds: float
     """A connection idle for longer is not reused: firewalls drop it, and the relay may have sent 421 meanwhile."""
-    timeout_seconds: float = 30.0
+    timeout_seconds: float
     """Timeout of connecting, and again of the replies to MAIL, RCPT and DATA together."""
-    dot_timeout_seconds: float = 600.0
+    dot_timeout_seconds: float
     """Timeout of the reply after the final dot: 10 minutes by RFC 5321 section 4.5.3.2.6."""
 
     @property

@@ -5,12 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, format_decimal
 from jinja2.runtime import Context
+
+from recovery.domain.quiet_hours import zone
 
 Length = Literal["short", "medium", "long", "full"]
 
@@ -78,14 +79,6 @@ def _known(locale: str) -> Locale:
     return known(locale) or Locale("en")
 
 
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, ZoneInfoNotFoundError):
-        return ZoneInfo("UTC")
-
-
 @jinja2.pass_context
 def money(context: Context, value: Decimal) -> str:
     """Return an amount in the currency and the locale of the checkout: the filter `money`."""
@@ -97,4 +90,4 @@ def date(context: Context, at: datetime, length: Length = "long") -> str:
     """Return the day of a time in the locale and the time zone of the checkout: the filter `date`."""
     from babel.dates import format_date  # slow to load, and a daemon can start without it
 
-    return format_date(at.astimezone(_zone(context["time_zone"])), length, locale=_known(context["locale"]))
+    return format_date(at.astimezone(zone(context["time_zone"])), length, locale=_known(context["locale"]))

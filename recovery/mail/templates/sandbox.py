@@ -41,7 +41,7 @@ NAMES = frozenset(
         *("locale", "time_zone", "touched_at", "ordered_at"),
     }
 )
-"""The names available to a template; `recovery.mail.templates.templates` documents them."""
+"""The names available to a template; docs/templates.md says what they are, and a test compares."""
 
 GLOBALS: dict[str, Any] = {
     **{name: each for name, each in DEFAULT_NAMESPACE.items() if name not in ("lipsum", "cycler")},

@@ -1,28 +1,9 @@
 """Templates of the mails: loaded, checked at the start, and rendered.
 
 A step's mail is a subject and two templates, `<template>.html.j2` and `<template>.txt.j2`, or for one locale
-`<template>.de-CH.html.j2`: the most specific is taken. Each is a Jinja template in a sandbox, with these names:
-
-| name              | what it is                                                                             |
-|-------------------|----------------------------------------------------------------------------------------|
-| `customer`        | `.email` and `.name` (None if unknown or not a name to greet by); None without a customer |
-| `items`           | each with `.name`, `.price` of one, `.quantity`; `.variant`, `.url`, `.image_url` or None |
-| `total`           | the total amount; None if unknown                                                      |
-| `currency`        | ISO 4217 code; None if unknown                                                         |
-| `checkout_url`    | the link back to the checkout; None if unknown. Always http(s)                         |
-| `unsubscribe_url` | the unsubscribe link; None if there is none. Always http(s)                            |
-| `coupon`          | the step's coupon code; None if it has none                                            |
-| `shop`            | the shop's key, the part of the checkout's id before the slash                         |
-| `order_id`        | the rest of it                                                                         |
-| `locale`          | as reported, "en" if unknown                                                           |
-| `time_zone`       | the time zone that `date` writes in: an IANA name                                      |
-| `touched_at`      | when the checkout was last touched                                                     |
-| `ordered_at`      | when it was ordered; None if it was not                                                |
-| `money`           | a filter: `{{ total | money }}` is an amount in the checkout's currency and locale     |
-| `date`            | a filter: `{{ touched_at | date }}` is a day in the locale; `date("short")` a shorter one |
-| `word`            | a tag: `{% word "headline" %}` is the mail's word of that name (words.py) |
-
-Any other name is an error, not an empty string. `style.css` is inlined into every HTML template when it is loaded.
+`<template>.de-CH.html.j2`: the most specific is taken. Each is a Jinja template in a sandbox, with the names, filters
+and the tag of docs/templates.md. Any other name is an error, not an empty string. `style.css` is inlined into every
+HTML template when it is loaded.
 """
 
 import asyncio
@@ -35,7 +16,7 @@ from typing import Any
 import jinja2
 from jinja2 import TemplateNotFound
 
-from recovery.domain.checkout import Customer, Item
+from recovery.domain.checkout import Customer, Item, shop_and_order
 from recovery.domain.fields import web_address
 from recovery.domain.masking import greeted, plain, unlinked
 from recovery.domain.schedule import Step
@@ -243,7 +224,7 @@ def _names(
     step: Step, checkout: CheckoutState, time_zone: str, checkout_url: str | None, unsubscribe_url: str | None
 ) -> dict[str, Any]:
     facts = checkout.facts
-    shop, _, order_id = checkout.id.partition("/")
+    shop, order_id = shop_and_order(checkout.id)
     # Others can write to the database that the facts come from, and escaping does not stop a "javascript:" link.
     for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
         if link is not None:

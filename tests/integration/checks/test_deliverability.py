@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from recovery.checks.deliverability import examine
+from recovery.checks.deliverability import examine, mailing_of
 from recovery.checks.dns import look_up
 from recovery.checks.dns_records import Answer
 from recovery.checks.finding import Severity
@@ -49,6 +49,14 @@ async def test_an_invalid_name_is_reported(name):
     """An invalid DNS name is reported as a fault, not raised."""
     async with DnsServer({}) as server:
         assert (await look_up((name, "TXT"), server.address)).fault
+
+
+@pytest.mark.parametrize("name", ["Lamps, Ltd", '"Lamps, Ltd"', "Lamps (Berlin)", "Lämpchen"])
+def test_the_sender_may_have_any_name(name):
+    """The domain that is checked is that of the address, whatever stands before it."""
+    settings = load_settings(mail={"sender": f"{name} <shop@lämpchen.example>", "reply_to": "Shop: A <a@b.example>"})
+    mailing = mailing_of(settings)
+    assert (mailing.sender, mailing.reply_to) == ("xn--lmpchen-5wa.example", "b.example")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from recovery.daemon.metrics import Telemetry
 from recovery.http.app import create_app
 from recovery.http.server import CannotListen, serve
+from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 from tests.support.serving import serving
 
@@ -133,6 +134,7 @@ def application():
         None,
         feedback(),
         api_keys=(),
+        max_body=LONGEST_BODY,
         readiness=nothing_wrong,
         registry=CollectorRegistry(),
         observer=Telemetry(CollectorRegistry()),

@@ -2,19 +2,22 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.schedule import OnAmbiguous
 from recovery.domain.state import Cause, Claim, Message, MessageState
-from recovery.engine.limits import Limits
 from tests.support.builders import NOON, minutes, schedule, state
+from tests.support.configurations import LIMITS
 from tests.support.engine_in_memory import DUE, EngineInMemory
 
 
 async def test_no_more_is_claimed_than_there_is_room_for():
     """A message for which there is no room stays due, unclaimed, and the engine reports that it is behind."""
-    async with EngineInMemory(*(state(str(n)) for n in range(5)), limits=Limits(in_flight=2)).running() as scene:
+    async with EngineInMemory(
+        *(state(str(n)) for n in range(5)), limits=replace(LIMITS, in_flight=2)
+    ).running() as scene:
         scene.clock.time = DUE
         gate = asyncio.Event()
 

@@ -172,6 +172,15 @@ def test_sender_may_have_any_name(sender: str) -> None:
     assert str(message["From"]).replace('"', "") == sender.replace('"', "")
 
 
+@pytest.mark.parametrize(
+    "sender", [r'"The \"Lamp\" Shop" <shop@lamps.example>', 'The "Lamp" Shop <shop@lamps.example>']
+)
+def test_quotes_in_the_sender_s_name_arrive(sender: str) -> None:
+    """A name with quotes in it reaches the customer with them, and with no backslash."""
+    message = read(Composer(TEMPLATES, Identity(sender)).compose(left(), STEP, NOW))
+    assert message["From"].addresses[0].display_name == 'The "Lamp" Shop'
+
+
 def test_reminders_carry_one_click_unsubscribe() -> None:
     """A reminder holds the link to unsubscribe in its foot, in text and HTML, and in the headers of RFC 8058."""
     links = Addresses(unsubscribe="https://r.example/u/token")

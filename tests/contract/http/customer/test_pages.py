@@ -19,6 +19,7 @@ from recovery.http.app import create_app
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
 from tests.support.builders import NOON, minutes, state, step
+from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
 SHOP, ADA = "shop.example", "ada@example.com"
@@ -39,6 +40,7 @@ class CustomerSite:
             self,
             self.feedback,
             api_keys=(),
+            max_body=LONGEST_BODY,
             readiness=self.readiness,
             registry=self.registry,
             observer=Telemetry(self.registry),

@@ -22,6 +22,7 @@ from recovery.settings import Settings
 from recovery.shops import ADAPTERS
 from recovery.shops.adapter import Adapter, WebhookRequest
 from recovery.shops.events import Redact
+from tests.support.configurations import LONGEST_BODY
 from tests.support.example_adapter import ExampleShop
 from tests.support.feedback import feedback
 
@@ -60,6 +61,7 @@ class Api:
             api_keys=(),
             webhooks=PerShop(access, {"lamps.example": lamps}),
             adapters=[*ADAPTERS, ExampleShop(), Elsewhere()],
+            max_body=LONGEST_BODY,
             readiness=None,
             registry=self.registry,
             observer=Telemetry(self.registry),

@@ -20,6 +20,7 @@ from recovery.http.security import TOLERANCE
 from recovery.mail.links import MOST_TRIED, Links
 from recovery.mail.seals import Seals
 from tests.support.builders import NOON
+from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
 SECRET, OLD_SECRET = "a secret of some length", "an older secret"
@@ -43,6 +44,7 @@ class BounceApi:
             None,
             self.feedback,
             api_keys=(),
+            max_body=LONGEST_BODY,
             readiness=readiness,
             registry=self.registry,
             observer=Telemetry(self.registry),

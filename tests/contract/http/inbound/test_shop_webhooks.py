@@ -151,7 +151,25 @@ async def test_what_shopify_demands_for_people_is_carried_out(api):
     assert "names nobody" in nobody.json()["ignored"]
 
 
-@pytest.mark.parametrize("topic", ["customers/redact", "shop/redact", "customers/data_request", "app/uninstalled"])
+ABOUT_SHOPS = ["customers/redact", "shop/redact", "customers/data_request", "app/uninstalled"]
+
+
+def about_shop(topic, shop):
+    """Return the body of a topic that names its shop."""
+    more = {
+        "customers/redact": {"customer": PERSON, "orders_to_redact": [1]},
+        "customers/data_request": {"customer": PERSON, "data_request": {"id": 9999}},
+    }
+    return {"shop_domain": shop, **more.get(topic, {})}
+
+
+def shops_reached(api):
+    """Return the shops that were erased, left, or asked for a person's data."""
+    kept = api.ingestion
+    return [*(shop for _, shop in kept.erased), *kept.left, *(shop for shop, *_ in kept.requests)]
+
+
+@pytest.mark.parametrize("topic", ABOUT_SHOPS)
 @pytest.mark.parametrize(
     ("header", "signed", "shop"),
     [
@@ -164,16 +182,30 @@ async def test_what_shopify_demands_for_people_is_carried_out(api):
 )
 async def test_a_shop_is_erased_only_by_its_own_word(api, topic, header, signed, shop):
     """The body is signed and the header is not: where they differ nothing is done, and that is told."""
-    of_topic = {
-        "customers/redact": {"customer": PERSON, "orders_to_redact": [1]},
-        "customers/data_request": {"customer": PERSON, "data_request": {"id": 9999}},
-    }
-    body = {"shop_domain": signed, **of_topic.get(topic, {})}
-    answer = await api.webhook(body, topic=topic, **{"X-Shopify-Shop-Domain": header})
+    answer = await api.webhook(about_shop(topic, signed), topic=topic, **{"X-Shopify-Shop-Domain": header})
     assert answer.status_code == 200
-    done = [each for _, each in api.ingestion.erased] + api.ingestion.left
-    assert done + [each[0] for each in api.ingestion.requests] == ([shop] if shop else [])
+    assert shops_reached(api) == ([shop] if shop else [])
     assert (api.counted("shopify", "unmapped") or 0) == (shop is None)
+
+
+@pytest.mark.parametrize("topic", ABOUT_SHOPS)
+@pytest.mark.parametrize("header", ["", "lamps.myshopify.com"])
+@pytest.mark.parametrize("signed", ["lamps.myshopify.com", "Lamps.myshopify.com"])
+async def test_a_shop_with_a_secret_of_its_own_is_reached_by_no_other(topic, header, signed):
+    """Who holds the secret of all shops cannot act on one that has its own, even if only the signed body names it."""
+    api = Api(own_secrets={"lamps.myshopify.com": "lamps' own"})
+    body = about_shop(topic, signed)
+    problem(await api.webhook(body, topic=topic, **{"X-Shopify-Shop-Domain": header}), 401)
+    assert shops_reached(api) == []
+
+
+@pytest.mark.parametrize(("secret", "reached"), [("", []), (SECRET, ["lamps.myshopify.com"])])
+async def test_a_shop_named_by_the_body_alone_is_reached_by_its_secret(secret, reached):
+    """A shop whose own secret is that of all shops is reached without the header; one that has none is not there."""
+    api = Api(own_secrets={"lamps.myshopify.com": secret})
+    headers = {"X-Shopify-Shop-Domain": ""}
+    answer = await api.webhook({"shop_domain": "lamps.myshopify.com"}, topic="shop/redact", **headers)
+    assert (answer.status_code, shops_reached(api)) == (200 if reached else 404, reached)
 
 
 CONFIRMED = {

@@ -18,6 +18,7 @@ from recovery.http.app import create_app
 from recovery.http.server import serve
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import load_settings
+from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 from tests.support.paths import ROOT
 from tests.support.ports_in_memory import SetClock
@@ -57,7 +58,7 @@ class Server:
         self.suppressions = Suppressions(database, of_memory.pseudonyms)
         feedback_ = feedback(suppressions=self.suppressions, clock=clock, bounce_secrets=(SECRET,))
         options = {"api_keys": (), "registry": CollectorRegistry(), "observer": Telemetry(CollectorRegistry())}
-        self.app = create_app(None, feedback_, readiness=None, **options)
+        self.app = create_app(None, feedback_, readiness=None, max_body=LONGEST_BODY, **options)
         self.url = None
 
     async def reason(self, shop=SHOP):

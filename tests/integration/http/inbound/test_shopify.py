@@ -22,6 +22,7 @@ from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.data_requests import DataRequests
 from tests.support.builders import minutes, report, schedule
+from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
 SECRET = "hush"
@@ -79,6 +80,7 @@ class ShopWorld:
             feedback(),
             api_keys=unscoped(["a key"]),
             webhooks=PerShop({"shopify": access}),
+            max_body=LONGEST_BODY,
             readiness=None,
             registry=CollectorRegistry(),
             observer=Telemetry(CollectorRegistry()),

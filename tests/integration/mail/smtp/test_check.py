@@ -6,7 +6,7 @@ import pytest
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
-from recovery.mail.smtp.pool import RelayConfig
+from tests.support.configurations import relay_config
 from tests.support.smtp_world import a_smtp_world
 
 LOOPS = ("asyncio", "uvloop")
@@ -71,4 +71,4 @@ async def test_nothing_is_sent_below_what_is_demanded(options, expected):
 
 def test_the_password_is_not_shown():
     """A relay's password does not get into logs by way of its repr."""
-    assert "hunter2" not in repr(RelayConfig("relay.test", 587, username="shop", password="hunter2"))
+    assert "hunter2" not in repr(relay_config(username="shop", password="hunter2"))

@@ -17,7 +17,7 @@ from recovery.domain.state import CheckoutState, Status
 from recovery.engine.ports import ALLOWED
 from recovery.mail.composer import Envelope
 from recovery.mail.smtp.mailer import SmtpMailer
-from recovery.mail.smtp.pool import RelayConfig
+from tests.support.configurations import relay_config
 from tests.support.postfix import CAN_RUN, postfix
 from tests.support.smtp_servers import RecordingRelay
 
@@ -89,12 +89,11 @@ class FixedClock:
 async def postfix_world(folder, *, idle=60.0, **settings):
     composer = NumberedComposer()
     async with RecordingRelay() as next_hop, postfix(folder, next_hop.port, settings) as port:
-        relay = RelayConfig(
+        relay = relay_config(
             "127.0.0.1",
             port,
             timeout_seconds=20.0,
             dot_timeout_seconds=20.0,
-            local_hostname="shop.test",
             connections=10,
             idle_seconds=idle,
         )

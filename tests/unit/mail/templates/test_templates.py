@@ -9,6 +9,7 @@ import pytest
 from recovery.domain.checkout import Facts, Item
 from recovery.domain.schedule import Step
 from recovery.mail.templates import samples
+from recovery.mail.templates.sandbox import NAMES
 from recovery.mail.templates.templates import DEFAULTS, TemplateError, Templates
 from tests.support.template_folder import STEPS, SUBJECTS, filled, own, sample, step, text_of
 
@@ -53,6 +54,13 @@ def test_default_mail_loads_nothing_but_pictures_of_items(defaults: Templates, m
     assert html.count('href="') == html.count('href="https://lampshop.example/checkouts/c0ffee"') == is_reminder
     assert html.count("://") == 1 + is_reminder
     assert "url(" not in html
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_name_can_be_written(tmp_path: Path, name: str) -> None:
+    """Each name that the sandbox allows is there in every mail."""
+    templates = own(tmp_path, text=f"{{{{ {name} is defined }}}}")
+    assert filled(templates, step("own"), samples.left_open()).text == "True"
 
 
 def test_many_items_stay_below_the_clip(defaults: Templates) -> None:
