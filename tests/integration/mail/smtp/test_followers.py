@@ -10,6 +10,7 @@ from recovery.domain.per_shop import PerShop
 from recovery.mail.composer import Envelope, RenderError
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
+from tests.chaos.relay import Relay
 from tests.support.scripted_relay import ScriptedRelay
 from tests.support.smtp_servers import EXTENSIONS, RecordingRelay
 from tests.support.smtp_world import CHECKOUT, STEP, FixedClock, Permit
@@ -422,3 +423,13 @@ async def test_an_error_nobody_expected_is_told_and_costs_no_other_message(world
     with pytest.raises(RuntimeError, match="broken"):
         await sendings[1]
     assert await world.kinds(sendings[0], sendings[2]) == [SENT, SENT]
+
+
+async def test_the_relay_of_the_chaos_table_answers_in_order():
+    """What it is asked behind a content waits for the late reply to that, as with every server."""
+    async with Relay() as relay, followers_world(relay) as world:
+        relay.pause = 0.05
+        await world.send("first")
+        before = relay.packets
+        assert await world.kinds(*(world.send(name) for name in "abc")) == [SENT] * 3
+        assert relay.packets - before == 4
