@@ -1,6 +1,6 @@
 """The ports of the engine: small protocols, implemented in `recovery.mongo`, `recovery.mail` and `recovery.daemon`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -117,10 +117,10 @@ ALLOWED: Permission = _Allowed()
 class Mailer(Protocol):
     """Sends one message."""
 
-    async def send(
+    def send(
         self, checkout: CheckoutState, step: Step, *, hand_over_within: float, permission: Permission
-    ) -> Outcome:
-        """Render and send one message; every fault is an outcome, never an exception.
+    ) -> Awaitable[Outcome]:
+        """Render and send one message; every fault is an outcome, never an exception. Cancelling it aborts the message.
 
         A message is not sent if no connection is free within `hand_over_within` seconds, or if `permission`, asked
         immediately before the content is handed over, is refused.

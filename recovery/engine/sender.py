@@ -85,7 +85,7 @@ class Sender:
         self._in_flight = 0
         self._freed = asyncio.Event()
         self._flights: dict[str, Flight] = {}
-        self._tasks: dict[Flight, asyncio.Task[Outcome]] = {}
+        self._tasks: dict[Flight, asyncio.Future[Outcome]] = {}
         self._claims: set[asyncio.Task[None]] = set()
         self._ended: list[Ended] = []
         self._not_sent: list[NotSent] = []
@@ -191,7 +191,7 @@ class Sender:
             hand_over_within=self._limits.hand_over_within,
             permission=flight,
         )
-        task = asyncio.create_task(sending)
+        task = asyncio.ensure_future(sending)
         self._tasks[flight] = task
         task.add_done_callback(lambda done: self._landed(flight, done))
 
@@ -250,7 +250,7 @@ class Sender:
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Unavailable):
             self._observer.failed("claim", error)  # type: ignore[arg-type]
 
-    def _landed(self, flight: Flight, task: "asyncio.Task[Outcome]") -> None:
+    def _landed(self, flight: Flight, task: "asyncio.Future[Outcome]") -> None:
         self._tasks.pop(flight, None)
         if task.cancelled():
             outcome = flight.broken_off(STOPPING)

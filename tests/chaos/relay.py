@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from recovery.mail.composer import message_id
@@ -69,16 +70,31 @@ def _key(names: dict[str, Key], mail: Mail) -> Key:
 
 
 class _Unhurried(_Session):
+    """Answers in order, as every server does: what comes after a late reply waits behind it."""
+
+    def __init__(self, relay: RecordingRelay) -> None:
+        super().__init__(relay)
+        self._late: deque[tuple[float, str, str]] = deque()
+
     def _say(self, reply: str, encoding: str = "utf-8") -> None:
         relay = self._relay
         pause = 0.0
         if isinstance(relay, Relay) and "accepted as" in reply:
             pause = relay.ponders.get(self.last.recipient if self.last else "", relay.pause)
-        if pause:
-            asyncio.get_running_loop().call_later(pause, self._say_late, reply)
-        else:
+        if not pause and not self._late:
             super()._say(reply, encoding)
+            return
+        loop = asyncio.get_running_loop()
+        self._late.append((loop.time() + pause, reply, encoding))
+        if len(self._late) == 1:
+            loop.call_at(self._late[0][0], self._say_late)
 
-    def _say_late(self, reply: str) -> None:
-        if not self.transport.is_closing():
-            super()._say(reply)
+    def _say_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._late and not self.transport.is_closing():
+            at, reply, encoding = self._late[0]
+            if at > loop.time():
+                loop.call_at(at, self._say_late)
+                return
+            self._late.popleft()
+            super()._say(reply, encoding)

@@ -319,6 +319,8 @@ class _Session(asyncio.Protocol):
             if end < 0:
                 return False
             content, after = bytes(self._buffer[: end + 2]), end + 5
+        if self._hold("DOT", lambda: None):
+            return False
         del self._buffer[:after]
         content = content.replace(b"\r\n..", b"\r\n.").removeprefix(b".")
         self._in_content = False

@@ -7,6 +7,7 @@ replies; so from there on, the protocol below takes over the transport.
 import asyncio
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 LONGEST_REPLY = 32 * 1024
@@ -26,6 +27,12 @@ class Reply(NamedTuple):
     code: int
     text: str
 
+    @property
+    def words(self) -> str:
+        """The reply on one line, as valid UTF-8: aiosmtplib may pass on undecodable bytes."""
+        readable = self.text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return f"{self.code} {' '.join(readable.split())}"
+
 
 def command(*words: bytes) -> bytes:
     """Return a command line in bytes. Raises `ValueError` for control characters: they could inject another command."""
@@ -36,10 +43,15 @@ def command(*words: bytes) -> bytes:
 
 
 class Conversation(asyncio.Protocol):
-    """Takes over a transport. Replies come in order; an unsolicited one, such as 421 while idle, ends the session."""
+    """Takes over a transport. Replies come in order; an unsolicited one, such as 421 while idle, ends the session.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    `listener` is called when replies can be taken with `heard()`, and when the session ends. Replies that arrive
+    together are all read before it is called, so that it answers none of them while a surplus one is still unread.
+    """
+
+    def __init__(self, transport: asyncio.Transport, listener: Callable[[], None] | None = None) -> None:
         self._transport = transport
+        self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._fault: str | None = None
         self._buffer = b""
@@ -54,10 +66,15 @@ class Conversation(asyncio.Protocol):
         """True if the connection is open, as far as is known."""
         return self._fault is None and not self._transport.is_closing()
 
+    @property
+    def fault(self) -> str:
+        """The reason why the connection is not open."""
+        return self._fault or "the connection is closed"
+
     def say(self, data: bytes, replies: int = 1) -> None:
         """Send `data`, for which so many `replies` are expected. Raises `Disconnected`."""
         if not self.is_open:
-            raise Disconnected(self._fault or "the connection is closed")
+            raise Disconnected(self.fault)
         self._awaited += replies
         self._transport.write(data)
 
@@ -88,7 +105,7 @@ class Conversation(asyncio.Protocol):
         return await self.hear()
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes, and wake `hear()` once a whole reply is there."""
+        """Parse received bytes, and tell who waits once a whole reply is there."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             self._take(line)
@@ -130,3 +147,5 @@ class Conversation(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        if self._listener is not None:
+            self._listener()

@@ -1,22 +1,24 @@
 """Pool of connections to the relay: opening one costs more than sending a message over it, so they are reused.
 
-aiosmtplib has no pool. Its timeouts are not used: they would wrap every command in a task, and a timeout that strikes
-just as a reply arrives may lose it (`asyncio.wait_for` before Python 3.12). The pool's user sets one timeout for all.
+aiosmtplib has no pool. Its timeouts are not used: a timeout that strikes just as a reply arrives may lose it
+(`asyncio.wait_for` before Python 3.12).
 """
 
 import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, cast
+from functools import cached_property, partial
+from typing import Literal, NamedTuple, cast
 
 import aiosmtplib
 
-from recovery.mail.smtp.conversation import Conversation, Disconnected
+from recovery.domain.outcome import OutcomeKind
+from recovery.mail.smtp.delivery import Delivery, not_let_in
+from recovery.mail.smtp.session import Session
 
-GOODBYE = 1.0
-"""Seconds that a relay has to answer QUIT when the pool is closed."""
+FORGETS = 0.8
+"""The share of the longest time to a reply after the dot that is still expected after another reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,106 +51,41 @@ class RelayConfig:
         return f"{self.host}:{self.port}"
 
 
-class NoFreeConnection(Exception):
-    """No connection became free in time, or the pool is closed."""
+class _Opened(NamedTuple):
+    """A session that was opened for a message, and the reason not to send that message any more, or None."""
 
-
-class Connection:
-    """One connection to the relay. `messages` counts the messages sent over it.
-
-    Set `in_transaction` after a refusal, so that the next use begins with RSET.
-    """
-
-    def __init__(self, client: aiosmtplib.SMTP, greeting: str) -> None:
-        transport = cast("asyncio.Transport", client.transport)
-        self._client = client
-        self._transport = transport
-        self.conversation = Conversation(transport)
-        self.greeting = greeting
-        self.messages = 0
-        self.used_at = 0.0
-        self.in_transaction = False
-
-    def offers(self, extension: str) -> bool:
-        """Return whether the relay offers this SMTP extension."""
-        return self._client.supports_extension(extension)
-
-    async def reset(self) -> None:
-        """Send RSET if a refused message may have left a transaction open. Raises `Disconnected` if it is refused."""
-        if self.in_transaction:
-            reply = await self.conversation.ask(b"RSET")
-            if reply.code != aiosmtplib.SMTPStatus.completed:
-                raise Disconnected(f"the relay refuses RSET: {reply.code} {reply.text}")
-            self.in_transaction = False
-
-    def drop(self) -> None:
-        """Close the socket at once: waiting for a dead peer to read pending data would take for ever."""
-        self._transport.abort()
-        self._client.close()
-
-    def leave(self) -> None:
-        """Send QUIT and close, without waiting for the reply: the message just sent must not wait for it either."""
-        self.conversation.leave()
-        self._client.close()
-
-    async def quit(self) -> None:
-        """Send QUIT and wait for the reply, as RFC 5321 section 4.1.1.10 asks, for at most `GOODBYE` seconds."""
-        try:
-            async with asyncio.timeout(GOODBYE):
-                await self.conversation.ask(b"QUIT")
-        except OSError:
-            pass
-        finally:
-            self.drop()
+    session: Session
+    why_not: str | None
 
 
 class Pool:
-    """A pool of up to `relay.connections` connections, opened on demand; the one used last is reused first.
+    """A pool of up to `relay.connections` sessions, opened on demand; the one used last is reused first.
 
-    Take a slot, then a connection. A slot's holder may take several connections, one after the other.
+    A message that finds none free waits in a queue, and the first session that becomes free takes it. Where the relay
+    answers fast, it is announced behind the content of another message.
     """
 
     def __init__(self, relay: RelayConfig) -> None:
         self._relay = relay
-        self._slots = asyncio.Semaphore(relay.connections)
-        self._kept: deque[Connection] = deque()
+        self._queue: deque[Delivery] = deque()
+        self._kept: deque[Session] = deque()
+        self._sessions: set[Session] = set()
+        """The sessions in use."""
+        self._openings: set[asyncio.Task[_Opened | None]] = set()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._answered_within: float | None = None
+        self._may_follow = True
         self._closed = False
 
-    async def take_slot(self, within: float) -> None:
-        """Acquire a slot, the right to use one connection. Raises `NoFreeConnection` after `within` seconds."""
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return
-        try:
-            async with asyncio.timeout(within):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise NoFreeConnection(f"none of {self._relay.connections} connections became free in time") from None
+    def submit(self, delivery: Delivery) -> None:
+        """Send a message as soon as a connection is free; it ends unsent if that takes too long."""
+        delivery.abort = self._withdraw
+        self._queue.append(delivery)
+        self._serve()
+        if not delivery.is_over and self._queue and self._queue[-1] is delivery:
+            self._expire_at(delivery.hand_over_by)
 
-    def give_slot_back(self) -> None:
-        """Release the slot."""
-        self._slots.release()
-
-    def take_kept(self) -> Connection | None:
-        """Return an idle connection of the pool, or None: then open one. Requires a slot.
-
-        Give it back with `keep()`. Drop it after any exception, cancellation included: after an interrupted command its
-        replies are off by one. Raises `NoFreeConnection` once the pool is closed.
-        """
-        if self._closed:
-            raise NoFreeConnection("the pool is closed")
-        trusted_since = asyncio.get_running_loop().time() - self._relay.idle_seconds
-        while self._kept:
-            connection = self._kept.pop()
-            if connection.used_at < trusted_since:
-                connection.leave()
-            elif connection.conversation.is_open:
-                return connection
-            else:
-                connection.drop()
-        return None
-
-    async def open(self) -> Connection:
+    async def open(self) -> Session:
         """Open a connection: connect, start TLS, greet and log in, as configured.
 
         Raises errors of aiosmtplib and `OSError`.
@@ -167,37 +104,171 @@ class Pool:
             tls_context=self._tls_context if encrypted else None,
         )
         try:
-            greeting = (await client.connect()).message
-            if client.is_ehlo_or_helo_needed:
-                await client.ehlo()
-            return Connection(client, greeting)
+            async with asyncio.timeout(relay.timeout_seconds):
+                greeting = (await client.connect()).message
+                if client.is_ehlo_or_helo_needed:
+                    await client.ehlo()
+            return Session(client, greeting, self, timeout=relay.timeout_seconds, dot_timeout=relay.dot_timeout_seconds)
         except BaseException:
             _abort(client)
             raise
 
     async def aclose(self) -> None:
-        """Close all idle connections with QUIT; those in use are closed when they are given back."""
+        """Close all idle sessions with QUIT; those in use are closed when their message has ended."""
         self._closed = True
+        self._serve()
         kept, self._kept = self._kept, deque()
-        await asyncio.gather(*(connection.quit() for connection in kept))
+        await asyncio.gather(*(session.quit() for session in kept))
 
-    def keep(self, connection: Connection) -> None:
-        """Put a connection back into the pool for reuse, or close it if it is worn out or closed already."""
-        now = asyncio.get_running_loop().time()
-        connection.messages += 1
-        connection.used_at = now
-        if not connection.conversation.is_open:
-            connection.drop()
-        elif self._closed or connection.messages >= self._relay.messages_per_connection:
-            connection.leave()
+    # What a session asks of its owner.
+
+    def follower(self, session: Session) -> Delivery | None:
+        """Return a message to announce behind a content, if the reply to that is expected well within its time."""
+        if not self._may_follow or self._answered_within is None:
+            return None
+        if self._closed or session.messages >= self._relay.messages_per_connection:
+            return None
+        latest = asyncio.get_running_loop().time() + 2 * self._answered_within
+        while self._queue and self._queue[0].is_over:
+            self._queue.popleft()
+        if not self._queue or self._queue[0].hand_over_by < latest:
+            return None
+        return self._queue.popleft()
+
+    def answered(self, seconds: float) -> None:
+        """Note how long the relay took for its reply to the final dot."""
+        self._answered_within = max(seconds, FORGETS * (self._answered_within or 0.0))
+
+    def again(self, delivery: Delivery) -> None:
+        """Put a message that the relay has not taken up to the head of the queue, for another session."""
+        delivery.abort = self._withdraw
+        self._queue.appendleft(delivery)
+
+    def follow_no_more(self) -> None:
+        """Announce no message behind the content of another: the relay loses its place."""
+        self._may_follow = False
+
+    def free(self, session: Session) -> None:
+        """Keep a session for reuse, or close it if it is worn out or closed already; serve who waits."""
+        self._sessions.discard(session)
+        self._keep(session)
+        self._serve()
+
+    # Who waits, and the sessions.
+
+    def _serve(self) -> None:
+        """Give messages that wait to free sessions, as far as there are any."""
+        while self._queue and (self._closed or len(self._sessions) + len(self._openings) < self._relay.connections):
+            delivery = self._queue.popleft()
+            if self._closed:
+                delivery.end(OutcomeKind.UNSENT, "the pool is closed")
+            elif not delivery.is_over and delivery.compose():
+                self._send(delivery)
+
+    def _send(self, delivery: Delivery) -> None:
+        try:
+            session = self._take_kept()
+        except Exception as error:  # noqa: BLE001  whatever it is, no other message may suffer from it
+            delivery.fail(error)
+            return
+        if session is not None:
+            self._use(session, delivery)
+            return
+        opening = asyncio.get_running_loop().create_task(self._open_for(delivery))
+        self._openings.add(opening)
+        delivery.abort = lambda _: _cancel(opening)
+        opening.add_done_callback(partial(self._has_opened, delivery))
+
+    def _use(self, session: Session, delivery: Delivery) -> None:
+        if session.begin(delivery):
+            self._sessions.add(session)
         else:
-            self._kept.append(connection)
+            self._keep(session)
+
+    async def _open_for(self, delivery: Delivery) -> _Opened | None:
+        """Open a session and ask for permission, as that took time. Return None if the relay does not let us in."""
+        try:
+            session = await self.open()
+        except (OSError, aiosmtplib.SMTPException, ValueError) as error:
+            delivery.end(*not_let_in(error, self._relay.timeout_seconds))
+            return None
+        try:
+            why_not = None if delivery.permission.granted() else await delivery.permission.refused()
+        except BaseException:
+            session.drop()
+            raise
+        return _Opened(session, why_not)
+
+    def _has_opened(self, delivery: Delivery, opening: asyncio.Task[_Opened | None]) -> None:
+        self._openings.discard(opening)
+        if not opening.cancelled() and (error := opening.exception()) is not None:
+            delivery.fail(cast("Exception", error))
+        elif not opening.cancelled() and (opened := opening.result()) is not None:
+            if opened.why_not is not None:
+                delivery.end(OutcomeKind.CALLED_OFF, opened.why_not)
+            if delivery.is_over:
+                self._keep(opened.session)  # it serves the next message
+            else:
+                self._use(opened.session, delivery)
+        self._serve()
+
+    def _take_kept(self) -> Session | None:
+        trusted_since = asyncio.get_running_loop().time() - self._relay.idle_seconds
+        while self._kept:
+            session = self._kept.pop()
+            if session.used_at < trusted_since:
+                session.leave()
+            elif session.is_open:
+                return session
+            else:
+                session.drop()
+        return None
+
+    def _keep(self, session: Session) -> None:
+        now = asyncio.get_running_loop().time()
+        session.used_at = now
+        session.is_kept = True
+        if not session.is_open:
+            session.drop()
+        elif self._closed or session.messages >= self._relay.messages_per_connection:
+            session.leave()
+        else:
+            self._kept.append(session)
         while self._kept and self._kept[0].used_at < now - self._relay.idle_seconds:
             self._kept.popleft().leave()
+
+    def _withdraw(self, delivery: Delivery) -> None:
+        if delivery in self._queue:
+            self._queue.remove(delivery)
+
+    def _expire_at(self, at: float) -> None:
+        if self._expiry is not None:
+            if self._expiry.when() <= at:
+                return
+            self._expiry.cancel()
+        self._expiry = asyncio.get_running_loop().call_at(at, self._expire)
+
+    def _expire(self) -> None:
+        """End messages that have waited for too long, in the queue or behind the content of another."""
+        self._expiry = None
+        now = asyncio.get_running_loop().time()
+        followers = (session.follower for session in self._sessions)
+        waiting = [each for each in (*self._queue, *followers) if each is not None and not each.is_over]
+        for delivery in waiting:
+            if delivery.hand_over_by <= now:
+                delivery.end(OutcomeKind.UNSENT, f"none of {self._relay.connections} connections became free in time")
+        self._queue = deque(delivery for delivery in self._queue if not delivery.is_over)
+        left = [delivery.hand_over_by for delivery in waiting if not delivery.is_over]
+        if left:
+            self._expire_at(min(left))
 
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._relay.ca_file)
+
+
+def _cancel(opening: asyncio.Task[_Opened | None]) -> None:
+    opening.cancel()
 
 
 def _abort(client: aiosmtplib.SMTP) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recovery.domain.masking import WORD_JOINER, greeted, plain
 from recovery.domain.schedule import Step
 from recovery.mail.composer import Composer
-from recovery.mail.smtp.mailer import as_data
+from recovery.mail.smtp.delivery import as_data
 from recovery.mail.templates.templates import Templates
 from tests.support.mail_reading import (
     COMPOSER,

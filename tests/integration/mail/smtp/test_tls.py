@@ -11,7 +11,8 @@ from aiosmtpd import smtp as aiosmtpd
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
-from tests.support.smtp_world import SmtpWorld, mailing
+from tests.support.smtp_servers import RecordingRelay, _Session
+from tests.support.smtp_world import CONTENT, SmtpWorld, mailing
 
 LOOPS = ("asyncio", "uvloop")
 """The image ships uvloop, whose transports behave differently after a close."""
@@ -110,3 +111,29 @@ async def test_a_wrong_password_is_our_fault(certificate):
             with pytest.raises(RelayUnreachable, match="refuses the user name and password"):
                 await check_relay(mailer._relay)
         assert not inbox.mails
+
+
+class EncryptedRelay(RecordingRelay):
+    """Speaks TLS from the first byte on, and offers PIPELINING."""
+
+    context: ssl.SSLContext
+
+    async def listen(self):
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Session(self), self.host, 0, ssl=self.context
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+
+async def test_messages_are_announced_behind_others_over_tls(certificate):
+    """Encrypted or not, messages that wait share a connection and lose nothing."""
+    relay = EncryptedRelay()
+    relay.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    relay.context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    options = {"tls": "implicit", "ca_file": str(certificate / "cert.pem"), "connections": 1}
+    async with relay, mailing("localhost", relay.port, **options) as (mailer, composer):
+        smtp_world = SmtpWorld(relay, mailer, composer)
+        await smtp_world.send()
+        outcomes = await asyncio.gather(*(smtp_world.send() for _ in range(20)))
+        assert {outcome.kind for outcome in outcomes} == {OutcomeKind.SENT}
+        assert ([mail.content for mail in relay.mails], relay.connections) == ([CONTENT] * 21, 1)

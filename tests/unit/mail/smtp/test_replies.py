@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.domain.outcome import OutcomeKind
-from recovery.mail.smtp.mailer import as_data
+from recovery.mail.smtp.delivery import as_data
 from recovery.mail.smtp.replies import MEANINGS, Phase, read_reply
 
 IN_MESSAGE = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT)
