@@ -14,6 +14,7 @@ from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock, Mailer
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.addresses import MongoAddresses
+from recovery.mongo.allowances import MongoAllowance
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import Database
 from recovery.mongo.queues import Shops
@@ -35,6 +36,7 @@ class LaneFactory:
         expirer: Expirer,
     ) -> None:
         self._settings = settings
+        self._database = database
         self._clock = clock
         self._share = share
         self._telemetry = telemetry
@@ -51,10 +53,10 @@ class LaneFactory:
         return Lanes(self._relays.map(lane_of.__getitem__))
 
     def _lane(self, relay: RelayConfig, mailer: Mailer) -> tuple[Engine, Sweep]:
-        engine = self._engine(mailer)
+        engine = self._engine(relay, mailer)
         return engine, self._sweep(relay, engine)
 
-    def _engine(self, mailer: Mailer) -> Engine:
+    def _engine(self, relay: RelayConfig, mailer: Mailer) -> Engine:
         engine = Engine(
             checkouts=self._checkouts,
             shadows=self._shadows,
@@ -65,6 +67,7 @@ class LaneFactory:
             schedules=self._schedules,
             owner=self._share.daemon,
             limits=limits_of(self._settings),
+            allowance=MongoAllowance(self._database, relay.account, relay.rates) if relay.rates else None,
         )
         engine.alarms.on_set = self._expirer.wake_for
         return engine

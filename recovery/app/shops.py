@@ -86,6 +86,7 @@ def relay_of(settings: Settings) -> RelayConfig:
         ca_file=str(smtp.ca_file) if smtp.ca_file else None,
         local_hostname=smtp.local_hostname,
         connections=smtp.connections,
+        rates=smtp.rate,
         messages_per_connection=smtp.messages_per_connection,
         idle_seconds=smtp.idle.total_seconds(),
         timeout_seconds=smtp.timeout.total_seconds(),

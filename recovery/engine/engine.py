@@ -241,7 +241,7 @@ class Engine:
         Flights: as many as there is room for, and one reminder per address. Waiting: messages that are in flight, that
         their owner may be about to record, or that are suspected of crashing their sender while another such is sent.
         """
-        room = min(self.sender.room(), allowed)
+        room = min(self.sender.free(), allowed)
         token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
         flights: list[Flight] = []
         addresses: set[tuple[str, Address]] = set()

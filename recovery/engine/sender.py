@@ -116,10 +116,14 @@ class Sender:
         return self._stall.fault(self._monotonic())
 
     def room(self) -> int:
-        """Return the number of messages that may be claimed now."""
-        now = self._monotonic()
-        if self.stopping or now < self._not_before:
+        """Return the number of messages that may be claimed now, if the configured rates leave them."""
+        return self.free() if self._monotonic() >= self._not_before else 0
+
+    def free(self) -> int:
+        """Return the number of messages that may be claimed now but for the configured rates."""
+        if self.stopping:
             return 0
+        now = self._monotonic()
         free = self.breaker.room(max(self.window.size - self._in_flight, 0), self._in_flight, now)
         paced = self.pace.room(now)
         return free if paced is None else min(free, paced)

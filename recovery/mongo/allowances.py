@@ -18,7 +18,7 @@ class MongoAllowance:
     """The allowance of one relay: a sliding window for each rate, kept over restarts, by the database's clock."""
 
     def __init__(self, database: Database, relay: str, rates: Sequence[Rate]) -> None:
-        """Count by these rates, all of which hold. The `relay` is its address, `host:port`."""
+        """Count by these rates, all of which hold. `relay` names the relay and our account with it."""
         self._allowances = database.get_collection(ALLOWANCES, **OPTIONS)
         self._relay = relay
         self._rates = rates

@@ -24,6 +24,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from recovery.domain.mailboxes import is_list_id, split_mailbox
 from recovery.domain.masking import is_plain
 from recovery.domain.quiet_hours import QuietHours, zone
+from recovery.domain.rate import Rate
 
 T = TypeVar("T")
 
@@ -64,6 +65,14 @@ def from_lines(value: object) -> object:
     if value and not words:
         raise ValueError("must have at least one value: it holds only commas and spaces")
     return words
+
+
+def _rate(value: object) -> object:
+    return Rate.parse(value) if isinstance(value, str) else value
+
+
+LimitedRate = Annotated[Rate, PlainValidator(_rate), PlainSerializer(str)]
+"""A number of messages per time, such as 14/s."""
 
 
 def _none_if_empty(value: object) -> object:

@@ -12,6 +12,7 @@ from recovery.settings.fields import (
     ExistingFile,
     ExistingFolder,
     Host,
+    LimitedRate,
     ListId,
     Mailbox,
     Maybe,
@@ -78,6 +79,13 @@ class SmtpSettings(Section):
         "The number of messages after which a connection is replaced. Relays end long sessions, some large ones after"
         " about 350 messages.",
         ge=1,
+    )
+    rate: Annotated[tuple[LimitedRate, ...], BeforeValidator(from_lines)] = setting(
+        (),
+        "The rates that the relay allows, all of which hold: 14/s, 30/min, 200/h, 2000/d. All daemons share them, and"
+        " they are kept over a restart. What is beyond them is late, not failed; confirmations go before reminders."
+        " Empty: as many as it takes; where it throttles, the daemon finds its rate by itself. In the environment:"
+        " separated by commas, or JSON.",
     )
     idle: PositiveDuration = setting(
         "30s",

@@ -5,6 +5,7 @@ aiosmtplib has no pool. Its timeouts are not used: a timeout that strikes just a
 """
 
 import asyncio
+import hashlib
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Literal, NamedTuple, cast
 import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
+from recovery.domain.rate import Rate
 from recovery.mail.smtp.delivery import Delivery, not_let_in
 from recovery.mail.smtp.session import Session
 
@@ -36,6 +38,8 @@ class RelayConfig:
     local_hostname: str
     """Our name in EHLO. Some relays require one that resolves to our address."""
     connections: int
+    rates: tuple[Rate, ...] = ()
+    """The rates that it allows. The sender keeps to them, not the pool."""
     messages_per_connection: int
     """Relays close long sessions, one large provider after some 350 messages: we close them first."""
     idle_seconds: float
@@ -44,6 +48,12 @@ class RelayConfig:
     """Timeout of connecting, and again of the replies to MAIL, RCPT and DATA together."""
     dot_timeout_seconds: float
     """Timeout of the reply after the final dot: 10 minutes by RFC 5321 section 4.5.3.2.6."""
+
+    @property
+    def account(self) -> str:
+        """The relay and the login, of which a hash will do: what a provider's rates are counted for."""
+        login = hashlib.sha256((self.username or "").encode()).hexdigest()[:16]
+        return self.address if self.username is None else f"{self.address} {login}"
 
     @property
     def address(self) -> str:
