@@ -9,16 +9,20 @@ from recovery.mail.bounces import NoReport, read
 from tests.support.hostile_reports import FIELDS, HEAD, HOSTILE, RECIPIENT
 
 WITHIN = 0.5
-"""Seconds of this process's own time."""
+"""Seconds of this process's own time, at the best of three tries: other work on the machine slows it down, too."""
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_the_worst_report_is_read_within_half_a_second(what):
     """Or refused as what it is, for good: a mail server would bring again what only failed."""
-    began = time.process_time()
-    with suppress(NoReport):
-        read(HOSTILE[what])
-    assert time.process_time() - began < WITHIN
+
+    def seconds() -> float:
+        began = time.process_time()
+        with suppress(NoReport):
+            read(HOSTILE[what])
+        return time.process_time() - began
+
+    assert any(seconds() < WITHIN for _ in range(3))
 
 
 @pytest.mark.parametrize(
