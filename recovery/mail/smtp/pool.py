@@ -40,6 +40,8 @@ class RelayConfig:
     connections: int
     rates: tuple[Rate, ...] = ()
     """The rates that it allows. The sender keeps to them, not the pool."""
+    tries_more_after: float = 60.0
+    """Seconds after a connection too many until one more is tried."""
     messages_per_connection: int
     """Relays close long sessions, one large provider after some 350 messages: we close them first."""
     idle_seconds: float
@@ -73,10 +75,17 @@ class Pool:
 
     A message that finds none free waits in a queue, and the first session that becomes free takes it. Where the relay
     answers fast, it is announced behind the content of another message.
+
+    The first connection goes alone, also after a refused login: if it fails, all that wait fail with it. A relay that
+    bears fewer connections than configured gets as many as it bears, and one more now and then.
     """
 
     def __init__(self, relay: RelayConfig) -> None:
         self._relay = relay
+        self._most = relay.connections
+        self._tries_more_at = 0.0
+        self._is_trying = False
+        self._is_proven = False
         self._queue: deque[Delivery] = deque()
         self._kept: deque[Session] = deque()
         self._sessions: set[Session] = set()
@@ -153,6 +162,7 @@ class Pool:
         """Put a message that the relay has not taken up to the head of the queue, for another session."""
         delivery.abort = self._withdraw
         self._queue.appendleft(delivery)
+        self._expire_at(delivery.hand_over_by)
 
     def follow_no_more(self) -> None:
         """Announce no message behind the content of another: the relay loses its place."""
@@ -168,12 +178,25 @@ class Pool:
 
     def _serve(self) -> None:
         """Give messages that wait to free sessions, as far as there are any."""
-        while self._queue and (self._closed or len(self._sessions) + len(self._openings) < self._relay.connections):
+        while self._queue and (self._closed or self._has_place()):
             delivery = self._queue.popleft()
             if self._closed:
                 delivery.end(OutcomeKind.UNSENT, "the pool is closed")
             elif not delivery.is_over and delivery.compose():
                 self._send(delivery)
+
+    def _has_place(self) -> bool:
+        """Return whether a free session is there, or one more may be opened."""
+        if self._most < self._relay.connections and asyncio.get_running_loop().time() >= self._tries_more_at:
+            self._try_more()
+        if len(self._sessions) + len(self._openings) >= self._most:
+            return False
+        return bool(self._kept) or self._is_proven or not self._openings
+
+    def _try_more(self) -> None:
+        self._most += 1
+        self._is_trying = True
+        self._tries_more_at = asyncio.get_running_loop().time() + self._relay.tries_more_after
 
     def _send(self, delivery: Delivery) -> None:
         try:
@@ -200,14 +223,33 @@ class Pool:
         try:
             session = await self.open()
         except (OSError, aiosmtplib.SMTPException, ValueError) as error:
-            delivery.end(*not_let_in(error, self._relay.timeout_seconds))
+            self._not_let_in(delivery, *not_let_in(error, self._relay.timeout_seconds))
             return None
+        self._is_proven = True
+        if self._is_trying:  # it bears one more: so perhaps another
+            self._is_trying, self._tries_more_at = False, 0.0
+        self._most = max(self._most, len(self._sessions) + len(self._kept) + 1)
         try:
             why_not = None if delivery.permission.granted() else await delivery.permission.refused()
         except BaseException:
             session.drop()
             raise
         return _Opened(session, why_not)
+
+    def _not_let_in(self, delivery: Delivery, kind: OutcomeKind, reply: str) -> None:
+        """End a message for which no connection could be opened; or let it wait, if others work: they are the limit."""
+        working = len(self._sessions) + len(self._kept)
+        if working and kind in (OutcomeKind.CONNECTION, OutcomeKind.THROTTLED):
+            self._most, self._is_trying = working, False
+            self._tries_more_at = asyncio.get_running_loop().time() + self._relay.tries_more_after
+            self.again(delivery)
+            return
+        delivery.end(kind, reply)
+        if not working and len(self._openings) == 1:
+            self._is_proven = False
+            waiting, self._queue = self._queue, deque()
+            for each in waiting:
+                each.end(kind, reply)
 
     def _has_opened(self, delivery: Delivery, opening: asyncio.Task[_Opened | None]) -> None:
         self._openings.discard(opening)
