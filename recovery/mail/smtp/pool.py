@@ -19,6 +19,9 @@ from recovery.domain.rate import Rate
 from recovery.mail.smtp.delivery import Delivery, not_let_in
 from recovery.mail.smtp.session import Session
 
+REFUSALS_PER_CONNECTION = 8
+"""Refusals in a row after which a connection is replaced: after ten, Postfix delays replies, after twenty it hangs up."""
+
 FORGETS = 0.8
 """The share of the longest time to a reply after the dot that is still expected after another reply."""
 
@@ -145,7 +148,7 @@ class Pool:
         """Return a message to announce behind a content, if the reply to that is expected well within its time."""
         if not self._may_follow or self._answered_within is None:
             return None
-        if self._closed or session.messages >= self._relay.messages_per_connection:
+        if self._closed or self._is_worn_out(session):
             return None
         latest = asyncio.get_running_loop().time() + 2 * self._answered_within
         while self._queue and self._queue[0].is_over:
@@ -282,12 +285,15 @@ class Pool:
         session.is_kept = True
         if not session.is_open:
             session.drop()
-        elif self._closed or session.messages >= self._relay.messages_per_connection:
+        elif self._closed or self._is_worn_out(session):
             session.leave()
         else:
             self._kept.append(session)
         while self._kept and self._kept[0].used_at < now - self._relay.idle_seconds:
             self._kept.popleft().leave()
+
+    def _is_worn_out(self, session: Session) -> bool:
+        return session.messages >= self._relay.messages_per_connection or session.refused >= REFUSALS_PER_CONNECTION
 
     def _withdraw(self, delivery: Delivery) -> None:
         if delivery in self._queue:

@@ -79,6 +79,8 @@ class Session:
         self.greeting = greeting
         self.messages = 0
         """Number of messages announced so far."""
+        self.refused = 0
+        """Number of messages refused since the last one that was accepted."""
         self.used_at = 0.0
         self.is_kept = False
         """Whether it was at rest before this message: a relay may end such a session at any time."""
@@ -286,6 +288,7 @@ class Session:
             self._close()
             return
         self._in_transaction = kind is not OutcomeKind.SENT
+        self.refused = self.refused + 1 if self._in_transaction else 0
         self._current, self.follower, self._behind = self.follower, None, True
         if self._current is None:
             self._patience.pause()

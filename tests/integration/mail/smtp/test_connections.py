@@ -10,6 +10,7 @@ from recovery.domain.outcome import OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.engine.ports import ALLOWED
 from recovery.mail.smtp.mailer import SmtpMailer
+from recovery.mail.smtp.pool import REFUSALS_PER_CONNECTION
 from tests.support.configurations import relay_config
 from tests.support.smtp_servers import RecordingRelay, _Fault
 from tests.support.smtp_world import CHECKOUT, STEP, FixedClock, FixedComposer
@@ -98,3 +99,19 @@ async def test_where_nobody_is_let_in_one_connection_tells_it_to_all(reply):
         assert len(kinds) == 1
         relay.clear_faults()
         assert await burst(mailer) == {OutcomeKind.SENT: BURST}
+
+
+async def test_a_connection_with_many_refusals_is_replaced_before_the_relay_takes_it_for_an_attack():
+    async with RecordingRelay() as relay, mailer_of(relay, connections=1) as mailer:
+        relay.answer("RCPT", "450 4.2.0 Greylisted, please try again later", times=20)
+        kinds = await burst(mailer, 30)
+        assert kinds == {OutcomeKind.LATER: 20, OutcomeKind.SENT: 10}
+        assert relay.reached.count("BANNER") == 1 + 20 // REFUSALS_PER_CONNECTION
+
+
+async def test_an_accepted_message_ends_the_row_of_refusals():
+    async with RecordingRelay() as relay, mailer_of(relay, connections=1) as mailer:
+        for _ in range(3):
+            relay.answer("RCPT", "450 4.2.0 Greylisted, please try again later", times=REFUSALS_PER_CONNECTION - 1)
+            await burst(mailer, REFUSALS_PER_CONNECTION)
+        assert relay.reached.count("BANNER") == 1
