@@ -4,7 +4,7 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from recovery.testing.mongod import free_port
 
@@ -56,7 +56,13 @@ async def logins() -> AsyncIterator[int]:
 @asynccontextmanager
 async def _server(serve) -> AsyncIterator[int]:
     port = free_port()
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.CancelledError):  # Postfix stops, or the run ends
+            await serve(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
     try:
         yield port
     finally:

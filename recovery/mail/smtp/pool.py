@@ -19,8 +19,9 @@ from recovery.domain.rate import Rate
 from recovery.mail.smtp.delivery import Delivery, not_let_in
 from recovery.mail.smtp.session import Session
 
-REFUSALS_PER_CONNECTION = 8
-"""Refusals in a row after which a connection is replaced: after ten, Postfix delays replies, after twenty it hangs up."""
+REFUSALS_PER_CONNECTION = 4
+"""Refusals in a row after which a connection is replaced. Each is two errors where RCPT and DATA go together. After ten
+errors, Postfix delays each reply by a second; after twenty, it hangs up."""
 
 FORGETS = 0.8
 """The share of the longest time to a reply after the dot that is still expected after another reply."""

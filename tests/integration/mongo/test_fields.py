@@ -22,8 +22,9 @@ from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.positions import Positions
 from recovery.mongo.suppressions import Suppressions
-from tests.support.builders import NOON, bury, minutes, report
+from tests.support.builders import NOON, minutes, report
 from tests.support.field_names import paths, stored
+from tests.support.stores import bury
 
 LAMP = {"variant": "red", "url": "https://shop.example/lamp", "image_url": "https://shop.example/lamp.png"}
 SAID = Consent(basis="opt-in", at=NOON, source="box")
