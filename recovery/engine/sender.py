@@ -146,7 +146,10 @@ class Sender:
                     await self._freed.wait()
 
     async def allowed(self, wanted: int) -> int:
-        """Return how many of so many messages the configured rates leave, and count them. Raises `Unavailable`."""
+        """Return the number of messages, `wanted` at most, that the configured rates leave, and count them.
+
+        Raises `Unavailable`.
+        """
         if self._allowance is None or wanted == 0:
             return wanted
         grant = await self._allowance.take(wanted)
