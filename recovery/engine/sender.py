@@ -1,7 +1,7 @@
 """The sender: the messages in flight, from claim to record. It bounds their number, sends them, hears how they end.
 
 Breaker, window, pace and stall learn from an end what it means for the relay. What it means for the message is said by
-`Drops` and `Refusals`; the recorder writes it.
+`Setbacks` and `Refusals`; the recorder writes it.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from recovery.domain.recipient import CallOff, HeldBack
 from recovery.engine.alarms import Alarms
 from recovery.engine.brake import Brake
 from recovery.engine.breaker import Breaker
-from recovery.engine.drops import Drops
 from recovery.engine.flight import STOPPING, Ended, Flight, NotSent
 from recovery.engine.leases import Leases
 from recovery.engine.limits import Limits
@@ -26,6 +25,7 @@ from recovery.engine.pace import Pace
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer
 from recovery.engine.recorder import Recorder
 from recovery.engine.refusals import Refusals
+from recovery.engine.setbacks import Setbacks
 from recovery.engine.stall import Stall
 from recovery.engine.window import Window
 from recovery.errors import Unavailable
@@ -67,8 +67,8 @@ class Sender:
         self.pace = Pace()
         self.brake = Brake()
         self._stall = Stall()
-        self._drops = Drops()
-        self._throttled = Drops()
+        self._blamed = Setbacks()
+        self._throttled = Setbacks()
         self._refusals = Refusals(self.brake, held_for=limits.refusals_held_for)
         self._leases = Leases(checkouts, clock, observer)
         self._recorder = Recorder(
@@ -212,7 +212,7 @@ class Sender:
         if isinstance(why, CallOff):
             self.end(flight, flight.called_off(why.reason))
             return
-        self._drops.forget(flight.id)
+        self._blamed.forget(flight.id)
         self._throttled.forget(flight.id)
         self._not_sent.append(NotSent(flight, why))
         self._has_ended.set()
@@ -310,19 +310,19 @@ class Sender:
     def _judged(self, ended: Ended, now: float) -> Ended:
         """Report an outcome to the breaker; return the end with its meaning for the message."""
         id_, outcome = ended.flight.id, ended.outcome
-        self.breaker.tell(id_, outcome, now)
         pause: float | None = None
-        if outcome.kind is OutcomeKind.DROPPED:
-            pause = self._drops.add(id_, now, self.breaker.passed_at)
+        if outcome.kind in (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT):
+            pause = self._blamed.add(id_, now, self.breaker.passed_at)
             if pause is None:
                 return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
         else:
-            self._drops.forget(id_)
+            self._blamed.forget(id_)
+        self.breaker.tell(id_, outcome, now)
         if outcome.kind is OutcomeKind.THROTTLED:
             pause = self._throttled.add(id_, now, None)
         else:
             self._throttled.forget(id_)
-        if pause is None:
+        if pause is None or outcome.kind is OutcomeKind.OUR_FAULT:  # its pause is the retry policy's
             return ended
         until = self._clock.now() + timedelta(seconds=pause * (1 + self._jitter()))
         return replace(ended, outcome=replace(outcome, until=until))

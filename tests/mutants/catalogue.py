@@ -180,7 +180,7 @@ _FIRST = (
     Mutant("smtputf8-kills", "an address that our relay cannot write is called dead", ("no-smtputf8",),
            (Edit("mail/smtp/delivery.py", "OutcomeKind.DEAD_MESSAGE, \"the relay does not offer", "OutcomeKind.DEAD_ADDRESS, \"the relay does not offer"),)),
     Mutant("one-bad-message", "a message that the relay hangs up on is tried for ever", ("bad-recipient",),
-           (Edit("engine/drops.py", "if count > FREE_DROPS and before", "if False and before"),)),
+           (Edit("engine/setbacks.py", "if count > FREE_SETBACKS and before", "if False and before"),)),
     Mutant("no-is-unheard", "a refusal of consent is not heeded where none is required", ("consent-withdrawn",),
            (Edit("domain/decision.py", "if given is False:", "if False:"),)),
     Mutant("quiet-is-loud", "quiet hours are not heeded", ("quiet-hours",),

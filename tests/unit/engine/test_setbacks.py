@@ -1,11 +1,11 @@
-"""Drops: when a message on which the relay hangs up is itself at fault."""
+"""Setbacks: when a message on which the relay hangs up is itself at fault."""
 
-from recovery.engine.drops import FREE_DROPS, REMEMBERED, Drops
+from recovery.engine.setbacks import FREE_SETBACKS, REMEMBERED, Setbacks
 
 
 def test_a_relay_that_drops_everybody_is_at_fault_itself():
     """While it takes no message, the pauses double up to a minute, for as long as it lasts."""
-    drops = Drops()
+    drops = Setbacks()
     pauses = [drops.add("a", float(now), passed_at=None) for now in range(2_000)]
     assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
     assert set(pauses[7:]) == {60}
@@ -13,22 +13,22 @@ def test_a_relay_that_drops_everybody_is_at_fault_itself():
 
 def test_a_message_that_alone_is_dropped_is_at_fault():
     """The relay took others since the drop before: two drops are free, and the third is the message's."""
-    drops = Drops()
-    pauses = [drops.add("a", float(now), passed_at=now - 0.5) for now in range(FREE_DROPS + 1)]
+    drops = Setbacks()
+    pauses = [drops.add("a", float(now), passed_at=now - 0.5) for now in range(FREE_SETBACKS + 1)]
     assert pauses == [1, 2, None]
 
 
 def test_only_what_the_relay_took_between_two_drops_counts():
     """It was well before the last drop: that says nothing of the moment of this one."""
-    drops = Drops()
-    pauses = [drops.add("a", 10.0 + now, passed_at=5.0) for now in range(FREE_DROPS + 1)]
+    drops = Setbacks()
+    pauses = [drops.add("a", 10.0 + now, passed_at=5.0) for now in range(FREE_SETBACKS + 1)]
     assert pauses == [1, 2, 4]
 
 
 def test_a_message_that_ended_otherwise_starts_again():
     """Its drops are not counted together over days."""
-    drops = Drops()
-    for now in range(FREE_DROPS):
+    drops = Setbacks()
+    for now in range(FREE_SETBACKS):
         drops.add("a", float(now), passed_at=now - 0.5)
     drops.forget("a")
     drops.forget("never dropped")
@@ -37,7 +37,7 @@ def test_a_message_that_ended_otherwise_starts_again():
 
 def test_no_more_messages_are_remembered_than_a_bound():
     """With one more than the bound all counts start again."""
-    drops = Drops()
+    drops = Setbacks()
     for number in range(REMEMBERED):
         drops.add(str(number), 0.0, passed_at=None)
     assert drops.add("0", 1.0, passed_at=None) == 2, "one that is remembered needs no room"
