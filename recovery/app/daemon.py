@@ -107,7 +107,11 @@ class _Daemon:
         factory = LaneFactory(settings, database, clock, shops, self._share, telemetry, self._expirer)
         self._lanes = factory.lanes(mailers)
         lanes = self._lanes
-        telemetry.watch(in_flight=lambda: lanes.in_flight, breaker_open=lambda: lanes.relay_fault is not None)
+        telemetry.watch(
+            in_flight=lambda: lanes.in_flight,
+            breaker_open=lambda: lanes.relay_fault is not None,
+            paced_rate=lambda: lanes.paced_rate,
+        )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()

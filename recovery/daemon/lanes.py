@@ -63,6 +63,12 @@ class Lanes:
         return sum(lane.engine.sender.in_flight for lane in self.all)
 
     @property
+    def paced_rate(self) -> float:
+        """The lowest rate, in messages a second, that a throttling relay bears; 0 while none throttles."""
+        rates = [lane.engine.sender.paced_rate for lane in self.all]
+        return min((rate for rate in rates if rate is not None), default=0.0)
+
+    @property
     def relay_fault(self) -> str | None:
         """The faults of the relays whose circuit breaker is open, or None."""
         return self._faults({lane.relay: lane.engine.sender.breaker.fault for lane in self.all})

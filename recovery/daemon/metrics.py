@@ -74,6 +74,11 @@ LOOKS = Metric(
 )
 IN_FLIGHT = Metric("recovery_in_flight", Gauge, "Messages claimed and not yet recorded")
 BREAKER_OPEN = Metric("recovery_breaker_open", Gauge, "1 while a circuit breaker is open: no message is claimed")
+PACED_RATE = Metric(
+    "recovery_paced_rate",
+    Gauge,
+    "Messages a second that a throttling relay bears, as the sender found; 0 while no relay throttles",
+)
 REPORTS = Metric(
     "recovery_reports_total",
     Counter,
@@ -116,6 +121,7 @@ METRICS = (
     LOOKS,
     IN_FLIGHT,
     BREAKER_OPEN,
+    PACED_RATE,
     REPORTS,
     WRONG_KEYS,
     BOUNCES,
@@ -135,6 +141,7 @@ class Telemetry:
         self._lateness = LATENESS.histogram(registry)
         self._dead_letters = DEAD_LETTERS.counter(registry)
         self._in_flight = IN_FLIGHT.gauge(registry)
+        self._paced_rate = PACED_RATE.gauge(registry)
         self._breaker_open = BREAKER_OPEN.gauge(registry)
         self._reports = REPORTS.counter(registry)
         self._wrong_keys = WRONG_KEYS.counter(registry)
@@ -143,9 +150,12 @@ class Telemetry:
         self._unsubscriptions = UNSUBSCRIPTIONS.counter(registry)
         self._clicks = CLICKS.counter(registry)
 
-    def watch(self, *, in_flight: Callable[[], int], breaker_open: Callable[[], bool]) -> None:
+    def watch(
+        self, *, in_flight: Callable[[], int], breaker_open: Callable[[], bool], paced_rate: Callable[[], float]
+    ) -> None:
         """Read the gauges from these functions whenever the metrics are read."""
         self._in_flight.set_function(in_flight)
+        self._paced_rate.set_function(paced_rate)
         self._breaker_open.set_function(breaker_open)
 
     # Of the engine

@@ -115,6 +115,11 @@ class Sender:
         """The reason why no hand-over has succeeded for some time though messages were claimed, or None."""
         return self._stall.fault(self._monotonic())
 
+    @property
+    def paced_rate(self) -> float | None:
+        """The rate in messages a second that the relay bears, as far as it throttles; None if it does not."""
+        return self.pace.rate(self._monotonic())
+
     def room(self) -> int:
         """Return the number of messages that may be claimed now, if the configured rates leave them."""
         return self.free() if self._monotonic() >= self._not_before else 0

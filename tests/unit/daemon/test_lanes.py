@@ -8,13 +8,14 @@ from recovery.daemon.share import ALL_OTHERS
 from recovery.domain.per_shop import PerShop
 
 
-def lane(relay: str, *, fault: str | None = None, in_flight: int = 0) -> Lane:
+def lane(relay: str, *, fault: str | None = None, in_flight: int = 0, paced_rate: float | None = None) -> Lane:
     """Return a lane with this fault."""
     sender = SimpleNamespace(
         breaker=SimpleNamespace(fault=fault),
         brake=SimpleNamespace(fault=None),
         unsent_fault=None,
         in_flight=in_flight,
+        paced_rate=paced_rate,
     )
     engine = SimpleNamespace(sender=sender, behind=asyncio.Event())
     return Lane(relay, engine, SimpleNamespace(fault=None))
@@ -55,3 +56,10 @@ def test_behind_is_told_to_every_lane():
     both = lane("ours"), lane("theirs")
     Lanes(PerShop(both[0], {"b.example": both[1]})).behind()
     assert all(each.engine.behind.is_set() for each in both)
+
+
+def test_the_slowest_of_the_throttling_relays_is_shown():
+    """A relay that does not throttle has no rate."""
+    shops = {"b.example": lane("theirs", paced_rate=14.5), "c.example": lane("third", paced_rate=2.5)}
+    assert Lanes(PerShop(lane("ours"), shops)).paced_rate == 2.5
+    assert Lanes(PerShop(lane("ours"), {})).paced_rate == 0
