@@ -32,6 +32,9 @@ MOST_LINES = 20_000
 MOST_PARTS = 50
 """Limits lines and parts: Python's parser compares every line with the boundary of every enclosing part."""
 
+MOST_DASHES = 1_000
+"""Limits lines that begin with two dashes: each may be the boundary of a part, and parts are what is dear to parse."""
+
 MOST_RECIPIENTS = 50
 """Our messages have one recipient each; a list or an alias may stand behind it."""
 
@@ -81,7 +84,9 @@ def read(raw: bytes) -> list[Bounced]:
     """
     id_ = sha256(raw).hexdigest()
     raw = raw[:READ]
-    if raw.count(b"\n") + raw.count(b"\r") > 2 * MOST_LINES or raw.lower().count(b"boundary") > MOST_PARTS:
+    lines = raw.count(b"\n") + raw.count(b"\r")
+    dashes = raw.count(b"\n--") + raw.count(b"\r--")
+    if lines > 2 * MOST_LINES or dashes > MOST_DASHES or raw.lower().count(b"boundary") > MOST_PARTS:
         raise NoReport("This message has more lines or parts than any bounce or complaint report.")
     if any(len(found[0]) > LONGEST_CONTENT_TYPE for found in _CONTENT_TYPE.finditer(raw)):
         raise NoReport("A content type in this message is longer than in any bounce or complaint report.")

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from recovery.mail.bounces import NoReport, read
+from recovery.mail.bounces import MOST_DASHES, NoReport, read
 from tests.support.hostile_reports import FIELDS, HEAD, HOSTILE, RECIPIENT
 
 WITHIN = 0.5
@@ -39,3 +39,14 @@ def test_the_text_of_a_long_message_is_not_read():
     original = b"Content-Type: message/rfc822\r\n\r\nSubject: long\r\n\r\n" + b"a line\r\n" * 30_000
     (found,) = read(HEAD + FIELDS + RECIPIENT + b"\r\n--b\r\n" + original + b"--b--")
     assert (found.kind, "Subject: long" in found.headers) == ("hard", True)
+
+
+@pytest.mark.parametrize(("dashes", "is_read"), [(MOST_DASHES - 10, True), (MOST_DASHES + 1, False)])
+def test_a_report_with_some_lines_of_dashes_is_read_and_one_of_nothing_else_is_refused(dashes, is_read):
+    """A mail that is sent back may have signatures and tables; a part for each line would keep the parser busy."""
+    report = HEAD + FIELDS + RECIPIENT + b"\r\n" + b"--\r\n" * dashes + b"--b--"
+    if is_read:
+        assert [each.kind for each in read(report)] == ["hard"]
+    else:
+        with pytest.raises(NoReport, match="more lines or parts"):
+            read(report)
