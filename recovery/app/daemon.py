@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
@@ -34,7 +34,7 @@ from recovery.daemon.template_reload import reload
 from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
-from recovery.http.server import serve
+from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo import collections, preflight
@@ -119,12 +119,14 @@ class _Daemon:
         """Set when the HTTP server is to stop listening."""
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[Ready], None]) -> None:
-        """Start all parts, wait for `stop`, and stop them in order."""
-        async with Supervisor() as root:
-            await self._start(root)
-            self._start_http(root, on_ready)
-            await root.wait(stop)
-            await self._stop(root)
+        """Open the port, start all parts, wait for `stop`, and stop them in order."""
+        http = self._settings.http
+        with listen(http.host, http.port) if http.enabled else nullcontext() as listener:
+            async with Supervisor() as root:
+                await self._start(root)
+                self._start_http(root, listener, on_ready)
+                await root.wait(stop)
+                await self._stop(root)
 
     def _make_heartbeat(self) -> Heartbeat:
         daemon, lanes = self._settings.daemon, self._lanes
@@ -190,16 +192,12 @@ class _Daemon:
             for stream, feed in self._feeds.items()
         }
 
-    def _start_http(self, root: Supervisor, on_ready: Callable[[Ready], None]) -> None:
-        http = self._settings.http
-        if not http.enabled:
+    def _start_http(self, root: Supervisor, listener: socket.socket | None, on_ready: Callable[[Ready], None]) -> None:
+        if listener is None:
             on_ready(Ready(None))
             return
         api = _api(self._settings, self._database, self._clock, self._readiness, self._registry, self._telemetry)
-        listening = serve(
-            api, http.host, http.port, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))
-        )
-        root.start("http", listening)
+        root.start("http", serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))))
 
     async def _stop(self, root: Supervisor) -> None:
         """Stop the parts in order, within the grace period. First of all nothing more is claimed."""

@@ -18,7 +18,7 @@ from recovery.demo.configuration import settings_for
 from recovery.demo.inbox import Inbox, listening
 from recovery.demo.pages import pages
 from recovery.domain.schedule import Schedule
-from recovery.http.server import serve
+from recovery.http.server import listen, serve
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.settings import Settings
@@ -121,7 +121,7 @@ async def _serving(serve_until: Serve) -> AsyncIterator[tuple[asyncio.Task[None]
 
 
 def _pages_of(inbox: Inbox) -> Serve:
-    return lambda stop, tell: serve(pages(inbox), "127.0.0.1", 0, stop=stop, on_listening=tell)
+    return lambda stop, tell: serve(pages(inbox), listen("127.0.0.1", 0), stop=stop, on_listening=tell)
 
 
 def _daemon_of(settings: Settings) -> Serve:

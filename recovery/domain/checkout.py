@@ -13,6 +13,7 @@ from pydantic import (
 from recovery.domain.fields import (
     Address,
     Amount,
+    Currency,
     Email,
     Instant,
     Key,
@@ -89,7 +90,7 @@ class Facts(_Word):
     customer: Customer | None = None
     items: Annotated[tuple[Item, ...], FailFast(), Field(max_length=200)] = ()
     total: Amount | None = None
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] | None = None
+    currency: Currency | None = None
     checkout_url: WebAddress | None = None
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     time_zone: Zone | None = None
@@ -120,7 +121,7 @@ class Checkout(_Report):
     customer: Customer
     items: Annotated[tuple[Item, ...], FailFast(), Field(min_length=1, max_length=200)]
     total: Amount
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
+    currency: Currency
     checkout_url: WebAddress
     consent: Consent | None = None
     touched_at: Instant | None = None

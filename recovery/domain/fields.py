@@ -155,10 +155,41 @@ StoredInstant = Annotated[AwareDatetime, BeforeValidator(_as_utc), AfterValidato
 WebAddress = Annotated[str, Field(max_length=2048), AfterValidator(web_address)]
 """An absolute http(s) URL: nothing else may become a link in a mail."""
 
-Email = Annotated[EmailStr, WrapValidator(_email)]
+Email = Annotated[
+    EmailStr,
+    WrapValidator(_email),
+    Field(
+        json_schema_extra={
+            "description": "An address whose domain has a full stop. Refused are quoted local parts, IP addresses, and "
+            "the reserved domains `arpa`, `invalid`, `local`, `localhost`, `onion` and `test`."
+        }
+    ),
+]
 
-Zone = Annotated[str, Field(max_length=100), AfterValidator(lambda name: zone(name).key)]
+Zone = Annotated[
+    str,
+    Field(
+        max_length=100,
+        json_schema_extra={
+            "description": "A time zone by its name in the tz database; names that it does not have are refused.",
+            "pattern": "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+            "examples": ["Europe/Berlin"],
+        },
+    ),
+    AfterValidator(lambda name: zone(name).key),
+]
 """A time zone by its name in the tz database, as in `Europe/Berlin`."""
+
+Currency = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Z]{3}$",
+        json_schema_extra={
+            "description": "ISO 4217 code. Any three capital letters are taken: no list is asked, since the codes "
+            "change, and a report with a new one would be lost."
+        },
+    ),
+]
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 """A name given by strangers: stored unchanged, and made plain wherever it is written or shown."""

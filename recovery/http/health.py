@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel
 
+from recovery.domain.masking import masked
+
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
 """Runs all checks; returns the error of each by its name, or None if it passes."""
 
@@ -42,7 +44,7 @@ def health(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
     )
     async def readyz(response: Response) -> Ready:
         """Run all checks, and show the result of each."""
-        checks = dict(await readiness())
+        checks = {name: fault and masked(fault) for name, fault in (await readiness()).items()}
         ready = not any(checks.values())
         response.status_code = 200 if ready else 503
         return Ready(ready=ready, checks=checks)

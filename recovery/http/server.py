@@ -52,16 +52,25 @@ class _EmbeddedServer(uvicorn.Server):
         yield
 
 
-async def serve(
-    app: ASGIApp, host: str, port: int, *, stop: asyncio.Event, on_listening: Callable[[int], None]
-) -> None:
-    """Serve `app` until `stop` is set, then let open requests finish, and return.
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on this port, or on any free one if it is 0. Raises `CannotListen`."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as exc:
+        reason = str(exc.strerror).partition(" (while")[0]  # asyncio and socket repeat the address
+        raise CannotListen(
+            f"Cannot listen on {host} port {port} ({reason}): choose another http.host or http.port."
+        ) from exc
 
-    Port 0 means any free port; `on_listening` is called with the real one once connections are accepted. Raises
-    `CannotListen`.
+
+async def serve(
+    app: ASGIApp, listener: socket.socket, *, stop: asyncio.Event, on_listening: Callable[[int], None]
+) -> None:
+    """Serve `app` until `stop` is set, then let open requests finish, close the `listener`, and return.
+
+    `on_listening` is called with its port once connections are accepted.
     """
     _raise_open_files()
-    listener = _listen(host, port)
     bounded, log = _MalformedRequests(), logging.getLogger("uvicorn.error")
     log.addFilter(bounded)
     server = _EmbeddedServer(
@@ -100,13 +109,3 @@ def _raise_open_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # some systems report "unlimited", but refuse it as a value
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as exc:
-        reason = str(exc.strerror).partition(" (while")[0]  # asyncio and socket repeat the address
-        raise CannotListen(
-            f"Cannot listen on {host} port {port} ({reason}): choose another http.host or http.port."
-        ) from exc

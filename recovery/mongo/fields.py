@@ -230,3 +230,31 @@ def _property(field_: Field) -> dict[str, Any]:
     if field_.pattern is not None:
         rule["pattern"] = field_.pattern
     return rule
+
+
+def json_schema(fields: Fields) -> dict[str, Any]:
+    """Return the JSON schema of a document in an export, where times are texts in ISO 8601.
+
+    No field is required: a document that is damaged, or of another version, is exported as it is.
+    """
+    named = {name: _described(each) for name, each in fields.items() if not name.startswith("<")}
+    others = [_described(each) for name, each in fields.items() if name.startswith("<")]
+    schema: dict[str, Any] = {"type": "object"}
+    return schema | ({"properties": named} if named else {}) | ({"additionalProperties": others[0]} if others else {})
+
+
+_JSON_TYPES = {"date": "string", "int": "integer", "long": "integer", "bool": "boolean"}
+"""The JSON types of BSON types that have another name."""
+
+
+def _described(field_: Field) -> dict[str, Any]:
+    bson = field_.types.split()
+    types = list(dict.fromkeys(_JSON_TYPES.get(each, each) for each in bson))
+    rule: dict[str, Any] = {"description": field_.meaning, "type": types[0] if len(types) == 1 else types}
+    if "date" in bson:
+        rule["format"] = "date-time"
+    if "array" in bson:
+        rule["items"] = {"type": field_.of} if field_.of else json_schema(field_.fields)
+    elif field_.fields:
+        rule |= {name: each for name, each in json_schema(field_.fields).items() if name != "type"}
+    return rule

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from recovery.domain.fields import Email, ShopKey
 from recovery.http.api.ingestion import Ingestion
@@ -12,6 +12,7 @@ from recovery.http.keys import Caller, Scope
 from recovery.http.problems import answers
 from recovery.http.security import Guard
 from recovery.mongo.data_subjects import Receipt
+from recovery.mongo.fields import CHECKOUT, DEAD_LETTER, SUPPRESSION, json_schema
 
 _log = structlog.get_logger()
 
@@ -23,6 +24,15 @@ class Person(BaseModel):
 
     email: Email
     shop: ShopKey | None = None
+
+
+class Export(BaseModel):
+    """All data of a person: the documents that are stored about them, with their own names of fields."""
+
+    email: str
+    checkouts: list[Annotated[dict[str, Any], WithJsonSchema(json_schema(CHECKOUT))]]
+    dead_letters: list[Annotated[dict[str, Any], WithJsonSchema(json_schema(DEAD_LETTER))]]
+    suppressions: list[Annotated[dict[str, Any], WithJsonSchema(json_schema(SUPPRESSION))]]
 
 
 def data_requests(ingestion: Ingestion, guard: Guard) -> APIRouter:
@@ -40,12 +50,12 @@ def data_requests(ingestion: Ingestion, guard: Guard) -> APIRouter:
     )
     async def export(
         person: Person, response: Response, caller: Annotated[Caller, guard.needs(Scope.PRIVACY)]
-    ) -> dict[str, Any]:
+    ) -> Export:
         """Return all checkouts of a person with their decisions and messages, dead letters, and suppressions."""
         caller.needs_shop(person.shop)
         _log.info("person exported", key=caller.name, shop=person.shop)
         response.headers["Cache-Control"] = "no-store"
-        return await ingestion.export(person.email, shop=person.shop)
+        return Export(**await ingestion.export(person.email, shop=person.shop))
 
     @router.post(
         "/erase", operation_id="erasePerson", summary="Erase a person", responses=answers(401, 403, 413, 422, 503)

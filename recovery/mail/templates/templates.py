@@ -134,17 +134,24 @@ class Edition:
 
     def check(self, step: Step, locale: str) -> None:
         """Render one mail in one language with a sample; raise `TemplateError` for a fault."""
+        self.check_subject(step, locale)
         self.render(step, samples.of(step.name, locale), samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
 
-    def check_subject(self, step: Step) -> None:
+    def check_subject(self, step: Step, locale: str = "en") -> None:
         """Find the templates of this step and render its subject with a sample; raise `TemplateError` for a fault."""
-        sample = samples.of(step.name, "en")
+        sample = samples.of(step.name, locale)
         names = _names(step, sample, self._time_zone, samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
         chain = self._chain(names["locale"])
         for name in (f"{step.template}.txt.j2", f"{step.template}.html.j2"):
             if self._sources.find(name, chain) is None:
                 raise as_template_error(TemplateNotFound(name), name)
-        _subject(self.sandbox(step.template, chain), step.subject).fill(names)
+        sandbox = self.sandbox(step.template, chain)
+        try:
+            _subject(sandbox, step.subject).fill(names)
+        except TemplateError as exc:
+            if step.subject is None:  # the error names the file of the words, and the line
+                raise
+            raise TemplateError(f"{step.name}: {exc}") from exc
 
     def render(
         self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None

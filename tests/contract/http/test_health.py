@@ -57,3 +57,10 @@ async def test_reports_are_counted(api):
     ]
     assert [api.counted(*labels) for labels in counted] == [1] * len(counted)
     assert api.counted("checkout", "405") is None
+
+
+async def test_a_check_names_nobody(api):
+    """A relay's reply may name a customer: the address is masked, and the code stays."""
+    api.checks["relay"] = "our fault: 554 5.7.9 message for RCPT TO:<ada@example.com> refused"
+    answer = await api.client.get("/readyz")
+    assert answer.json()["checks"]["relay"] == "our fault: 554 5.7.9 message for RCPT TO:<…> refused"

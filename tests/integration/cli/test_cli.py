@@ -1,6 +1,7 @@
 """The command line as a person meets it: what it prints, and that what goes wrong is a sentence."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from email import message_from_bytes, policy
@@ -295,6 +296,15 @@ def test_a_fault_of_ours_is_no_traceback(call, monkeypatch):
 def test_health_says_when_it_cannot_tell(call):
     """Without HTTP, health cannot be checked, and the error says so."""
     assert "http.enabled is off" in call("health", HTTP__ENABLED="false")[2]
+
+
+def test_a_port_in_use_is_a_sentence_and_nothing_else(call, at):
+    """`run` opens its port before it starts anything, so nothing is logged of tasks that had to stop again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, complaint = call("run", **at, HTTP__PORT=str(port))
+    assert (code, out) == (1, "")
+    assert complaint.startswith(f"recovery: Cannot listen on 127.0.0.1 port {port} (")
 
 
 @pytest.fixture

@@ -181,3 +181,18 @@ def test_a_long_list_is_taken_whole(suppress, tmp_path):
     (tmp_path / "list").write_text("".join(f"{number}@example.com\n" for number in range(2_500)))
     assert suppress("import", tmp_path / "list") == (0, "Imported 2500; rejected 0.\n")
     assert len(suppress("export")[1].splitlines()) == 2_501
+
+
+def test_a_list_begins_with_the_newest(suppress, tmp_path):
+    """The newest is listed first; `--limit` and `--offset` page through the list."""
+    lines = [f",{str(day) * 32},shop,2026-03-0{day}T12:00:00Z,x" for day in (2, 3, 1)]
+    (tmp_path / "list").write_text("\n".join(["shop,pseudonym,reason,at,source", *lines]))
+    suppress("import", tmp_path / "list")
+
+    def days(*options):
+        return [each["pseudonym"][0] for each in json.loads(suppress("list", "--json", *options)[1])]
+
+    assert days() == ["3", "2", "1"]
+    assert days("--limit", 2) == ["3", "2"]
+    assert days("--limit", 2, "--offset", 2) == ["1"]
+    assert days("--offset", 3) == []

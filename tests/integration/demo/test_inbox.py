@@ -11,7 +11,7 @@ import pytest
 
 from recovery.demo.inbox import Inbox, listening
 from recovery.demo.pages import pages
-from recovery.http.server import serve
+from recovery.http.server import listen, serve
 
 
 class Ticking:
@@ -42,7 +42,9 @@ async def open_inbox():
     inbox = Inbox()
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     async with listening(inbox, Ticking()) as smtp_port:
-        serving = asyncio.create_task(serve(pages(inbox), "127.0.0.1", 0, stop=stop, on_listening=port.set_result))
+        serving = asyncio.create_task(
+            serve(pages(inbox), listen("127.0.0.1", 0), stop=stop, on_listening=port.set_result)
+        )
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await port}", trust_env=False) as client:
             yield inbox, smtp_port, client
         stop.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 
 import httpx
@@ -11,7 +12,7 @@ from starlette.responses import PlainTextResponse
 
 from recovery.daemon.metrics import Telemetry
 from recovery.http.app import create_app
-from recovery.http.server import CannotListen, serve
+from recovery.http.server import CannotListen, listen
 from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 from tests.support.serving import serving
@@ -107,14 +108,14 @@ async def test_port_in_use_is_told():
         with pytest.raises(
             CannotListen, match=rf"^Cannot listen on 127\.0\.0\.1 port {port} \(.+ in use\): choose another"
         ):
-            await serve(hello, "127.0.0.1", port, stop=asyncio.Event(), on_listening=print)
+            listen("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
-async def test_address_not_to_be_had_is_told(host):
+def test_address_not_to_be_had_is_told(host):
     """A foreign address and an unknown name raise `CannotListen`."""
     with pytest.raises(CannotListen, match=host):
-        await serve(hello, host, 0, stop=asyncio.Event(), on_listening=print)
+        listen(host, 0)
 
 
 async def test_signals_are_left_alone():
@@ -123,6 +124,21 @@ async def test_signals_are_left_alone():
     async with serving(hello) as (port, _, _), httpx.AsyncClient() as client:
         await client.get(f"http://127.0.0.1:{port}/")
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.fixture
+def few_open_files():
+    """A limit of open files below its maximum, as systemd and container engines set it; yield the maximum."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before, most - 1), most))
+    yield most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+async def test_as_many_files_may_be_open_as_the_system_allows(few_open_files):
+    """The limit of open files is raised to its maximum: connections share it with the relay and the database."""
+    async with serving(hello):
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (few_open_files, few_open_files)
 
 
 async def nothing_wrong():

@@ -2,16 +2,20 @@
 
 import json
 import re
+from zoneinfo import available_timezones
 
 import pytest
+from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
 from recovery.http.app import description
 from recovery.http.keys import Scope
 from recovery.http.problems import ProblemType
+from recovery.mongo.fields import CHECKOUT, DEAD_LETTER, SUPPRESSION
 from tests.support.api import Api
 from tests.support.paths import ROOT
 
 KEYLESS = {"takeShopifyWebhook", "takeWebhook", "reportBounce", "getHealth", "getReadiness", "getMetrics"}
+SCHEMAS = description()["components"]["schemas"]
 OPERATIONS = {
     operation["operationId"]: operation for methods in description()["paths"].values() for operation in methods.values()
 }
@@ -61,6 +65,42 @@ def test_headers_that_are_read_are_described(name, headers):
     """Headers are described, and marked as required or not."""
     told = {each["name"]: each["required"] for each in OPERATIONS[name]["parameters"] if each["in"] == "header"}
     assert told == headers
+
+
+def test_the_schema_of_a_time_zone_fits_every_time_zone():
+    """Every name of the tz database matches the pattern of a time zone, and what cannot be a name does not."""
+    schema, _ = SCHEMAS["Checkout"]["properties"]["time_zone"]["anyOf"]
+    names = available_timezones()
+    assert {name for name in names if re.search(schema["pattern"], name)} == names
+    assert max(map(len, names)) <= schema["maxLength"]
+    assert set(schema["examples"]) <= names
+    for name in ("", "Europe/", "/etc/passwd", "../UTC", "Central European Time", "+01:00", "Europe/Berlin\n"):
+        assert not re.search(schema["pattern"].replace("$", r"\Z"), name)
+
+
+def test_the_schema_of_an_address_names_the_domains_that_are_refused():
+    """The description of an address lists the top-level domains that are refused."""
+    for schema in (SCHEMAS["Customer"], SCHEMAS["Person"]):
+        told = schema["properties"]["email"]["description"]
+        assert set(re.findall(r"`([a-z]+)`", told)) == set(SPECIAL_USE_DOMAIN_NAMES)
+
+
+def test_an_export_is_described_with_the_fields_of_its_documents():
+    """The schema of an export has all fields of the stored documents, with those of embedded ones; times are texts."""
+    answer = OPERATIONS["exportPerson"]["responses"]["200"]["content"]["application/json"]["schema"]
+    export = SCHEMAS[answer["$ref"].rpartition("/")[2]]["properties"]
+    for name, fields in {"checkouts": CHECKOUT, "dead_letters": DEAD_LETTER, "suppressions": SUPPRESSION}.items():
+        assert export[name]["items"]["properties"].keys() == fields.keys()
+    checkout, letter = (export[name]["items"]["properties"] for name in ("checkouts", "dead_letters"))
+    assert checkout["next_at"] == {
+        "description": CHECKOUT["next_at"].meaning,
+        "type": ["string", "null"],
+        "format": "date-time",
+    }
+    assert checkout["revision"]["type"] == "integer"
+    assert checkout["known_as"]["items"] == {"type": "string"}
+    assert checkout["messages"]["additionalProperties"]["properties"]["sent_at"]["format"] == "date-time"
+    assert letter["errors"]["items"]["properties"]["error"]["type"] == "string"
 
 
 def test_the_guide_lists_every_type_of_problem_and_every_scope():

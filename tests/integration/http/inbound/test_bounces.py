@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from recovery.daemon.metrics import Telemetry
 from recovery.domain.suppression import SuppressionReason
 from recovery.http.app import create_app
-from recovery.http.server import serve
+from recovery.http.server import listen, serve
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import load_settings
 from tests.support.configurations import LONGEST_BODY
@@ -72,7 +72,7 @@ async def server(database):
     server = Server(database)
     stop = asyncio.Event()
     port = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(server.app, "127.0.0.1", 0, stop=stop, on_listening=port.set_result))
+    task = asyncio.create_task(serve(server.app, listen("127.0.0.1", 0), stop=stop, on_listening=port.set_result))
     server.url = f"http://127.0.0.1:{await port}/bounces"
     yield server
     stop.set()

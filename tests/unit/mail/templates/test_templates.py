@@ -184,10 +184,12 @@ def test_missing_template_is_reported(defaults: Templates) -> None:
 
 
 @pytest.mark.parametrize("subject", ["{{ nobody }}", "{{ 1 + }}", "{{ items[99].name }}"])
-def test_broken_subject_is_reported(defaults: Templates, subject: str) -> None:
-    """A broken subject is found by the check, which quotes it."""
-    with pytest.raises(TemplateError, match=re.escape(subject)):
-        defaults.check([step("reminder-1", subject)])
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_broken_subject_is_reported(defaults: Templates, folder: Path, subject: str, has_folder: bool) -> None:
+    """A broken subject is found by the check, which names its step and quotes it."""
+    templates = own(folder) if has_folder else defaults
+    with pytest.raises(TemplateError, match=re.escape(f'late-one: the subject "{subject}"')):
+        templates.check([step("reminder-1"), step("reminder-2", subject, "late-one")])
 
 
 def test_missing_folder_is_reported(folder: Path) -> None:
