@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.bench import Bench, fill, percentile, planned, server_now
-from benchmarks.cost import Meter, processor_time
+from benchmarks.cost import Meter
 from benchmarks.figures.burst import metered
 from benchmarks.figures.distance import ROUND_TRIP
 from benchmarks.figures.intake import CALLERS, post_reports
@@ -27,6 +27,7 @@ from benchmarks.figures.steady import steady
 from benchmarks.measured import Compared
 from benchmarks.relay import ROOT, far_away
 from recovery.mongo.collections import CHECKOUTS
+from tests.support.processor_time import processor_time
 
 Measured = Mapping[str, float]
 """Figures by name; a name that ends in "/s" is the better the more, any other the less."""

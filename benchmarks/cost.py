@@ -3,15 +3,13 @@
 Other programs on the machine disturb it less than rates.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from bson.timestamp import Timestamp
 from pymongo import AsyncMongoClient
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from tests.support.processor_time import processor_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,3 @@ class Meter:
 
     def _seconds(self) -> dict[str, float]:
         return {name: processor_time(pid) for name, pid in self._processes.items()}
-
-
-def processor_time(pid: int) -> float:
-    """Return the processor time that a process has used, in seconds, with its ended children."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS
