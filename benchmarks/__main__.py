@@ -35,7 +35,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 def arguments(known: Mapping[str, Benchmark]) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure how fast Recovery is.")
     parser.add_argument("--only", action="append", metavar="NAME", help="may be given again")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")

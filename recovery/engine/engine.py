@@ -186,7 +186,7 @@ class Engine:
         await self.alarms.set(alarms)
 
     async def _claim(self, due: Sequence[Case]) -> None:
-        flights, waiting = self._chosen(due, await self.sender.allowed(min(self.sender.room(), len(due))))
+        flights, waiting = self._chosen(due)
         if flights:
             # The chosen messages are reserved before anything is awaited, or another look would choose them as well. A
             # claim may succeed though its look is cancelled, so it always runs to its end.
@@ -196,6 +196,9 @@ class Engine:
             await self.alarms.set(dict.fromkeys(waiting, at))
 
     async def _claim_and_send(self, flights: Sequence[Flight]) -> None:
+        flights = await self._allowed(flights)
+        if not flights:
+            return
         flying = {flight.id: flight for flight in flights}
         claims = [flight.request for flight in flights]
         asked_at = self._monotonic()
@@ -223,6 +226,17 @@ class Engine:
                 flight.checkout = flight.checkout.model_copy(update={"facts": facts})
             self.sender.send(flight)
 
+    async def _allowed(self, flights: Sequence[Flight]) -> Sequence[Flight]:
+        """Return the flights that the relay's configured rates leave; the others go back, and stay due."""
+        allowed = 0
+        try:
+            allowed = await self.sender.allowed(len(flights))
+        finally:
+            self.sender.give_up(flights[allowed:])
+        if allowed < len(flights):
+            self.behind.set()
+        return flights[:allowed]
+
     async def _asked_again(
         self, claims: Sequence[ClaimRequest], histories: Mapping[str, RecipientHistory], *, all_: bool
     ) -> Mapping[str, RecipientHistory] | None:
@@ -235,13 +249,13 @@ class Engine:
             return None
         return {**histories, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
-    def _chosen(self, due: Sequence[Case], allowed: int) -> tuple[list[Flight], list[str]]:
-        """Return the flights to claim, `allowed` at most, and the ids of checkouts that must wait.
+    def _chosen(self, due: Sequence[Case]) -> tuple[list[Flight], list[str]]:
+        """Return the flights to claim, and the ids of checkouts that must wait.
 
         Flights: as many as there is room for, and one reminder per address. Waiting: messages that are in flight, that
         their owner may be about to record, or that are suspected of crashing their sender while another such is sent.
         """
-        room = min(self.sender.free(), allowed)
+        room = min(self.sender.room(), len(due))
         token, now, known_at = uuid4().hex, self._clock.now(), asyncio.get_running_loop().time()
         flights: list[Flight] = []
         addresses: set[tuple[str, Address]] = set()

@@ -121,34 +121,35 @@ class Sender:
         return self.pace.rate(self._monotonic())
 
     def room(self) -> int:
-        """Return the number of messages that may be claimed now, if the configured rates leave them."""
-        return self.free() if self._monotonic() >= self._not_before else 0
-
-    def free(self) -> int:
-        """Return the number of messages that may be claimed now but for the configured rates."""
-        if self.stopping:
-            return 0
+        """Return the number of messages that may be claimed now."""
         now = self._monotonic()
+        if self.stopping or now < self._not_before:
+            return 0
         free = self.breaker.room(max(self.window.size - self._in_flight, 0), self._in_flight, now)
         paced = self.pace.room(now)
         return free if paced is None else min(free, paced)
 
     async def wait_for_room(self) -> int:
-        """Wait until a quarter of the window is free and the pace allows a batch, or a probe may be made."""
+        """Wait until there is room for a batch, or for a probe of the relay; return the room."""
         while True:
-            now, room = self._monotonic(), self.room()
-            probe = self.breaker.pause(now)
-            quarter = max(1, self.window.size // 4)
-            if room >= (
-                1 if probe is not None else min(quarter, self.pace.batch(now)) if self.pace.rate(now) else quarter
-            ):
+            room = self.room()
+            if room >= self._batch():
                 return room
             self._freed.clear()
-            pause = max(probe or 0.0, self.pace.pause(now), self._not_before - now)
+            now = self._monotonic()
+            pause = max(self.breaker.pause(now) or 0.0, self.pace.pause(now), self._not_before - now)
             # While a probe is under way only its end can free anything.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause + 0.001 if pause else None):
                     await self._freed.wait()
+
+    def _batch(self) -> int:
+        """Return the room that is worth waiting for: a quarter of the window, or less if breaker or pace limit it."""
+        now = self._monotonic()
+        if self.breaker.pause(now) is not None:
+            return 1
+        quarter = max(1, self.window.size // 4)
+        return quarter if self.pace.rate(now) is None else min(quarter, self.pace.batch(now))
 
     async def allowed(self, wanted: int) -> int:
         """Return the number of messages, `wanted` at most, that the configured rates leave, and count them.

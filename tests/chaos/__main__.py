@@ -20,7 +20,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 def arguments() -> argparse.Namespace:
-    """Return what was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos", description="Provoke every fault; count what is lost."
     )

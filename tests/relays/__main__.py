@@ -19,7 +19,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 def arguments() -> argparse.Namespace:
-    """Return what was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.relays", description="Send bursts to relays with limits.")
     parser.add_argument("--mails", type=int, default=1000, help="how many mails each gets")
     parser.add_argument("--only", action="append", metavar="NAME", choices=[each.name for each in LIMITED])
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
 
 
 def cells(delivery: Delivery) -> tuple[str, ...]:
-    """Return what became of a burst as text, in the order of `HEAD`."""
+    """Return the row of a delivery in the table, in the order of `HEAD`."""
     takes = delivery.limited.takes(delivery.count)
     counts = (delivery.count, delivery.arrived, delivery.twice, delivery.dead, delivery.suppressed, delivery.attempts)
     return (
@@ -42,7 +42,7 @@ def cells(delivery: Delivery) -> tuple[str, ...]:
 
 
 async def play(asked: argparse.Namespace) -> tuple[list[Delivery], bool]:
-    """Send a burst to each relay that was asked for; return what became of them, and whether all was as promised."""
+    """Send a burst to each chosen relay; return the deliveries, and whether all were as promised."""
     found, kept = [], True
     with mongod() as uri:
         for limited in LIMITED:

@@ -1,4 +1,4 @@
-"""One burst to one relay, by a daemon as it ships; and what became of each mail."""
+"""One burst to one relay, by a daemon as it ships, and its result mail by mail."""
 
 import asyncio
 import tempfile
@@ -37,7 +37,7 @@ STUCK_AFTER = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a burst. `took` is from when the mails were due until the last was recorded as sent."""
+    """The delivery of a burst. `took` is the time from when the mails were due until the last was recorded as sent."""
 
     limited: Limited
     count: int
@@ -50,7 +50,7 @@ class Delivery:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as promised, in words."""
+        """The broken promises, in words."""
         faults = []
         if self.arrived != self.count:
             faults.append(f"{self.count - self.arrived} never arrived")
@@ -67,7 +67,7 @@ class Delivery:
 
 
 async def deliver(uri: str, limited: Limited, count: int, tell: Callable[[str], None]) -> Delivery:
-    """Have so many reminders due at one instant, for a daemon with this relay; return what became of them."""
+    """Have so many reminders due at one instant, for a daemon with this relay; return the delivery."""
     with tempfile.TemporaryDirectory(prefix="recovery-relay-") as folder:
         async with AsyncMongoClient(uri, tz_aware=True) as client, limited.run(Path(folder)) as running:
             database = client.get_database(f"relays-{uuid4().hex[:10]}", **OPTIONS)

@@ -42,7 +42,7 @@ class Limited:
 
 
 def behind_postfix(**settings: str) -> Callable[[Path], AbstractAsyncContextManager[Running]]:
-    """Return how to run Postfix with these settings."""
+    """Return the context manager that runs Postfix with these settings."""
 
     @asynccontextmanager
     async def run(folder: Path) -> AsyncIterator[Running]:
@@ -125,6 +125,14 @@ async def throttling(folder: Path) -> AsyncIterator[Running]:
         yield Running(relay.port, relay)
 
 
+@asynccontextmanager
+async def told_its_rate(folder: Path) -> AsyncIterator[Running]:
+    """Run a relay that takes five mails a second, and a daemon whose settings say so."""
+    async with throttling(folder) as running:
+        running.settings["RECOVERY_SMTP__RATE"] = f"{PER_SECOND}/s"
+        yield running
+
+
 LIMITED = [
     Limited("postfix-plain", "Postfix as it comes, beside which the others are seen", behind_postfix()),
     Limited(
@@ -153,6 +161,12 @@ LIMITED = [
         "throttled",
         "5 a second, 454 Throttling failure",
         throttling,
+        takes=lambda count: float((count - 1) // PER_SECOND),
+    ),
+    Limited(
+        "told",
+        "the same, with smtp.rate = 5/s",
+        told_its_rate,
         takes=lambda count: float((count - 1) // PER_SECOND),
     ),
 ]

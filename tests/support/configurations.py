@@ -18,6 +18,7 @@ def relay_config(host: str = "relay.test", port: int = 25, **changes: Any) -> Re
         "tls": "none",
         "local_hostname": "shop.test",
         "connections": 20,
+        "rates": (),
         "messages_per_connection": 100,
         "idle_seconds": 30.0,
         "timeout_seconds": 60.0,

@@ -42,7 +42,7 @@ class RelayConfig:
     local_hostname: str
     """Our name in EHLO. Some relays require one that resolves to our address."""
     connections: int
-    rates: tuple[Rate, ...] = ()
+    rates: tuple[Rate, ...]
     """The rates that it allows. The sender keeps to them, not the pool."""
     tries_more_after: float = 60.0
     """Seconds after a connection too many until one more is tried."""

@@ -74,7 +74,10 @@ async def test_each_role_is_enough_for_a_message(users, database_name):
     """One role creates the collections, one reports, and the daemon's sends the reminder and the confirmation."""
     done = await initialise(settings_of(users["recoveryInit"], database_name))
     assert len([each for each in done if each.startswith("created collection")]) == len(COLLECTIONS)
-    async with RecordingRelay() as relay, started(environment(users["recoveryDaemon"], database_name, relay)) as daemon:
+    async with (
+        RecordingRelay() as relay,
+        started(environment(users["recoveryDaemon"], database_name, relay)) as daemon,
+    ):
         async with Recovery(users["recoveryReporter"], database=database_name) as recovery:
             await recovery.checkout(report("1", touched_at=datetime.now(UTC)))
             await relay.wait_for(1, 30)
@@ -120,7 +123,10 @@ async def test_a_validator_of_another_version_is_a_warning(users, database_name)
     with MongoClient(users["root"]) as client:
         older = {"$jsonSchema": {"title": "recovery 1", "bsonType": "object"}}
         client[database_name].command("collMod", SHADOWS, validator=older)
-    async with RecordingRelay() as relay, started(environment(users["recoveryDaemon"], database_name, relay)) as daemon:
+    async with (
+        RecordingRelay() as relay,
+        started(environment(users["recoveryDaemon"], database_name, relay)) as daemon,
+    ):
         (warning,) = [entry for entry in daemon.log if entry["event"] == "collections are outdated"]
     assert "the validator of shadows is missing or differs" in warning["why"]
     assert "recoveryInit" in warning["why"]
@@ -162,6 +168,7 @@ def environment(uri: str, database: str, relay: RecordingRelay) -> dict[str, str
         "RECOVERY_MONGODB__URI": uri,
         "RECOVERY_MONGODB__DATABASE": database,
         "RECOVERY_SMTP__PORT": str(relay.port),
+        "RECOVERY_SMTP__RATE": "100/s",
         "RECOVERY_HTTP__PORT": "0",
         "RECOVERY_SCHEDULE__STEPS": json.dumps([step]),
         "RECOVERY_SCHEDULE__MIN_GAP": "0s",

@@ -1,6 +1,7 @@
 """Rates: what the configured ones leave, and what a relay that throttles bears."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from recovery.engine.breaker import Breaker
 from recovery.engine.pace import Pace
 from recovery.engine.ports import Grant
 from recovery.errors import Unavailable
-from tests.support.builders import state
+from tests.support.builders import schedule, state
 from tests.support.engine_in_memory import DUE, EngineInMemory
 
 THROTTLED = Outcome(OutcomeKind.THROTTLED, "454 Throttling failure: Maximum sending rate exceeded.")
@@ -76,6 +77,18 @@ async def test_the_wait_for_room_ends_with_the_wait_for_the_rate():
             assert await scene.engine.sender.wait_for_room() > 0
 
 
+async def test_what_is_not_claimed_uses_up_no_rate():
+    """Of five reminders to one address one is sent: the rate is for that one."""
+    allowance = Leaves(10)
+    plan = schedule(min_gap_per_address=timedelta(hours=12))
+    scene = EngineInMemory(*checkouts(5), plan=plan, allowance=allowance)
+    async with scene.running():
+        scene.clock.time = DUE
+        await scene.look()
+        assert len(scene.relay.taken) == 1
+        assert allowance.asked == [1]
+
+
 async def test_no_room_asks_for_nothing():
     allowance = Leaves(10)
     scene = EngineInMemory(*checkouts(1), allowance=allowance)
@@ -97,6 +110,7 @@ async def test_a_database_that_does_not_answer_sends_nothing():
             await scene.look()
         assert scene.relay.taken == []
         assert len(scene.store.due()) == 2
+        assert scene.engine.sender.in_flight == 0
 
 
 async def test_a_throttled_message_costs_no_attempt_and_comes_back_soon():
