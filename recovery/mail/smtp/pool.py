@@ -182,6 +182,7 @@ class Pool:
 
     def _serve(self) -> None:
         """Give messages that wait to free sessions, as far as there are any."""
+        self._try_more()
         while self._queue and (self._closed or self._has_place()):
             delivery = self._queue.popleft()
             if self._closed:
@@ -191,16 +192,17 @@ class Pool:
 
     def _has_place(self) -> bool:
         """Return whether a free session is there, or one more may be opened."""
-        if self._most < self._relay.connections and asyncio.get_running_loop().time() >= self._tries_more_at:
-            self._try_more()
         if len(self._sessions) + len(self._openings) >= self._most:
             return False
         return bool(self._kept) or self._is_proven or not self._openings
 
     def _try_more(self) -> None:
-        self._most += 1
-        self._is_trying = True
-        self._tries_more_at = asyncio.get_running_loop().time() + self._relay.tries_more_after
+        """Allow one connection more, now and then, where the relay bore fewer than configured."""
+        now = asyncio.get_running_loop().time()
+        if self._queue and self._most < self._relay.connections and now >= self._tries_more_at:
+            self._most += 1
+            self._is_trying = True
+            self._tries_more_at = now + self._relay.tries_more_after
 
     def _send(self, delivery: Delivery) -> None:
         try:
