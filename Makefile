@@ -10,8 +10,8 @@ help:  ## list these commands
 demo: $(READY)  ## watch a shop's afternoon: checkouts become mails (DEMO=--keep leaves it running)
 	@$(BIN)/recovery demo $(DEMO)
 
-test: $(READY)  ## run all tests, on a real mongod
-	$(BIN)/pytest
+test: $(READY)  ## run all tests, on a real mongod; what fails is run once more, alone
+	$(BIN)/pytest || { [ $$? -eq 1 ] && $(BIN)/pytest -n 0 --maxfail 1 --last-failed; }
 
 test-asyncio: $(READY)  ## run all tests with daemons on asyncio's own event loop
 	PYTHONPATH=$(CURDIR)/tests/without_uvloop $(BIN)/pytest
