@@ -52,6 +52,11 @@ class EveryRequest:
         await self._app(scope, receive, marked)
 
 
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request by their names in lower case; of a repeated one, the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
 def host_fault(scope: Scope) -> Problem | None:
     """Return the problem of a request that has not exactly one Host header (RFC 9112 section 3.2), or None."""
     hosts = [name for name, _ in scope["headers"]].count(b"host")

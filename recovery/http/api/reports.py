@@ -5,14 +5,13 @@ a fifth (measured).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -21,7 +20,7 @@ from recovery.domain.checkout import Checkout, Order
 from recovery.domain.masking import masked
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Scope as KeyScope
-from recovery.http.middleware import NO_SNIFFING, AnswerCount, host_fault, within
+from recovery.http.middleware import NO_SNIFFING, AnswerCount, headers_of, host_fault, within
 from recovery.http.problems import Problem, answer, answers, invalid_body
 from recovery.http.security import Guard
 
@@ -33,9 +32,12 @@ _MODELS: Mapping[str, type[Checkout] | type[Order]] = {CHECKOUT: Checkout, ORDER
 _encoded = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each answer
 
 
-@lru_cache(maxsize=1024)
-def _shop_in_path(shop: str) -> str:
-    return quote(shop, safe="")
+def _in_path(name: str) -> str:
+    """Return a name as one segment of a path."""
+    return name if name.isascii() and name.isalnum() else quote(name, safe="")
+
+
+_shop_in_path = lru_cache(maxsize=1024)(_in_path)
 
 
 LONGEST_SHOP = 100
@@ -85,7 +87,7 @@ class Reports:
             await _refuse(problem, scope, receive, send)
             return
         path = scope["path"]
-        headers = Headers(scope=scope)
+        headers = headers_of(scope)
         body = b""
         status = 500
         try:
@@ -106,15 +108,15 @@ class Reports:
         finally:
             self._count.note(path[1:], status, scope.get("state", {}))
 
-    async def _keep(self, report: Checkout | Order) -> None:
+    def _keep(self, report: Checkout | Order) -> Awaitable[object]:
         match report:
             case Checkout():
-                await self._ingestion.checkout(report)
+                return self._ingestion.checkout(report)
             case Order():
-                await self._ingestion.order(report)
+                return self._ingestion.order(report)
 
 
-def _must_be_json(headers: Headers) -> None:
+def _must_be_json(headers: Mapping[str, str]) -> None:
     """Reject other media types: any web page can post a form to this machine (CSRF), but not JSON."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -130,14 +132,15 @@ async def _refuse(exc: Exception, scope: Scope, receive: Receive, send: Send) ->
 
 
 async def _body(receive: Receive) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        parts.append(message.get("body", b""))
+        part: bytes = message.get("body", b"")
         if not message.get("more_body", False):
-            return b"".join(parts)
+            return b"".join([*parts, part]) if parts else part
+        parts.append(part)
 
 
 def _read(model: type[Checkout] | type[Order], body: bytes) -> Checkout | Order:
@@ -158,7 +161,7 @@ def _shop_in(body: bytes) -> str | None:
 
 async def _accept(report: Checkout | Order, send: Send) -> None:
     body = f'{{"id": {_encoded(report.id)}}}'.encode()
-    location = f"/checkouts/{_shop_in_path(report.shop)}/{quote(report.order_id, safe='')}"
+    location = f"/checkouts/{_shop_in_path(report.shop)}/{_in_path(report.order_id)}"
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

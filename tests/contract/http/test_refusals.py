@@ -88,6 +88,15 @@ async def test_a_report_has_one_host(api, path, hosts):
     assert api.ingestion.reports == []
 
 
+@pytest.mark.parametrize(("keys", "status"), [((KEY, "wrong"), 202), (("wrong", KEY), 401)])
+async def test_of_a_header_that_is_repeated_the_first_counts(api, keys, status):
+    """A proxy that adds a header to a report changes nothing about the caller's own."""
+    given = [(b"authorization", f"Bearer {key}".encode()) for key in keys]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), *given]
+    answer = await asked(api.app, headers, method="POST", path="/order", body=json.dumps(ORDER).encode())
+    assert answer["status"] == status
+
+
 async def test_the_old_version_of_http_needs_no_host(api):
     """HTTP/1.0 has no Host header, and some probes still use it."""
     assert (await asked(api.app, [], version="1.0"))["status"] == 200
