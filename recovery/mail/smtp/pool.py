@@ -16,6 +16,7 @@ import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.domain.rate import Rate
+from recovery.mail.smtp.conversation import hang_up
 from recovery.mail.smtp.delivery import Delivery, not_let_in
 from recovery.mail.smtp.session import Session
 
@@ -335,5 +336,5 @@ def _cancel(opening: asyncio.Task[_Opened | None]) -> None:
 def _abort(client: aiosmtplib.SMTP) -> None:
     transport = cast("asyncio.WriteTransport | None", client.transport)
     if transport is not None:
-        transport.abort()
+        hang_up(transport)
     client.close()

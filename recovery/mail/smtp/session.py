@@ -11,13 +11,10 @@ from typing import Final, Literal, Protocol, cast
 import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
-from recovery.mail.smtp.conversation import Conversation, Reply, command
+from recovery.mail.smtp.conversation import GOODBYE, Conversation, Reply, command, hang_up
 from recovery.mail.smtp.delivery import Delivery, silent
 from recovery.mail.smtp.patience import Patience
 from recovery.mail.smtp.replies import Phase, read_reply
-
-GOODBYE = 1.0
-"""Seconds that a relay has to answer QUIT when the pool is closed."""
 
 RSET: Final = "RSET"
 _Awaited = Phase | Literal["RSET"]
@@ -124,9 +121,9 @@ class Session:
         return True
 
     def drop(self) -> None:
-        """Close the socket at once: waiting for a dead peer to read pending data would take for ever."""
+        """Close the connection at once, see `hang_up`."""
         self._patience.end()
-        self._transport.abort()
+        hang_up(self._transport)
         self._client.close()
 
     def leave(self) -> None:
@@ -140,6 +137,8 @@ class Session:
         try:
             async with asyncio.timeout(GOODBYE):
                 await self.conversation.ask(b"QUIT")
+                self.drop()
+                await self.conversation.lost()
         except OSError:
             pass
         finally:
