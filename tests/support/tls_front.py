@@ -17,7 +17,7 @@ class TlsFront:
         self._context = context
         self.ends: asyncio.Queue[str] = asyncio.Queue()
         """How each client ended TLS: with "close_notify", or "cut off" without it."""
-        self._tunnels: set[asyncio.Task[None]] = set()
+        self._tunnels: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> "TlsFront":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -30,6 +30,9 @@ class TlsFront:
         self._server.close()
         self.stop_reading()
         await asyncio.gather(*self._tunnels, return_exceptions=True)
+        for writer in self._tunnels.values():
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._tunnels.values()), return_exceptions=True)
 
     def stop_reading(self) -> None:
         """Read nothing more from any client, and leave all connections open until the end."""
@@ -39,7 +42,7 @@ class TlsFront:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tunnel = asyncio.current_task()
         assert tunnel is not None
-        self._tunnels.add(tunnel)
+        self._tunnels[tunnel] = writer
         client = _Tls(reader, writer, self._context)
         await client.do(client.tls.do_handshake)
         from_relay, to_relay = await asyncio.open_connection(self._relay.host, self._relay.port)
@@ -53,7 +56,7 @@ class TlsFront:
         except (ssl.SSLEOFError, OSError):
             self.ends.put_nowait("cut off")
         except asyncio.CancelledError:
-            reader._transport.pause_reading()  # type: ignore[attr-defined]  # a stream has no word for it
+            writer.transport.pause_reading()
             return
         finally:
             answering.cancel()
