@@ -49,6 +49,8 @@ class RelayConfig:
     """Seconds after a connection too many until one more is tried."""
     messages_per_connection: int
     """Relays close long sessions, one large provider after some 350 messages: we close them first."""
+    chunking: bool
+    """Whether to send the content with BDAT, and in one packet with MAIL and RCPT, where the relay offers that."""
     idle_seconds: float
     """A connection idle for longer is not reused: firewalls drop it, and the relay may have sent 421 meanwhile."""
     timeout_seconds: float
@@ -99,6 +101,7 @@ class Pool:
         self._expiry: asyncio.TimerHandle | None = None
         self._answered_within: float | None = None
         self._may_follow = True
+        self._may_chunk = relay.chunking
         self._closed = False
 
     def submit(self, delivery: Delivery) -> None:
@@ -132,7 +135,14 @@ class Pool:
                 greeting = (await client.connect()).message
                 if client.is_ehlo_or_helo_needed:
                     await client.ehlo()
-            return Session(client, greeting, self, timeout=relay.timeout_seconds, dot_timeout=relay.dot_timeout_seconds)
+            return Session(
+                client,
+                greeting,
+                self,
+                timeout=relay.timeout_seconds,
+                dot_timeout=relay.dot_timeout_seconds,
+                chunking=self._may_chunk,
+            )
         except BaseException:
             _abort(client)
             raise
@@ -172,6 +182,10 @@ class Pool:
     def follow_no_more(self) -> None:
         """Announce no message behind the content of another: the relay loses its place."""
         self._may_follow = False
+
+    def chunk_no_more(self) -> None:
+        """Use DATA over new connections: the relay does not know BDAT, though it offers CHUNKING."""
+        self._may_chunk = False
 
     def free(self, session: Session) -> None:
         """Keep a session for reuse, or close it if it is worn out or closed already; serve who waits."""
