@@ -52,14 +52,15 @@ class Client:
 
 
 class OwnerOfOne:
-    """The owner of one session: notes what it hears of it, and gives it no message to announce."""
+    """The owner of one session: notes what it hears of it, and gives it the messages that wait to be announced."""
 
     def __init__(self):
         self.told = []
         self.freed = 0
+        self.waiting = []
 
     def follower(self, session):
-        raise AssertionError("it asked for a message to announce")
+        return self.waiting.pop(0) if self.waiting else None
 
     def answered(self, seconds):
         pass
@@ -69,6 +70,12 @@ class OwnerOfOne:
 
     def follow_no_more(self):
         self.told.append("follow no more")
+
+    def pipeline_no_more(self):
+        self.told.append("pipeline no more")
+
+    def answered_in_part(self):
+        self.told.append("answered in part")
 
     def chunk_no_more(self):
         self.told.append("chunk no more")
@@ -98,20 +105,25 @@ class Permit:
 
 
 class SessionWorld:
-    """A session that may chunk, its owner, and the packets that it has sent since they were read last."""
+    """A session to a relay that offers some extensions, its owner, and the packets sent since they were read last."""
 
-    def __init__(self, *extensions):
+    def __init__(self, *extensions, chunking=True):
         self.transport = Transport()
         self.owner = OwnerOfOne()
         client = Client(self.transport, {"chunking", *extensions})
-        self.session = Session(client, "hello", self.owner, timeout=20.0, dot_timeout=60.0, chunking=True)
+        self.session = Session(client, "hello", self.owner, timeout=20.0, dot_timeout=60.0, chunking=chunking)
+
+    def message(self, permission=None, **changes):
+        """Return a message."""
+        envelope = replace(ENVELOPE, **changes)
+        hand_over_by = asyncio.get_running_loop().time() + 5
+        delivery = Delivery(CHECKOUT, lambda: envelope, permission or Permit(), hand_over_by)
+        assert delivery.compose()
+        return delivery
 
     def begin(self, permission=None, **changes):
         """Give the session a message; return it."""
-        loop = asyncio.get_running_loop()
-        envelope = replace(ENVELOPE, **changes)
-        delivery = Delivery(CHECKOUT, lambda: envelope, permission or Permit(), loop.time() + 5)
-        assert delivery.compose()
+        delivery = self.message(permission, **changes)
         self.session.begin(delivery)
         return delivery
 

@@ -101,6 +101,7 @@ class Pool:
         self._expiry: asyncio.TimerHandle | None = None
         self._answered_within: float | None = None
         self._may_follow = True
+        self._may_pipeline = True
         self._may_chunk = relay.chunking
         self._closed = False
 
@@ -141,6 +142,7 @@ class Pool:
                 self,
                 timeout=relay.timeout_seconds,
                 dot_timeout=relay.dot_timeout_seconds,
+                pipelining=self._may_pipeline,
                 chunking=self._may_chunk,
             )
         except BaseException:
@@ -182,6 +184,15 @@ class Pool:
     def follow_no_more(self) -> None:
         """Announce no message behind the content of another: the relay loses its place."""
         self._may_follow = False
+
+    def pipeline_no_more(self) -> None:
+        """Send one command at a time over new connections: the relay refuses more, though it offers PIPELINING."""
+        self._may_pipeline = False
+
+    def answered_in_part(self) -> None:
+        """Do the same if the relay has never answered a packet of commands to its end."""
+        if self._answered_within is None:
+            self._may_pipeline = False
 
     def chunk_no_more(self) -> None:
         """Use DATA over new connections: the relay does not know BDAT, though it offers CHUNKING."""

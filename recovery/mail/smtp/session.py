@@ -6,14 +6,16 @@ MAIL, RCPT, BDAT and the content are one packet.
 """
 
 import asyncio
+import re
 from collections import deque
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
 import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp.conversation import GOODBYE, Conversation, Reply, command, hang_up
 from recovery.mail.smtp.delivery import Delivery, silent
+from recovery.mail.smtp.owner import Owner
 from recovery.mail.smtp.patience import Patience
 from recovery.mail.smtp.replies import Phase, read_reply
 
@@ -30,6 +32,9 @@ TRUSTED = 1.0
 """Seconds after an accepted message in which a content goes out with its announcement, as one chunk. A relay may have
 closed a connection at rest: then the content waits until the relay has answered the announcement."""
 
+_ABOUT_PIPELINING = re.compile(r"\bpipelining\b|\bsynchroni[sz]ation error", re.IGNORECASE)
+"""Words of refusals such as `554 improper command pipelining` and `554 SMTP synchronization error`."""
+
 _UNKNOWN_COMMAND = (500, 502)
 """The codes of a relay that does not know a command, or has not implemented it."""
 
@@ -37,34 +42,6 @@ _OUT_OF_STEP = (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOU
 """Outcomes after which the connection is closed, and the next message opens a new one."""
 
 _USED = frozenset({"pipelining", "size", "8bitmime", "smtputf8"})
-
-
-class Owner(Protocol):
-    """The owner of sessions: it gives them messages, and takes back what they could not send."""
-
-    def follower(self, session: "Session") -> Delivery | None:
-        """Return a message to announce behind the content that is about to be sent, or None."""
-        ...
-
-    def answered(self, seconds: float) -> None:
-        """Note how long the relay took for its reply to the final dot."""
-        ...
-
-    def again(self, delivery: Delivery) -> None:
-        """Take back a message that the relay has not taken up: it goes over another connection."""
-        ...
-
-    def follow_no_more(self) -> None:
-        """Note that the relay loses its place when a message is announced behind another."""
-        ...
-
-    def chunk_no_more(self) -> None:
-        """Note that the relay does not know BDAT, though it offers CHUNKING."""
-        ...
-
-    def free(self, session: "Session") -> None:
-        """Take back a session that has no message any more; it may be closed."""
-        ...
 
 
 class Session:
@@ -82,6 +59,7 @@ class Session:
         *,
         timeout: float,
         dot_timeout: float,
+        pipelining: bool = True,
         chunking: bool = False,
     ) -> None:
         transport = cast("asyncio.Transport", client.transport)
@@ -100,7 +78,8 @@ class Session:
         self.used_at = 0.0
         self.is_kept = False
         """Whether it was at rest before this message: a relay may end such a session at any time."""
-        self._offered = frozenset(name for name in _USED if client.supports_extension(name))
+        used = _USED if pipelining else _USED - {"pipelining"}
+        self._offered = frozenset(name for name in used if client.supports_extension(name))
         self._chunks = chunking and client.supports_extension("chunking")
         self._trusted_until = 0.0
         self._current: Delivery | None = None
@@ -252,14 +231,25 @@ class Session:
     def _refused(self, current: Delivery, reply: Reply) -> None:
         """Wait for the replies to the commands that went with the refused one, but not for those after 421."""
         self._unsaid.clear()
-        if self._behind and self._phase is Phase.MAIL and reply.code == aiosmtplib.SMTPStatus.bad_command_sequence:
-            self._owner.follow_no_more()
+        if self._is_for_haste(reply):
+            if self._behind and self._phase is Phase.MAIL:
+                self._owner.follow_no_more()
+            else:
+                self._owner.pipeline_no_more()
             self._owner.again(current)
             self._close()
         elif self._awaited and reply.code != CLOSING:
             self._refusal = reply
         else:
             self._conclude(current, reply)
+
+    def _is_for_haste(self, reply: Reply) -> bool:
+        """Return whether a refusal is for commands that did not wait for replies, and not about the message."""
+        if "pipelining" not in self._offered:
+            return False
+        if self._behind and self._phase is Phase.MAIL and reply.code == aiosmtplib.SMTPStatus.bad_command_sequence:
+            return True
+        return _ABOUT_PIPELINING.search(reply.text) is not None
 
     def _hear_out(self, awaited: _Awaited, reply: Reply) -> None:
         """Hear the remaining replies of a refused message. If the relay still asks for the content, send none.
@@ -380,6 +370,8 @@ class Session:
                 self._owner.follow_no_more()
             self._owner.again(current)
         else:
+            if self._phase is not Phase.MAIL and "pipelining" in self._offered:
+                self._owner.answered_in_part()
             current.end(OutcomeKind.DROPPED, why)
         self._close()
 
