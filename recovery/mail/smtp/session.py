@@ -300,21 +300,26 @@ class Session:
         if not self.is_open:
             self._lost(self.conversation.fault)
             return
-        self._unsaid.append((Phase.DOT, current.chunk() if self._chunks else current.content()))
+        data = current.chunk() if self._chunks else current.content()
         current.permission.used()
         self._is_out = True
         if self._phase is Phase.DATA:
             self._phase = Phase.DOT
         self._content_at = self._loop.time()
         self._patience.begin(self._dot_timeout)
-        follower = self._owner.follower(self) if "pipelining" in self._offered and not self._chunks else None
+        if self._chunks:
+            self._unsaid.append((Phase.DOT, data))
+            self._say_next()
+            return
+        follower = self._owner.follower(self) if "pipelining" in self._offered else None
         commands = None if follower is None else follower.commands(self._offered)
-        if follower is not None and commands is not None:
-            follower.abort = self._abort
-            self.follower = follower
-            self.messages += 1
-            self._unsaid.extend(zip(_GO_ON, commands, strict=True))
-        self._say_next()
+        if follower is None or commands is None:
+            self._say(data, Phase.DOT)
+            return
+        follower.abort = self._abort
+        self.follower = follower
+        self.messages += 1
+        self._say(data + b"".join(commands), Phase.DOT, *_GO_ON)
 
     def _say(self, data: bytes, *awaited: _Awaited) -> None:
         self._awaited.extend(awaited)
@@ -337,7 +342,8 @@ class Session:
             self._close()
             return
         self._in_transaction = kind is not OutcomeKind.SENT
-        self._trusted_until = 0.0 if self._in_transaction else self._loop.time() + TRUSTED
+        if self._chunks:
+            self._trusted_until = 0.0 if self._in_transaction else self._loop.time() + TRUSTED
         self.refused = self.refused + 1 if self._in_transaction else 0
         self._current, self.follower, self._behind = self.follower, None, True
         if self._current is None:
