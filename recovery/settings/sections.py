@@ -83,9 +83,9 @@ class SmtpSettings(Section):
     chunking: bool = setting(
         False,
         "Whether mails go out in chunks, with BDAT (RFC 3030), where the relay offers CHUNKING: in one packet with the"
-        " announcement if it offers PIPELINING too. Off by default: it saves a round trip for mails that do not wait for"
-        " each other, and leaves more mails in doubt when a line is lost; some relays have had faults in it. Not with"
-        " schedule.on_ambiguous = skip, where a mail in doubt is not sent.",
+        " announcement if it offers PIPELINING too. Off by default: it saves a round trip for mails that do not wait"
+        " for each other, and leaves more mails in doubt when a line is lost; some relays have had faults in it. Not"
+        " with schedule.on_ambiguous = skip, where a mail in doubt is not sent.",
     )
     rate: Annotated[tuple[LimitedRate, ...], BeforeValidator(from_lines)] = setting(
         (),

@@ -161,6 +161,7 @@ async def end_of(front):
 async def test_a_connection_that_is_given_up_ends_tls(certificate):
     """The relay waits for a content that was called off, and hears close_notify: nobody cut the line."""
     async with fronted_world(certificate) as (smtp_world, front):
+        assert (await smtp_world.send()).kind is OutcomeKind.SENT
         smtp_world.permission.why_not = "ordered meanwhile"
         assert (await smtp_world.send()).kind is OutcomeKind.CALLED_OFF
         assert await end_of(front) == "close_notify"

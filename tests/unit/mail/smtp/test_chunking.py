@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from recovery.app.shops import relay_of
 from recovery.domain.outcome import OutcomeKind
+from recovery.settings import load_settings
 from tests.support.session_world import CONTENT, Permit, SessionWorld
 
 MAIL, RCPT = b"MAIL FROM:<shop@example.com>\r\n", b"RCPT TO:<ann@example.com>\r\n"
@@ -256,3 +258,9 @@ async def test_a_chunk_is_of_whole_lines(world, content):
     assert sent.endswith(b"\r\n")
     assert sent.count(b"\r\n") == sent.count(b"\n") == sent.count(b"\r")
     assert sent.startswith(content[:2].rstrip(b"\n"))
+
+
+@pytest.mark.parametrize("chunking", [False, True])
+def test_the_setting_reaches_the_relay(chunking):
+    """The pool asks for what smtp.chunking says."""
+    assert relay_of(load_settings(smtp={"chunking": chunking})).chunking is chunking
