@@ -12,6 +12,12 @@ LOOPS = ("asyncio", "uvloop")
 SENT, AMBIGUOUS = OutcomeKind.SENT, OutcomeKind.AMBIGUOUS
 
 
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    """A connection that has taken a message is trusted for an hour, however busy the machine is."""
+    monkeypatch.setattr("recovery.mail.smtp.session.TRUSTED", 3600.0)
+
+
 @pytest.fixture
 async def world():
     relay = RecordingRelay((*EXTENSIONS, "CHUNKING"))

@@ -20,6 +20,12 @@ SENT, AMBIGUOUS, DROPPED, CALLED_OFF = (
 )
 
 
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    """A connection that has taken a message is trusted for an hour, however busy the machine is."""
+    monkeypatch.setattr("recovery.mail.smtp.session.TRUSTED", 3600.0)
+
+
 @pytest.fixture
 async def world():
     """A session that offers PIPELINING, and has just had one message taken."""
