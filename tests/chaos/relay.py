@@ -98,7 +98,7 @@ class _Unhurried(_Session):
         most = relay.most_per_session if isinstance(relay, Relay) else None
         if phase != "MAIL" or most is None or self._taken_so_far < most:
             return super()._reach(phase)
-        self._say("421 4.3.2 please connect again")
+        self._say("421 too many messages in this connection")
         self.silent = True
         self.transport.close()
         return False

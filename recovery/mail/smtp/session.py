@@ -331,7 +331,9 @@ class Session:
         """End the current message as this reply means, and turn to the one behind it."""
         phase = self._phase
         kind = read_reply(phase, *reply)
-        if kind is OutcomeKind.CONNECTION:
+        # Exim ends a session with "too many messages in this connection": that is no word about our rate.
+        ends_session = reply.code == CLOSING and phase is Phase.MAIL and self.is_kept
+        if kind is OutcomeKind.CONNECTION or ends_session:
             kind = OutcomeKind.DROPPED
         # Relays may end kept sessions at any time, and that is no failure: only a new connection counts.
         if kind is OutcomeKind.DROPPED and phase is Phase.MAIL and self.is_kept:
