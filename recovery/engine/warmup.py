@@ -69,10 +69,9 @@ class WarmupWatch:
         self.fault = fault
 
     def _why(self, past: PastDay) -> str:
-        share = f"{self._warmup.halt_at:.1%}"
         return (
-            f"{past.complaints} complaints about {past.sent} messages in 24 hours, more than {share}: no reminders until"
-            " they are fewer; to go on at once, raise warmup.halt_at and restart"
+            f"{past.complaints} complaints about {past.sent} messages in 24 hours, above {self._warmup.halt_at:.1%}: no"
+            " reminders are sent until they are fewer; to go on at once, raise warmup.halt_at and restart"
         )
 
     def _tell(self) -> None:

@@ -1,6 +1,7 @@
 """The metrics of the engine."""
 
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from recovery.daemon.metrics import Telemetry
 from recovery.domain.recipient import Postpone, Skip
@@ -18,3 +19,18 @@ def test_messages_that_are_held_back_are_counted_beside_the_attempts():
         for outcome in ("skipped", "postponed")
     }
     assert counted == {"skipped": 1, "postponed": 1}
+
+
+def test_a_warm_up_that_halts_is_an_error_and_one_that_goes_on_is_not():
+    telemetry = Telemetry(CollectorRegistry())
+    with capture_logs() as logged:
+        telemetry.warming(2, 75)
+        telemetry.warmup_halted("3 complaints")
+        telemetry.warmup_halted(None)
+        telemetry.warming(19, None)
+    assert logged == [
+        {"event": "warm-up day", "log_level": "info", "day": 2, "limit": 75},
+        {"event": "warm-up halted", "log_level": "error", "fault": "3 complaints"},
+        {"event": "warm-up goes on", "log_level": "info"},
+        {"event": "warm-up over", "log_level": "info"},
+    ]

@@ -186,9 +186,7 @@ async def test_complaints_halt_reminders_and_nothing_else():
         await scene.look()
         assert sent(scene) == ["confirmation"] * 2
         assert scene.engine.sender.warmup.limit == 0
-        assert scene.engine.sender.warmup.fault.startswith(
-            "3 complaints about 900 messages in 24 hours, more than 0.3%"
-        )
+        assert scene.engine.sender.warmup.fault.startswith("3 complaints about 900 messages in 24 hours, above 0.3%")
         assert scene.witness.halts == [scene.engine.sender.warmup.fault]
         assert counted.halted == {NOON.date()}
 
