@@ -163,7 +163,7 @@ class Sender:
             return Grant(wanted)
         limit = None if self.warmup is None else await self.warmup.today()
         grant = await self._allowance.take(wanted, urgent=urgent, limit=limit)
-        if grant.count + grant.put_off < wanted:
+        if grant.count < wanted:
             self._not_before = self._monotonic() + min(grant.wait, LONGEST_WAIT)
         return grant
 

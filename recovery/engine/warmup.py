@@ -62,7 +62,7 @@ class WarmupWatch:
         if halts and today not in past.halted:
             await self._records.halt(today)
         self._asked_at = self._monotonic()
-        self._halted = past.halted | {today} if halts else past.halted
+        self._halted = past.halted
         fault = self._why(past) if halts else None
         if (fault is None) != (self.fault is None):
             self._observer.warmup_halted(fault)

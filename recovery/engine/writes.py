@@ -210,8 +210,10 @@ def put_off(request: ClaimRequest, why: Postpone, now: datetime) -> Plan:
     message = message.model_copy(update={"due_at": request.due_at, "retry_at": why.until})
     after = seen.model_copy(update={"claim": None, "messages": {**seen.messages, step.name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
-    past = Past(at=now, decision=f"postponed {step.name}", reason=why.reason)
-    return Plan(seen, status, next_at, purge_at, {step.name: message}, (past,))
+    # It may be put off many times, which is told once: the history is bounded.
+    is_told = bool(seen.history) and seen.history[-1].reason == why.reason
+    history = () if is_told else (Past(at=now, decision=f"postponed {step.name}", reason=why.reason),)
+    return Plan(seen, status, next_at, purge_at, {step.name: message}, history)
 
 
 def _completion(

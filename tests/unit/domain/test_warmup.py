@@ -28,6 +28,7 @@ def test_it_is_over_after_the_day_that_reaches_the_last_number():
     assert limits(warmup(growth=2.0, last_day=200), 5) == [50, 100, 200, None, None]
     assert limits(warmup(growth=2.0, last_day=250), 5) == [50, 100, 200, None, None]
     assert limits(warmup(first_day=1, growth=1.01, last_day=2), 72)[69:] == [1, None, None]
+    assert limits(warmup(growth=1.6, last_day=128), 4) == [50, 80, 128, None]  # in floating point, a little more
     assert warmup().days == 18
     assert warmup(first_day=50, last_day=50).days == 1
 

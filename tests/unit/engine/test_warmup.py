@@ -130,6 +130,18 @@ async def test_what_waits_too_long_is_skipped_and_not_dead():
         assert sum(wanted for wanted, _, _ in counted.takes) == 8  # at noon:30 and four hours later
 
 
+async def test_the_history_tells_once_that_a_message_waits():
+    """It is bounded, and the rest of it is of more use."""
+    counted = Counted(sent=10**6)
+    scene = warming(state(), counted=counted, plan=schedule(steps=(step("reminder-1", minutes(30), A_DAY),)))
+    async with scene.running():
+        for hours in range(4):
+            scene.clock.time = DUE + timedelta(hours=hours)
+            await scene.look_until_quiet()
+        assert len(counted.takes) == 4
+        assert [(past.decision, past.reason) for past in scene.only.history] == [("postponed reminder-1", WARMING_UP)]
+
+
 async def test_a_rate_beside_it_leaves_the_rest_due():
     """What only the rate holds back stays due, and waits for the rate; the others wait for the warm-up."""
     counted = Counted(rate=4)
