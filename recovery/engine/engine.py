@@ -34,7 +34,7 @@ from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.limits import Limits
-from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Grant, Mailer, Observer, Shadows
+from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.sender import Sender
 from recovery.engine.warmup import WarmupWatch
 from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned, put_off
@@ -253,21 +253,21 @@ class Engine:
         """
         flights = sorted(flights, key=lambda flight: flight.request.step.kind.waits_for_warmup)
         urgent = sum(not flight.request.step.kind.waits_for_warmup for flight in flights)
-        grant = Grant(0)
+        allowed: Sequence[Flight] = ()
         try:
             grant = await self.sender.allowed(len(flights), urgent)
-        finally:
             left = len(flights) - grant.put_off
-            self.sender.give_up(flights[grant.count : left])
-        if grant.count < left:
+            if grant.put_off:
+                await self._put_off(flights[left:], grant.put_off_for)
+            allowed = flights[: grant.count]
+        finally:
+            self.sender.give_up(flights[len(allowed) :])
+        if len(allowed) < left:
             self.behind.set()
-        await self._put_off(flights[left:], grant.put_off_for)
-        return flights[: grant.count]
+        return allowed
 
     async def _put_off(self, flights: Sequence[Flight], wait: float) -> None:
         """Put off what the warm-up holds back; if that cannot be written, it stays due."""
-        if not flights:
-            return
         now = self._clock.now()
         held = [(flight, Postpone(again_at(now, wait, self._jitter()), WARMING_UP)) for flight in flights]
         try:
@@ -278,8 +278,6 @@ class Engine:
         else:
             for flight, why in held:
                 self._observer.held_back(flight.request.step.name, why)
-        finally:
-            self.sender.give_up(flights)
 
     async def _asked_again(
         self, claims: Sequence[ClaimRequest], histories: Mapping[str, RecipientHistory], *, all_: bool

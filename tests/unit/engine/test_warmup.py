@@ -173,6 +173,22 @@ async def test_what_cannot_be_put_off_stays_due_and_the_others_go():
         assert scene.engine.sender.in_flight == 0
 
 
+async def test_a_fault_in_putting_off_leaves_no_room_taken():
+    counted = Counted(sent=8)
+    scene = warming(*reminders(5), counted=counted)
+
+    async def fails(plans):
+        raise RuntimeError("a fault of ours")
+
+    scene.store.plan = fails
+    async with scene.running():
+        scene.clock.time = DUE
+        with pytest.raises(RuntimeError):
+            await scene.look()
+        assert scene.engine.sender.in_flight == 0
+        assert len(scene.store.due()) == 5
+
+
 async def test_a_message_whose_sender_died_keeps_its_doubt():
     """Putting it off must not forget that the relay may have it."""
     begun = {"reminder-1": {"state": "sending", "attempts": 1}}
