@@ -111,6 +111,8 @@ class _Daemon:
             in_flight=lambda: lanes.in_flight,
             breaker_open=lambda: lanes.relay_fault is not None,
             paced_rate=lambda: lanes.paced_rate,
+            warmup_limit=lambda: lanes.warmup_limit,
+            warmup_halted=lambda: lanes.warmup_halted,
         )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()

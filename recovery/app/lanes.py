@@ -12,6 +12,7 @@ from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock, Mailer
+from recovery.engine.warmup import WarmupWatch
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.allowances import MongoAllowance
@@ -19,6 +20,7 @@ from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import Database
 from recovery.mongo.queues import Shops
 from recovery.mongo.shadows import MongoShadows
+from recovery.mongo.warmups import MongoWarmupRecords
 from recovery.settings import Settings
 
 
@@ -67,15 +69,25 @@ class LaneFactory:
             schedules=self._schedules,
             owner=self._share.daemon,
             limits=limits_of(self._settings),
-            allowance=MongoAllowance(self._database, relay.account, relay.rates) if relay.rates else None,
+            allowance=self._allowance(relay),
+            warmup=self._warmup(relay),
         )
         engine.alarms.on_set = self._expirer.wake_for
         return engine
 
+    def _allowance(self, relay: RelayConfig) -> MongoAllowance | None:
+        if not relay.rates and relay.warmup is None:
+            return None
+        return MongoAllowance(self._database, relay.account, relay.rates, relay.warmup)
+
+    def _warmup(self, relay: RelayConfig) -> WarmupWatch | None:
+        if relay.warmup is None:
+            return None
+        records = MongoWarmupRecords(self._database, relay.account, relay.warmup, self._shops(relay))
+        return WarmupWatch(relay.warmup, records, self._clock, self._telemetry)
+
     def _sweep(self, relay: RelayConfig, engine: Engine) -> Sweep:
         daemon, relays, share = self._settings.daemon, self._relays, self._share
-        own = frozenset(shop for shop, theirs in relays.by_shop.items() if theirs == relay)
-        others = frozenset(relays.by_shop) - own
         return Sweep(
             self._checkouts,
             self._shadows,
@@ -85,6 +97,12 @@ class LaneFactory:
             interval=daemon.sweep_interval,
             grace=daemon.sweep_grace,
             everybodys=lambda id_: relays.of(id_) == relay,
-            shops=Shops(but=others) if relay == relays.default else Shops(only=own),
+            shops=self._shops(relay),
             everybodys_after=2 * daemon.heartbeat_expiry,
         )
+
+    def _shops(self, relay: RelayConfig) -> Shops:
+        """Return the shops that send by a relay."""
+        relays = self._relays
+        own = frozenset(shop for shop, theirs in relays.by_shop.items() if theirs == relay)
+        return Shops(but=frozenset(relays.by_shop) - own) if relay == relays.default else Shops(only=own)

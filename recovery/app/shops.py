@@ -87,6 +87,7 @@ def relay_of(settings: Settings) -> RelayConfig:
         local_hostname=smtp.local_hostname,
         connections=smtp.connections,
         rates=smtp.rate,
+        warmup=settings.to_warmup(),
         messages_per_connection=smtp.messages_per_connection,
         chunking=smtp.chunking,
         idle_seconds=smtp.idle.total_seconds(),

@@ -6,6 +6,7 @@ from recovery.app.factories import CannotStart, database_of, per_shop
 from recovery.app.shops import composers_of, relay_of
 from recovery.checks.finding import Finding, error, ok, warning
 from recovery.client import BadAddress
+from recovery.domain.warmup import Warmup
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mail.templates.templates import TemplateError
@@ -34,6 +35,15 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             yield warning("reminders", f"{setting} is empty, so nobody is reminded", "add steps if you want reminders.")
     for relay in per_shop(settings, relay_of).each():
         yield await _relay(relay)
+        if relay.warmup is not None:
+            yield ok("warm-up", _in_words(relay.warmup))
+
+
+def _in_words(warmup: Warmup) -> str:
+    return (
+        f"{warmup.first_day} messages on {warmup.begins_on}, then {warmup.growth:g} times as many each day,"
+        f" {warmup.days} days"
+    )
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

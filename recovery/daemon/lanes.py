@@ -69,6 +69,18 @@ class Lanes:
         return min((rate for rate in rates if rate is not None), default=0.0)
 
     @property
+    def warmup_limit(self) -> int:
+        """The lowest number of messages in 24 hours that a warm-up allows today; 0 without one."""
+        limits = [lane.engine.sender.warmup.limit for lane in self.all if lane.engine.sender.warmup is not None]
+        return min((limit for limit in limits if limit is not None), default=0)
+
+    @property
+    def warmup_halted(self) -> bool:
+        """Whether a warm-up has halted."""
+        warmups = [lane.engine.sender.warmup for lane in self.all]
+        return any(warmup is not None and warmup.fault is not None for warmup in warmups)
+
+    @property
     def relay_fault(self) -> str | None:
         """The faults of the relays whose circuit breaker is open, or None."""
         return self._faults({lane.relay: lane.engine.sender.breaker.fault for lane in self.all})

@@ -80,6 +80,16 @@ PACED_RATE = Metric(
     Gauge,
     "Messages a second that a throttling relay bears, as the sender found; 0 while no relay throttles",
 )
+WARMUP_LIMIT = Metric(
+    "recovery_warmup_limit",
+    Gauge,
+    "Messages in 24 hours that the warm-up of the sending address allows today; 0 without one, and while it has halted",
+)
+WARMUP_HALTED = Metric(
+    "recovery_warmup_halted",
+    Gauge,
+    "1 while complaints have halted a warm-up: no reminders are sent",
+)
 REPORTS = Metric(
     "recovery_reports_total",
     Counter,
@@ -123,6 +133,8 @@ METRICS = (
     IN_FLIGHT,
     BREAKER_OPEN,
     PACED_RATE,
+    WARMUP_LIMIT,
+    WARMUP_HALTED,
     REPORTS,
     WRONG_KEYS,
     BOUNCES,
@@ -146,6 +158,8 @@ class Telemetry:
         self._in_flight = IN_FLIGHT.gauge(registry)
         self._paced_rate = PACED_RATE.gauge(registry)
         self._breaker_open = BREAKER_OPEN.gauge(registry)
+        self._warmup_limit = WARMUP_LIMIT.gauge(registry)
+        self._warmup_halted = WARMUP_HALTED.gauge(registry)
         self._wrong_keys = WRONG_KEYS.counter(registry)
         self._bounces = BOUNCES.counter(registry)
         self._blocked = BLOCKED.counter(registry)
@@ -153,12 +167,20 @@ class Telemetry:
         self._clicks = CLICKS.counter(registry)
 
     def watch(
-        self, *, in_flight: Callable[[], int], breaker_open: Callable[[], bool], paced_rate: Callable[[], float]
+        self,
+        *,
+        in_flight: Callable[[], int],
+        breaker_open: Callable[[], bool],
+        paced_rate: Callable[[], float],
+        warmup_limit: Callable[[], int],
+        warmup_halted: Callable[[], bool],
     ) -> None:
         """Read the gauges from these functions whenever the metrics are read."""
         self._in_flight.set_function(in_flight)
         self._paced_rate.set_function(paced_rate)
         self._breaker_open.set_function(breaker_open)
+        self._warmup_limit.set_function(warmup_limit)
+        self._warmup_halted.set_function(warmup_halted)
 
     # Of the engine
 
@@ -211,6 +233,20 @@ class Telemetry:
         """Count and log a dead letter."""
         self._dead_letters.labels(letter.cause).inc()
         log.error("dead letter", checkout=letter.checkout, step=letter.step, cause=letter.cause, error=letter.error)
+
+    def warming(self, day: int, limit: int | None) -> None:
+        """Log a day of the warm-up, or its end."""
+        if limit is None:
+            log.info("warm-up over")
+        else:
+            log.info("warm-up day", day=day, limit=limit)
+
+    def warmup_halted(self, fault: str | None) -> None:
+        """Log that the warm-up has halted, or goes on."""
+        if fault is None:
+            log.info("warm-up goes on")
+        else:
+            log.error("warm-up halted", fault=fault)
 
     # Of the API
 

@@ -42,6 +42,11 @@ class MessageKind(StrEnum):
         return self is MessageKind.REMINDER
 
     @property
+    def waits_for_warmup(self) -> bool:
+        """Whether it waits where a new sending address may not send more today. What does not wait counts as well."""
+        return self is MessageKind.REMINDER
+
+    @property
     def stops_on_order(self) -> bool:
         """Whether an order of the checkout calls it off."""
         return self is MessageKind.REMINDER

@@ -18,16 +18,26 @@ from recovery.domain.decision import Decision, Send, decide
 from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, RecipientHistory, held_back, still_wanted
+from recovery.domain.recipient import (
+    NOTHING_KNOWN,
+    UNKNOWN,
+    HeldBack,
+    Postpone,
+    RecipientHistory,
+    held_back,
+    still_wanted,
+)
 from recovery.domain.schedule import MessageKind, Schedule, StopOn
 from recovery.domain.state import CheckoutState
+from recovery.domain.warmup import again_at
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.limits import Limits
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.sender import Sender
-from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
+from recovery.engine.warmup import WarmupWatch
+from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned, put_off
 from recovery.errors import Unavailable
 
 LOOKED_BESIDE_CLAIM = 0.05
@@ -39,6 +49,9 @@ ITEMS_TOGETHER = 4000
 
 PARTS_IN_HAND = 3
 """Batches that are in memory at a time."""
+
+WARMING_UP = "the warm-up allows no more of these today"
+"""The reason why the warm-up holds back a message."""
 
 LOOKED_AGAIN_AFTER = timedelta(seconds=0.5)
 """The pause before a checkout that had to wait for something other than room is looked at again."""
@@ -77,6 +90,7 @@ class Engine:
         owner: str,
         limits: Limits,
         allowance: Allowance | None = None,
+        warmup: WarmupWatch | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -103,6 +117,7 @@ class Engine:
             alarms=self.alarms,
             limits=self._limits,
             allowance=allowance,
+            warmup=warmup,
             jitter=jitter,
             monotonic=monotonic,
         )
@@ -175,6 +190,10 @@ class Engine:
                 plans.append(plan)
             elif checkout.next_at is not None:
                 alarms[checkout.id] = checkout.next_at  # its expired shadow may be the cause of this look: set it again
+        await self._write(plans, alarms)
+
+    async def _write(self, plans: Sequence[Plan], alarms: dict[str, datetime | None]) -> None:
+        """Write plans, and set these alarms and theirs."""
         if plans:
             written = await self._checkouts.plan(plans)
             alarms.update(written.next_at)
@@ -227,15 +246,38 @@ class Engine:
             self.sender.send(flight)
 
     async def _allowed(self, flights: Sequence[Flight]) -> Sequence[Flight]:
-        """Return the flights that the relay's configured rates leave; the others go back, and stay due."""
-        allowed = 0
+        """Return the flights that the relay's configured rates and its warm-up leave, confirmations first.
+
+        What the rates hold back stays due. What the warm-up holds back is put off: it must not keep confirmations
+        waiting that are due after it.
+        """
+        flights = sorted(flights, key=lambda flight: flight.request.step.kind.waits_for_warmup)
+        urgent = sum(not flight.request.step.kind.waits_for_warmup for flight in flights)
+        allowed: Sequence[Flight] = ()
         try:
-            allowed = await self.sender.allowed(len(flights))
+            grant = await self.sender.allowed(len(flights), urgent)
+            left = len(flights) - grant.put_off
+            if grant.put_off:
+                await self._put_off(flights[left:], grant.put_off_for)
+            allowed = flights[: grant.count]
         finally:
-            self.sender.give_up(flights[allowed:])
-        if allowed < len(flights):
+            self.sender.give_up(flights[len(allowed) :])
+        if len(allowed) < left:
             self.behind.set()
-        return flights[:allowed]
+        return allowed
+
+    async def _put_off(self, flights: Sequence[Flight], wait: float) -> None:
+        """Put off what the warm-up holds back; if that cannot be written, it stays due."""
+        now = self._clock.now()
+        held = [(flight, Postpone(again_at(now, wait, self._jitter()), WARMING_UP)) for flight in flights]
+        try:
+            await self._write([put_off(flight.request, why, now) for flight, why in held], {})
+        except Unavailable:
+            self.outage()
+            self.behind.set()
+        else:
+            for flight, why in held:
+                self._observer.held_back(flight.request.step.name, why)
 
     async def _asked_again(
         self, claims: Sequence[ClaimRequest], histories: Mapping[str, RecipientHistory], *, all_: bool

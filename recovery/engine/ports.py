@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from recovery.domain.outcome import Outcome
@@ -134,17 +134,47 @@ class Mailer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The number of messages that may be sent now, and the seconds until there may be more (0: at once)."""
+    """The number of messages that may be sent now, and the seconds until there may be more (0: at once).
+
+    Of the others, the warm-up holds back `put_off`; of these, more may be sent in `put_off_for` seconds.
+    """
 
     count: int
     wait: float = 0.0
+    put_off: int = 0
+    put_off_for: float = 0.0
 
 
 class Allowance(Protocol):
-    """The number of messages that the configured rates of a relay leave, over all daemons."""
+    """The number of messages that the configured rates and the warm-up of a relay leave, over all daemons."""
 
-    async def take(self, wanted: int) -> Grant:
-        """Count up to `wanted` messages as sent, and return how many. Raises `Unavailable`."""
+    async def take(self, wanted: int, *, urgent: int = 0, limit: int | None = None) -> Grant:
+        """Count up to `wanted` messages as sent, and return how many. Raises `Unavailable`.
+
+        `limit` is what the warm-up allows in 24 hours, None for all; it does not hold back the `urgent` among those
+        wanted.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PastDay:
+    """The messages that a warm-up counted in a time, the complaints in it, and the days on which it ever halted."""
+
+    sent: int
+    complaints: int
+    halted: frozenset[date]
+
+
+class WarmupRecords(Protocol):
+    """The records of the warm-up of a relay, over all daemons."""
+
+    async def since(self, at: datetime) -> PastDay:
+        """Return what was counted since that time. Raises `Unavailable`."""
+        ...
+
+    async def halt(self, day: date) -> None:
+        """Record that it halted on a day. Raises `Unavailable`."""
         ...
 
 
@@ -189,4 +219,12 @@ class Observer(Protocol):
 
     def buried(self, letter: DeadLetter) -> None:
         """A dead letter was recorded."""
+        ...
+
+    def warming(self, day: int, limit: int | None) -> None:
+        """A day of the warm-up began, with so many messages in 24 hours; or it is over, without a limit."""
+        ...
+
+    def warmup_halted(self, fault: str | None) -> None:
+        """The warm-up halted, for too many complaints; or it goes on, without a fault."""
         ...

@@ -22,11 +22,12 @@ from recovery.engine.flight import STOPPING, Ended, Flight, NotSent
 from recovery.engine.leases import Leases
 from recovery.engine.limits import Limits
 from recovery.engine.pace import Pace
-from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer
+from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Grant, Mailer, Observer
 from recovery.engine.recorder import Recorder
 from recovery.engine.refusals import Refusals
 from recovery.engine.setbacks import Setbacks
 from recovery.engine.stall import Stall
+from recovery.engine.warmup import WarmupWatch
 from recovery.engine.window import Window
 from recovery.errors import Unavailable
 
@@ -60,6 +61,7 @@ class Sender:
         alarms: Alarms,
         limits: Limits,
         allowance: Allowance | None = None,
+        warmup: WarmupWatch | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,6 +73,7 @@ class Sender:
         self._limits = limits
         self._jitter = jitter
         self._monotonic = monotonic
+        self.warmup = warmup
         self.breaker = Breaker()
         self.window = Window(limits.in_flight)
         self.pace = Pace()
@@ -162,17 +165,18 @@ class Sender:
         quarter = max(1, self.window.size // 4)
         return quarter if self.pace.rate(now) is None else min(quarter, self.pace.batch(now))
 
-    async def allowed(self, wanted: int) -> int:
-        """Return the number of messages, `wanted` at most, that the configured rates leave, and count them.
+    async def allowed(self, wanted: int, urgent: int) -> Grant:
+        """Return what the configured rates and the warm-up leave of the `wanted` messages, and count it.
 
-        Raises `Unavailable`.
+        The warm-up does not hold back the `urgent` among them. Raises `Unavailable`.
         """
         if self._allowance is None or wanted == 0:
-            return wanted
-        grant = await self._allowance.take(wanted)
+            return Grant(wanted)
+        limit = None if self.warmup is None else await self.warmup.today()
+        grant = await self._allowance.take(wanted, urgent=urgent, limit=limit)
         if grant.count < wanted:
             self._not_before = self._monotonic() + min(grant.wait, LONGEST_WAIT)
-        return grant.count
+        return grant
 
     async def recorded(self) -> None:
         """Wait until every record that the database refused is written: no look may come before it."""

@@ -12,6 +12,7 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from recovery.domain.state import Status
+from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Refused, Unavailable
 from recovery.mongo import fields
 from recovery.mongo.errors import translated
@@ -49,7 +50,7 @@ FORGIVING = OPTIONS | {
 """Options for batch reads: an out-of-range date decodes to a number, and invalid UTF-8 to replacement characters, so
 that one bad document does not fail the batch."""
 
-LAYOUT = 3
+LAYOUT = 4
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -134,7 +135,16 @@ COLLECTIONS = {
             IndexModel([("address", ASCENDING)], name="address"),
         ),
     ),
-    SUPPRESSIONS: Collection(fields.SUPPRESSION),
+    SUPPRESSIONS: Collection(
+        fields.SUPPRESSION,
+        indexes=(
+            IndexModel(
+                [("at", ASCENDING)],
+                name="complaints",
+                partialFilterExpression={"reason": SuppressionReason.COMPLAINT.value},
+            ),
+        ),
+    ),
 }
 
 

@@ -171,11 +171,18 @@ ALLOWANCE: Fields = {
     "_id": Field("string", "the relay's address, `host:port`", required=True),
     "used": Field(
         "object",
-        "what was counted, by rate, as in `14/s`",
+        "what was counted, by rate, as in `14/s`, and by warm-up, as in `warm-up 2026-12-01`",
         fields={"<rate>": Field("array", "the slots of its window, oldest first", fields=_SLOT)},
     ),
     "granted": Field("int long", "the messages that were granted last"),
-    "wait_ms": Field("int long", "milliseconds until another may be granted, 0 or less for at once"),
+    "wait_ms": Field("int long", "milliseconds until another may be granted, 0 for at once"),
+    "put_off": Field("int long", "the messages that the warm-up held back last"),
+    "put_off_ms": Field("int long", "milliseconds until the warm-up may leave more"),
+    "halted": Field(
+        "object",
+        "the days on which complaints halted a warm-up, by its name",
+        fields={"<warm-up>": Field("array", "its days, as in `2026-12-03`", of="string")},
+    ),
     "at": Field("date", "when it was last asked for any", required=True),
 }
 

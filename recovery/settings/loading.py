@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from recovery.domain.schedule import OnAmbiguous, Schedule
+from recovery.domain.warmup import Warmup
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
@@ -26,6 +27,7 @@ from recovery.settings.sections import (
 )
 from recovery.settings.shops import Shops
 from recovery.settings.sources import SettingsError, Source, environment, sources, unknown, with_secrets
+from recovery.settings.warmup import WarmupSettings, warmup_of
 from recovery.settings.webhooks import WebhooksSettings
 
 
@@ -41,6 +43,7 @@ class Settings(BaseSettings):
 
     mongodb: MongoDBSettings = MongoDBSettings()
     smtp: SmtpSettings = SmtpSettings()
+    warmup: WarmupSettings = WarmupSettings()
     mail: MailSettings = MailSettings()
     dkim: DkimSettings = DkimSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -111,6 +114,10 @@ class Settings(BaseSettings):
     def to_schedule(self) -> Schedule:
         """Return the schedule for `decide`."""
         return schedule_of(self.schedule, self.confirmation)
+
+    def to_warmup(self) -> Warmup | None:
+        """Return the warm-up of the sending address, or None without one."""
+        return warmup_of(self.warmup)
 
 
 def load_settings(**overrides: Mapping[str, Any]) -> Settings:

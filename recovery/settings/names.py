@@ -39,7 +39,7 @@ class Setting:
 def settings_of(model: type[BaseModel]) -> list[Setting]:
     """Return all settings of a model of sections."""
     return [
-        Setting(section, key, _mentions_secret(field.annotation))
+        Setting(section, field.alias or key, _mentions_secret(field.annotation))
         for section, sections_field in model.model_fields.items()
         if isinstance(sections_field.annotation, type)
         for key, field in sections_field.annotation.model_fields.items()

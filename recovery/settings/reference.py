@@ -61,7 +61,7 @@ def _section(name: str) -> Iterator[str]:
         if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             tables.append((key, field.description, value))  # TOML requires tables after the plain keys
         else:
-            yield f"{_comment(field.description)}\n#{key} = {_toml(value)}\n"
+            yield f"{_comment(field.description)}\n#{field.alias or key} = {_toml(value)}\n"
     for key, description, entries in tables:
         about = [f"{inner}: {field.description}" for inner, field in type(entries[0]).model_fields.items()]
         yield "\n#\n".join(_comment(text) for text in [description, *about]) + "\n"

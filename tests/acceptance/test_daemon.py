@@ -238,3 +238,29 @@ async def test_changed_templates_are_taken_without_a_restart(world, tmp_path):
                 await world.recovery.order(order)
                 await at_rest(world, str(number))
     assert subjects(world.relay, ADA) == {"First": number - 1, "Second, and last": 1}
+
+
+async def test_a_new_sending_address_sends_few_reminders_and_every_confirmation(world):
+    """With a warm-up of three messages on its first day: two confirmations leave one for reminders."""
+    first_day = {"RECOVERY_WARMUP__FROM": f"{datetime.now(UTC):%Y-%m-%d}", "RECOVERY_WARMUP__FIRST_DAY": "3"}
+    async with world.daemon(**first_day) as daemon:
+        for order_id in ("a", "b"):
+            await world.recovery.checkout(report(order_id))
+            await world.recovery.order(Order(shop="shop.example", order_id=order_id))
+        await world.relay.wait_for(2)
+        left = [str(number) for number in range(6)]
+        await asyncio.gather(*(world.recovery.checkout(report(order_id)) for order_id in left))
+        waiting = []
+        async with asyncio.timeout(20):
+            while len(waiting) < 5:
+                states = [await world.recovery.get("shop.example", order_id) for order_id in left]
+                firsts = [state.messages.get("reminder-1") for state in states]
+                waiting = [message for message in firsts if message is not None and message.retry_at is not None]
+                await asyncio.sleep(0.05)
+        await world.recovery.order(ORDER)
+        await world.relay.wait_for(4)
+        metrics = (await daemon.http.get("/metrics")).text
+    assert subjects(world.relay, ADA) == {"Thank you for your order": 3, "One": 1}
+    assert all(message.attempts == 0 for message in waiting)
+    assert "recovery_warmup_limit 3.0" in metrics
+    assert next(entry["limit"] for entry in daemon.log if entry["event"] == "warm-up day") == 3

@@ -236,7 +236,7 @@ _FIRST = (
     Mutant("throttled-burns-attempts", "words about our rate are a refusal of the message", ("throttling",),
            (Edit("mail/smtp/replies.py", "(OutcomeKind.THROTTLED, _IN_MESSAGE, \"4-rate 5-rate\")", "(OutcomeKind.LATER, _IN_MESSAGE, \"4-rate 5-rate\")"),)),
     Mutant("rate-unheeded", "`smtp.rate` is not heeded", ("throttling-told", "rate-shared"),
-           (Edit("app/lanes.py", "allowance=MongoAllowance(self._database, relay.account, relay.rates) if relay.rates else None,", "allowance=None,"),)),
+           (Edit("app/lanes.py", "allowance=self._allowance(relay),", "allowance=None,"),)),
     Mutant("rate-uncounted", "what `smtp.rate` allows is not counted", ("rate-shared",),
            (Edit("mongo/allowances.py", "        {\"$set\": {\"used\": {window.name: window.counted for window in windows}}},\n", ""),)),
     Mutant("rate-by-process", "each process counts by itself what `smtp.rate` allows", ("rate-kept", "rate-shared"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
+from recovery.engine.warmup import WarmupWatch
 from tests.support.builders import NOON, minutes, schedule
 from tests.support.configurations import LIMITS
 from tests.support.ports_in_memory import AddressBook, Relay, SetClock, Store, Witness
@@ -17,7 +18,7 @@ DUE = NOON + minutes(30)
 class EngineInMemory:
     """An engine among fakes. What waits for a moment waits for a short one. `monotonic` may be replaced at any time."""
 
-    def __init__(self, *states, plan=None, limits=None, by_shop=None, allowance=None):
+    def __init__(self, *states, plan=None, limits=None, by_shop=None, allowance=None, warmup=None):
         self.clock = SetClock()
         self.monotonic = time.monotonic
         self.store = Store(self.clock, *states)
@@ -35,6 +36,7 @@ class EngineInMemory:
             owner="me",
             limits=replace(limits or LIMITS, refusals_held_for=0.02, renew_every=0.01, ask_relay_every=0.01),
             allowance=allowance,
+            warmup=warmup and WarmupWatch(*warmup, self.clock, self.witness, lambda: self.monotonic()),
             jitter=lambda: 0.0,
             monotonic=lambda: self.monotonic(),
         )

@@ -9,21 +9,28 @@ from recovery.daemon.share import Share
 from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.warmup import Warmup
 from recovery.engine.engine import Engine
+from recovery.engine.warmup import WarmupWatch
 from recovery.mongo.addresses import MongoAddresses
+from recovery.mongo.allowances import MongoAllowance
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
+from recovery.mongo.queues import ALL
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.suppressions import Suppressions
+from recovery.mongo.warmups import MongoWarmupRecords
 from tests.support.builders import report, schedule
 from tests.support.configurations import LIMITS
 from tests.support.ports_in_memory import Relay, SetClock, Witness
+
+RELAY = "relay.example:25"
 
 
 class EngineWorld:
     """An engine on a real database, with a clock that is set and a relay that remembers."""
 
-    def __init__(self, database):
+    def __init__(self, database, warmup: Warmup | None = None):
         self.database = database
         self.clock = SetClock()
         self.checkouts, self.shadows = MongoCheckouts(database), MongoShadows(database)
@@ -38,6 +45,8 @@ class EngineWorld:
             schedules=PerShop(schedule()),
             owner="me",
             limits=LIMITS,
+            allowance=warmup and MongoAllowance(database, RELAY, (), warmup),
+            warmup=warmup and self._watch(warmup),
         )
         self.sweep = Sweep(
             self.checkouts,
@@ -48,6 +57,10 @@ class EngineWorld:
             interval=timedelta(hours=1),
             grace=timedelta(seconds=5),
         )
+
+    def _watch(self, warmup: Warmup) -> WarmupWatch:
+        records = MongoWarmupRecords(self.database, RELAY, warmup, ALL)
+        return WarmupWatch(warmup, records, self.clock, self.witness)
 
     async def put(self, *states):
         facts = {"facts": report().facts()}
@@ -63,9 +76,9 @@ class EngineWorld:
 
 
 @asynccontextmanager
-async def running(database) -> AsyncIterator[EngineWorld]:
+async def running(database, warmup: Warmup | None = None) -> AsyncIterator[EngineWorld]:
     """Run the engine of a house on this database."""
-    engine_world = EngineWorld(database)
+    engine_world = EngineWorld(database, warmup)
     recording = asyncio.create_task(engine_world.engine.sender.run())
     try:
         yield engine_world

@@ -248,6 +248,8 @@ class Witness:
         self.letters: list[DeadLetter] = []
         self.newer_ones: list[str] = []
         self.errors: list[tuple[str, Exception]] = []
+        self.days: list[tuple[int, int | None]] = []
+        self.halts: list[str | None] = []
 
     def looked(self, cause: str, count: int) -> None:
         self.looks.append((cause, count))
@@ -272,3 +274,9 @@ class Witness:
 
     def buried(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
+
+    def warming(self, day: int, limit: int | None) -> None:
+        self.days.append((day, limit))
+
+    def warmup_halted(self, fault: str | None) -> None:
+        self.halts.append(fault)

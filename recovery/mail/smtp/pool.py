@@ -16,6 +16,7 @@ import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.domain.rate import Rate
+from recovery.domain.warmup import Warmup
 from recovery.mail.smtp.conversation import hang_up
 from recovery.mail.smtp.delivery import Delivery, not_let_in
 from recovery.mail.smtp.session import Session
@@ -45,6 +46,8 @@ class RelayConfig:
     connections: int
     rates: tuple[Rate, ...]
     """The rates that it allows. The sender keeps to them, not the pool."""
+    warmup: Warmup | None = None
+    """The warm-up of the sending address, None without one. The sender keeps to it as well."""
     tries_more_after: float = 60.0
     """Seconds after a connection too many until one more is tried."""
     messages_per_connection: int

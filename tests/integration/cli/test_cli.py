@@ -46,6 +46,15 @@ async def test_check_is_content_when_all_is_well(call, at, relay):
     assert out.count("✓") == 4
 
 
+async def test_check_says_what_the_warm_up_will_be(call, at, relay):
+    """The numbers that follow from the settings, so that a wrong one is seen before it is sent by."""
+    await asyncio.to_thread(call, "init", **at)
+    settings = {"SMTP__PORT": str(relay.port), "WARMUP__FROM": "2026-12-01", "WARMUP__GROWTH": "2"}
+    code, out, _ = await asyncio.to_thread(call, "check", **at, **settings)
+    assert code == 0, out
+    assert "✓ warm-up (50 messages on 2026-12-01, then 2 times as many each day, 10 days)" in " ".join(out.split())
+
+
 def in_a_process(command, uri, **settings):
     """Call `recovery` as a process: PyMongo does not close the sockets of a server that it cannot use."""
     binary = Path(sys.executable).with_name("recovery")

@@ -12,6 +12,7 @@ from recovery.daemon.share import Ability, Share
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
+from recovery.domain.warmup import Warmup
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
 from recovery.mongo.allowances import MongoAllowance
@@ -21,7 +22,9 @@ from recovery.mongo.daemons import Daemons
 from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.positions import Positions
+from recovery.mongo.queues import ALL
 from recovery.mongo.suppressions import Suppressions
+from recovery.mongo.warmups import MongoWarmupRecords
 from tests.support.builders import NOON, minutes, report
 from tests.support.field_names import paths, stored
 from tests.support.stores import bury
@@ -104,10 +107,12 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     )
     await beating.beat()
     await beating.beat()  # a fault counts from the second beat on
-    allowance = MongoAllowance(database, "relay.example:25", [Rate(1, timedelta(hours=1))])
+    warmup = Warmup(NOON.date(), 50, 1.5, 50_000, 0.003)
+    allowance = MongoAllowance(database, "relay.example:25", [Rate(1, timedelta(hours=1))], warmup)
     await allowance.take(1)
     await seen.look()
-    await allowance.take(1)
+    await allowance.take(1, limit=50)
+    await MongoWarmupRecords(database, "relay.example:25", warmup, ALL).halt(NOON.date())
     await seen.look()
 
     assert seen.wrong == set()

@@ -8,7 +8,9 @@ from recovery.daemon.share import ALL_OTHERS
 from recovery.domain.per_shop import PerShop
 
 
-def lane(relay: str, *, fault: str | None = None, in_flight: int = 0, paced_rate: float | None = None) -> Lane:
+def lane(
+    relay: str, *, fault: str | None = None, in_flight: int = 0, paced_rate: float | None = None, warmup=None
+) -> Lane:
     """Return a lane with this fault."""
     sender = SimpleNamespace(
         breaker=SimpleNamespace(fault=fault),
@@ -16,6 +18,7 @@ def lane(relay: str, *, fault: str | None = None, in_flight: int = 0, paced_rate
         unsent_fault=None,
         in_flight=in_flight,
         paced_rate=paced_rate,
+        warmup=warmup,
     )
     engine = SimpleNamespace(sender=sender, behind=asyncio.Event())
     return Lane(relay, engine, SimpleNamespace(fault=None))
@@ -63,3 +66,17 @@ def test_the_slowest_of_the_throttling_relays_is_shown():
     shops = {"b.example": lane("theirs", paced_rate=14.5), "c.example": lane("third", paced_rate=2.5)}
     assert Lanes(PerShop(lane("ours"), shops)).paced_rate == 2.5
     assert Lanes(PerShop(lane("ours"), {})).paced_rate == 0
+
+
+def test_the_lowest_limit_of_the_warm_ups_is_shown_and_whether_one_has_halted():
+    """One that is over has no limit, and most lanes have no warm-up."""
+    over = lane("over", warmup=SimpleNamespace(limit=None, fault=None))
+    first = lane("first", warmup=SimpleNamespace(limit=75, fault=None))
+    second = lane("second", warmup=SimpleNamespace(limit=50, fault=None))
+    halted = lane("halted", warmup=SimpleNamespace(limit=0, fault="3 complaints"))
+    lanes = Lanes(PerShop(lane("ours"), {"a.example": over}))
+    assert (lanes.warmup_limit, lanes.warmup_halted) == (0, False)
+    lanes = Lanes(PerShop(lane("ours"), {"a.example": over, "b.example": first, "c.example": second}))
+    assert (lanes.warmup_limit, lanes.warmup_halted) == (50, False)
+    lanes = Lanes(PerShop(first, {"b.example": halted}))
+    assert (lanes.warmup_limit, lanes.warmup_halted) == (0, True)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
+from structlog.testing import capture_logs
 
 from recovery.daemon.metrics import Telemetry
 from recovery.domain.outcome import Outcome, OutcomeKind
@@ -46,3 +47,18 @@ def test_the_labels_of_what_is_counted_often_are_looked_up_once(monkeypatch):
     assert value("recovery_attempts_total", {"step": "checkout", "outcome": "sent"}) == 2
     assert value("recovery_lateness_seconds_count", {"step": "checkout"}) == 2
     assert value("recovery_looks_total", {"cause": "order"}) == 7
+
+
+def test_a_warm_up_that_halts_is_an_error_and_one_that_goes_on_is_not():
+    telemetry = Telemetry(CollectorRegistry())
+    with capture_logs() as logged:
+        telemetry.warming(2, 75)
+        telemetry.warmup_halted("3 complaints")
+        telemetry.warmup_halted(None)
+        telemetry.warming(19, None)
+    assert logged == [
+        {"event": "warm-up day", "log_level": "info", "day": 2, "limit": 75},
+        {"event": "warm-up halted", "log_level": "error", "fault": "3 complaints"},
+        {"event": "warm-up goes on", "log_level": "info"},
+        {"event": "warm-up over", "log_level": "info"},
+    ]

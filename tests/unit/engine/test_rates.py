@@ -25,7 +25,7 @@ class Leaves:
         self.wait = wait
         self.asked = []
 
-    async def take(self, wanted):
+    async def take(self, wanted, **_):
         self.asked.append(wanted)
         granted = min(wanted, self.count)
         self.count -= granted
@@ -100,7 +100,7 @@ async def test_no_room_asks_for_nothing():
 
 async def test_a_database_that_does_not_answer_sends_nothing():
     class Gone:
-        async def take(self, wanted):
+        async def take(self, wanted, **_):
             raise Unavailable("no primary")
 
     scene = EngineInMemory(*checkouts(2), allowance=Gone())

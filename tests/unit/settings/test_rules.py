@@ -1,7 +1,7 @@
 """Rules between settings, and their errors."""
 
 import re
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -31,6 +31,16 @@ RULES = [
     ({"dkim": {"private_key_file": "x" * 5_000}}, "dkim.private_key_file", "must be an existing file"),
     ({"smtp": {"timeout": "0s"}}, "smtp.timeout", "must be longer than 0s"),
     ({"smtp": {"local_hostname": "a\r\nb"}}, "smtp.local_hostname", "must be a host name, or an IP address in []"),
+    ({"warmup": {"from": "1 December"}}, "warmup.from", "must be a day such as 2026-12-01"),
+    ({"warmup": {"from": "2026-02-30"}}, "warmup.from", "must be a day such as 2026-12-01"),
+    ({"warmup": {"from": datetime(2026, 12, 1, tzinfo=UTC)}}, "warmup.from", "must be a day such as 2026-12-01"),
+    ({"warmup": {"from": 20261201}}, "warmup.from", "must be a day such as 2026-12-01"),
+    ({"warmup": {"growth": 1}}, "warmup.growth", "must be 1.01 to 2, such as 1.5 for half as many again on each day"),
+    ({"warmup": {"growth": 150}}, "warmup.growth", "must be 1.01 to 2, such as 1.5"),
+    ({"warmup": {"growth": "nan"}}, "warmup.growth", "must be 1.01 to 2, such as 1.5"),
+    ({"warmup": {"first_day": 0}}, "warmup.first_day", "should be greater than or equal to 1"),
+    ({"warmup": {"first_day": 500, "last_day": 400}}, "warmup.last_day", "must be at least warmup.first_day"),
+    ({"warmup": {"halt_at": 0}}, "warmup.halt_at", "should be greater than 0"),
     ({"mail": {"sender": "Shop"}}, "mail.sender", "must be an e-mail address like Shop <shop@example.com>"),
     ({"mail": {"sender": "A <a@example.com>\r\nBcc: b@example.com"}}, "mail.sender", "must be an e-mail address like"),
     ({"mail": {"sender": "läden@example.com"}}, "mail.sender", "must be an e-mail address like"),
