@@ -207,6 +207,9 @@ _FIRST = (
            (Edit("mail/smtp/session.py", "elif current.permission.granted():", "elif self._behind or current.permission.granted():"),)),
     Mutant("cancelled-goes-on", "a cancellation is counted and changes nothing", ("cancelled",),
            (Edit("mongo/intake.py", "KEPT, _merged(status=Status.CANCELLED)]", "KEPT, _merged()]"),)),
+    Mutant("ahead-of-time", "what is loaded ahead is claimed at once", ("steady", "clock-ahead"),
+           (Edit("engine/ahead.py", "for each in self._loaded.values() if each.at <= now]:", "for each in self._loaded.values()]:"),
+            Edit("engine/ahead.py", "case = self._decided(checkout, at)", "case = self._decided(checkout, checkout.next_at or at)"))),
 )  # fmt: skip
 
 MUTANTS = (
