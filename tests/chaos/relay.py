@@ -4,12 +4,12 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from recovery.mail.composer import message_id
 from tests.chaos.checker import Accepted
 from tests.chaos.ledger import Key
-from tests.support.smtp_servers import Mail, RecordingRelay, _Session
+from tests.support.smtp_servers import Mail, RecordingRelay, _Fault, _Session
 
 DOMAIN = "shop.example"
 _MESSAGE_ID = re.compile(rb"^Message-ID: (<[^>]+>)\r$", re.MULTILINE | re.IGNORECASE)
@@ -29,6 +29,18 @@ class Relay(RecordingRelay):
         """Seconds that the answer after the dot takes, by recipient."""
         self.unheard: list[Mail] = []
         """What was taken, and the line cut before its answer was certainly heard."""
+        self.refuses: Callable[[str, str], str | None] = lambda _phase, _recipient: None
+        """A rule of its own: the reply to a phase, for a recipient from RCPT on, by which it refuses; None if not."""
+        self.most_errors = 0
+        """The most errors in a row that any session made, without a mail taken in between."""
+        self.most_per_session: int | None = None
+        """Mails that it takes in one session; at the next MAIL, it closes that with 421."""
+        self.announced = 0
+        """How often a message was announced in the packet of another's content."""
+        self.drops_announced = False
+        """Whether it offers PIPELINING and cannot: what comes behind a content is dropped."""
+        self.says_of_announced: str | None = None
+        """The reply to each command that it drops; None for silence."""
 
     async def listen(self) -> None:
         """Listen, on the same port as before if there was one."""
@@ -57,6 +69,10 @@ class Relay(RecordingRelay):
         names = self._names(checkouts, steps)
         return {_key(names, mail) for mail in self.unheard}
 
+    def _fault(self, phase: str, recipient: str) -> _Fault | None:
+        reply = self.refuses(phase, recipient)
+        return super()._fault(phase, recipient) if reply is None else _Fault(phase, "answer", reply, None, None)
+
     @staticmethod
     def _names(checkouts: Iterable[str], steps: Iterable[str]) -> dict[str, Key]:
         steps = list(steps)
@@ -75,10 +91,41 @@ class _Unhurried(_Session):
     def __init__(self, relay: RecordingRelay) -> None:
         super().__init__(relay)
         self._late: deque[tuple[float, str, str]] = deque()
+        self._taken_so_far = self._errors = 0
+
+    def _reach(self, phase: str) -> bool:
+        relay = self._relay
+        most = relay.most_per_session if isinstance(relay, Relay) else None
+        if phase != "MAIL" or most is None or self._taken_so_far < most:
+            return super()._reach(phase)
+        self._say("421 too many messages in this connection")
+        self.silent = True
+        self.transport.close()
+        return False
+
+    def _content(self) -> bool:
+        went_on = super()._content()
+        relay = self._relay
+        if isinstance(relay, Relay) and self._buffer and not self._in_content:
+            relay.announced += 1
+            if relay.drops_announced:
+                dropped, self._buffer = self._buffer, bytearray()
+                for _ in range(dropped.count(b"\r\n") if relay.says_of_announced else 0):
+                    self._say(relay.says_of_announced or "")
+        return went_on
+
+    def _count(self, relay: Relay, reply: str) -> None:
+        if "accepted as" in reply:
+            self._taken_so_far, self._errors = self._taken_so_far + 1, 0
+        elif reply[0] in "45":
+            self._errors += 1
+            relay.most_errors = max(relay.most_errors, self._errors)
 
     def _say(self, reply: str, encoding: str = "utf-8") -> None:
         relay = self._relay
         pause = 0.0
+        if isinstance(relay, Relay):
+            self._count(relay, reply)
         if isinstance(relay, Relay) and "accepted as" in reply:
             pause = relay.ponders.get(self.last.recipient if self.last else "", relay.pause)
         if not pause and not self._late:

@@ -186,11 +186,9 @@ async def no_smtputf8(world: World) -> Promise:
     return Promise(dead=3)
 
 
-@scenario("bad-recipient", "one message on which the relay hangs up each time")
-async def bad_recipient(world: World) -> Promise:
-    """The others are sent in time, the breaker stays closed, and that one ends dead after a few attempts."""
+async def _one_bad_message(world: World) -> Promise:
+    """Report one message that the relay answers as declared each time, and others at intervals."""
     world.settings["RECOVERY_SCHEDULE__MAX_ATTEMPTS"] = "2"
-    world.relay.close_at("RCPT", times=None, recipient="bad@example.com")
     count = world.size(60, 40)
     async with world.daemon() as daemon:
         await world.report("bad")
@@ -201,3 +199,17 @@ async def bad_recipient(world: World) -> Promise:
         faults = [each for each in daemon.log if each["event"] == "relay failed"]
         world.expect(not faults, f"the breaker opened: {faults[:1]}")
     return Promise(dead=1, on_time=True)
+
+
+@scenario("bad-recipient", "one message on which the relay hangs up each time")
+async def bad_recipient(world: World) -> Promise:
+    """The others are sent in time, the breaker stays closed, and that one ends dead after a few attempts."""
+    world.relay.close_at("RCPT", times=None, recipient="bad@example.com")
+    return await _one_bad_message(world)
+
+
+@scenario("refused-recipient", "one message that the relay refuses each time as if the fault were ours")
+async def refused_recipient(world: World) -> Promise:
+    """The same: while the relay takes others, it is that message."""
+    world.relay.answer("RCPT", "550 5.7.1 not permitted", times=None, recipient="bad@example.com")
+    return await _one_bad_message(world)

@@ -178,13 +178,15 @@ async def test_a_relay_that_cannot_be_reached(smtp_world):
     assert (await smtp_world.send()).kind is OutcomeKind.SENT
 
 
-@pytest.mark.parametrize("fault", ["421", "close", "refuse RSET"])
+@pytest.mark.parametrize("fault", ["421", "421 of Exim", "close", "refuse RSET"])
 async def test_a_session_that_the_relay_ends_is_no_fault(smtp_world, fault):
     """Relays end kept sessions at a whim: the message goes over a new connection, and nobody hears of it."""
     await smtp_world.send()
     match fault:
         case "421":
             smtp_world.relay.answer("MAIL", "421 4.7.0 enough for one session")
+        case "421 of Exim":  # no word about our rate
+            smtp_world.relay.answer("MAIL", "421 too many messages in this connection")
         case "close":
             smtp_world.relay.close_at("MAIL")
         case _:
