@@ -26,6 +26,7 @@ from recovery.app.lanes import LaneFactory
 from recovery.app.shops import Shop, shops_of
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
+from recovery.daemon.look_ahead import LookAhead
 from recovery.daemon.metrics import Telemetry
 from recovery.daemon.readiness import Readiness
 from recovery.daemon.share import Ability, Share
@@ -107,6 +108,7 @@ class _Daemon:
         factory = LaneFactory(settings, database, clock, shops, self._share, telemetry, self._expirer)
         self._lanes = factory.lanes(mailers)
         lanes = self._lanes
+        self._look_ahead = LookAhead(MongoShadows(database), lanes, self._share, clock)
         telemetry.watch(
             in_flight=lambda: lanes.in_flight,
             breaker_open=lambda: lanes.relay_fault is not None,
@@ -176,6 +178,7 @@ class _Daemon:
             root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
         if self._settings.daemon.expirer:
             root.start("expirer", self._expirer.run())
+            root.start("look ahead", self._look_ahead.run())
         root.start("readiness", self._readiness.run())
 
     def _watchers(self) -> dict[str, Watcher]:
@@ -188,7 +191,7 @@ class _Daemon:
                 self._lanes,
                 self._share,
                 self._clock,
-                as_room_allows=stream == GONE.name,
+                expired=stream == GONE.name,
                 repair=lambda: ensure(self._database),
             )
             for stream, feed in self._feeds.items()
@@ -209,7 +212,8 @@ class _Daemon:
             lane.engine.sender.begin_stop()
         self._closing.set()
         sweeps = (f"sweep {lane.relay}" for lane in self._lanes.all)
-        await root.stop("readiness", "expirer", *sweeps, *(f"watcher {stream}" for stream in self._feeds))
+        watchers = (f"watcher {stream}" for stream in self._feeds)
+        await root.stop("readiness", "expirer", "look ahead", *sweeps, *watchers)
         await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in self._lanes.all))
         await root.stop("heartbeat")
         await self._heartbeat.leave()

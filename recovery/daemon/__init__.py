@@ -1,1 +1,1 @@
-"""The daemon's background services: watchers, sweep, expirer, heartbeat; the supervisor that runs them; metrics."""
+"""The daemon's background services: watchers, sweep, expirer, look ahead, heartbeat; supervisor; metrics."""

@@ -70,8 +70,8 @@ DEAD_LETTERS = Metric(
 LOOKS = Metric(
     "recovery_looks_total",
     Counter,
-    "Checkouts looked at, by cause; in a healthy system the causes are reported, gone and start alone",
-    {"cause": "reported, gone (change streams), start, behind, sweep, late, no shadow (sweeps)"},
+    "Checkouts looked at, by cause; in a healthy system the causes are reported, ahead, gone and start alone",
+    {"cause": "reported, gone (change streams), ahead (of a stream), start, behind, sweep, late, no shadow (sweeps)"},
 )
 IN_FLIGHT = Metric("recovery_in_flight", Gauge, "Messages claimed and not yet recorded")
 BREAKER_OPEN = Metric("recovery_breaker_open", Gauge, "1 while a circuit breaker is open: no message is claimed")

@@ -33,8 +33,9 @@ class Watcher:
     """Follows one stream. Its position is saved once everything up to it was looked at, and at most once a second.
 
     So events are handled at least once. If the stream has lost history, the collections are repaired and the sweeps
-    find the rest. `as_room_allows` means that the stream only reports checkouts that are due by their `next_at`: those
-    that there is no room for are left to the sweep, and not loaded for nothing.
+    find the rest. `expired` means that the stream only reports checkouts whose shadow is gone, which are due by their
+    `next_at`: those that were claimed ahead are not loaded again, and those that there is no room for are left to the
+    sweep, and not loaded for nothing.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Watcher:
         share: Share,
         clock: Clock,
         *,
-        as_room_allows: bool,
+        expired: bool,
         repair: Callable[[], Awaitable[object]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,7 +57,7 @@ class Watcher:
         self._lanes = lanes
         self._share = share
         self._clock = clock
-        self._as_room_allows = as_room_allows
+        self._expired = expired
         self._repair = repair
         self._monotonic = monotonic
         self._saved_at = float("-inf")
@@ -90,9 +91,11 @@ class Watcher:
 
     async def _look_in(self, lane: Lane, ids: list[str]) -> None:
         engine = lane.engine
-        if self._as_room_allows and len(ids) > (room := engine.sender.room()):
-            engine.behind.set()
-            ids = ids[:room]
+        if self._expired:
+            ids = await engine.ahead.unanswered(ids)
+            if len(ids) > (room := engine.sender.room()):
+                engine.behind.set()
+                ids = ids[:room]
         if ids:
             await engine.look(ids, self._name)
 

@@ -9,12 +9,12 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from recovery.domain.checkout import shop_of
-from recovery.domain.decision import Decision, Send, decide
+from recovery.domain.decision import Send, decide
 from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
@@ -30,7 +30,9 @@ from recovery.domain.recipient import (
 from recovery.domain.schedule import MessageKind, Schedule, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.domain.warmup import again_at
+from recovery.engine.ahead import Ahead
 from recovery.engine.alarms import Alarms
+from recovery.engine.case import Case
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.limits import Limits
@@ -58,20 +60,6 @@ LOOKED_AGAIN_AFTER = timedelta(seconds=0.5)
 
 OWNERS_TURN = 3.0
 """Seconds after an outage in which an expired lease is left to its owner, who may be about to record its send."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A loaded checkout, with the schedule of its shop and the decision about it."""
-
-    checkout: CheckoutState
-    schedule: Schedule
-    decision: Decision
-
-    @property
-    def is_clean_send(self) -> bool:
-        """Whether there is a message to send and nothing to give up before it."""
-        return isinstance(self.decision, Send) and not self.decision.given_up
 
 
 class Engine:
@@ -107,7 +95,7 @@ class Engine:
         self._part = FIRST_PART
         self._in_hand = asyncio.Semaphore(PARTS_IN_HAND)
         self._last_check = LastCheck(checkouts, self._held_back_now)
-        self.alarms = Alarms(shadows, clock)
+        self.alarms = Alarms(shadows, clock, monotonic)
         self.sender = Sender(
             checkouts=checkouts,
             addresses=addresses,
@@ -120,6 +108,16 @@ class Engine:
             warmup=warmup,
             jitter=jitter,
             monotonic=monotonic,
+        )
+        self.ahead = Ahead(
+            checkouts=checkouts,
+            sender=self.sender,
+            alarms=self.alarms,
+            clock=clock,
+            observer=observer,
+            decided=self._decided,
+            claim=self._claim,
+            at_most=lambda: min(self.sender.room(), self._part),
         )
 
     @property
@@ -149,6 +147,7 @@ class Engine:
         self._outage_at = self._monotonic()
 
     async def _look(self, ids: Sequence[str], cause: str) -> Sequence[CheckoutState]:
+        self.ahead.leave(ids)
         checkouts, unreadable = await self._checkouts.load(ids)
         asked = {id_: number for number, id_ in enumerate(ids)}
         checkouts.sort(key=lambda checkout: asked[checkout.id])  # the caller knows which come first
@@ -156,9 +155,8 @@ class Engine:
         now = self._clock.now()
         cases: list[Case] = []
         for checkout in checkouts:
-            schedule = self._schedules.of(checkout.id)
             try:
-                cases.append(Case(checkout, schedule, decide(checkout, schedule, now)))
+                cases.append(self._decided(checkout, now))
             except Exception as exc:  # noqa: BLE001  a date edited in the database, say, that no calculation can hold
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
@@ -167,6 +165,10 @@ class Engine:
         await self._plan([case for case in cases if not case.is_clean_send], now)
         await self._claim([case for case in cases if case.is_clean_send])
         return checkouts
+
+    def _decided(self, checkout: CheckoutState, at: datetime) -> Case:
+        schedule = self._schedules.of(checkout.id)
+        return Case(checkout, schedule, decide(checkout, schedule, at))
 
     async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
         """Put unreadable documents to rest, except those of a newer version, which looks at them itself."""
@@ -204,15 +206,18 @@ class Engine:
                     self._observer.decided(plan.seen.id, past)
         await self.alarms.set(alarms)
 
-    async def _claim(self, due: Sequence[Case]) -> None:
+    async def _claim(self, due: Sequence[Case]) -> list[str]:
+        """Claim due messages and start to send them; return the ids of the claims that were won."""
         flights, waiting = self._chosen(due)
         if flights:
             # The chosen messages are reserved before anything is awaited, or another look would choose them as well. A
             # claim may succeed though its look is cancelled, so it always runs to its end.
             await asyncio.shield(self.sender.reserve(flights, self._claim_and_send(flights)))
+        won = [flight.id for flight in flights if self.sender.has(flight.id)]
         if waiting:  # for others, not for room: to look again at once would be in vain
             at = self._clock.now() + LOOKED_AGAIN_AFTER
             await self.alarms.set(dict.fromkeys(waiting, at))
+        return won
 
     async def _claim_and_send(self, flights: Sequence[Flight]) -> None:
         flights = await self._allowed(flights)

@@ -65,6 +65,13 @@ class MongoShadows:
         return DISTANT_PAST if int(expire_at) < 0 else None  # edited by hand: before year 1, or after 9999
 
     @translated
+    async def due_between(self, after: datetime, until: datetime, limit: int) -> dict[str, datetime]:
+        """Return the expiries between these times, by checkout id: the first `limit` of them, the earliest first."""
+        between = {"expire_at": {"$gt": after, "$lte": until}}
+        found = self._shadows.find(between, sort=[("expire_at", ASCENDING)], limit=limit, batch_size=limit + 1)
+        return {each["_id"]: each["expire_at"] async for each in found if isinstance(each["_id"], str)}
+
+    @translated
     async def expire(self, now: datetime) -> int:
         """Delete the expired shadows, as TTL would; return how many."""
         return (await self._shadows.delete_many({"expire_at": {"$lte": now}})).deleted_count

@@ -219,8 +219,9 @@ class DaemonSettings(Section):
     )
     expirer: bool = setting(
         True,
-        "Whether this daemon may be elected to delete shadows at the moment they expire. Without an expirer, MongoDB's"
-        " TTL monitor deletes them, which runs once a minute.",
+        "Whether this daemon may be elected to delete shadows at the moment they expire, and loads what is due in its"
+        " share a quarter of a second ahead. Without an expirer, MongoDB's TTL monitor deletes them, which runs once a"
+        " minute.",
     )
     sweep_interval: PositiveDuration = setting(
         "30s",

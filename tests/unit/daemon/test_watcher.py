@@ -27,7 +27,13 @@ class Stream:
         self.behind = asyncio.Event()
         self.now = 0.0
         self.fails = 0
-        engine = SimpleNamespace(sender=SimpleNamespace(room=lambda: room), behind=self.behind, look=self.look)
+        self.answered: set[str] = set()
+        engine = SimpleNamespace(
+            sender=SimpleNamespace(room=lambda: room),
+            ahead=SimpleNamespace(unanswered=self.unanswered),
+            behind=self.behind,
+            look=self.look,
+        )
         lanes = Lanes(PerShop(Lane("relay", engine, SimpleNamespace()), {}))
         self.watcher = Watcher(
             "reports",
@@ -36,7 +42,7 @@ class Stream:
             lanes,
             SimpleNamespace(mine=mine),
             SimpleNamespace(now=lambda: datetime(2026, 3, 1, tzinfo=UTC)),
-            as_room_allows=True,
+            expired=True,
             repair=self.repair,
             monotonic=lambda: self.now,
         )
@@ -61,6 +67,10 @@ class Stream:
     async def repair(self) -> None:
         """Note that the collections are repaired."""
         self.done.append("repair")
+
+    async def unanswered(self, ids: Sequence[str]) -> list[str]:
+        """Return those that no claim has answered."""
+        return [id_ for id_ in ids if id_ not in self.answered]
 
     async def look(self, ids: Collection[str], cause: str) -> None:
         """Note a look, unless it is to fail."""
@@ -129,3 +139,12 @@ async def test_what_is_another_daemon_s_is_left_alone():
     async with stream.followed():
         assert ("reports", ["b"]) in stream.done
         assert ("reports", ["a"]) not in stream.done
+
+
+async def test_what_was_claimed_ahead_is_not_looked_at_again():
+    """Its shadow's event tells nothing new, and it takes no room from the others."""
+    stream = Stream([batch(1, "a", "b", "c")], room=2)
+    stream.answered = {"a"}
+    async with stream.followed():
+        assert ("reports", ["b", "c"]) in stream.done
+        assert not stream.behind.is_set()
