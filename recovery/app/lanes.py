@@ -10,8 +10,10 @@ from recovery.daemon.metrics import Telemetry
 from recovery.daemon.share import Share
 from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
+from recovery.domain.receivers import Receivers
 from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock, Mailer
+from recovery.engine.receivers import Governor
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.allowances import MongoAllowance
@@ -46,6 +48,7 @@ class LaneFactory:
         self._addresses = MongoAddresses(database, suppressions_of(settings, database))
         self._schedules = shops.map(lambda shop: shop.schedule)
         self._relays = shops.map(lambda shop: shop.relay)
+        self._receivers = Receivers(settings.receivers.groups)
 
     def lanes(self, mailers: Mapping[RelayConfig, Mailer]) -> Lanes:
         """Return the lanes, one for each relay with its mailer, by shop."""
@@ -68,6 +71,7 @@ class LaneFactory:
             owner=self._share.daemon,
             limits=limits_of(self._settings),
             allowance=MongoAllowance(self._database, relay.account, relay.rates) if relay.rates else None,
+            governor=Governor(self._receivers, relay.host),
         )
         engine.alarms.on_set = self._expirer.wake_for
         return engine

@@ -11,21 +11,23 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 from uuid import uuid4
 
 from recovery.domain.checkout import shop_of
-from recovery.domain.decision import Decision, Send, decide
+from recovery.domain.decision import Decision, Send, Wait, decide
 from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
 from recovery.domain.recipient import NOTHING_KNOWN, UNKNOWN, HeldBack, RecipientHistory, held_back, still_wanted
 from recovery.domain.schedule import MessageKind, Schedule, StopOn
-from recovery.domain.state import CheckoutState
+from recovery.domain.state import CheckoutState, Status
 from recovery.engine.alarms import Alarms
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.limits import Limits
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
+from recovery.engine.receivers import Governor
 from recovery.engine.sender import Sender
 from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
 from recovery.errors import Unavailable
@@ -77,6 +79,7 @@ class Engine:
         owner: str,
         limits: Limits,
         allowance: Allowance | None = None,
+        governor: Governor | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -103,6 +106,7 @@ class Engine:
             alarms=self.alarms,
             limits=self._limits,
             allowance=allowance,
+            governor=governor,
             jitter=jitter,
             monotonic=monotonic,
         )
@@ -143,7 +147,7 @@ class Engine:
         for checkout in checkouts:
             schedule = self._schedules.of(checkout.id)
             try:
-                cases.append(Case(checkout, schedule, decide(checkout, schedule, now)))
+                cases.append(self._in_turn(Case(checkout, schedule, decide(checkout, schedule, now)), now))
             except Exception as exc:  # noqa: BLE001  a date edited in the database, say, that no calculation can hold
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
@@ -152,6 +156,22 @@ class Engine:
         await self._plan([case for case in cases if not case.is_clean_send], now)
         await self._claim([case for case in cases if case.is_clean_send])
         return checkouts
+
+    def _in_turn(self, case: Case, now: datetime) -> Case:
+        """Return a case with the decision to wait, if its message is for a receiver that is slowed."""
+        governor, checkout = self.sender.governor, case.checkout
+        customer = checkout.facts.customer
+        if not governor.slows or not case.is_clean_send or checkout.claim is not None or customer is None:
+            return case
+        receiver = governor.of(customer.address)
+        urgent = checkout.status is Status.ORDERED
+        seconds = governor.wait(checkout.id, receiver, self._monotonic(), self._jitter(), urgent=urgent)
+        if not seconds:
+            return case
+        until = now + timedelta(milliseconds=ceil(seconds * 1000))
+        if checkout.next_at is not None and checkout.next_at > now:
+            until = checkout.next_at  # it was put off already, and is looked at early
+        return replace(case, decision=Wait(until, f"{receiver} takes our mails slowly", once=True))
 
     async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
         """Put unreadable documents to rest, except those of a newer version, which looks at them itself."""
