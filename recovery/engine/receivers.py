@@ -13,7 +13,7 @@ from enum import StrEnum
 from recovery.domain.masking import masked
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.receivers import OTHERS, Receivers
-from recovery.engine.pace import LEAST, Pace
+from recovery.engine.pace import Pace
 
 RECOVERS_IN = 60.0
 """Seconds from a decrease until a receiver's rate is again that at which it throttled: they count by the minute."""
@@ -182,7 +182,7 @@ class Governor:
         for each in slowed:
             known = self._remembered(each.receiver)
             if known.slowed is None and len(self._slow) < MOST_SLOWED:
-                known.pace.resume(max(each.rate, LEAST), now)
+                known.pace.resume(each.rate, now)
                 known.slowed = each
                 known.next_turn = known.next_urgent = now
                 self._slow[each.receiver] = known

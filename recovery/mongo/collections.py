@@ -25,6 +25,7 @@ DAEMONS = "daemons"
 SUPPRESSIONS = "suppressions"
 DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
+RECEIVERS = "receivers"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -49,7 +50,7 @@ FORGIVING = OPTIONS | {
 """Options for batch reads: an out-of-range date decodes to a number, and invalid UTF-8 to replacement characters, so
 that one bad document does not fail the batch."""
 
-LAYOUT = 3
+LAYOUT = 4
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -126,6 +127,10 @@ COLLECTIONS = {
     ALLOWANCES: Collection(
         fields.ALLOWANCE,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3 * 24 * 3600),),
+    ),
+    RECEIVERS: Collection(
+        fields.RECEIVER,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,

@@ -12,6 +12,7 @@ from recovery.daemon.share import Ability, Share
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
+from recovery.engine.receivers import Count, Slowed
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
 from recovery.mongo.allowances import MongoAllowance
@@ -21,6 +22,7 @@ from recovery.mongo.daemons import Daemons
 from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.positions import Positions
+from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.suppressions import Suppressions
 from tests.support.builders import NOON, minutes, report
 from tests.support.field_names import paths, stored
@@ -108,6 +110,8 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     await allowance.take(1)
     await seen.look()
     await allowance.take(1)
+    slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp")
+    await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
     await seen.look()
 
     assert seen.wrong == set()
@@ -130,6 +134,7 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
     "suppressions": {"_id": f"/{'0' * 32}", "reason": "manual", "at": NOON},
 }

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.share import ALL_OTHERS
 from recovery.domain.per_shop import PerShop
+from recovery.engine.receivers import Count, Governor
 
 
 def lane(relay: str, *, fault: str | None = None, in_flight: int = 0, paced_rate: float | None = None) -> Lane:
@@ -16,6 +17,7 @@ def lane(relay: str, *, fault: str | None = None, in_flight: int = 0, paced_rate
         unsent_fault=None,
         in_flight=in_flight,
         paced_rate=paced_rate,
+        governor=Governor(),
     )
     engine = SimpleNamespace(sender=sender, behind=asyncio.Event())
     return Lane(relay, engine, SimpleNamespace(fault=None))
@@ -63,3 +65,14 @@ def test_the_slowest_of_the_throttling_relays_is_shown():
     shops = {"b.example": lane("theirs", paced_rate=14.5), "c.example": lane("third", paced_rate=2.5)}
     assert Lanes(PerShop(lane("ours"), shops)).paced_rate == 2.5
     assert Lanes(PerShop(lane("ours"), {})).paced_rate == 0
+
+
+def test_a_report_counts_for_the_receiver_at_the_relay_of_its_shop():
+    """At the default relay if the shop is not known; a report that names no address counts nowhere."""
+    ours, theirs = lane("ours"), lane("theirs")
+    lanes = Lanes(PerShop(ours, {"b.example": theirs}))
+    lanes.returned("b.example", "gmail.com", "complaint")
+    lanes.returned(None, "gmail.com", "blocked")
+    lanes.returned(None, "", "hard")
+    assert theirs.engine.sender.governor.counts() == {("google", Count.COMPLAINT): 1}
+    assert ours.engine.sender.governor.counts() == {("google", Count.BLOCKED_LATER): 1}
