@@ -144,6 +144,8 @@ class Governor:
         Return what the receiver says of us, DEFERRED or BLOCKED, if the reply is its word; None if it is the relay's,
         or may be about this message alone.
         """
+        if not outcome.kind.tells_of_relay:
+            return None  # it was not handed over, and keeps its turn
         known = self._remembered(receiver)
         known.turns.pop(id_, None)
         if outcome.kind is OutcomeKind.SENT:

@@ -84,6 +84,14 @@ def test_a_message_that_is_looked_at_twice_at_its_turn_books_no_second_one():
     assert governor.wait("b", "google", 12.0, 0.0) <= 1 / rate_of(governor, "google", 12.0)
 
 
+def test_a_message_that_could_not_be_handed_over_keeps_its_turn():
+    governor = slowed_at(20)
+    turns = [governor.wait(str(number), "google", 10.0, 0.0) for number in range(50)]
+    for kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF):
+        assert governor.tell("49", "google", Outcome(kind, "no connection was free"), 10.0 + turns[-1], AT) is None
+    assert governor.wait("49", "google", 10.0 + turns[-1], 0.0) == 0
+
+
 def test_what_comes_too_late_for_a_turn_asks_again_spread_over_the_second_half():
     governor = slowed_at(1)
     waits = [governor.wait(str(number), "google", 10.0, number % 10 / 10) for number in range(1000)]

@@ -138,7 +138,7 @@ async def test_the_history_says_once_why_a_message_waits():
 
 async def test_a_block_by_one_receiver_does_not_stop_the_relay():
     scene = Scene(
-        *checkouts(30, "gmail.com"), *checkouts(30, "lamps.example"), kind=OutcomeKind.OUR_FAULT, reply=BLOCKED
+        *checkouts(30, "lamps.example"), *checkouts(30, "gmail.com"), kind=OutcomeKind.OUR_FAULT, reply=BLOCKED
     )
     async with scene.running():
         await scene.run(5)
