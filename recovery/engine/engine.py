@@ -147,10 +147,12 @@ class Engine:
         for checkout in checkouts:
             schedule = self._schedules.of(checkout.id)
             try:
-                cases.append(self._in_turn(Case(checkout, schedule, decide(checkout, schedule, now)), now))
+                case = Case(checkout, schedule, decide(checkout, schedule, now))
             except Exception as exc:  # noqa: BLE001  a date edited in the database, say, that no calculation can hold
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
+            else:
+                cases.append(self._in_turn(case, now))
         if unreadable:
             await self._set_aside(unreadable, now)
         await self._plan([case for case in cases if not case.is_clean_send], now)

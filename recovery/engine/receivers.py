@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import inf
 
 from recovery.domain.masking import masked
 from recovery.domain.outcome import Outcome, OutcomeKind
@@ -183,7 +184,7 @@ class Governor:
         """Go on with what is known of these receivers from before the start."""
         for each in slowed:
             known = self._remembered(each.receiver)
-            if known.slowed is None and len(self._slow) < MOST_SLOWED:
+            if known.slowed is None and 0 < each.rate < inf and len(self._slow) < MOST_SLOWED:
                 known.pace.resume(each.rate, now)
                 known.slowed = each
                 known.next_turn = known.next_urgent = now

@@ -66,7 +66,7 @@ class MongoReceivers:
     async def slowed(self, relay: str, now: datetime) -> list[Slowed]:
         """Return the receivers of a relay that a daemon has slowed of late. Raises `Unavailable`."""
         found = self._receivers.find({"relay": relay, "slowed.at": {"$gt": now - SLOWED_FOR}})
-        return [_slowed(document) async for document in found]
+        return [slowed async for document in found if (slowed := _slowed(document)) is not None]
 
     @translated
     async def last_day(self, now: datetime) -> list[Reception]:
@@ -110,8 +110,7 @@ def _where(slots: Document, condition: Document) -> Document:
 def _reception(document: Mapping[str, Any], since: int, now: datetime) -> Reception:
     hours = [hour for hour in document.get("hours", []) if hour["at"] > since - HOUR]
     counts = {count: sum(int(hour.get(count.value, 0)) for hour in hours) for count in Count}
-    slowed = document.get("slowed")
-    is_slowed = slowed is not None and slowed["at"] > now - SLOWED_FOR
+    is_slowed = (document.get("slowed") or {}).get("at", now - SLOWED_FOR) > now - SLOWED_FOR
     return Reception(
         document["relay"],
         document["receiver"],
@@ -120,6 +119,10 @@ def _reception(document: Mapping[str, Any], since: int, now: datetime) -> Recept
     )
 
 
-def _slowed(document: Mapping[str, Any]) -> Slowed:
-    slowed = document["slowed"]
-    return Slowed(document["receiver"], float(slowed["rate"]), slowed["since"], slowed["reply"])
+def _slowed(document: Mapping[str, Any]) -> Slowed | None:
+    """Return what is stored of a slowed receiver, or None if it cannot be read: a newer version may store it so."""
+    try:
+        slowed = document["slowed"]
+        return Slowed(str(document["receiver"]), float(slowed["rate"]), slowed["since"], str(slowed["reply"]))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -74,3 +74,12 @@ async def test_a_receiver_that_is_free_again_is_slowed_no_more(database, clock):
 async def test_nothing_new_writes_nothing(database):
     await MongoReceivers(database).add(RELAY, {})
     assert await database["receivers"].count_documents({}) == 0
+
+
+async def test_what_cannot_be_read_is_passed_over(database, clock):
+    """A newer version may store it otherwise, and no document may keep a daemon from starting."""
+    store = MongoReceivers(database)
+    await store.add(RELAY, {("google", Count.ACCEPTED): 1}, [SLOWED])
+    await database["receivers"].update_one({}, {"$set": {"slowed.rate": "fast"}})
+    assert await store.slowed(RELAY, clock.now()) == []
+    assert (await store.last_day(clock.now()))[0].slowed is None

@@ -253,3 +253,10 @@ def test_a_start_goes_on_at_the_rate_that_was_known():
     assert governor.slows
     assert governor.wait("a", "google", 100.0, 0.0) == 0
     assert governor.wait("b", "google", 100.0, 0.0) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_stored_rate_that_cannot_be_one_is_passed_over(rate):
+    governor = Governor()
+    governor.resume([Slowed("google", rate, AT, FLOODED.reply)], 100.0)
+    assert not governor.slows
