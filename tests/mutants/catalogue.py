@@ -181,6 +181,8 @@ _FIRST = (
            (Edit("mail/smtp/delivery.py", "OutcomeKind.DEAD_MESSAGE, \"the relay does not offer", "OutcomeKind.DEAD_ADDRESS, \"the relay does not offer"),)),
     Mutant("one-bad-message", "a message that the relay hangs up on is tried for ever", ("bad-recipient",),
            (Edit("engine/setbacks.py", "if count > FREE_SETBACKS and before", "if False and before"),)),
+    Mutant("receiver-forgotten", "what one receiver says is taken for the relay's word", ("slow-receiver",),
+           (Edit("engine/receivers.py", "        word = self._word(receiver, outcome)\n", "        word = None\n"),)),
     Mutant("no-is-unheard", "a refusal of consent is not heeded where none is required", ("consent-withdrawn",),
            (Edit("domain/decision.py", "if given is False:", "if False:"),)),
     Mutant("quiet-is-loud", "quiet hours are not heeded", ("quiet-hours",),
