@@ -46,8 +46,8 @@ EARLY = 0.25
 REPLY_KEPT = 200
 """Characters of a reply that are kept as the reason."""
 
-_OF_POLICY = re.compile(r"(?<![\d.])[45]\.7\.\d{1,3}(?![\d.]*\d)|\[TSS?\d\d\]")
-"""Codes of RFC 3463 about security and policy, under which receivers limit and block; Yahoo's may stand without."""
+_OF_POLICY = re.compile(r"(?<![\d.])[45]\.7\.\d{1,3}(?![\d.]*\d)|\[TSS?\d\d\]|\b(?:RP|SC|DY|OU)-00\d\b")
+"""Codes of RFC 3463 on security and policy, under which receivers limit and block; Yahoo and Microsoft have others."""
 
 
 class Count(StrEnum):
