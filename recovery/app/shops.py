@@ -88,6 +88,7 @@ def relay_of(settings: Settings) -> RelayConfig:
         connections=smtp.connections,
         rates=smtp.rate,
         messages_per_connection=smtp.messages_per_connection,
+        chunking=smtp.chunking,
         idle_seconds=smtp.idle.total_seconds(),
         timeout_seconds=smtp.timeout.total_seconds(),
         dot_timeout_seconds=smtp.dot_timeout.total_seconds(),

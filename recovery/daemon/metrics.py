@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -147,9 +148,11 @@ class Telemetry:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._newer_is_logged = False
-        self._looks = LOOKS.counter(registry)
-        self._attempts = ATTEMPTS.counter(registry)
-        self._lateness = LATENESS.histogram(registry)
+        # Of what is counted often, each combination of labels is looked up once: that costs more than to count.
+        self._looks = cache(LOOKS.counter(registry).labels)
+        self._attempts = cache(ATTEMPTS.counter(registry).labels)
+        self._lateness = cache(LATENESS.histogram(registry).labels)
+        self._reports = cache(REPORTS.counter(registry).labels)
         self._dead_letters = DEAD_LETTERS.counter(registry)
         self._in_flight = IN_FLIGHT.gauge(registry)
         self._paced_rate = PACED_RATE.gauge(registry)
@@ -158,7 +161,6 @@ class Telemetry:
         self.on_returned: Callable[[str | None, str, str], None] = lambda *_: None
         """Called with each report of a bounce or complaint, as `returned` is."""
         self._breaker_open = BREAKER_OPEN.gauge(registry)
-        self._reports = REPORTS.counter(registry)
         self._wrong_keys = WRONG_KEYS.counter(registry)
         self._bounces = BOUNCES.counter(registry)
         self._blocked = BLOCKED.counter(registry)
@@ -194,7 +196,7 @@ class Telemetry:
 
     def looked(self, cause: str, count: int) -> None:
         """Count looks."""
-        self._looks.labels(cause).inc(count)
+        self._looks(cause).inc(count)
         log.debug("looked", cause=cause, checkouts=count)
 
     def decided(self, checkout: str, past: Past) -> None:
@@ -203,9 +205,9 @@ class Telemetry:
 
     def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
         """Count an attempt and, if the message was sent, its lateness."""
-        self._attempts.labels(step, outcome.kind).inc()
+        self._attempts(step, outcome.kind).inc()
         if outcome.kind is OutcomeKind.SENT:
-            self._lateness.labels(step).observe(lateness.total_seconds())
+            self._lateness(step).observe(lateness.total_seconds())
             log.debug("sent", step=step, message_id=outcome.message_id, reply=outcome.reply)
         elif not outcome.kind.tells_of_relay or outcome.kind.blames_relay:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
@@ -215,7 +217,7 @@ class Telemetry:
     def held_back(self, step: str, why: Skip | Postpone) -> None:
         """Count a message that was skipped or postponed in place of an attempt."""
         outcome = "skipped" if isinstance(why, Skip) else "postponed"
-        self._attempts.labels(step, outcome).inc()
+        self._attempts(step, outcome).inc()
         log.debug("not sent", step=step, outcome=outcome, reply=why.reason)
 
     def newer(self, checkout: str) -> None:
@@ -246,7 +248,7 @@ class Telemetry:
 
     def reported(self, kind: str, answer: str) -> None:
         """Count the answer to a report."""
-        self._reports.labels(kind, answer).inc()
+        self._reports(kind, answer).inc()
 
     def wrong_key(self) -> None:
         """Count a call without a right key."""

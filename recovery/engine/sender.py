@@ -34,6 +34,15 @@ from recovery.errors import Unavailable
 TO_RECORD = 0.25
 """The share of the grace period of a stop that is kept for recording aborted sends."""
 
+GATHERED_FOR = 0.01
+"""Seconds that the ends of sends wait for others, to be recorded together."""
+
+WORTH_GATHERING, ENOUGH_ENDED = 64, 32
+"""The ends wait only while more messages than the first are under way, and fewer than the second have ended.
+
+That is so where the relay is far away: its replies come a few at a time, and each batch costs the database the same.
+"""
+
 LONGEST_WAIT = 60.0
 """The longest time, in seconds, until an allowance is asked again: another daemon's messages may have left it more."""
 
@@ -102,6 +111,8 @@ class Sender:
         try:
             while True:
                 await self._has_ended.wait()
+                if len(self._tasks) > WORTH_GATHERING and len(self._ended) < ENOUGH_ENDED and not self.stopping:
+                    await asyncio.sleep(GATHERED_FOR)
                 await self._record_ended()
         finally:
             self._recording = False

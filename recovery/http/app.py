@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic.json_schema import models_json_schema
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
@@ -17,7 +17,7 @@ from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.api.reference import reference
-from recovery.http.api.reports import CHECKOUT, ORDER, Reports, report_docs
+from recovery.http.api.reports import Reports, report_docs
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
@@ -26,7 +26,7 @@ from recovery.http.inbound.bounces import PATH as BOUNCES
 from recovery.http.inbound.bounces import BounceEvent, bounces
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
-from recovery.http.middleware import BodyLimit, EveryRequest, ReportCount
+from recovery.http.middleware import AnswerCount, BodyLimit, EveryRequest, ReportCount
 from recovery.http.observer import HttpObserver
 from recovery.http.problems import ProblemDetails, add_problem_handlers
 from recovery.http.security import Guard
@@ -43,11 +43,20 @@ SERVERS = [
     {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
 
-_KINDS = {CHECKOUT: "checkout", ORDER: "order", BOUNCES: "bounce"}
-"""The label of each path in the metric of reports; that of a webhook is its adapter."""
+_KINDS = {BOUNCES: "bounce"}
+"""The label of each path in the metric of reports; that of a webhook is its adapter, that of a report its path."""
 
 
 class _Application(FastAPI):
+    reports: Reports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; a report without FastAPI."""
+        if Reports.takes(scope):
+            await self.reports(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         """Wrap the whole stack in `EveryRequest`, so that it also covers the responses to internal errors."""
         return EveryRequest(super().build_middleware_stack())
@@ -99,10 +108,9 @@ def create_app(
     app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry))
     app.include_router(reference())
-    app.add_middleware(Reports, ingestion=ingestion, guard=guard)
-    app.add_middleware(
-        ReportCount, observer=observer, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters)
-    )
+    count = AnswerCount(observer)
+    app.reports = Reports(ingestion, guard, count, max_body=max_body)
+    app.add_middleware(ReportCount, count=count, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters))
     app.add_middleware(
         BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body
     )

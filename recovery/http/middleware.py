@@ -1,4 +1,7 @@
-"""ASGI middleware: checks of every request, the limit on bodies, and the count of reports."""
+"""ASGI middleware: checks of every request, the limit on bodies, and the count of reports.
+
+`recovery.http.api.reports` answers without this middleware, and calls the same functions.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -20,16 +23,14 @@ the response."""
 REFUSED = (413, 415, 422)
 """Statuses that are logged: the report is not stored, and its sender will not repeat it."""
 
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""The header that keeps browsers to the declared media type. Every response has it."""
 
 _log = structlog.get_logger()
 
 
 class EveryRequest:
-    """Checks every request and marks every response, also those to internal errors.
-
-    A request has exactly one Host header (RFC 9112 section 3.2); `nosniff` keeps browsers to the declared media type.
-    """
+    """Checks every request with `host_fault` and marks every response with `NO_SNIFFING`, also to internal errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,22 +43,30 @@ class EveryRequest:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), _NO_SNIFFING]
+                message["headers"] = [*message.get("headers", ()), NO_SNIFFING]
             await send(message)
 
-        hosts = sum(name == b"host" for name, _ in scope["headers"])
-        if hosts > 1 or (hosts == 0 and scope.get("http_version") == "1.1"):
-            problem = Problem(400, "The Host header is missing or repeated: send exactly one.", kind=ProblemType.HOST)
+        if problem := host_fault(scope):
             await answer(problem, scope)(scope, receive, marked)
             return
         await self._app(scope, receive, marked)
 
 
-class BodyLimit:
-    """Rejects a body longer than its path's limit in bytes, by its Content-Length or by counting.
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request by their names in lower case; of a repeated one, the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
-    Raises `Problem` (413).
-    """
+
+def host_fault(scope: Scope) -> Problem | None:
+    """Return the problem of a request that has not exactly one Host header (RFC 9112 section 3.2), or None."""
+    hosts = [name for name, _ in scope["headers"]].count(b"host")
+    if hosts > 1 or (hosts == 0 and scope.get("http_version") == "1.1"):
+        return Problem(400, "The Host header is missing or repeated: send exactly one.", kind=ProblemType.HOST)
+    return None
+
+
+class BodyLimit:
+    """Rejects a body longer than its path's limit in bytes, as `within` does."""
 
     def __init__(self, app: ASGIApp, limit_of: Callable[[str], int]) -> None:
         self._app = app
@@ -65,27 +74,33 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "0")
-        limit = self._limit_of(scope["path"])
-        seen = 0
+        if scope["type"] == "http":
+            receive = within(self._limit_of(scope["path"]), Headers(scope=scope), receive)
+        await self._app(scope, receive, send)
 
-        async def limited() -> Message:
-            nonlocal seen
-            message: Message = {"type": "http.request", "more_body": True}
-            if not _exceeds(announced, limit):
-                message = await receive()
-                seen += len(message.get("body", b""))
-                if seen <= limit:
-                    return message
-            while seen <= max(DRAIN_LIMIT, limit) and message.get("more_body", False):
-                message = await receive()
-                seen += len(message.get("body", b""))
-            raise Problem(413, f"The body is longer than {limit} bytes.", headers={"Connection": "close"})
 
-        await self._app(scope, limited, send)
+def within(limit: int, headers: Mapping[str, str], receive: Receive) -> Receive:
+    """Return `receive` with a limit in bytes on the body, by its Content-Length or by counting.
+
+    It raises `Problem` (413).
+    """
+    too_long = _exceeds(headers.get("content-length", "0"), limit)
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message: Message = {"type": "http.request", "more_body": True}
+        if not too_long:
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen <= limit:
+                return message
+        while seen <= max(DRAIN_LIMIT, limit) and message.get("more_body", False):
+            message = await receive()
+            seen += len(message.get("body", b""))
+        raise Problem(413, f"The body is longer than {limit} bytes.", headers={"Connection": "close"})
+
+    return limited
 
 
 def _exceeds(announced: str, limit: int) -> bool:
@@ -95,21 +110,47 @@ def _exceeds(announced: str, limit: int) -> bool:
         return True
 
 
-class ReportCount:
-    """Counts the responses to reports, and logs the refused ones. `kind_of` returns the kind of report of a path.
+class AnswerCount:
+    """Counts the answers to reports, and logs the refused ones.
 
-    A response counts as `accepted`, as the status code of a problem, or as `request.state.answer` if the endpoint sets
+    An answer counts as `accepted`, as the status code of a problem, or as `request.state.answer` if the endpoint sets
     that. For the log line of a refused report, the request's state holds the `reason` and, if known, the `shop`.
     """
 
-    def __init__(self, app: ASGIApp, observer: HttpObserver, kind_of: Callable[[str], str | None]) -> None:
-        self._app = app
+    def __init__(self, observer: HttpObserver) -> None:
         self._observer = observer
-        self._kind_of = kind_of
         self._bound = LogBound(most=60)
 
+    def note(self, kind: str, status: int, state: Mapping[str, Any]) -> None:
+        """Count the answer to a report of this kind. `state` is the request's."""
+        counted = "accepted" if status < 300 else str(status)
+        self._observer.reported(kind, state.get("answer", counted))
+        if status in REFUSED:
+            self._log_refused(kind, status, state)
+
+    def _log_refused(self, kind: str, status: int, state: Mapping[str, Any]) -> None:
+        left_out = self._bound.left_out(asyncio.get_running_loop().time())
+        if left_out is not None:
+            _log.warning(
+                "report refused",
+                kind=kind,
+                status=status,
+                shop=masked(state.get("shop") or ""),
+                reason=masked(state.get("reason", "")),
+                not_logged_before=left_out,
+            )
+
+
+class ReportCount:
+    """Notes the responses to reports in `count`. `kind_of` returns the kind of report of a path."""
+
+    def __init__(self, app: ASGIApp, count: AnswerCount, kind_of: Callable[[str], str | None]) -> None:
+        self._app = app
+        self._count = count
+        self._kind_of = kind_of
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and count its response."""
+        """Pass the request on, and note its response."""
         kind = self._kind_of(scope.get("path", ""))
         if kind is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
@@ -125,20 +166,4 @@ class ReportCount:
         try:
             await self._app(scope, receive, noted)
         finally:
-            state = scope.get("state", {})
-            counted = "accepted" if status < 300 else str(status)
-            self._observer.reported(kind, state.get("answer", counted))
-            if status in REFUSED:
-                self._log_refused(kind, status, state)
-
-    def _log_refused(self, kind: str, status: int, state: Mapping[str, Any]) -> None:
-        left_out = self._bound.left_out(asyncio.get_running_loop().time())
-        if left_out is not None:
-            _log.warning(
-                "report refused",
-                kind=kind,
-                status=status,
-                shop=masked(state.get("shop") or ""),
-                reason=masked(state.get("reason", "")),
-                not_logged_before=left_out,
-            )
+            self._count.note(kind, status, scope.get("state", {}))

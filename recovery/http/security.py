@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import Request, Security
 from fastapi.security import HTTPBearer, SecurityScopes
-from starlette.datastructures import Headers
 
 from recovery.domain.hosts import is_loopback
 from recovery.http.keys import THIS_MACHINE, ApiKey, Caller, KeyRing, Scope, WrongKeys
@@ -38,7 +37,7 @@ class Guard:
         self._bound = LogBound()
         self._observer = observer
 
-    async def admit(self, headers: Headers, *scopes: Scope) -> Caller:
+    async def admit(self, headers: Mapping[str, str], *scopes: Scope) -> Caller:
         """Return the authenticated caller. Raises `Problem`: 401 without a valid key, 403 if a scope is missing."""
         if self._ring is None:
             _must_be_this_machine(headers)
@@ -97,7 +96,7 @@ def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datet
     return None
 
 
-def _must_be_this_machine(headers: Headers) -> None:
+def _must_be_this_machine(headers: Mapping[str, str]) -> None:
     """Reject a Host that is not this machine: DNS rebinding makes the name of a web page resolve to it."""
     try:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import pymongo
 from pymongo import InsertOne, UpdateOne
@@ -24,7 +25,8 @@ DUPLICATE_KEY = 11000
 Faults = dict[int, Exception]
 
 
-class _Waiting(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Waiting:
     write: Write | CheckoutWrite
     kept: "asyncio.Future[None]"
     until: float
@@ -66,7 +68,8 @@ class GroupCommit:
         waiting, self._waiting = self._waiting, []
         if self._firsts is not None:
             now = self._firsts.now() if len(waiting) > 1 else None
-            waiting = [each._replace(document=self._firsts.document(each.write, now)) for each in waiting]
+            for each in waiting:
+                each.document = self._firsts.document(each.write, now)
         for start in range(0, len(waiting), MOST_TOGETHER):
             group = waiting[start : start + MOST_TOGETHER]
             task = asyncio.create_task(self._commit(group))
@@ -90,20 +93,21 @@ class GroupCommit:
 
     async def _faults(self, group: Sequence[_Waiting]) -> Faults:
         """Write a group; return the errors by index. Writes of one id are made in order."""
-        new = [number for number, each in enumerate(group) if each.document is not None]
+        new = {number: each.document for number, each in enumerate(group) if each.document is not None}
         if not new:
             return await self._update(group, range(len(group)))
-        ids = {group[number].write.id for number in new}
-        others = [number for number, each in enumerate(group) if each.write.id not in ids]
+        ids = {document["_id"] for document in new.values()}
+        others = [n for n, each in enumerate(group) if each.document is None and each.write.id not in ids]
         (faults, stored), updated = await asyncio.gather(self._insert(group, new), self._update(group, others))
         if self._firsts is not None:
             self._firsts.inserted(len(new), len(stored))
         after = [n for n, each in enumerate(group) if n in stored or (each.document is None and each.write.id in ids)]
         return faults | updated | await self._update(group, after)
 
-    async def _insert(self, group: Sequence[_Waiting], numbers: Sequence[int]) -> tuple[Faults, Sequence[int]]:
-        """Insert the documents at these indices; return the errors, and the indices of those that must be updates."""
-        documents: list[InsertOne[dict[str, Any]]] = [InsertOne(group[number].document or {}) for number in numbers]
+    async def _insert(self, group: Sequence[_Waiting], new: Mapping[int, dict[str, Any]]) -> tuple[Faults, list[int]]:
+        """Insert these documents, by their indices; return the errors, and the indices of what must be an update."""
+        numbers = list(new)
+        documents = [InsertOne(document) for document in new.values()]
         try:
             with _limited([group[number] for number in numbers]):
                 await self._collection.bulk_write(documents, ordered=False)
@@ -112,10 +116,10 @@ class GroupCommit:
             stored = [number for number, fault in found.items() if fault.code == DUPLICATE_KEY]
             return {number: fault for number, fault in found.items() if number not in stored}, stored
         except PyMongoError as exc:
-            return dict.fromkeys(numbers, exc), ()
+            return dict.fromkeys(numbers, exc), []
         except Exception:  # noqa: BLE001  the updates find the document at fault
             return {}, numbers
-        return {}, ()
+        return {}, []
 
     async def _update(self, group: Sequence[_Waiting], numbers: Sequence[int]) -> Faults:
         """Make the updates at these indices; return the errors."""

@@ -7,7 +7,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from recovery.domain.schedule import Schedule
+from recovery.domain.schedule import OnAmbiguous, Schedule
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
@@ -77,6 +77,16 @@ class Settings(BaseSettings):
         if self.schedule.lease < 2 * self.smtp.timeout:
             least = format_duration(2 * self.smtp.timeout)
             raise rule_violation(f"must be at least {least}, twice smtp.timeout", "schedule", "lease")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_in_doubt_is_sent_again_with_chunking(self) -> Self:
+        if self.smtp.chunking and self.schedule.on_ambiguous is OnAmbiguous.SKIP:
+            raise rule_violation(
+                "must be false with schedule.on_ambiguous = skip: it leaves more mails in doubt, and skip sends none",
+                "smtp",
+                "chunking",
+            )
         return self
 
     @model_validator(mode="after")

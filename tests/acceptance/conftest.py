@@ -35,11 +35,11 @@ class Daemon:
 
     async def said(self, event: str) -> None:
         """Wait for a log line."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(entry["event"] == event for entry in self.log):
                 await asyncio.sleep(0.01)
 
-    async def terminate(self, within: float = 10) -> int:
+    async def terminate(self, within: float = 60) -> int:
         """Ask it to stop; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(within):
@@ -92,7 +92,7 @@ class DaemonWorld:
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         reader = asyncio.create_task(_read(process, log, ready))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 address = await ready
             async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
                 yield Daemon(process, http, log)

@@ -151,7 +151,7 @@ async def does_its_work(image, mongodb, database_name, relay, folder):
         assert shown.returncode == 0, shown.stderr
 
         process.send_signal(signal.Signals[image.said["STOPSIGNAL"]])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await process.communicate()
         assert process.returncode == 0
         shown = await asyncio.to_thread(recovery, image, *health, cwd=empty, **variables)

@@ -28,7 +28,7 @@ async def test_the_api_can_be_tried_out_without_the_internet(browser):
         await page.locator("#operations-persons-exportPerson").get_by_role("button").first.click()
         await page.get_by_role("button", name="Try it out").click()
         await page.get_by_role("textbox").fill('{"email": "ada@example.com"}')
-        async with asyncio.timeout(20), page.expect_response("**/export") as answer:
+        async with asyncio.timeout(60), page.expect_response("**/export") as answer:
             await page.get_by_role("button", name="Execute").click()
         assert (await (await answer.value).json())["email"] == "ada@example.com"
         local = [url for url in asked if urlsplit(url).scheme not in ("data", "blob")]

@@ -22,7 +22,7 @@ def read(mail):
 
 async def settled(world, step, order_id="1"):
     """Wait until a message of a checkout is sent, skipped or dead; return it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             state = await world.recovery.get("shop.example", order_id)
             message = state.messages.get(step)
@@ -76,7 +76,7 @@ async def test_of_several_checkouts_of_one_address_one_is_written_about(world, c
     gap = {"RECOVERY_SCHEDULE__MIN_GAP_PER_ADDRESS": "12h"}
     async with world.daemon(RECOVERY_DAEMON__NAME="a", **gap), world.daemon(RECOVERY_DAEMON__NAME="b", **gap):
         await asyncio.gather(*(world.recovery.checkout(report(str(number))) for number in range(count)))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 states = [await world.recovery.get("shop.example", str(number)) for number in range(count)]
                 messages = [state.messages.get("reminder-1") for state in states]

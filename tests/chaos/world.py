@@ -91,6 +91,10 @@ class World:
         if not holds:
             self.observed.append(broken)
 
+    def uri_as(self, appname: str) -> str:
+        """Return the URI for a daemon that the server knows by this name, so that faults can strike it alone."""
+        return f"{self.uri}{'&' if '?' in self.uri else '?'}appName={appname}"
+
     def environment(self) -> dict[str, str]:
         """Return the environment of a daemon."""
         steps = [

@@ -53,7 +53,7 @@ _FIRST = (
            (Edit("mongo/updates.py", '"status": seen.status,\n        "revision": seen.revision,\n        "next_at": seen.next_at,', '"status": {"$exists": True},'),
             Edit("mongo/updates.py", 'guard["next_at"] = {"$lte": max(next_at)}', "pass"),
             Edit("engine/flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"))),
-    Mutant("claim-without-token", "a claim is not guarded by the claim, the time and the message that were seen", ("two-daemons", "stalled", "one-address"),
+    Mutant("claim-without-token", "a claim is not guarded by the claim, the time and the message that were seen", ("late-claim",),
            (Edit("mongo/updates.py", '        "next_at": seen.next_at,\n        "claim.token": seen.claim.token if seen.claim else None,\n', ""),
             Edit("mongo/updates.py", 'guard["next_at"] = {"$lte": max(next_at)}', "pass"),
             Edit("mongo/updates.py", '        f"messages.{name}.state": message and message.state,\n        f"messages.{name}.attempts": message and message.attempts,\n', ""))),
@@ -206,7 +206,7 @@ _FIRST = (
            (Edit("mail/smtp/mailer.py", "time() + hand_over_within", "time() + 60"),
             Edit("engine/flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"))),
     Mutant("announced-is-granted", "a message that is announced behind another is sent without asking again", ("stalled", "order-race-slow-relay"),
-           (Edit("mail/smtp/session.py", "elif current.permission.granted():", "elif self._behind or current.permission.granted():"),)),
+           (Edit("mail/smtp/session.py", "if current.permission.granted():", "if self._behind or current.permission.granted():"),)),
     Mutant("cancelled-goes-on", "a cancellation is counted and changes nothing", ("cancelled",),
            (Edit("mongo/intake.py", "KEPT, _merged(status=Status.CANCELLED)]", "KEPT, _merged()]"),)),
 )  # fmt: skip

@@ -20,6 +20,7 @@ def relay_config(host: str = "relay.test", port: int = 25, **changes: Any) -> Re
         "connections": 20,
         "rates": (),
         "messages_per_connection": 100,
+        "chunking": False,
         "idle_seconds": 30.0,
         "timeout_seconds": 60.0,
         "dot_timeout_seconds": 60.0,

@@ -50,7 +50,7 @@ class EngineInMemory:
     async def look(self, *ids):
         """Look, and wait until all that was sent is recorded."""
         await self.engine.look(ids or list(self.store.kept), "test")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.engine.sender.in_flight:
                 await asyncio.sleep(0.001)
 

@@ -57,7 +57,7 @@ class EngineWorld:
         return [each async for each in self.database[CHECKOUTS].find()]
 
     async def quiet(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.engine.sender.in_flight:
                 await asyncio.sleep(0.001)
 

@@ -70,7 +70,7 @@ async def exim(folder: Path, next_hop: int, settings: Mapping[str, str]) -> Asyn
         stderr=log,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await listens(port):
                 if process.returncode is not None:
                     raise RuntimeError(f"Exim did not start: {(folder / 'out').read_text()}")

@@ -82,7 +82,7 @@ async def postfix(folder: Path, next_hop: int, settings: Mapping[str, str]) -> A
     log = (folder / "log").open("wb")
     process = await asyncio.create_subprocess_exec(str(POSTFIX), "-c", str(config), "start-fg", stdout=log, stderr=log)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await listens(port):
                 if process.returncode is not None:
                     raise RuntimeError(f"Postfix did not start: {(folder / 'log').read_text()}")

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Literal, cast
 
 PHASES = ("BANNER", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "DATA-BODY", "DOT", "RSET", "NOOP", "QUIT")
-"""Where a fault can be placed. DATA-BODY is when the first of the content arrives, DOT when the last of it has."""
+"""Where a fault can be placed. DATA-BODY is when the first of the content arrives, DOT when the last of it has, also
+behind BDAT. CHUNKING must be offered for that."""
 
 EXTENSIONS = ("SIZE 10240000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "PIPELINING")
 
@@ -96,6 +97,7 @@ class RecordingRelay:
 
     def offer(self, extensions: tuple[str, ...]) -> None:
         """Offer these extensions to who connects from now on."""
+        self.chunks = "CHUNKING" in extensions
         self._ehlo = "\r\n".join(["250-relay.test", *(f"250-{name}" for name in extensions), "250 HELP"])
 
     async def __aenter__(self) -> "RecordingRelay":
@@ -202,6 +204,7 @@ class _Session(asyncio.Protocol):
         self._relay = relay
         self._buffer = bytearray()
         self._in_content = self._content_begun = False
+        self._chunk: int | None = None
         self._sender: str | None = None
         self._recipient = ""
         self._taken = False
@@ -236,7 +239,7 @@ class _Session(asyncio.Protocol):
 
     def _go_on(self) -> None:
         while not (self.silent or self._held) and self._buffer:
-            if not (self._content() if self._in_content else self._command()):
+            if not (self._content() if self._in_content or self._chunk is not None else self._command()):
                 break
 
     def _is_alive(self) -> None:
@@ -286,6 +289,11 @@ class _Session(asyncio.Protocol):
             self._say("503 5.5.1 RCPT first")
         elif verb == "MAIL" and self._sender is not None:
             self._say("503 5.5.1 nested MAIL")
+        elif verb == "BDAT" and self._relay.chunks:
+            _, size, last = text.split()
+            assert last == "LAST", text
+            self._chunk = int(size)
+            self._content_begun = False
         elif verb not in PHASES:
             self._say("502 5.5.1 not known here")
         elif self._reach(verb):
@@ -312,18 +320,14 @@ class _Session(asyncio.Protocol):
             self._content_at = time.time()
             if not self._reach("DATA-BODY"):
                 return True
-        if self._buffer.startswith(b".\r\n"):
-            content, after = b"", 3
-        else:
-            end = self._buffer.find(b"\r\n.\r\n")
-            if end < 0:
-                return False
-            content, after = bytes(self._buffer[: end + 2]), end + 5
-        if self._hold("DOT", lambda: None):
+        size, after = self._size_of_content()
+        if len(self._buffer) < after or self._hold("DOT", lambda: None):
             return False
+        content = bytes(self._buffer[:size])
         del self._buffer[:after]
-        content = content.replace(b"\r\n..", b"\r\n.").removeprefix(b".")
-        self._in_content = False
+        if self._chunk is None:
+            content = content.replace(b"\r\n..", b"\r\n.").removeprefix(b".")
+        self._in_content, self._chunk = False, None
         if not self._taken:
             self._say("554 5.5.1 no valid recipients")
         else:
@@ -337,6 +341,15 @@ class _Session(asyncio.Protocol):
                 self.last = before
         self._forget()
         return True
+
+    def _size_of_content(self) -> tuple[int, int]:
+        """Return the size of the content, and that with its end; more than has arrived if it is not whole."""
+        if self._chunk is not None:
+            return self._chunk, self._chunk
+        if self._buffer.startswith(b".\r\n"):
+            return 0, 3
+        end = self._buffer.find(b"\r\n.\r\n")
+        return (end + 2, end + 5) if end >= 0 else (0, len(self._buffer) + 1)
 
     def _forget(self) -> None:
         self._sender, self._recipient, self._taken = None, "", False

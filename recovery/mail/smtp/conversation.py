@@ -13,6 +13,9 @@ from typing import NamedTuple
 LONGEST_REPLY = 32 * 1024
 """Bytes. RFC 5321 section 4.5.3.1.5 allows 512 for a line; even a reply of many lines is far shorter than this."""
 
+GOODBYE = 1.0
+"""Seconds that a relay has to answer QUIT, and the end of TLS."""
+
 _REPLY = re.compile(r"(?P<code>[0-9]{3})(?:(?P<more>-)|\s|$)(?P<text>.*)", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -42,6 +45,20 @@ def command(*words: bytes) -> bytes:
     return line + b"\r\n"
 
 
+def hang_up(transport: asyncio.WriteTransport) -> None:
+    """Close a connection at once, whatever is unsent: a dead peer would never read it.
+
+    TLS is ended first with its alert close_notify, without which the relay takes the connection for cut off (RFC 8446
+    section 6.1). The relay has `GOODBYE` seconds to answer that.
+    """
+    if transport.get_extra_info("ssl_object") is None:
+        transport.abort()
+        return
+    if not transport.is_closing():
+        transport.close()
+    asyncio.get_running_loop().call_later(GOODBYE, transport.abort)
+
+
 class Conversation(asyncio.Protocol):
     """Takes over a transport. Replies come in order; an unsolicited one, such as 421 while idle, ends the session.
 
@@ -59,6 +76,7 @@ class Conversation(asyncio.Protocol):
         self._awaited = 0
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._is_lost = asyncio.Event()
         transport.set_protocol(self)
 
     @property
@@ -104,6 +122,10 @@ class Conversation(asyncio.Protocol):
         self.say(command(*words))
         return await self.hear()
 
+    async def lost(self) -> None:
+        """Wait until the connection is closed on both sides."""
+        await self._is_lost.wait()
+
     def data_received(self, data: bytes) -> None:
         """Parse received bytes, and tell who waits once a whole reply is there."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
@@ -121,6 +143,7 @@ class Conversation(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Record that the connection is lost."""
+        self._is_lost.set()
         self._end(f"the connection was lost: {exc}" if exc else "the connection was lost")
 
     def _take(self, line: bytes) -> None:

@@ -80,6 +80,12 @@ class Delivery:
         """Return the content as sent after DATA, with its final dot."""
         return as_data(self._composed.content, sound_lines=self._composed.sound_lines)
 
+    def chunk(self) -> bytes:
+        """Return the content as one chunk, behind its BDAT command (RFC 3030): no dots are stuffed in it."""
+        envelope = self._composed
+        content = envelope.content if envelope.sound_lines else _whole_lines(envelope.content)
+        return b"BDAT %d LAST\r\n%b" % (len(content), content)
+
     def end(self, kind: OutcomeKind, reply: str, *, to_recipient: bool = False) -> None:
         """End the delivery with this outcome, unless it is over. `to_recipient`: as `Outcome` has it."""
         if self.ended.done():
@@ -120,15 +126,19 @@ def as_data(content: bytes, *, sound_lines: bool = False) -> bytes:
     """
     if sound_lines:
         return content + b".\r\n"
-    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
-        content = _BARE_LINE_END.sub(b"\r\n", content)
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
+    content = _whole_lines(content)
     if content.startswith(b"."):
         content = b"." + content
     if b"\n." in content:
         content = content.replace(b"\n.", b"\n..")
     return content + b".\r\n"
+
+
+def _whole_lines(content: bytes) -> bytes:
+    """Return a message whose lines all end with CRLF, the last one too."""
+    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        content = _BARE_LINE_END.sub(b"\r\n", content)
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 def silent(seconds: float) -> str:

@@ -16,6 +16,7 @@ import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.domain.rate import Rate
+from recovery.mail.smtp.conversation import hang_up
 from recovery.mail.smtp.delivery import Delivery, not_let_in
 from recovery.mail.smtp.session import Session
 
@@ -48,6 +49,8 @@ class RelayConfig:
     """Seconds after a connection too many until one more is tried."""
     messages_per_connection: int
     """Relays close long sessions, one large provider after some 350 messages: we close them first."""
+    chunking: bool
+    """Whether to send the content with BDAT, and in one packet with MAIL and RCPT, where the relay offers that."""
     idle_seconds: float
     """A connection idle for longer is not reused: firewalls drop it, and the relay may have sent 421 meanwhile."""
     timeout_seconds: float
@@ -98,6 +101,8 @@ class Pool:
         self._expiry: asyncio.TimerHandle | None = None
         self._answered_within: float | None = None
         self._may_follow = True
+        self._may_pipeline = True
+        self._may_chunk = relay.chunking
         self._closed = False
 
     def submit(self, delivery: Delivery) -> None:
@@ -131,7 +136,15 @@ class Pool:
                 greeting = (await client.connect()).message
                 if client.is_ehlo_or_helo_needed:
                     await client.ehlo()
-            return Session(client, greeting, self, timeout=relay.timeout_seconds, dot_timeout=relay.dot_timeout_seconds)
+            return Session(
+                client,
+                greeting,
+                self,
+                timeout=relay.timeout_seconds,
+                dot_timeout=relay.dot_timeout_seconds,
+                pipelining=self._may_pipeline,
+                chunking=self._may_chunk,
+            )
         except BaseException:
             _abort(client)
             raise
@@ -171,6 +184,19 @@ class Pool:
     def follow_no_more(self) -> None:
         """Announce no message behind the content of another: the relay loses its place."""
         self._may_follow = False
+
+    def pipeline_no_more(self) -> None:
+        """Send one command at a time over new connections: the relay refuses more, though it offers PIPELINING."""
+        self._may_pipeline = False
+
+    def answered_in_part(self) -> None:
+        """Do the same if the relay has never answered a packet of commands to its end."""
+        if self._answered_within is None:
+            self._may_pipeline = False
+
+    def chunk_no_more(self) -> None:
+        """Use DATA over new connections: the relay does not know BDAT, though it offers CHUNKING."""
+        self._may_chunk = False
 
     def free(self, session: Session) -> None:
         """Keep a session for reuse, or close it if it is worn out or closed already; serve who waits."""
@@ -335,5 +361,5 @@ def _cancel(opening: asyncio.Task[_Opened | None]) -> None:
 def _abort(client: aiosmtplib.SMTP) -> None:
     transport = cast("asyncio.WriteTransport | None", client.transport)
     if transport is not None:
-        transport.abort()
+        hang_up(transport)
     client.close()

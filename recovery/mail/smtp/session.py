@@ -1,23 +1,23 @@
 """SMTP session: one connection to the relay, and the transactions on it, driven by the relay's replies.
 
 Where the relay offers PIPELINING (RFC 2920), MAIL, RCPT and DATA are one packet; and behind the content of a message,
-in the same packet, the next one is announced: one round trip a message.
+in the same packet, the next one is announced: one round trip a message. With CHUNKING (RFC 3030), if that is wanted,
+MAIL, RCPT, BDAT and the content are one packet.
 """
 
 import asyncio
+import re
 from collections import deque
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
 import aiosmtplib
 
 from recovery.domain.outcome import OutcomeKind
-from recovery.mail.smtp.conversation import Conversation, Reply, command
+from recovery.mail.smtp.conversation import GOODBYE, Conversation, Reply, command, hang_up
 from recovery.mail.smtp.delivery import Delivery, silent
+from recovery.mail.smtp.owner import Owner
 from recovery.mail.smtp.patience import Patience
 from recovery.mail.smtp.replies import Phase, read_reply
-
-GOODBYE = 1.0
-"""Seconds that a relay has to answer QUIT when the pool is closed."""
 
 RSET: Final = "RSET"
 _Awaited = Phase | Literal["RSET"]
@@ -28,34 +28,20 @@ CLOSING = 421
 _GO_ON = {Phase.MAIL: 2, Phase.RCPT: 2, Phase.DATA: 3}
 """The class of the reply after which the transaction goes on, by command."""
 
+TRUSTED = 1.0
+"""Seconds after an accepted message in which a content goes out with its announcement, as one chunk. A relay may have
+closed a connection at rest: then the content waits until the relay has answered the announcement."""
+
+_ABOUT_PIPELINING = re.compile(r"\bpipelining\b|\bsynchroni[sz]ation error", re.IGNORECASE)
+"""Words of refusals such as `554 improper command pipelining` and `554 SMTP synchronization error`."""
+
+_UNKNOWN_COMMAND = (500, 502)
+"""The codes of a relay that does not know a command, or has not implemented it."""
+
 _OUT_OF_STEP = (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT, OutcomeKind.AMBIGUOUS)
 """Outcomes after which the connection is closed, and the next message opens a new one."""
 
 _USED = frozenset({"pipelining", "size", "8bitmime", "smtputf8"})
-
-
-class Owner(Protocol):
-    """The owner of sessions: it gives them messages, and takes back what they could not send."""
-
-    def follower(self, session: "Session") -> Delivery | None:
-        """Return a message to announce behind the content that is about to be sent, or None."""
-        ...
-
-    def answered(self, seconds: float) -> None:
-        """Note how long the relay took for its reply to the final dot."""
-        ...
-
-    def again(self, delivery: Delivery) -> None:
-        """Take back a message that the relay has not taken up: it goes over another connection."""
-        ...
-
-    def follow_no_more(self) -> None:
-        """Note that the relay loses its place when a message is announced behind another."""
-        ...
-
-    def free(self, session: "Session") -> None:
-        """Take back a session that has no message any more; it may be closed."""
-        ...
 
 
 class Session:
@@ -66,7 +52,15 @@ class Session:
     """
 
     def __init__(
-        self, client: aiosmtplib.SMTP, greeting: str, owner: Owner, *, timeout: float, dot_timeout: float
+        self,
+        client: aiosmtplib.SMTP,
+        greeting: str,
+        owner: Owner,
+        *,
+        timeout: float,
+        dot_timeout: float,
+        pipelining: bool = True,
+        chunking: bool = False,
     ) -> None:
         transport = cast("asyncio.Transport", client.transport)
         self._client = client
@@ -84,13 +78,18 @@ class Session:
         self.used_at = 0.0
         self.is_kept = False
         """Whether it was at rest before this message: a relay may end such a session at any time."""
-        self._offered = frozenset(name for name in _USED if client.supports_extension(name))
+        used = _USED if pipelining else _USED - {"pipelining"}
+        self._offered = frozenset(name for name in used if client.supports_extension(name))
+        self._chunks = chunking and client.supports_extension("chunking")
+        self._trusted_until = 0.0
         self._current: Delivery | None = None
         self.follower: Delivery | None = None
         """The message that is announced behind the content of the current one."""
         self._busy = False
         self._behind = False
         self._phase = Phase.MAIL
+        self._is_out = False
+        """Whether the content of the current message is on the wire: if the connection is lost, it is ambiguous."""
         self._refusal: Reply | None = None
         self._in_transaction = False
         self._unsaid: deque[tuple[_Awaited, bytes]] = deque()
@@ -119,14 +118,18 @@ class Session:
         # A refused message may have left a transaction open.
         self._unsaid = deque([(RSET, command(b"RSET"))] if self._in_transaction else [])
         self._unsaid.extend(zip(_GO_ON, commands, strict=True))
+        if self._chunks:
+            self._unsaid.pop()  # BDAT goes with the content
         self._turn_to(delivery)
+        if self._chunks and "pipelining" in self._offered and self._loop.time() < self._trusted_until:
+            return self._hand_over_at_once(delivery)
         self._say_next()
         return True
 
     def drop(self) -> None:
-        """Close the socket at once: waiting for a dead peer to read pending data would take for ever."""
+        """Close the connection at once, see `hang_up`."""
         self._patience.end()
-        self._transport.abort()
+        hang_up(self._transport)
         self._client.close()
 
     def leave(self) -> None:
@@ -140,6 +143,8 @@ class Session:
         try:
             async with asyncio.timeout(GOODBYE):
                 await self.conversation.ask(b"QUIT")
+                self.drop()
+                await self.conversation.lost()
         except OSError:
             pass
         finally:
@@ -199,29 +204,52 @@ class Session:
                 self._lost(f"the relay refuses RSET: {reply.words}")
         elif awaited is Phase.DOT:
             self._owner.answered(self._loop.time() - self._content_at)
-            self._conclude(current, reply)
+            self._answered(current, reply)
         elif reply.code // 100 != _GO_ON[awaited]:
             self._refused(current, reply)
-        elif awaited is not Phase.DATA:
-            self._phase = Phase.RCPT if awaited is Phase.MAIL else Phase.DATA
+        elif awaited is Phase.MAIL:
+            self._phase = Phase.RCPT
             self._say_next()
-        elif current.permission.granted():
-            self._say_content(current)
+        elif self._is_out:
+            self._phase = Phase.DOT
         else:
-            self._patience.pause()  # the time that the database takes is not the relay's
-            self._asking = self._loop.create_task(self._ask_permission(current))
+            self._phase = Phase.DATA
+            if awaited is Phase.DATA or self._chunks:
+                self._hand_over(current)
+            else:
+                self._say_next()
+
+    def _answered(self, current: Delivery, reply: Reply) -> None:
+        """Act on the reply to the content."""
+        if self._chunks and reply.code in _UNKNOWN_COMMAND:
+            self._owner.chunk_no_more()
+            self._owner.again(current)
+            self._close()
+        else:
+            self._conclude(current, reply)
 
     def _refused(self, current: Delivery, reply: Reply) -> None:
         """Wait for the replies to the commands that went with the refused one, but not for those after 421."""
         self._unsaid.clear()
-        if self._behind and self._phase is Phase.MAIL and reply.code == aiosmtplib.SMTPStatus.bad_command_sequence:
-            self._owner.follow_no_more()
+        if self._is_for_haste(reply):
+            if self._behind and self._phase is Phase.MAIL:
+                self._owner.follow_no_more()
+            else:
+                self._owner.pipeline_no_more()
             self._owner.again(current)
             self._close()
         elif self._awaited and reply.code != CLOSING:
             self._refusal = reply
         else:
             self._conclude(current, reply)
+
+    def _is_for_haste(self, reply: Reply) -> bool:
+        """Return whether a refusal is for commands that did not wait for replies, and not about the message."""
+        if "pipelining" not in self._offered:
+            return False
+        if self._behind and self._phase is Phase.MAIL and reply.code == aiosmtplib.SMTPStatus.bad_command_sequence:
+            return True
+        return _ABOUT_PIPELINING.search(reply.text) is not None
 
     def _hear_out(self, awaited: _Awaited, reply: Reply) -> None:
         """Hear the remaining replies of a refused message. If the relay still asks for the content, send none.
@@ -230,11 +258,14 @@ class Session:
         """
         if awaited is Phase.DATA and reply.code // 100 == _GO_ON[Phase.DATA] and self.is_open:
             self._say(b".\r\n", Phase.DOT)
+        elif awaited is Phase.DOT and self._is_out and reply.code // 100 == 2 and self._current is not None:
+            self._current.end(OutcomeKind.AMBIGUOUS, f"refused, but its content was taken: {reply.words}")
+            self._close()
         elif not self._awaited and self._current is not None and self._refusal is not None:
             self._conclude(self._current, self._refusal)
 
     def _say_next(self) -> None:
-        """Send the next command, or all that are left where the relay allows it."""
+        """Send what is unsaid: the next command alone, or all at once where the relay allows it."""
         if not self._unsaid or not self.is_open:
             return
         if "pipelining" in self._offered:
@@ -244,6 +275,23 @@ class Session:
             awaited, line = self._unsaid.popleft()
             self._say(line, awaited)
 
+    def _hand_over_at_once(self, current: Delivery) -> bool:
+        """Send a message in one packet, if that is still permitted; return False if it has ended without that."""
+        try:
+            self._hand_over(current)
+        except Exception as error:  # noqa: BLE001  as above
+            self._fail(error)
+            self._busy = False
+        return self._busy
+
+    def _hand_over(self, current: Delivery) -> None:
+        """Send the content if that is still permitted; ask first if that is not known."""
+        if current.permission.granted():
+            self._say_content(current)
+        else:
+            self._patience.pause()  # the time that the database takes is not the relay's
+            self._asking = self._loop.create_task(self._ask_permission(current))
+
     def _say_content(self, current: Delivery) -> None:
         """Send the content, and announce behind it the message that follows, if there is one."""
         if current.is_over:  # it was cancelled in this turn of the loop
@@ -252,11 +300,17 @@ class Session:
         if not self.is_open:
             self._lost(self.conversation.fault)
             return
-        data = current.content()
+        data = current.chunk() if self._chunks else current.content()
         current.permission.used()
-        self._phase = Phase.DOT
+        self._is_out = True
+        if self._phase is Phase.DATA:
+            self._phase = Phase.DOT
         self._content_at = self._loop.time()
         self._patience.begin(self._dot_timeout)
+        if self._chunks:
+            self._unsaid.append((Phase.DOT, data))
+            self._say_next()
+            return
         follower = self._owner.follower(self) if "pipelining" in self._offered else None
         commands = None if follower is None else follower.commands(self._offered)
         if follower is None or commands is None:
@@ -288,6 +342,8 @@ class Session:
             self._close()
             return
         self._in_transaction = kind is not OutcomeKind.SENT
+        if self._chunks:
+            self._trusted_until = 0.0 if self._in_transaction else self._loop.time() + TRUSTED
         self.refused = self.refused + 1 if self._in_transaction else 0
         self._current, self.follower, self._behind = self.follower, None, True
         if self._current is None:
@@ -301,6 +357,7 @@ class Session:
     def _turn_to(self, delivery: Delivery) -> None:
         self._current = delivery
         self._phase = Phase.MAIL
+        self._is_out = False
         self._refusal = None
         self._patience.begin(self._timeout)
 
@@ -312,13 +369,15 @@ class Session:
         elif self._refusal is not None:
             self._conclude(current, self._refusal)  # the refusal is what counts
             self._close()
-        elif self._phase is Phase.DOT:
+        elif self._is_out:
             current.end(OutcomeKind.AMBIGUOUS, f"lost after the dot: {why}")
         elif self._phase is Phase.MAIL and (self._behind if fell_silent else self.is_kept):
             if fell_silent:
                 self._owner.follow_no_more()
             self._owner.again(current)
         else:
+            if self._phase is not Phase.MAIL and "pipelining" in self._offered:
+                self._owner.answered_in_part()
             current.end(OutcomeKind.DROPPED, why)
         self._close()
 

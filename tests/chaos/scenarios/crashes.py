@@ -147,9 +147,33 @@ async def stalled_claim(world: World) -> Promise:
     return Promise()
 
 
-async def _asked_for(world: World) -> None:
-    """Wait until a write of the daemon to the checkouts is under way on the server."""
-    ours = {"appName": "recovery", "command.update": "checkouts", "command.$db": world.database.name}
+@scenario("late-claim", "claims that reach the database after another daemon has sent the messages")
+async def late_claim(world: World) -> Promise:
+    """They find that the messages are not as they were seen, and fail."""
+    count, late_by = world.size(100, 20), 10.0
+    world.delays = {"reminder-1": 4.0, "reminder-2": 20.0}
+    world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = "200"
+    slow = {"blockConnection": True, "blockTimeMS": int(1000 * late_by), "appName": "late"}
+    async with world.daemon(RECOVERY_MONGODB__URI=world.uri_as("late")) as late, world.daemon():
+        touched_at = time.time()
+        await world.report_all(_names(count), lambda: touched_at)
+        await asyncio.sleep(touched_at + world.delays["reminder-1"] - 0.5 - time.time())
+        async with world.failing(["update"], collection="checkouts", **slow):  # it ends when the claims have gone on
+            await _asked_for(world, "late")
+            late.pause()
+            await world.taken(count, late_by)
+            taken = len(world.relay.mails)
+        await asyncio.sleep(0.5)
+        late.go_on()
+        world.healed()
+        await world.settle()
+    world.expect(taken >= count, f"{taken} of {count} were sent before the late claims: this proves nothing")
+    return Promise()
+
+
+async def _asked_for(world: World, appname: str = "recovery") -> None:
+    """Wait until a write of a daemon to the checkouts is under way on the server."""
+    ours = {"appName": appname, "command.update": "checkouts", "command.$db": world.database.name}
     async with asyncio.timeout(20):
         while not (await world.client.admin.command({"currentOp": 1, "active": True, **ours}))["inprog"]:
             await asyncio.sleep(0.02)

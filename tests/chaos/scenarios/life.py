@@ -143,8 +143,7 @@ async def deaf_daemon(world: World) -> Promise:
     """It says so; the other takes over its share."""
     count = world.size(200, 60)
     world.delays = {"reminder-1": 2.0}
-    deaf_uri = f"{world.uri}{'&' if '?' in world.uri else '?'}appName=deaf"
-    async with world.daemon() as well, world.daemon(RECOVERY_MONGODB__URI=deaf_uri) as deaf:
+    async with world.daemon() as well, world.daemon(RECOVERY_MONGODB__URI=world.uri_as("deaf")) as deaf:
         slow = {"blockConnection": True, "blockTimeMS": 20_000, "appName": "deaf"}
         async with world.failing(["getMore"], **slow):
             await world.report_all(_names(count))

@@ -12,6 +12,7 @@ from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import World
 from tests.support.hostile_reports import HOSTILE
+from tests.support.processor_time import Stopwatch
 
 SECRET = "a secret that is long enough"
 FILES = 1024
@@ -21,14 +22,16 @@ MOST_MEMORY = 150 * 1024
 """Kilobytes that the daemon may ever hold."""
 
 HELD = 0.5
-"""Seconds that the event loop may be held."""
+"""Seconds of processor time for which the event loop may be held."""
 
-SILENT = 1000
+SILENT = 1200
+"""More than the daemon may open, without what it opens itself."""
+
 TOGETHER = 4
 """Strangers that send at a time."""
 
 
-@scenario("silent-connections", "1,000 silent connections while reminders fall due, with 1,024 open files")
+@scenario("silent-connections", "1,200 silent connections while reminders fall due, with 1,024 open files")
 async def silent_connections(world: World) -> Promise:
     """Relay and database keep descriptors of their own."""
 
@@ -143,7 +146,10 @@ async def _again_and_again(
 
 @asynccontextmanager
 async def _pulse(daemon: Daemon) -> AsyncIterator[Callable[[], float]]:
-    """Ask over a connection of its own, all the time, whether the daemon lives; give the longest time to an answer."""
+    """Ask over a connection of its own, all the time, whether the daemon lives; give the longest time to an answer.
+
+    It is the daemon's processor time, or a tenth of the real time: other work on the machine holds no loop.
+    """
     host, _, port = daemon.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     longest = 0.0
@@ -151,12 +157,12 @@ async def _pulse(daemon: Daemon) -> AsyncIterator[Callable[[], float]]:
     async def ask() -> None:
         nonlocal longest
         while True:
-            asked_at = time.monotonic()
+            watch = Stopwatch(daemon.process.pid)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
-            longest = max(longest, time.monotonic() - asked_at)
+            longest = max(longest, watch.seconds())
             await asyncio.sleep(0.02)
 
     asking = asyncio.create_task(ask())

@@ -1,10 +1,14 @@
 """Refused requests: the log lines for operators, and the headers of every response."""
 
+import json
+
 import pytest
 from structlog.testing import capture_logs
 
 from recovery.http.problems import ProblemType
-from tests.support.api import CHECKOUT, ORDER, Api, problem
+from tests.support.api import CHECKOUT, KEY, ORDER, Api, problem
+
+JSON_WITH_KEY = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {KEY}".encode())]
 
 
 @pytest.fixture
@@ -72,20 +76,41 @@ async def test_a_request_has_one_host(api, hosts):
     assert ProblemType.HOST.value.encode() in answer["body"]
 
 
+@pytest.mark.parametrize("hosts", [[], [b"localhost", b"localhost"]])
+@pytest.mark.parametrize("path", ["/checkout", "/order"])
+async def test_a_report_has_one_host(api, path, hosts):
+    """A report without a Host header, or with several, is rejected and not stored."""
+    headers = [*((b"host", host) for host in hosts), *JSON_WITH_KEY]
+    answer = await asked(api.app, headers, method="POST", path=path, body=json.dumps(ORDER).encode())
+    assert answer["status"] == 400
+    assert ProblemType.HOST.value.encode() in answer["body"]
+    assert (b"x-content-type-options", b"nosniff") in answer["headers"]
+    assert api.ingestion.reports == []
+
+
+@pytest.mark.parametrize(("keys", "status"), [((KEY, "wrong"), 202), (("wrong", KEY), 401)])
+async def test_of_a_header_that_is_repeated_the_first_counts(api, keys, status):
+    """A proxy that adds a header to a report changes nothing about the caller's own."""
+    given = [(b"authorization", f"Bearer {key}".encode()) for key in keys]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), *given]
+    answer = await asked(api.app, headers, method="POST", path="/order", body=json.dumps(ORDER).encode())
+    assert answer["status"] == status
+
+
 async def test_the_old_version_of_http_needs_no_host(api):
     """HTTP/1.0 has no Host header, and some probes still use it."""
     assert (await asked(api.app, [], version="1.0"))["status"] == 200
 
 
-async def asked(app, headers, version="1.1"):
-    """Request /healthz with exactly these headers, which no HTTP client allows."""
+async def asked(app, headers, *, version="1.1", method="GET", path="/healthz", body=b""):
+    """Send a request with exactly these headers, which no HTTP client allows."""
     scope = {
         "type": "http",
         "http_version": version,
-        "method": "GET",
+        "method": method,
         "scheme": "http",
-        "path": "/healthz",
-        "raw_path": b"/healthz",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
         "headers": headers,
@@ -95,11 +120,12 @@ async def asked(app, headers, version="1.1"):
     told = {"body": b""}
 
     async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message):
-        told.update({"status": message.get("status", told.get("status"))})
         told["body"] += message.get("body", b"")
+        if message["type"] == "http.response.start":
+            told.update({"status": message["status"], "headers": message["headers"]})
 
     await app(scope, receive, send)
     return told
@@ -110,6 +136,24 @@ async def test_no_answer_is_taken_for_another_type(api, path):
     """Every response has nosniff, whatever its status."""
     answer = await api.client.get(path)
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (ORDER, {}, 202),
+        (ORDER, {"Authorization": "Bearer wrong"}, 401),
+        (b" " * 300_000, {}, 413),
+        (ORDER, {"Content-Type": "text/plain"}, 415),
+        ({}, {}, 422),
+    ],
+)
+async def test_no_answer_to_a_report_is_taken_for_another_type(api, body, headers, status):
+    """Every response to a report has nosniff once, and is counted once."""
+    answer = await api.post("/order", body, **headers)
+    assert answer.status_code == status
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert api.counted("order", "accepted" if status == 202 else str(status)) == 1
 
 
 async def test_an_answer_to_a_fault_is_not_taken_for_another_type(api):

@@ -27,7 +27,7 @@ async def engine_world(database):
 
 
 async def sweep(engine_world):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await engine_world.sweep.due_now("start")
     await engine_world.quiet()
 

@@ -34,7 +34,7 @@ async def following(database, stream, token=None):
 async def ids(batches, count):
     """Consume batches until they have brought this many ids."""
     found = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found) < count:
             found += (await anext(batches)).ids
     return found
@@ -103,7 +103,7 @@ async def test_the_position_of_a_quiet_stream_moves(database):
     async with following(database, GONE) as (_, batches):
         first = await anext(batches)
         await database["unrelated"].insert_one({})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (later := await anext(batches)).token == first.token:
                 pass
         assert (first.ids, later.ids) == ([], [])
@@ -116,7 +116,7 @@ async def test_lost_history_is_told_of_and_followed_anew(database, command, code
     async with following(database, GONE) as (_, batches):
         token = (await anext(batches)).token
     async with failing(database, command, code, times=1), following(database, GONE, token) as (_, batches):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (await anext(batches)).lost:
                 pass
         await shadows(database, "a/1")
@@ -141,7 +141,7 @@ async def test_a_dropped_collection_is_told_of_and_followed_anew(database):
     async with following(database, GONE) as (_, batches):
         await shadows(database, "a/1")
         await database[SHADOWS].drop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (batch := await anext(batches)).lost:
                 pass
         assert "dropped" in batch.lost
@@ -161,7 +161,7 @@ async def test_a_refused_position_is_never_sent_again(database, monkeypatch):
 
     monkeypatch.setattr(Feed(database, GONE)._collection.__class__, "watch", watched)
     bad = {"_data": "00"}
-    async with aclosing(Feed(database, GONE).follow(bad)) as batches, asyncio.timeout(10):
+    async with aclosing(Feed(database, GONE).follow(bad)) as batches, asyncio.timeout(30):
         assert (await anext(batches)).lost
     assert sent == [bad, None]
 

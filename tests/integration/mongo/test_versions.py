@@ -31,7 +31,7 @@ async def put(engine_world, order_id, **changes):
 
 
 async def sweep(engine_world):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await engine_world.sweep.due_now("start")
     await engine_world.quiet()
 

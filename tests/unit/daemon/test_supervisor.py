@@ -50,7 +50,7 @@ async def test_a_task_that_does_not_hear_is_told_once_more_to_stop(monkeypatch):
     root.start("one", hard_of_hearing())
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await root.stop()
     finally:
         over.set()

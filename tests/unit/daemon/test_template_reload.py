@@ -105,7 +105,7 @@ async def test_the_daemon_tells_of_what_it_refuses(
     with capture_logs() as log:
         task = asyncio.create_task(template_reload.reload(templates))
         write(folder / "own.txt.j2", "{{ nobody }}")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not log:
                 await asyncio.sleep(0.001)
             write(folder / "own.txt.j2", "two")
@@ -148,7 +148,7 @@ async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.Monke
 
     with capture_logs() as lines:
         task = asyncio.create_task(template_reload.reload(Starved()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await looked.wait()
         task.cancel()
     assert ["Too many open files" in line["fault"] for line in lines] == [True]

@@ -74,7 +74,7 @@ class Stream:
         """Run the watcher until all batches were read and whatever comes of them is done."""
         task = asyncio.create_task(self.watcher.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await self.all_read.wait()
             for _ in range(20):
                 await asyncio.sleep(0)

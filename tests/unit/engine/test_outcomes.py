@@ -5,6 +5,8 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.schedule import OnAmbiguous
 from recovery.domain.state import Cause, Claim, Message, MessageState
@@ -73,13 +75,13 @@ async def test_a_relay_that_is_back_is_found_out_though_no_message_comes():
         await scene.look()
         now = time.monotonic() + 2.0
         scene.monotonic = lambda: now
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while sender.breaker.fault != "connection: refused again":
                 await asyncio.sleep(0.001)
         assert sender.room() == 0, "the next try has to wait"
         scene.relay.closed = None
         now += 10.0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while sender.breaker.fault is not None:
                 await asyncio.sleep(0.001)
         assert sender.room() == 1, "only a message tells whether it takes any"
@@ -128,3 +130,35 @@ async def test_what_is_too_late_is_skipped_and_the_next_one_sent():
     assert [step for _, step in scene.relay.taken] == ["reminder-2"]
     assert scene.only.messages["reminder-1"].state is MessageState.SKIPPED
     assert scene.only.messages["reminder-1"].reason == "too late to be of use"
+
+
+@pytest.mark.parametrize(("count", "fewest", "most"), [(100, 1, 60), (20, 20, 20)])
+async def test_ends_wait_for_others_while_much_is_under_way(count, fewest, most):
+    """The replies of a relay far away come one by one: they are recorded together, but a few messages at once."""
+    async with EngineInMemory(*(state(str(n)) for n in range(count))).running() as scene:
+        scene.clock.time = DUE
+        replies = [asyncio.Event() for _ in range(count)]
+        waiting = iter(replies)
+
+        async def reply(_):
+            await next(waiting).wait()
+
+        scene.relay.before = reply
+        batches = []
+        complete = scene.store.complete
+
+        async def counted(completions):
+            batches.append(len(completions))
+            return await complete(completions)
+
+        scene.store.complete = counted
+        looked = asyncio.create_task(scene.look())
+        while len(scene.relay.within) < count:
+            await asyncio.sleep(0)
+        for each in replies:
+            each.set()
+            for _ in range(10):
+                await asyncio.sleep(0)
+        await looked
+    assert sum(batches) == count
+    assert fewest <= len(batches) <= most

@@ -73,7 +73,7 @@ async def test_the_wait_for_room_ends_with_the_wait_for_the_rate():
     async with scene.running():
         scene.clock.time = DUE
         await scene.look()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await scene.engine.sender.wait_for_room() > 0
 
 

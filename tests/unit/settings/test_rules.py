@@ -112,6 +112,11 @@ RULES = [
         " reminder",
     ),
     ({"schedule": {"lease": "39s 999ms"}}, "schedule.lease", "must be at least 40s, twice smtp.timeout"),
+    (
+        {"smtp": {"chunking": True}, "schedule": {"on_ambiguous": "skip"}},
+        "smtp.chunking",
+        "must be false with schedule.on_ambiguous = skip: it leaves more mails in doubt, and skip sends none",
+    ),
     ({"smtp": {"timeout": "31s"}}, "schedule.lease", "must be at least 1m 2s, twice smtp.timeout"),
     ({"confirmation": {"template": "../x"}}, "confirmation.template", "must be the name of a template"),
     (

@@ -27,6 +27,28 @@ async def test_order_is_kept(api):
     assert report.ordered_at == AT
 
 
+async def test_a_report_costs_nothing_of_the_web_framework(api):
+    """A report is answered before FastAPI: its middleware, built with the first request that needs it, is not there."""
+    await api.post("/checkout", CHECKOUT)
+    await api.post("/order", ORDER, Authorization="Bearer wrong")
+    assert api.app.middleware_stack is None
+    await api.client.get("/checkout")
+    assert api.app.middleware_stack is not None
+
+
+async def test_a_report_may_come_in_parts(api):
+    """A body that arrives in several parts is read as one."""
+    body = json.dumps(CHECKOUT).encode()
+
+    async def parts():
+        for begin in range(0, len(body), 100):
+            yield body[begin : begin + 100]
+
+    answer = await api.client.post("/checkout", content=parts(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 202
+    assert api.ingestion.reports == [Checkout(**CHECKOUT)]
+
+
 async def test_location_leads_to_the_checkout(api):
     """The Location of a report is the URL of that checkout, whatever characters its key has."""
     key = "a/b c?d#é%2F"

@@ -48,7 +48,7 @@ async def mailer_of(relay, **options):
 
 async def burst(mailer, count=BURST):
     sendings = (mailer.send(CHECKOUT, STEP, hand_over_within=10, permission=ALLOWED) for _ in range(count))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         return Counter(outcome.kind for outcome in await asyncio.gather(*sendings))
 
 
@@ -66,7 +66,7 @@ async def test_one_more_is_tried_now_and_then_and_all_once_the_relay_bears_them(
     async with CrowdedRelay(LIMIT) as relay, mailer_of(relay, connections=10, tries_more_after=0.05) as mailer:
         await burst(mailer)
         refused = relay.refused
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while relay.refused == refused:
                 await asyncio.sleep(0.06)
                 await burst(mailer)

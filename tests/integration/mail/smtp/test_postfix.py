@@ -86,7 +86,7 @@ class FixedClock:
 
 
 @asynccontextmanager
-async def postfix_world(folder, *, idle=60.0, **settings):
+async def postfix_world(folder, *, idle=60.0, chunking=False, **settings):
     composer = NumberedComposer()
     async with RecordingRelay() as next_hop, postfix(folder, next_hop.port, settings) as port:
         relay = relay_config(
@@ -96,6 +96,7 @@ async def postfix_world(folder, *, idle=60.0, **settings):
             dot_timeout_seconds=20.0,
             connections=10,
             idle_seconds=idle,
+            chunking=chunking,
         )
         mailer = SmtpMailer(PerShop(composer), relay, FixedClock())
         try:
@@ -154,3 +155,17 @@ async def test_a_postfix_whose_processes_come_and_go_takes_each_message_once(tmp
             assert await here.burst() == {OutcomeKind.SENT: BURST}
             await asyncio.sleep(1.2)
         assert set((await here.handed_on(3 * BURST)).values()) == {1}
+
+
+@pytest.mark.parametrize("settings", [{}, {"smtpd_discard_ehlo_keywords": "pipelining"}])
+async def test_mails_in_chunks_are_taken_once(tmp_path, settings):
+    """Postfix offers CHUNKING; a refused recipient between others costs them nothing, with or without PIPELINING."""
+    async with postfix_world(tmp_path, chunking=True, **settings) as here:
+        assert await here.burst() == {OutcomeKind.SENT: BURST}
+        here.composer.recipient = "bob@known.example"
+        assert await here.burst() == {OutcomeKind.DEAD_ADDRESS: BURST}
+        here.composer.recipient = "ann@known.example"
+        assert await here.burst() == {OutcomeKind.SENT: BURST}
+        handed_on = await here.handed_on(2 * BURST)
+        assert set(handed_on.values()) == {1}
+        assert len(handed_on) == 2 * BURST

@@ -12,7 +12,8 @@ from aiosmtpd import smtp as aiosmtpd
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
 from tests.support.smtp_servers import RecordingRelay, _Session
-from tests.support.smtp_world import CONTENT, SmtpWorld, mailing
+from tests.support.smtp_world import CONTENT, SmtpWorld, mailing, meet_silence
+from tests.support.tls_front import TlsFront
 
 LOOPS = ("asyncio", "uvloop")
 """The image ships uvloop, whose transports behave differently after a close."""
@@ -137,3 +138,63 @@ async def test_messages_are_announced_behind_others_over_tls(certificate):
         outcomes = await asyncio.gather(*(smtp_world.send() for _ in range(20)))
         assert {outcome.kind for outcome in outcomes} == {OutcomeKind.SENT}
         assert ([mail.content for mail in relay.mails], relay.connections) == ([CONTENT] * 21, 1)
+
+
+@asynccontextmanager
+async def fronted_world(certificate):
+    """A mailer with one connection, which is encrypted by a front that hears how it ends."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    options = {"tls": "implicit", "ca_file": str(certificate / "cert.pem"), "connections": 1}
+    async with (
+        RecordingRelay() as relay,
+        TlsFront(relay, context) as front,
+        mailing(front.host, front.port, **options) as (mailer, composer),
+    ):
+        yield SmtpWorld(relay, mailer, composer), front
+
+
+async def end_of(front):
+    return await asyncio.wait_for(front.ends.get(), 10)
+
+
+async def test_a_connection_that_is_given_up_ends_tls(certificate):
+    """The relay waits for a content that was called off, and hears close_notify: nobody cut the line."""
+    async with fronted_world(certificate) as (smtp_world, front):
+        assert (await smtp_world.send()).kind is OutcomeKind.SENT
+        smtp_world.permission.why_not = "ordered meanwhile"
+        assert (await smtp_world.send()).kind is OutcomeKind.CALLED_OFF
+        assert await end_of(front) == "close_notify"
+
+
+async def test_the_last_goodbye_ends_tls(certificate):
+    """After QUIT and its reply, close_notify is the last that the relay hears."""
+    async with fronted_world(certificate) as (smtp_world, front):
+        assert (await smtp_world.send()).kind is OutcomeKind.SENT
+        await smtp_world.mailer.aclose()
+        assert await end_of(front) == "close_notify"
+        assert smtp_world.relay.commands[-1] == "QUIT"
+
+
+async def test_a_connection_to_a_silent_relay_ends_tls(certificate, leap):
+    """What it says when it has been silent for too long is no reply, and it is told so."""
+    async with fronted_world(certificate) as (smtp_world, front):
+        outcome = await meet_silence(smtp_world, leap, "DOT")
+        assert outcome.kind is OutcomeKind.AMBIGUOUS
+        assert await end_of(front) == "close_notify"
+
+
+async def test_a_relay_that_does_not_answer_the_end_of_tls_keeps_no_connection(certificate, leap):
+    """It has a moment to answer; then the socket is closed without that."""
+    async with fronted_world(certificate) as (smtp_world, front):
+        assert (await smtp_world.send()).kind is OutcomeKind.SENT
+        session = smtp_world.mailer._pool._kept[0]
+        socket = session._transport.get_extra_info("socket")
+        front.stop_reading()
+        session.drop()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert socket.fileno() != -1
+        leap(1.1)
+        await asyncio.sleep(0.02)
+        assert socket.fileno() == -1

@@ -1,0 +1,91 @@
+"""Group commit: what of a group is inserted, what is updated, and in which order."""
+
+import asyncio
+
+import pytest
+from pymongo import InsertOne
+from pymongo.errors import AutoReconnect, BulkWriteError
+
+from recovery import Order
+from recovery.mongo.first_reports import FirstReports
+from recovery.mongo.group_commit import DUPLICATE_KEY, GroupCommit
+from recovery.mongo.intake import CheckoutWrite, order_write
+from tests.support.builders import NOON, report
+
+
+class Clock:
+    """A server clock that is known well."""
+
+    age = error = 0.0
+
+    def earliest(self):
+        return NOON
+
+
+class Kept:
+    """A collection that notes the ids of its writes by command; what is in `stored` cannot be inserted."""
+
+    def __init__(self):
+        self.stored = []
+        self.commands = []
+        self.fault = None
+
+    async def bulk_write(self, writes, *, ordered):
+        assert not ordered
+        inserts = isinstance(writes[0], InsertOne)
+        ids = [each._doc["_id"] if inserts else each._filter["_id"] for each in writes]
+        self.commands.append(("insert" if inserts else "update", [id_[-1] for id_ in ids]))
+        await asyncio.sleep(0)
+        if self.fault:
+            raise self.fault
+        there = [{"index": n, "code": DUPLICATE_KEY} for n, id_ in enumerate(ids) if inserts and id_[-1] in self.stored]
+        if there:
+            raise BulkWriteError({"writeErrors": there})
+
+    async def update_one(self, query, _update, _upsert):
+        self.commands.append(("update", [query["_id"][-1]]))
+
+
+@pytest.fixture
+def kept():
+    return Kept()
+
+
+@pytest.fixture
+def group(kept):
+    return GroupCommit(kept, FirstReports(Clock()))
+
+
+def checkout(order_id):
+    return CheckoutWrite(report(order_id))
+
+
+def order(order_id):
+    return order_write(Order(shop="shop.example", order_id=order_id))
+
+
+async def test_what_may_be_stored_already_is_updated_beside_the_inserts(kept, group):
+    """Orders, and reports of checkouts that were reported before, do not wait for the first reports of others."""
+    await asyncio.gather(*map(group.write, [checkout("1"), checkout("2"), order("3"), order("4")]))
+    assert kept.commands == [("insert", ["1", "2"]), ("update", ["3", "4"])]
+
+
+async def test_what_follows_a_first_report_in_its_group_is_written_after_it(kept, group):
+    """An order of a checkout that is inserted, and a second report of it, are updates after the insert."""
+    await asyncio.gather(*map(group.write, [checkout("1"), order("1"), checkout("2"), checkout("1"), order("3")]))
+    assert kept.commands == [("insert", ["1", "2"]), ("update", ["3"]), ("update", ["1", "1"])]
+
+
+async def test_what_is_stored_already_becomes_an_update(kept, group):
+    """An insert in vain is no error of its caller, nor of the others."""
+    kept.stored = ["2"]
+    await asyncio.gather(*map(group.write, [checkout("1"), checkout("2"), checkout("3")]))
+    assert kept.commands == [("insert", ["1", "2", "3"]), ("update", ["2"])]
+
+
+async def test_an_insert_that_fails_as_a_whole_is_an_error_for_each_of_its_callers(kept, group):
+    """Each caller gets the driver's error, and nothing is updated in place of the insert."""
+    kept.fault = AutoReconnect("the connection is closed")
+    ends = await asyncio.gather(*map(group.write, [checkout("1"), checkout("2")]), return_exceptions=True)
+    assert ends == [kept.fault] * 2
+    assert kept.commands == [("insert", ["1", "2"])]
