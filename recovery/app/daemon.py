@@ -29,6 +29,7 @@ from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.look_ahead import LookAhead
 from recovery.daemon.metrics import Telemetry
 from recovery.daemon.readiness import Readiness
+from recovery.daemon.receivers import ReceiverRecords
 from recovery.daemon.share import Ability, Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.template_reload import reload
@@ -44,6 +45,7 @@ from recovery.mongo.collections import Database
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
 from recovery.mongo.positions import Positions
+from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.shadows import MongoShadows
 from recovery.settings import Settings
 
@@ -116,6 +118,8 @@ class _Daemon:
             warmup_limit=lambda: lanes.warmup_limit,
             warmup_halted=lambda: lanes.warmup_halted,
         )
+        telemetry.on_returned = lanes.returned
+        self._records = ReceiverRecords(MongoReceivers(database), lanes.all, clock, telemetry.receiver_rates)
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()
@@ -166,6 +170,7 @@ class _Daemon:
 
     async def _start(self, root: Supervisor) -> None:
         """Start the root tasks. The first heartbeat comes before anything that depends on this daemon's share."""
+        await self._records.resume()
         for lane in self._lanes.all:
             root.start(f"engine {lane.relay}", lane.engine.sender.run())
         await self._heartbeat.beat()
@@ -180,6 +185,7 @@ class _Daemon:
             root.start("expirer", self._expirer.run())
             root.start("look ahead", self._look_ahead.run())
         root.start("readiness", self._readiness.run())
+        root.start("receivers", self._records.run())
 
     def _watchers(self) -> dict[str, Watcher]:
         positions = Positions(self._database, self._name)
@@ -215,6 +221,8 @@ class _Daemon:
         watchers = (f"watcher {stream}" for stream in self._feeds)
         await root.stop("readiness", "expirer", "look ahead", *sweeps, *watchers)
         await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in self._lanes.all))
+        await root.stop("receivers")
+        await self._records.store()
         await root.stop("heartbeat")
         await self._heartbeat.leave()
         await root.finish("http")

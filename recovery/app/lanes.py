@@ -10,8 +10,10 @@ from recovery.daemon.metrics import Telemetry
 from recovery.daemon.share import Share
 from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
+from recovery.domain.receivers import Receivers
 from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock, Mailer
+from recovery.engine.receivers import Governor
 from recovery.engine.warmup import WarmupWatch
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.addresses import MongoAddresses
@@ -48,6 +50,7 @@ class LaneFactory:
         self._addresses = MongoAddresses(database, suppressions_of(settings, database))
         self._schedules = shops.map(lambda shop: shop.schedule)
         self._relays = shops.map(lambda shop: shop.relay)
+        self._receivers = Receivers(settings.receivers.groups)
 
     def lanes(self, mailers: Mapping[RelayConfig, Mailer]) -> Lanes:
         """Return the lanes, one for each relay with its mailer, by shop."""
@@ -71,6 +74,7 @@ class LaneFactory:
             limits=limits_of(self._settings),
             allowance=self._allowance(relay),
             warmup=self._warmup(relay),
+            governor=Governor(self._receivers, relay.host),
         )
         engine.alarms.on_set = self._expirer.wake_for
         return engine

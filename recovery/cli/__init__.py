@@ -12,6 +12,7 @@ import typer
 
 from recovery.cli.checkouts import checkouts
 from recovery.cli.dead import dead
+from recovery.cli.deliverability import receivers
 from recovery.cli.findings import print_findings, print_json
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
@@ -30,6 +31,7 @@ cli.add_typer(checkouts)
 cli.add_typer(mails)
 cli.add_typer(persons)
 cli.add_typer(requests)
+cli.add_typer(receivers)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
 

@@ -7,6 +7,15 @@ from recovery.daemon.share import ALL_OTHERS, Ability
 from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
 from recovery.engine.engine import Engine
+from recovery.engine.receivers import Count
+
+REPORTED = {
+    "hard": Count.HARD,
+    "soft": Count.SOFT,
+    "complaint": Count.COMPLAINT,
+    "blocked": Count.BLOCKED_LATER,
+}
+"""What is counted for each kind of report."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +47,13 @@ class Lanes:
         for id_ in ids:
             found.setdefault(self._of_shops.of(id_), []).append(id_)
         return found
+
+    def returned(self, shop: str | None, domain: str, kind: str) -> None:
+        """Count a bounce or complaint for its receiver, at the relay of its shop; of no known shop, at the default."""
+        if domain:
+            lane = self._of_shops.default if shop is None else self._of_shops.of_shop(shop)
+            governor = lane.engine.sender.governor
+            governor.reported(governor.of(domain), REPORTED[kind])
 
     def behind(self) -> None:
         """Ask each lane's sweep to look at everything that is due. Does not wait for it."""

@@ -15,9 +15,13 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from recovery.domain.outcome import Outcome, OutcomeKind
+from recovery.domain.receivers import OTHERS, PROVIDERS
 from recovery.domain.recipient import Postpone, Skip
 from recovery.domain.state import Cause, Past
 from recovery.engine.writes import DeadLetter
+
+RECEIVERS_SHOWN = 50
+"""Receivers beside the providers that have a label of their own."""
 
 log = structlog.get_logger()
 
@@ -90,6 +94,12 @@ WARMUP_HALTED = Metric(
     Gauge,
     "1 while complaints have halted a warm-up: no reminders are sent",
 )
+RECEIVER_RATE = Metric(
+    "recovery_receiver_rate",
+    Gauge,
+    "Messages a second to a receiver that throttles or blocks us; of others none is shown",
+    {"receiver": "the providers, and 50 groups or domains; others has the lowest rate of all further ones"},
+)
 REPORTS = Metric(
     "recovery_reports_total",
     Counter,
@@ -135,6 +145,7 @@ METRICS = (
     PACED_RATE,
     WARMUP_LIMIT,
     WARMUP_HALTED,
+    RECEIVER_RATE,
     REPORTS,
     WRONG_KEYS,
     BOUNCES,
@@ -157,6 +168,10 @@ class Telemetry:
         self._dead_letters = DEAD_LETTERS.counter(registry)
         self._in_flight = IN_FLIGHT.gauge(registry)
         self._paced_rate = PACED_RATE.gauge(registry)
+        self._receiver_rate = RECEIVER_RATE.gauge(registry)
+        self._receivers_shown: set[str] = set()
+        self.on_returned: Callable[[str | None, str, str], None] = lambda *_: None
+        """Called with each report of a bounce or complaint, as `returned` is."""
         self._breaker_open = BREAKER_OPEN.gauge(registry)
         self._warmup_limit = WARMUP_LIMIT.gauge(registry)
         self._warmup_halted = WARMUP_HALTED.gauge(registry)
@@ -181,6 +196,23 @@ class Telemetry:
         self._breaker_open.set_function(breaker_open)
         self._warmup_limit.set_function(warmup_limit)
         self._warmup_halted.set_function(warmup_halted)
+
+    def receiver_rates(self, rates: Mapping[str, float]) -> None:
+        """Show the rates of the receivers that are slowed, and of no others."""
+        shown: dict[str, float] = {}
+        for receiver, rate in rates.items():
+            name = self._receiver_label(receiver)
+            shown[name] = min(rate, shown.get(name, rate))
+        self._receiver_rate.clear()
+        for name, rate in shown.items():
+            self._receiver_rate.labels(name).set(rate)
+
+    def _receiver_label(self, receiver: str) -> str:
+        if receiver not in PROVIDERS and receiver not in self._receivers_shown:
+            if len(self._receivers_shown) >= RECEIVERS_SHOWN:
+                return OTHERS
+            self._receivers_shown.add(receiver)
+        return receiver
 
     # Of the engine
 
@@ -261,6 +293,10 @@ class Telemetry:
     def bounced(self, kind: str) -> None:
         """Count a bounce or complaint."""
         self._bounces.labels(kind).inc()
+
+    def returned(self, shop: str | None, domain: str, kind: str) -> None:
+        """Pass on a bounce or complaint to those who count by receiver."""
+        self.on_returned(shop, domain, kind)
 
     def blocked(self, domain: str) -> None:
         """Count a report that our mail is blocked."""

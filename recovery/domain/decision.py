@@ -40,11 +40,12 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before `until`; then look again."""
+    """Nothing to do before `until`; then look again. `once`: of waits in a row, the history has the first alone."""
 
     until: datetime
     reason: str
     given_up: tuple[GivenUp, ...] = ()
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

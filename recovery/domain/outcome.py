@@ -64,13 +64,15 @@ _RELAYS_FAULTS = (
 class Outcome:
     """The result of one attempt, with the relay's reply or the error, and the Message-ID of the mail.
 
-    `until` is the time from which a dropped message may be tried again.
+    `until` is the time from which a dropped message may be tried again. `to_recipient`: the reply is to RCPT, or to
+    what came after it, so that it may be about the recipient.
     """
 
     kind: OutcomeKind
     reply: str
     message_id: str | None = None
     until: datetime | None = None
+    to_recipient: bool = False
 
     @property
     def is_refusal(self) -> bool:

@@ -27,11 +27,15 @@ FORGOTTEN_AFTER = 10
 class Pace:
     """Unlimited until the relay throttles; then half of the rate that it last accepted, and slowly more.
 
-    The rate approaches the one at which the relay throttled within `RECOVERS_IN`, stays near it for as long, and then
-    grows faster and faster, until the relay throttles again or the rate has left the old limit far behind.
+    The rate approaches the one at which the relay throttled within `recovers_in` seconds, stays near it for as long,
+    and then grows faster and faster, until the relay throttles again or the rate has left the old limit far behind.
+    If it throttles although it has accepted nothing since it did so last, a slower rate would not help, and the
+    breaker stops all messages; where there is no breaker (`alone`), the rate begins again at the least.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, recovers_in: float = RECOVERS_IN, alone: bool = False) -> None:
+        self._recovers_in = recovers_in
+        self._alone = alone
         self._limit: float | None = None
         """Messages a second at which the relay last throttled; None if it does not."""
         self._decreased_at = 0.0
@@ -45,8 +49,7 @@ class Pace:
             self._accepted.append((now, accepted))
         while self._accepted and self._accepted[0][0] < now - MEASURED_OVER:
             self._accepted.popleft()
-        # Nothing accepted since the last decrease: a slower rate would not help, and the breaker stops all messages.
-        helps = self._limit is None or (self._accepted and self._accepted[-1][0] > self._decreased_at)
+        helps = self._limit is None or self._alone or (self._accepted and self._accepted[-1][0] > self._decreased_at)
         if throttled and helps and (self._limit is None or now >= self._decreased_at + SETTLES_IN):
             self._limit = max(self._accepted_rate(now), LEAST)
             self._decreased_at, self._counted_at, self._tokens = now, now, 0.0
@@ -55,11 +58,15 @@ class Pace:
         """Return the present limit in messages a second, None for none."""
         if self._limit is None:
             return None
-        grown = 1 + ((now - self._decreased_at - RECOVERS_IN) / RECOVERS_IN) ** 3 / 2
+        grown = 1 + ((now - self._decreased_at - self._recovers_in) / self._recovers_in) ** 3 / 2
         if grown > FORGOTTEN_AFTER:
             self._limit = None
             return None
         return self._limit * grown
+
+    def resume(self, rate: float, now: float) -> None:
+        """Go on at the rate that another has found, as after a decrease."""
+        self._limit, self._decreased_at = max(2 * rate, LEAST), now
 
     def room(self, now: float) -> int | None:
         """Return the number of messages that may be claimed now, None for any number."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from recovery.domain.outcome import Outcome, OutcomeKind
@@ -23,6 +23,7 @@ from recovery.engine.leases import Leases
 from recovery.engine.limits import Limits
 from recovery.engine.pace import Pace
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Grant, Mailer, Observer
+from recovery.engine.receivers import Count, Governor
 from recovery.engine.recorder import Recorder
 from recovery.engine.refusals import Refusals
 from recovery.engine.setbacks import Setbacks
@@ -62,11 +63,13 @@ class Sender:
         limits: Limits,
         allowance: Allowance | None = None,
         warmup: WarmupWatch | None = None,
+        governor: Governor | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._mailer = mailer
         self._allowance = allowance
+        self.governor = governor or Governor()
         self._clock = clock
         self._observer = observer
         self._alarms = alarms
@@ -311,22 +314,49 @@ class Sender:
     async def _complete(self, ended: Sequence[Ended], not_sent: Sequence[NotSent]) -> None:
         now = self._monotonic()
         fault = self.breaker.fault
-        judged = [self._judged(each, now) for each in ended]
+        ended_at = self._clock.now()
+        judged, throttled = [], 0
+        for each in ended:
+            if (theirs := self._of_receiver(each, now, ended_at)) is not None:
+                judged.append(theirs)
+            else:
+                judged.append(self._judged(each, now))
+                throttled += each.outcome.kind is OutcomeKind.THROTTLED
         unsent = sum(each.outcome.kind is OutcomeKind.UNSENT for each in judged)
         handed_over = sum(each.outcome.kind.tells_of_relay for each in judged)
         self.window.tell(handed_over, unsent, self._in_flight, now)
-        kinds = [each.outcome.kind for each in judged]
-        self.pace.tell(kinds.count(OutcomeKind.SENT), kinds.count(OutcomeKind.THROTTLED), now)
+        self.pace.tell(sum(each.outcome.kind is OutcomeKind.SENT for each in judged), throttled, now)
         self._stall.tell(judged, now)
         if (fault is None) != (self.breaker.fault is None):
             self._observer.relay(self.breaker.fault)
-        ended_at = self._clock.now()
         for each in judged:
             claim = each.flight.request
             self._observer.attempted(claim.step.name, each.outcome, ended_at - claim.due_at)
         for held in not_sent:
             self._observer.held_back(held.flight.request.step.name, held.why)
         await self._recorder.record([*judged, *not_sent])
+
+    def _of_receiver(self, ended: Ended, now: float, at: datetime) -> Ended | None:
+        """Return an end with its meaning for the message if the receiver alone throttles or blocks us, else None.
+
+        The relay is not at fault: it answers, and takes what is for others. The message waits, and no attempt counts,
+        unless the receiver takes others meanwhile and refuses this one again and again.
+        """
+        id_, outcome, customer = ended.flight.id, ended.outcome, ended.flight.checkout.facts.customer
+        if customer is None:
+            return None
+        receiver = self.governor.of(customer.address)
+        word = self.governor.tell(id_, receiver, outcome, now, at)
+        if word is None:
+            return None
+        self.breaker.tell(id_, replace(outcome, kind=OutcomeKind.LATER), now)
+        is_sure = outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.DROPPED)
+        pause = self._throttled.add(id_, now, None if is_sure else self.governor.passed_at(receiver))
+        if pause is None:
+            return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
+        kind = OutcomeKind.OUR_FAULT if word is Count.BLOCKED else OutcomeKind.THROTTLED
+        until = None if word is Count.BLOCKED else self._clock.now() + timedelta(seconds=pause * (1 + self._jitter()))
+        return replace(ended, outcome=replace(outcome, kind=kind, until=until))
 
     def _judged(self, ended: Ended, now: float) -> Ended:
         """Report an outcome to the breaker; return the end with its meaning for the message."""

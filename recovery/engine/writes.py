@@ -142,10 +142,17 @@ def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now
             }
         )
         history.append(Past(at=now, decision=f"{given_up.state} {given_up.step}", reason=given_up.reason))
-    if not decision.given_up and not (checkout.claim and next_at == checkout.claim.until):
+    waits_for_claim = checkout.claim and next_at == checkout.claim.until
+    if not decision.given_up and not waits_for_claim and not _is_told(checkout, decision):
         history.append(Past(at=now, decision=_in_words(decision), reason=decision.reason))
     letters = [_letter(checkout, name, each, each.reply or each.reason or "", now) for name, each in messages.items()]
     return Plan(checkout, status, next_at, purge_at, messages, tuple(history), tuple(filter(None, letters)))
+
+
+def _is_told(checkout: CheckoutState, decision: Decision) -> bool:
+    """Return whether the history ends with the reason of a wait that it is to have once."""
+    last = checkout.history[-1].reason if checkout.history else None
+    return isinstance(decision, Wait) and decision.once and decision.reason == last
 
 
 def _letter(checkout: CheckoutState, step: str, message: Message, error: str, at: datetime) -> DeadLetter | None:

@@ -18,6 +18,10 @@ class HttpObserver(Protocol):
         """Count a bounce or complaint."""
         ...
 
+    def returned(self, shop: str | None, domain: str, kind: str) -> None:
+        """Count a bounce or complaint by the shop, if known, and the recipient's domain; `kind` as for `bounced`."""
+        ...
+
     def blocked(self, domain: str) -> None:
         """Count a report that our mail is blocked; `domain` is the recipient's."""
         ...

@@ -26,6 +26,7 @@ DAEMONS = "daemons"
 SUPPRESSIONS = "suppressions"
 DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
+RECEIVERS = "receivers"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -127,6 +128,10 @@ COLLECTIONS = {
     ALLOWANCES: Collection(
         fields.ALLOWANCE,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3 * 24 * 3600),),
+    ),
+    RECEIVERS: Collection(
+        fields.RECEIVER,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,

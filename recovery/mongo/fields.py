@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recovery.domain.state import MessageState, Status
+from recovery.engine.receivers import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,31 @@ ALLOWANCE: Fields = {
         fields={"<warm-up>": Field("array", "its days, as in `2026-12-03`", of="string")},
     ),
     "at": Field("date", "when it was last asked for any", required=True),
+}
+
+RECEIVER: Fields = {
+    "_id": Field("string", "the key, `<relay> <receiver>`", required=True),
+    "relay": Field("string", "the relay's address, `host:port`", required=True),
+    "receiver": Field("string", "the provider, the group of the settings, or the domain", required=True),
+    "hours": Field(
+        "array",
+        "what was said about messages to it, by hour, oldest first",
+        fields={
+            "at": Field("long", "the start of the hour, in milliseconds"),
+            **{count.value: Field("int long", "messages") for count in Count},
+        },
+    ),
+    "slowed": Field(
+        "object",
+        "that it is slowed, if it is",
+        fields={
+            "since": Field("date", "since when"),
+            "rate": Field("double", "to how many messages a second"),
+            "reply": Field("string", "the reply for which it is, without the customer's address"),
+            "at": Field("date", "when that was last so"),
+        },
+    ),
+    "at": Field("date", "when something was last said", required=True),
 }
 
 DATA_REQUEST: Fields = {

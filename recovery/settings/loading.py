@@ -15,6 +15,7 @@ from recovery.settings.feedback import BouncesSettings, LinksSettings, Suppressi
 from recovery.settings.fields import rule_violation
 from recovery.settings.keys import KeySettings
 from recovery.settings.names import Setting, settings_of, suggestion
+from recovery.settings.receivers import ReceiversSettings
 from recovery.settings.reminders import ConfirmationSettings, ScheduleSettings, StepSettings, schedule_of
 from recovery.settings.sections import (
     DaemonSettings,
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     mongodb: MongoDBSettings = MongoDBSettings()
     smtp: SmtpSettings = SmtpSettings()
     warmup: WarmupSettings = WarmupSettings()
+    receivers: ReceiversSettings = ReceiversSettings()
     mail: MailSettings = MailSettings()
     dkim: DkimSettings = DkimSettings()
     schedule: ScheduleSettings = ScheduleSettings()

@@ -58,11 +58,11 @@ _FIRST = (
             Edit("mongo/updates.py", 'guard["next_at"] = {"$lte": max(next_at)}', "pass"),
             Edit("mongo/updates.py", '        f"messages.{name}.state": message and message.state,\n        f"messages.{name}.attempts": message and message.attempts,\n', ""))),
     Mutant("doubles-at-random", "three of a hundred mails are sent twice", ("steady", "two-daemons"),
-           (Edit("mail/smtp/session.py", "        else:\n            current.end(kind, reply.words)\n",
+           (Edit("mail/smtp/session.py", "        else:\n            current.end(kind, reply.words, to_recipient=phase is not Phase.MAIL)\n",
                  "        elif kind is OutcomeKind.SENT and not hasattr(current, \"twice\") and hash(current.commands(self._offered)) % 33 == 0:\n"
                  "            current.twice = True\n"
                  "            self._owner.again(current)\n"
-                 "        else:\n            current.end(kind, reply.words)\n"),)),
+                 "        else:\n            current.end(kind, reply.words, to_recipient=phase is not Phase.MAIL)\n"),)),
     Mutant("no-shadows", "no shadows are ever set", ("steady", "clock-ahead"),
            (Edit("engine/alarms.py", "await self._shadows.set(later)", "pass"),)),
     Mutant("no-reports", "the stream of reports is ignored", ("steady", "clock-ahead"),
@@ -181,6 +181,8 @@ _FIRST = (
            (Edit("mail/smtp/delivery.py", "OutcomeKind.DEAD_MESSAGE, \"the relay does not offer", "OutcomeKind.DEAD_ADDRESS, \"the relay does not offer"),)),
     Mutant("one-bad-message", "a message that the relay hangs up on is tried for ever", ("bad-recipient",),
            (Edit("engine/setbacks.py", "if count > FREE_SETBACKS and before", "if False and before"),)),
+    Mutant("receiver-forgotten", "what one receiver says is taken for the relay's word", ("slow-receiver",),
+           (Edit("engine/receivers.py", "        word = self._word(receiver, outcome)\n", "        word = None\n"),)),
     Mutant("no-is-unheard", "a refusal of consent is not heeded where none is required", ("consent-withdrawn",),
            (Edit("domain/decision.py", "if given is False:", "if False:"),)),
     Mutant("quiet-is-loud", "quiet hours are not heeded", ("quiet-hours",),

@@ -124,6 +124,7 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
             finding = _believed(found, row, now)
             await _keep(finding, feedback)
             observer.bounced(finding.kind.value)
+            observer.returned(finding.shop, finding.domain, finding.kind.value)
             if finding.kind is BounceKind.BLOCKED:
                 observer.blocked(domains.label(finding.domain))
                 _log.warning("mail blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
@@ -161,6 +162,7 @@ def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
         report=event.id or (event.at.isoformat() if event.at else "without id"),
         detail=code(detail),
         at=event.at,
+        domain=event.email.rpartition("@")[2].lower(),
         words=detail,
     )
 

@@ -86,14 +86,14 @@ class Delivery:
         content = envelope.content if envelope.sound_lines else _whole_lines(envelope.content)
         return b"BDAT %d LAST\r\n%b" % (len(content), content)
 
-    def end(self, kind: OutcomeKind, reply: str) -> None:
-        """End the delivery with this outcome, unless it is over."""
+    def end(self, kind: OutcomeKind, reply: str, *, to_recipient: bool = False) -> None:
+        """End the delivery with this outcome, unless it is over. `to_recipient`: as `Outcome` has it."""
         if self.ended.done():
             return
         # An accepting reply names people only by their address, so their names need no masking.
         names = () if kind is OutcomeKind.SENT else self._private()
         message_id = None if self._envelope is None else self._envelope.message_id
-        self.ended.set_result(Outcome(kind, masked(reply, names), message_id))
+        self.ended.set_result(Outcome(kind, masked(reply, names), message_id, to_recipient=to_recipient))
 
     def fail(self, error: Exception) -> None:
         """End the delivery with an error that nobody expected, unless it is over."""

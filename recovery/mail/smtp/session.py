@@ -339,7 +339,7 @@ class Session:
         if kind is OutcomeKind.DROPPED and phase is Phase.MAIL and self.is_kept:
             self._owner.again(current)
         else:
-            current.end(kind, reply.words)
+            current.end(kind, reply.words, to_recipient=phase is not Phase.MAIL)
         if kind in _OUT_OF_STEP or reply.code == CLOSING:
             self._close()
             return

@@ -13,6 +13,7 @@ from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
 from recovery.domain.warmup import Warmup
+from recovery.engine.receivers import Count, Slowed
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
 from recovery.mongo.allowances import MongoAllowance
@@ -23,6 +24,7 @@ from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.positions import Positions
 from recovery.mongo.queues import ALL
+from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.suppressions import Suppressions
 from recovery.mongo.warmups import MongoWarmupRecords
 from tests.support.builders import NOON, minutes, report
@@ -109,10 +111,12 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     await beating.beat()  # a fault counts from the second beat on
     warmup = Warmup(NOON.date(), 50, 1.5, 50_000, 0.003)
     allowance = MongoAllowance(database, "relay.example:25", [Rate(1, timedelta(hours=1))], warmup)
-    await allowance.take(1)
     await seen.look()
     await allowance.take(1, limit=50)
     await MongoWarmupRecords(database, "relay.example:25", warmup, ALL).halt(NOON.date())
+    await allowance.take(1)
+    slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp")
+    await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
     await seen.look()
 
     assert seen.wrong == set()
@@ -135,6 +139,7 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
     "suppressions": {"_id": f"/{'0' * 32}", "reason": "manual", "at": NOON},
 }

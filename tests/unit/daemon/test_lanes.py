@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.share import ALL_OTHERS
 from recovery.domain.per_shop import PerShop
+from recovery.engine.receivers import Count, Governor
 
 
 def lane(
@@ -19,6 +20,7 @@ def lane(
         in_flight=in_flight,
         paced_rate=paced_rate,
         warmup=warmup,
+        governor=Governor(),
     )
     engine = SimpleNamespace(sender=sender, behind=asyncio.Event())
     return Lane(relay, engine, SimpleNamespace(fault=None))
@@ -80,3 +82,14 @@ def test_the_lowest_limit_of_the_warm_ups_is_shown_and_whether_one_has_halted():
     assert (lanes.warmup_limit, lanes.warmup_halted) == (50, False)
     lanes = Lanes(PerShop(first, {"b.example": halted}))
     assert (lanes.warmup_limit, lanes.warmup_halted) == (0, True)
+
+
+def test_a_report_counts_for_the_receiver_at_the_relay_of_its_shop():
+    """At the default relay if the shop is not known; a report that names no address counts nowhere."""
+    ours, theirs = lane("ours"), lane("theirs")
+    lanes = Lanes(PerShop(ours, {"b.example": theirs}))
+    lanes.returned("b.example", "gmail.com", "complaint")
+    lanes.returned(None, "gmail.com", "blocked")
+    lanes.returned(None, "", "hard")
+    assert theirs.engine.sender.governor.counts() == {("google", Count.COMPLAINT): 1}
+    assert ours.engine.sender.governor.counts() == {("google", Count.BLOCKED_LATER): 1}

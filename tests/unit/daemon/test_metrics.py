@@ -62,3 +62,17 @@ def test_gauges_are_read_when_they_are_asked_for():
     assert registry.get_sample_value("recovery_paced_rate") == 4.5
     assert registry.get_sample_value("recovery_warmup_limit") == 75
     assert registry.get_sample_value("recovery_warmup_halted") == 1
+
+
+def test_the_rates_of_slowed_receivers_are_shown_with_a_bound():
+    """A receiver that is not slowed is not shown; of too many, the lowest rate is that of all others."""
+    registry = CollectorRegistry()
+    telemetry = Telemetry(registry)
+    value = registry.get_sample_value
+    telemetry.receiver_rates({"google": 3.0})
+    assert value("recovery_receiver_rate", {"receiver": "google"}) == 3
+    telemetry.receiver_rates({f"d{number}.example": float(number) for number in range(100)})
+    assert value("recovery_receiver_rate", {"receiver": "google"}) is None
+    (family,) = (each for each in registry.collect() if each.name == "recovery_receiver_rate")
+    assert len(family.samples) == 51
+    assert value("recovery_receiver_rate", {"receiver": "others"}) == 50

@@ -36,6 +36,7 @@ class BounceApi:
     def __init__(self, **changes):
         self.feedback = feedback(**{"bounce_secrets": (SECRET, OLD_SECRET)} | changes)
         self.registry = CollectorRegistry()
+        self.telemetry = Telemetry(self.registry)
 
         async def readiness():
             return {}
@@ -47,7 +48,7 @@ class BounceApi:
             max_body=LONGEST_BODY,
             readiness=readiness,
             registry=self.registry,
-            observer=Telemetry(self.registry),
+            observer=self.telemetry,
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")
@@ -215,6 +216,15 @@ async def test_that_we_are_blocked_is_said_aloud(api):
     assert api.kept == {}
     (line,) = (each for each in lines if each["event"] == "mail blocked")
     assert (line["log_level"], line["domain"]) == ("warning", "other.example")
+
+
+async def test_each_report_counts_for_the_receiver_of_its_address(api):
+    """Events and mails: with the shop, if it is known, and the domain, never the address."""
+    told = []
+    api.telemetry.on_returned = lambda *what: told.append(what)
+    await api.report(delivery("5.7.1", to=api.feedback.links.default.return_path(SHOP, ADA)))
+    await api.report({"kind": "complaint", "email": "Ada@Example.com", "shop": SHOP})
+    assert told == [(None, "other.example", "blocked"), (SHOP, "example.com", "complaint")]
 
 
 @pytest.mark.parametrize(
