@@ -155,8 +155,12 @@ async def compare(bench: Bench, tree: Path, name: str) -> list[Compared]:
     taken: tuple[list[Measured], list[Measured]] = ([], [])
     for round_ in range(bench.rounds):
         for side in (0, 1) if round_ % 2 == 0 else (1, 0):
-            bench.tell(f"{name}, round {round_ + 1} of {bench.rounds}, {('this tree', 'the other')[side]}")
-            taken[side].append(await MEASURES[name](sides[side]))
+            where = f"round {round_ + 1} of {bench.rounds}, {('this tree', 'the other')[side]}"
+            bench.tell(f"{name}, {where}")
+            try:
+                taken[side].append(await MEASURES[name](sides[side]))
+            except Exception as exc:
+                raise RuntimeError(f"{where}: {type(exc).__name__}: {exc}") from exc
     return [
         Compared(figure, [each[figure] for each in taken[0]], [each[figure] for each in taken[1]])
         for figure in taken[0][0]
