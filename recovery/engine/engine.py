@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from math import ceil
 from uuid import uuid4
 
 from recovery.domain.checkout import shop_of
-from recovery.domain.decision import Send, Wait, decide
+from recovery.domain.decision import Send, decide
 from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
@@ -29,7 +28,7 @@ from recovery.domain.recipient import (
     still_wanted,
 )
 from recovery.domain.schedule import MessageKind, Schedule, StopOn
-from recovery.domain.state import CheckoutState, Status
+from recovery.domain.state import CheckoutState
 from recovery.domain.warmup import again_at
 from recovery.engine.ahead import Ahead
 from recovery.engine.alarms import Alarms
@@ -40,6 +39,7 @@ from recovery.engine.limits import Limits
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.receivers import Governor
 from recovery.engine.sender import Sender
+from recovery.engine.turns import Turns
 from recovery.engine.warmup import WarmupWatch
 from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned, put_off
 from recovery.errors import Unavailable
@@ -113,6 +113,7 @@ class Engine:
             jitter=jitter,
             monotonic=monotonic,
         )
+        self._turns = Turns(self.sender.governor, jitter, monotonic)
         self.ahead = Ahead(
             checkouts=checkouts,
             sender=self.sender,
@@ -120,7 +121,7 @@ class Engine:
             clock=clock,
             observer=observer,
             decided=self._decided,
-            is_slowed=self._is_slowed,
+            needs_turn=self._turns.needed,
             claim=self._claim,
             at_most=lambda: min(self.sender.room(), self._part),
         )
@@ -166,7 +167,7 @@ class Engine:
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
             else:
-                cases.append(self._in_turn(case, now))
+                cases.append(self._turns.of(case, now))
         if unreadable:
             await self._set_aside(unreadable, now)
         await self._plan([case for case in cases if not case.is_clean_send], now)
@@ -176,27 +177,6 @@ class Engine:
     def _decided(self, checkout: CheckoutState, at: datetime) -> Case:
         schedule = self._schedules.of(checkout.id)
         return Case(checkout, schedule, decide(checkout, schedule, at))
-
-    def _in_turn(self, case: Case, now: datetime) -> Case:
-        """Return a case with the decision to wait, if its message is for a receiver that is slowed."""
-        governor, checkout = self.sender.governor, case.checkout
-        customer = checkout.facts.customer
-        if not governor.slows or not case.is_clean_send or checkout.claim is not None or customer is None:
-            return case
-        receiver = governor.of(customer.address)
-        urgent = checkout.status is Status.ORDERED
-        seconds = governor.wait(checkout.id, receiver, self._monotonic(), self._jitter(), urgent=urgent)
-        if not seconds:
-            return case
-        until = now + timedelta(milliseconds=ceil(seconds * 1000))
-        if checkout.next_at is not None and checkout.next_at > now:
-            until = checkout.next_at  # it was put off already, and is looked at early
-        return replace(case, decision=Wait(until, f"{receiver} takes our mails slowly", once=True))
-
-    def _is_slowed(self, checkout: CheckoutState) -> bool:
-        """Return whether the receiver of a checkout's mail is slowed, so that the mail needs a turn."""
-        governor, customer = self.sender.governor, checkout.facts.customer
-        return governor.slows and customer is not None and governor.is_slowed(governor.of(customer.address))
 
     async def _set_aside(self, documents: Sequence[Unreadable], now: datetime) -> None:
         """Put unreadable documents to rest, except those of a newer version, which looks at them itself."""

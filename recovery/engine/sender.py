@@ -1,7 +1,7 @@
 """The sender: the messages in flight, from claim to record. It bounds their number, sends them, hears how they end.
 
-Breaker, window, pace and stall learn from an end what it means for the relay. What it means for the message is said by
-`Setbacks` and `Refusals`; the recorder writes it.
+Window, pace and stall learn from an end what it means for the relay. What it means for the message is said by
+`Verdicts` and `Refusals`; the recorder writes it.
 """
 
 import asyncio
@@ -9,8 +9,6 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 from recovery.domain.outcome import Outcome, OutcomeKind
@@ -23,11 +21,11 @@ from recovery.engine.leases import Leases
 from recovery.engine.limits import Limits
 from recovery.engine.pace import Pace
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Grant, Mailer, Observer
-from recovery.engine.receivers import Count, Governor
+from recovery.engine.receivers import Governor
 from recovery.engine.recorder import Recorder
 from recovery.engine.refusals import Refusals
-from recovery.engine.setbacks import Setbacks
 from recovery.engine.stall import Stall
+from recovery.engine.verdicts import Verdicts
 from recovery.engine.warmup import WarmupWatch
 from recovery.engine.window import Window
 from recovery.errors import Unavailable
@@ -74,7 +72,6 @@ class Sender:
         self._observer = observer
         self._alarms = alarms
         self._limits = limits
-        self._jitter = jitter
         self._monotonic = monotonic
         self.warmup = warmup
         self.breaker = Breaker()
@@ -82,8 +79,7 @@ class Sender:
         self.pace = Pace()
         self.brake = Brake()
         self._stall = Stall()
-        self._blamed = Setbacks()
-        self._throttled = Setbacks()
+        self._verdicts = Verdicts(self.breaker, self.governor, jitter)
         self._refusals = Refusals(self.brake, held_for=limits.refusals_held_for)
         self._leases = Leases(checkouts, clock, observer)
         self._recorder = Recorder(
@@ -236,8 +232,7 @@ class Sender:
         if isinstance(why, CallOff):
             self.end(flight, flight.called_off(why.reason))
             return
-        self._blamed.forget(flight.id)
-        self._throttled.forget(flight.id)
+        self._verdicts.forget(flight.id)
         self._not_sent.append(NotSent(flight, why))
         self._has_ended.set()
 
@@ -315,13 +310,9 @@ class Sender:
         now = self._monotonic()
         fault = self.breaker.fault
         ended_at = self._clock.now()
-        judged, throttled = [], 0
-        for each in ended:
-            if (theirs := self._of_receiver(each, now, ended_at)) is not None:
-                judged.append(theirs)
-            else:
-                judged.append(self._judged(each, now))
-                throttled += each.outcome.kind is OutcomeKind.THROTTLED
+        verdicts = [self._verdicts.on(each, now, ended_at) for each in ended]
+        judged = [each for each, _ in verdicts]
+        throttled = sum(by_relay for _, by_relay in verdicts)
         unsent = sum(each.outcome.kind is OutcomeKind.UNSENT for each in judged)
         handed_over = sum(each.outcome.kind.tells_of_relay for each in judged)
         self.window.tell(handed_over, unsent, self._in_flight, now)
@@ -335,48 +326,6 @@ class Sender:
         for held in not_sent:
             self._observer.held_back(held.flight.request.step.name, held.why)
         await self._recorder.record([*judged, *not_sent])
-
-    def _of_receiver(self, ended: Ended, now: float, at: datetime) -> Ended | None:
-        """Return an end with its meaning for the message if the receiver alone throttles or blocks us, else None.
-
-        The relay is not at fault: it answers, and takes what is for others. The message waits, and no attempt counts,
-        unless the receiver takes others meanwhile and refuses this one again and again.
-        """
-        id_, outcome, customer = ended.flight.id, ended.outcome, ended.flight.checkout.facts.customer
-        if customer is None:
-            return None
-        receiver = self.governor.of(customer.address)
-        word = self.governor.tell(id_, receiver, outcome, now, at)
-        if word is None:
-            return None
-        self.breaker.tell(id_, replace(outcome, kind=OutcomeKind.LATER), now)
-        is_sure = outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.DROPPED)
-        pause = self._throttled.add(id_, now, None if is_sure else self.governor.passed_at(receiver))
-        if pause is None:
-            return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
-        kind = OutcomeKind.OUR_FAULT if word is Count.BLOCKED else OutcomeKind.THROTTLED
-        until = None if word is Count.BLOCKED else self._clock.now() + timedelta(seconds=pause * (1 + self._jitter()))
-        return replace(ended, outcome=replace(outcome, kind=kind, until=until))
-
-    def _judged(self, ended: Ended, now: float) -> Ended:
-        """Report an outcome to the breaker; return the end with its meaning for the message."""
-        id_, outcome = ended.flight.id, ended.outcome
-        pause: float | None = None
-        if outcome.kind in (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT):
-            pause = self._blamed.add(id_, now, self.breaker.passed_at)
-            if pause is None:
-                return replace(ended, outcome=replace(outcome, kind=OutcomeKind.LATER))
-        else:
-            self._blamed.forget(id_)
-        self.breaker.tell(id_, outcome, now)
-        if outcome.kind is OutcomeKind.THROTTLED:
-            pause = self._throttled.add(id_, now, None)
-        else:
-            self._throttled.forget(id_)
-        if pause is None or outcome.kind is OutcomeKind.OUR_FAULT:  # its pause is the retry policy's
-            return ended
-        until = self._clock.now() + timedelta(seconds=pause * (1 + self._jitter()))
-        return replace(ended, outcome=replace(outcome, until=until))
 
     async def _renew(self) -> None:
         """Renew the leases of slow sends, and record the refusals that nothing has contradicted."""

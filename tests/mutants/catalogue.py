@@ -213,7 +213,7 @@ _FIRST = (
            (Edit("engine/ahead.py", "for each in self._loaded.values() if each.at <= now]:", "for each in self._loaded.values()]:"),
             Edit("engine/ahead.py", "case = self._decided(checkout, at)", "case = self._decided(checkout, checkout.next_at or at)"))),
     Mutant("one-refused-message", "a message that the relay refuses as if the fault were ours is tried for ever", ("refused-recipient",),
-           (Edit("engine/sender.py", "if outcome.kind in (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT):", "if outcome.kind is OutcomeKind.DROPPED:"),)),
+           (Edit("engine/verdicts.py", "if outcome.kind in (OutcomeKind.DROPPED, OutcomeKind.OUR_FAULT):", "if outcome.kind is OutcomeKind.DROPPED:"),)),
     Mutant("announced-is-lost", "when a connection ends, the message announced behind the content is not taken back", ("cut-after-content",),
            (Edit("mail/smtp/session.py", "            self._owner.again(follower)\n", "            pass\n"),)),
     Mutant("neighbours-in-doubt", "when a connection ends in a content, the message announced behind it counts as sent, too", ("cut-after-content",),
