@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 IN_A_ROW = 5
-"""Permanent refusals with the same wording, without an accepted message in between, that are too many."""
+"""Permanent refusals with the same wording, without a message in between that was accepted, that are too many."""
 
 OF_ANSWERS = 200
 LEAST = 20
@@ -43,9 +43,9 @@ class Row:
             self._refused.append(_Refused(id_, words, now))
         return len(self) >= IN_A_ROW
 
-    def clear(self) -> None:
-        """Start a new row."""
-        self._refused.clear()
+    def drop_before(self, at: float) -> None:
+        """Start again with the refusals that were heard since that time."""
+        self._refused = [each for each in self._refused if each.at >= at]
 
     def ids(self) -> frozenset[str]:
         """Return the ids of the row."""
@@ -61,7 +61,9 @@ def alike(reply: str) -> str:
 
 
 class Brake:
-    """Counts accepted messages and permanent refusals. Times are seconds of a monotonic clock.
+    """Counts accepted messages and permanent refusals. Times are seconds of the event loop's clock.
+
+    A message that was handed over before a refusal was heard says nothing about it, though its reply comes later.
 
     `fault` is the reason why no address is suppressed and no message given up now, or None.
     """
@@ -73,22 +75,23 @@ class Brake:
         """The checkouts among the answers whose address was called dead."""
         self.fault: str | None = None
 
-    def passed(self, id_: str) -> None:
-        """Count an accepted message: the refusals of others are then about themselves."""
-        self._row.clear()
+    def passed(self, id_: str, handed_over_at: float | None) -> None:
+        """Count an accepted message: the refusals heard before it was handed over are then about themselves."""
+        if handed_over_at is not None:
+            self._row.drop_before(handed_over_at)
         if id_ in self._dead:  # it was not, after all
             self._dead.remove(id_)
             self._answers.remove((id_, True))
         self._count(id_, dead=False)
-        if not self._too_many():
+        if len(self._row) < IN_A_ROW and not self._too_many():
             self.fault = None
 
-    def refused(self, id_: str, reply: str, now: float, *, address: bool) -> bool:
+    def refused(self, id_: str, reply: str, heard_at: float, *, address: bool) -> bool:
         """Count a permanent refusal; return whether it must not be believed.
 
         `address` is whether the relay calls the address dead.
         """
-        too_many_in_a_row = self._row.add(id_, reply, now)
+        too_many_in_a_row = self._row.add(id_, reply, heard_at)
         if address and id_ not in self._dead:
             self._count(id_, dead=True)
         if too_many_in_a_row:

@@ -50,7 +50,8 @@ class Flight:
         """Whether this message seems to have crashed its sender before."""
         self.checkout = request.seen
         self.leased_at = known_at
-        self.handed_over = False
+        self.handed_over_at: float | None = None
+        """The loop time at which the content was sent, or None."""
         self.starved = False
         """Whether the message is called off because the database did not answer in time."""
         self._known_at = known_at
@@ -93,7 +94,12 @@ class Flight:
 
     def used(self) -> None:
         """Note that the content is sent now."""
-        self.handed_over = True
+        self.handed_over_at = asyncio.get_running_loop().time()
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the content was sent."""
+        return self.handed_over_at is not None
 
     def broken_off(self, why: str) -> Outcome:
         """Return the outcome if the send is aborted now: ambiguous if the content was sent."""
@@ -113,11 +119,15 @@ def is_suspect(checkout: CheckoutState, step: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A flight that ended with an attempt, and its outcome. `believed`: a refusal that nothing contradicted in time."""
+    """A flight that ended with an attempt, its outcome, and the loop time at which that was known (`heard_at`).
+
+    `believed`: a refusal that nothing contradicted in time.
+    """
 
     flight: Flight
     outcome: Outcome
     believed: bool = False
+    heard_at: float = 0.0
 
     def completion(self, now: datetime, jitter: float) -> Completion:
         """Return the record of the attempt."""

@@ -21,7 +21,7 @@ class Refusals:
         self._held_for = held_for
         self._held: list[tuple[float, Ended]] = []
         self._suppressed: dict[str, CheckoutState] = {}
-        """The checkouts whose addresses were suppressed since the relay last took a message, by id."""
+        """The checkouts whose addresses were suppressed and that are in the brake's row, by id."""
 
     def sift(self, ended: Sequence[Ended], now: float, *, stopping: bool) -> list[Ended]:
         """Return the ends to record now, and hold the refusals among them for a moment.
@@ -33,11 +33,12 @@ class Refusals:
         for each in ended:
             kind, reply = each.outcome.kind, each.outcome.reply
             if kind is OutcomeKind.SENT:
-                self._brake.passed(each.flight.id)
-                self._suppressed.clear()
+                self._brake.passed(each.flight.id, each.flight.handed_over_at)
+                row = self._brake.row
+                self._suppressed = {id_: each for id_, each in self._suppressed.items() if id_ in row}
             if not each.outcome.is_refusal or each.believed:
                 found.append(each)
-            elif self._brake.refused(each.flight.id, reply, now, address=kind is OutcomeKind.DEAD_ADDRESS):
+            elif self._brake.refused(each.flight.id, reply, each.heard_at, address=kind is OutcomeKind.DEAD_ADDRESS):
                 found += [_ours(other) for other in (*self.release(), each)]
             elif stopping:
                 found.append(replace(each, outcome=each.flight.called_off(STOPPING)))

@@ -224,7 +224,7 @@ class Sender:
 
     def end(self, flight: Flight, outcome: Outcome) -> None:
         """End a flight with an outcome, which is recorded with the next batch."""
-        self._ended.append(Ended(flight, outcome))
+        self._ended.append(Ended(flight, outcome, heard_at=asyncio.get_running_loop().time()))
         self._has_ended.set()
 
     def hold_back(self, flight: Flight, why: HeldBack) -> None:

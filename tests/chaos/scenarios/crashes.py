@@ -9,7 +9,10 @@ from tests.chaos.daemons import Daemon
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import HEARTBEAT_EXPIRY, LEASE, SWEEP, World
 
-IN_FLIGHT = 20
+IN_FLIGHT = 40
+CONNECTIONS = 10
+"""As the world's daemons have: what goes out over each may have been cut off on its way."""
+
 SLACK = 6.0
 """Seconds that a slow machine may add to a bound, the start of a daemon included."""
 
@@ -20,7 +23,7 @@ def _names(count: int) -> list[str]:
 
 async def _burst_with_kills(world: World) -> None:
     """Have everything due at once, and kill the daemon again and again while it sends."""
-    count, kills = world.size(2000, 150), world.size(20, 3)
+    count, kills = world.size(2000, 300), world.size(20, 3)
     world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = str(IN_FLIGHT)  # or all would be claimed at the first kill
     world.relay.pause = 0.03  # or hardly anything would be in flight at a kill
     touched_at = time.time()
@@ -57,7 +60,7 @@ async def kill_skip(world: World) -> Promise:
     world.excuses = False
     # That it is handed over is kept a moment before: who is killed in between gives up what nobody has seen.
     unseen = dead - {mail.key for mail in world.relay.accepted(world.ledger.entries, world.delays)}
-    most = 2 * world.size(20, 3)
+    most = CONNECTIONS * world.size(20, 3)
     world.expect(
         len(unseen) <= most, f"{len(unseen)} were given up that the relay never saw, where at most {most} may be"
     )

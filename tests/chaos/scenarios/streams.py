@@ -50,6 +50,7 @@ async def _degraded(daemon: Daemon) -> str:
 async def _without_regular_sweep(world: World, *commands: str) -> Promise:
     """Lose the history while some are due and others reported; only the sweep after the loss can know of them."""
     world.settings["RECOVERY_DAEMON__SWEEP_INTERVAL"] = "10m"
+    world.settings["RECOVERY_DAEMON__EXPIRER"] = "false"  # which looks ahead, and needs no stream for that
     world.delays = {"reminder-1": world.size(3, 2), "reminder-2": world.size(9, 6)}
     count, seconds = world.size(400, 60), world.size(10, 3)
     async with world.daemon() as daemon:

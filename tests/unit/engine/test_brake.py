@@ -10,7 +10,7 @@ def test_a_tenth_of_the_last_answers_is_too_much_in_whatever_words():
     """However many answers there are, only the last count."""
     brake = Brake()
     for number in range(3 * OF_ANSWERS):
-        brake.passed(f"p{number}")
+        brake.passed(f"p{number}", 0.0)
     believed = [
         not brake.refused(f"d{number}", f"550 no {'abcdefghij'[number % 10]}", 1.0, address=True)
         for number in range(LEAST)
@@ -26,7 +26,7 @@ def test_what_is_counted_is_what_the_last_answers_say(answers):
     for number, (who, dead) in enumerate(answers):
         id_ = f"c{who}"
         if not dead:
-            brake.passed(id_)
+            brake.passed(id_, float(number))
             if (id_, True) in kept:
                 kept.remove((id_, True))
             kept.append((id_, False))

@@ -132,7 +132,7 @@ async def test_what_is_too_late_is_skipped_and_the_next_one_sent():
     assert scene.only.messages["reminder-1"].reason == "too late to be of use"
 
 
-@pytest.mark.parametrize(("count", "fewest", "most"), [(100, 1, 60), (20, 20, 20)])
+@pytest.mark.parametrize(("count", "fewest", "most"), [(100, 1, 80), (20, 20, 20)])
 async def test_ends_wait_for_others_while_much_is_under_way(count, fewest, most):
     """The replies of a relay far away come one by one: they are recorded together, but a few messages at once."""
     async with EngineInMemory(*(state(str(n)) for n in range(count))).running() as scene:

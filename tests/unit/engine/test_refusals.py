@@ -11,8 +11,9 @@ from tests.support.builders import state
 HELD_FOR = 2.0
 
 
-def ended(id_, kind, reply="550 5.1.1 no such user"):
-    return Ended(SimpleNamespace(id=id_, called_off=Flight.called_off), Outcome(kind, reply))
+def ended(id_, kind, reply="550 5.1.1 no such user", *, handed_over_at=1.0, heard_at=0.0):
+    flight = SimpleNamespace(id=id_, called_off=Flight.called_off, handed_over_at=handed_over_at)
+    return Ended(flight, Outcome(kind, reply), heard_at=heard_at)
 
 
 def dead(number):
@@ -42,6 +43,26 @@ def test_too_many_in_a_row_are_our_fault_together_with_those_that_are_held():
     assert len(found) == IN_A_ROW
     assert {kind for _, kind in found} == {OutcomeKind.OUR_FAULT}
     assert refusals.believed(100.0) == []
+
+
+def test_what_was_handed_over_before_a_refusal_says_nothing_about_it():
+    """With many messages under way, replies to contents come between refusals: only what goes out later counts."""
+    refusals = Refusals(Brake(), held_for=HELD_FOR)
+    ends = []
+    for number in range(IN_A_ROW):
+        ends.append(ended(f"d{number}", OutcomeKind.DEAD_ADDRESS, heard_at=2.0 + number))
+        ends.append(ended(f"s{number}", OutcomeKind.SENT, "250 taken", handed_over_at=1.0, heard_at=2.5 + number))
+    found = sift(refusals, *ends)
+    assert sum(kind is OutcomeKind.OUR_FAULT for _, kind in found) == IN_A_ROW
+    assert refusals.believed(100.0) == []
+
+
+def test_what_is_handed_over_later_shows_that_the_refusals_before_it_are_about_themselves():
+    refusals = Refusals(Brake(), held_for=HELD_FOR)
+    for number in range(2 * IN_A_ROW):
+        sift(refusals, ended(f"d{number}", OutcomeKind.DEAD_ADDRESS, heard_at=2.0 + number))
+        sift(refusals, ended(f"s{number}", OutcomeKind.SENT, "250 taken", handed_over_at=2.5 + number))
+    assert len(refusals.believed(100.0)) == 2 * IN_A_ROW
 
 
 def test_nothing_is_held_while_the_daemon_stops():
