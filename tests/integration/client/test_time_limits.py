@@ -10,6 +10,7 @@ from functools import partial
 import httpx
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
+from prometheus_client import CollectorRegistry
 from pymongo import AsyncMongoClient, MongoClient
 
 from recovery import Order, Recovery, SyncRecovery, Unavailable
@@ -152,7 +153,7 @@ async def test_reports_over_http_are_answered_in_time_and_those_beyond_the_most_
     """While the database is stopped, reports over HTTP get 503 with Retry-After; so do too many at once."""
     async with AsyncMongoClient(mongodb) as client:
         ingestion = Recovery(client, database=database_name, timeout=1.0, most_at_once=3)
-        app = Reports(ingestion, Guard(()), AnswerCount(Telemetry()), max_body=LONGEST_BODY)
+        app = Reports(ingestion, Guard(()), AnswerCount(Telemetry(CollectorRegistry())), max_body=LONGEST_BODY)
         await ingestion.get(SHOP, "1")
         finished = []
 
