@@ -221,7 +221,7 @@ async def slow_receiver(world: World) -> Promise:
     """That provider alone is slowed, and it is said so; the others are served in time, and no attempt is lost."""
     count = world.size(200, 60)
     names = _names(count)
-    at_google = names[: count // 3]
+    at_google = names[: count // 5]
     emails = {name: f"{name}@gmail.com" for name in at_google}
     for name in world.rng.sample(at_google, 5):
         reply = "421 4.7.28 Our system has detected an unusual rate of mail - gsmtp"
@@ -229,7 +229,7 @@ async def slow_receiver(world: World) -> Promise:
     touched_at = time.time()
     async with world.daemon() as daemon:
         await world.report_all(names, lambda: touched_at, email=emails.get)
-        await world.settle(60)
+        await world.settle(120)
         faults = [each for each in daemon.log if each["event"] == "relay failed"]
         world.expect(not faults, f"the breaker opened: {faults[:1]}")
         await _logged(daemon, "receiver slowed")

@@ -107,6 +107,7 @@ async def _beset(
 ) -> Promise:
     """Have reminders fall due one after the other while strangers attack again and again."""
     count, seconds = world.size(600, 100), world.size(20, 5)
+    world.settings["RECOVERY_SMTP__DOT_TIMEOUT"] = "30s"  # the relay is in this process, which is beset as well
     async with world.daemon() as daemon, _pulse(daemon) as longest:
         prepare(daemon)
         async with _again_and_again(attack, daemon, strangers):
