@@ -221,9 +221,9 @@ async def slow_receiver(world: World) -> Promise:
     """That provider alone is slowed, and it is said so; the others are served in time, and no attempt is lost."""
     count = world.size(200, 60)
     names = _names(count)
-    at_google = names[: count // 5]
+    at_google = names[: world.size(40, 6)]
     emails = {name: f"{name}@gmail.com" for name in at_google}
-    for name in world.rng.sample(at_google, 5):
+    for name in world.rng.sample(at_google, world.size(5, 3)):
         reply = "421 4.7.28 Our system has detected an unusual rate of mail - gsmtp"
         world.relay.answer("RCPT", reply, recipient=emails[name])
     touched_at = time.time()
