@@ -39,7 +39,7 @@ async def _found() -> "tuple[list[Reception], datetime]":
 
 
 def _document(reception: "Reception") -> dict[str, Any]:
-    """Return what was said of a receiver: all messages that the relay answered are `sent`."""
+    """Return the figures of a receiver: all messages that the relay answered are `sent`."""
     counts = {count.value: number for count, number in reception.counts.items()}
     said = ("accepted", "deferred", "blocked", "unknown", "refused")
     slowed = reception.slowed

@@ -121,7 +121,7 @@ def _of_rules(groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def _fault(rule: str) -> str | None:
-    """Return what is wrong with a rule, or None."""
+    """Return the fault of a rule, or None."""
     bare = rule.strip("*.@")
     if not bare:
         return "would match every domain: name the domains one by one, such as gmail.com"

@@ -170,7 +170,7 @@ class WarmupRecords(Protocol):
     """The records of the warm-up of a relay, over all daemons."""
 
     async def since(self, at: datetime) -> PastDay:
-        """Return what was counted since that time. Raises `Unavailable`."""
+        """Return the counts since that time. Raises `Unavailable`."""
         ...
 
     async def halt(self, day: date) -> None:

@@ -199,7 +199,7 @@ class Governor:
         self._count(receiver, self._remembered(receiver), count)
 
     def counts(self) -> Mapping[tuple[str, Count], int]:
-        """Return what was counted since the last call, by receiver."""
+        """Return the counts since the last call, by receiver."""
         counts, self._counts = self._counts, Counter()
         return counts
 
@@ -208,7 +208,7 @@ class Governor:
         self._counts.update(counts)
 
     def _word(self, receiver: str, outcome: Outcome) -> Count | None:
-        """Return what the receiver says of us in a reply, or None if the reply is not its word."""
+        """Return the receiver's word on us in a reply, or None if the reply is not its word."""
         count = _WORDS.get(outcome.kind)
         if count is None or not outcome.to_recipient:
             return None

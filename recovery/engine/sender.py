@@ -165,7 +165,7 @@ class Sender:
         return quarter if self.pace.rate(now) is None else min(quarter, self.pace.batch(now))
 
     async def allowed(self, wanted: int, urgent: int) -> Grant:
-        """Return what the configured rates and the warm-up leave of the `wanted` messages, and count it.
+        """Return the part of the `wanted` messages that the configured rates and the warm-up leave, and count it.
 
         The warm-up does not hold back the `urgent` among them. Raises `Unavailable`.
         """

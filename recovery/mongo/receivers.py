@@ -120,7 +120,7 @@ def _reception(document: Mapping[str, Any], since: int, now: datetime) -> Recept
 
 
 def _slowed(document: Mapping[str, Any]) -> Slowed | None:
-    """Return what is stored of a slowed receiver, or None if it cannot be read: a newer version may store it so."""
+    """Return a stored slowed receiver, or None if it cannot be read: a newer version may store it so."""
     try:
         slowed = document["slowed"]
         return Slowed(str(document["receiver"]), float(slowed["rate"]), slowed["since"], str(slowed["reply"]))
