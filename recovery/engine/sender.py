@@ -135,7 +135,9 @@ class Sender:
 
     def room(self) -> int:
         """Return the number of messages that may be claimed now."""
-        now = self._monotonic()
+        return self._room(self._monotonic())
+
+    def _room(self, now: float) -> int:
         if self.stopping or now < self._not_before:
             return 0
         free = self.breaker.room(max(self.window.size - self._in_flight, 0), self._in_flight, now)
@@ -145,20 +147,19 @@ class Sender:
     async def wait_for_room(self) -> int:
         """Wait until there is room for a batch, or for a probe of the relay; return the room."""
         while True:
-            room = self.room()
-            if room >= self._batch():
+            now = self._monotonic()  # for all questions the same, or room that comes between two would be missed
+            room = self._room(now)
+            if room >= self._batch(now):
                 return room
             self._freed.clear()
-            now = self._monotonic()
             pause = max(self.breaker.pause(now) or 0.0, self.pace.pause(now), self._not_before - now)
             # While a probe is under way only its end can free anything.
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause + 0.001 if pause else None):
                     await self._freed.wait()
 
-    def _batch(self) -> int:
+    def _batch(self, now: float) -> int:
         """Return the room that is worth waiting for: a quarter of the window, or less if breaker or pace limit it."""
-        now = self._monotonic()
         if self.breaker.pause(now) is not None:
             return 1
         quarter = max(1, self.window.size // 4)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -152,3 +153,15 @@ async def test_throttling_lowers_the_number_claimed():
         await scene.look()
         assert scene.engine.sender.pace.rate(scene.monotonic()) is not None
         assert scene.engine.sender.room() <= 4
+
+
+@pytest.mark.parametrize("phase", range(6))
+async def test_room_that_comes_while_it_is_asked_for_is_not_missed(phase):
+    """With nothing in flight nothing is freed: to wait without an end would be to wait for ever."""
+    scene = EngineInMemory(state())
+    sender = scene.engine.sender
+    ticks = count(phase / 1000, 0.006)
+    scene.monotonic = lambda: next(ticks)
+    sender.pace.tell(25, 1, 0.0)
+    async with asyncio.timeout(10):
+        assert await sender.wait_for_room() >= 1
