@@ -56,7 +56,8 @@ class Soak:
         await self.start_another()
 
     async def cut(self, relay: Relay) -> None:
-        """Have a relay go away for a while."""
+        """Have a relay go away for a while; what it has and no daemon has recorded may be sent again."""
+        await self.world.accident(time.time())
         await relay.fail()
         await asyncio.sleep(self.world.rng.uniform(0.5, 5))
         await relay.listen()
