@@ -1,8 +1,10 @@
 """Three mongods on the loopback as one replica set, whose nodes can be killed and started again."""
 
 import asyncio
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,11 +14,22 @@ from pathlib import Path
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from recovery.testing.mongod import find_mongod, free_port
+from recovery.testing.mongod import find_mongod
 
 ELECTION_TIMEOUT_MS = 2000
 STARTS_WITHIN = 60
 TAKING_PART = ["PRIMARY", "SECONDARY", "SECONDARY"]
+PORTS = range(20_000, 30_000)
+"""Below the ports that Linux gives to connections: one of those could take a node's port while the node is down."""
+
+
+def _port_of_its_own() -> int:
+    """Return a port of `PORTS` on which nobody listens."""
+    while True:
+        port = random.choice(PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Cluster:
@@ -25,7 +38,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._binary = find_mongod()
-        self._ports = [free_port() for _ in range(3)]
+        self._ports = [_port_of_its_own() for _ in range(3)]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self.uri = f"mongodb://{','.join(f'127.0.0.1:{port}' for port in self._ports)}/?replicaSet=rs0"
 
