@@ -48,6 +48,6 @@ def _each(cost: Cost, count: int) -> tuple[float, float]:
 
 
 def _growth(spent: Spent, place: int) -> float:
-    """Return what each daemon more adds to the cost of a mail."""
+    """Return the increase of the cost of a mail for each daemon more."""
     fewest, most = NUMBERS[0], NUMBERS[-1]
     return (spent[most][place] - spent[fewest][place]) / (most - fewest)

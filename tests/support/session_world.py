@@ -128,7 +128,7 @@ class SessionWorld:
         return delivery
 
     def packets(self):
-        """Return what was written since the last call."""
+        """Return the bytes written since the last call."""
         written, self.transport.packets = self.transport.packets, []
         return written
 

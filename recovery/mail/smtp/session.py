@@ -6,7 +6,6 @@ MAIL, RCPT, BDAT and the content are one packet.
 """
 
 import asyncio
-import re
 from collections import deque
 from typing import Final, Literal, cast
 
@@ -18,6 +17,7 @@ from recovery.mail.smtp.delivery import Delivery, silent
 from recovery.mail.smtp.owner import Owner
 from recovery.mail.smtp.patience import Patience
 from recovery.mail.smtp.replies import Phase, read_reply
+from recovery.mail.smtp.wording import is_about_pipelining
 
 RSET: Final = "RSET"
 _Awaited = Phase | Literal["RSET"]
@@ -31,9 +31,6 @@ _GO_ON = {Phase.MAIL: 2, Phase.RCPT: 2, Phase.DATA: 3}
 TRUSTED = 1.0
 """Seconds after an accepted message in which a content goes out with its announcement, as one chunk. A relay may have
 closed a connection at rest: then the content waits until the relay has answered the announcement."""
-
-_ABOUT_PIPELINING = re.compile(r"\bpipelining\b|\bsynchroni[sz]ation error", re.IGNORECASE)
-"""Words of refusals such as `554 improper command pipelining` and `554 SMTP synchronization error`."""
 
 _UNKNOWN_COMMAND = (500, 502)
 """The codes of a relay that does not know a command, or has not implemented it."""
@@ -249,7 +246,7 @@ class Session:
             return False
         if self._behind and self._phase is Phase.MAIL and reply.code == aiosmtplib.SMTPStatus.bad_command_sequence:
             return True
-        return _ABOUT_PIPELINING.search(reply.text) is not None
+        return is_about_pipelining(reply.text)
 
     def _hear_out(self, awaited: _Awaited, reply: Reply) -> None:
         """Hear the remaining replies of a refused message. If the relay still asks for the content, send none.

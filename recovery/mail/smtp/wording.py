@@ -157,3 +157,11 @@ def wordings(text: str) -> frozenset[Wording]:
     if Wording.RATE in found and _SIZE.search(words):
         found.discard(Wording.RATE)
     return frozenset(found)
+
+
+_ABOUT_PIPELINING = re.compile(r"\bpipelining\b|\bsynchroni[sz]ation error", re.IGNORECASE)
+
+
+def is_about_pipelining(reply: str) -> bool:
+    """Return whether a refusal is like `554 improper command pipelining` or `554 SMTP synchronization error`."""
+    return _ABOUT_PIPELINING.search(reply) is not None

@@ -34,7 +34,7 @@ async def _attempts(world: World) -> list[int]:
 
 
 async def _ended_as(daemon: Daemon, *outcomes: str) -> dict[str, int]:
-    """Return how many attempts ended so, by outcome, where any did."""
+    """Return the number of attempts by outcome, for those of these outcomes that there were."""
     counts = {
         outcome: int(await daemon.metric("recovery_attempts_total", outcome=outcome, step="reminder-1"))
         for outcome in outcomes

@@ -50,7 +50,7 @@ async def odd_lines(world: World) -> Promise:
 
 
 def _faults(content: bytes) -> list[str]:
-    """Return what is wrong with a mail."""
+    """Return the faults of a mail."""
     longest = max(map(len, content.split(b"\r\n")))
     if longest > LONGEST_LINE:
         return [f"a line has {longest} characters"]

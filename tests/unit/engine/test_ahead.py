@@ -47,7 +47,7 @@ class Scene(EngineInMemory):
                 await asyncio.sleep(0.001)
 
     async def gone(self, *ids: str) -> Collection[str]:
-        """Return what is looked at when the stream reports that these shadows are gone."""
+        """Return the ids that are looked at when the stream reports that these shadows are gone."""
         return await self.ahead.unanswered(ids or list(self.store.kept))
 
 
