@@ -1,8 +1,9 @@
 """Adapters: each translates the webhooks of one shop platform into events. A new platform is one file and one line."""
 
 from recovery.shops.adapter import Adapter
+from recovery.shops.saleor import Saleor
 from recovery.shops.shopify import Shopify
 from recovery.shops.stripe import Stripe
 
-ADAPTERS: tuple[Adapter, ...] = (Shopify(), Stripe())
+ADAPTERS: tuple[Adapter, ...] = (Saleor(), Shopify(), Stripe())
 """All adapters. The first segment of the path, `/webhooks/{name}/{shop}`, names one."""
