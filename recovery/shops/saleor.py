@@ -60,7 +60,7 @@ class Saleor(Adapter):
 
     def read(self, request: WebhookRequest) -> Sequence[Found]:
         """Return the event that a webhook reports."""
-        payload = request.json()
+        payload: Mapping[str, Any] = request.json()
         event = object_of(payload.get("data"))
         if event:  # of a subscription to one event alone, as `checkoutUpdated(channels: [...])`
             payload = object_of(next(iter(event.values())))
