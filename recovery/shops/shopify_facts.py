@@ -63,6 +63,11 @@ def _acceptable(items: Iterable[Mapping[str, Any]]) -> list[Item]:
     return [item for item in (valid(Item, each) for each in items) if item is not None]
 
 
+def is_empty(payload: Mapping[str, Any]) -> bool:
+    """Return whether a cart or checkout says that nothing is in it, rather than nothing about what is."""
+    return isinstance(payload.get("line_items"), list) and not _lines(payload)
+
+
 def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the lines with a quantity, and at most as many as a mail can show."""
     lines = payload.get("line_items")
