@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from recovery.domain.checkout import Checkout, Order
-from recovery.shops.adapter import Adapter, WebhookRequest, is_signed, unmapped
+from recovery.shops.adapter import Adapter, Trust, WebhookRequest, hmac_fault, unmapped
 from recovery.shops.events import (
     Cancelled,
     Consented,
@@ -76,22 +76,22 @@ Take checkouts, orders, consent, and the erasure and data requests that Shopify'
 is. Their names without `X-` are accepted as well. Answers with the `id` of the checkout, or with the reason why the
 webhook was `ignored`: everything that is signed is answered with 200, since Shopify drops subscriptions that fail."""
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
-        """Return whether the signature is base64 of the HMAC-SHA256 of the raw body."""
-        return is_signed(body, _headers(headers).get("hmac-sha256"), secrets)
+    def signature_fault(self, body: bytes, headers: Mapping[str, str], trust: Trust) -> str | None:
+        """Return None if the signature is base64 of the HMAC-SHA256 of the raw body."""
+        return hmac_fault(body, _headers(headers).get("hmac-sha256"), trust.secrets)
 
     def shop_of(self, headers: Mapping[str, str], given: str) -> str:
         """Return the shop's domain in lower case."""
         return (given or _headers(headers).get("shop-domain", "")).strip().lower()
 
-    def read(self, request: WebhookRequest) -> Found:
+    def read(self, request: WebhookRequest) -> Sequence[Found]:
         """Return the event that a webhook reports."""
         headers = _headers(request.headers)
         if headers.get("test") == "true":
-            return Ignored("a sample, sent by the test button of Shopify's admin")
+            return [Ignored("a sample, sent by the test button of Shopify's admin")]
         if self.shop_of(request.headers, "") not in ("", request.shop):
-            return Unmapped("X-Shopify-Shop-Domain", "is not the shop that the address names")
-        return read(headers.get("topic", ""), request.shop, request.json(), confirms=request.confirm_orders)
+            return [Unmapped("X-Shopify-Shop-Domain", "is not the shop that the address names")]
+        return [read(headers.get("topic", ""), request.shop, request.json(), confirms=request.confirm_orders)]
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
