@@ -2,6 +2,7 @@
 
 from recovery.shops.adapter import Adapter
 from recovery.shops.shopify import Shopify
+from recovery.shops.woocommerce import WooCommerce
 
-ADAPTERS: tuple[Adapter, ...] = (Shopify(),)
+ADAPTERS: tuple[Adapter, ...] = (Shopify(), WooCommerce())
 """All adapters. The first segment of the path, `/webhooks/{name}/{shop}`, names one."""
