@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from recovery.domain.checkout import Checkout, Consent, Customer, Item, Order
 from recovery.shops.adapter import Adapter, Trust, WebhookRequest, header_of, unmapped
-from recovery.shops.events import Found, Ignored, Reported, Unmapped
+from recovery.shops.events import Emptied, Found, Ignored, Reported, Unmapped
 from recovery.shops.key_sets import is_signed_by, key_id_of
-from recovery.shops.names import family_first
-from recovery.shops.values import MOST_ITEMS, fact_of, object_of, text_of, time_of, valid
+from recovery.shops.names import full_name
+from recovery.shops.values import MOST_ITEMS, fact_of, keys_of, object_of, text_of, time_of, valid
 
 CONSENT = "recovery_consent"
 """The key of a checkout's public metadata in which a storefront may say that the customer agreed to reminders."""
@@ -77,6 +77,9 @@ def _checkout(request: WebhookRequest, checkout: Mapping[str, Any]) -> Found:
     for asked in ("id", "email", "lines", "totalPrice", "updatedAt"):
         if asked not in checkout:
             return Unmapped(f"checkout.{asked}", _NOT_ASKED)
+    keys = keys_of(checkout, "id")
+    if keys and isinstance(checkout["lines"], list) and not _lines_of(checkout):
+        return Emptied(request.shop, keys, time_of(checkout["updatedAt"]))
     locale = _locale_of(checkout.get("languageCode"))
     customer = _customer_of(checkout.get("email"), locale, checkout)
     if customer is None:
@@ -84,9 +87,8 @@ def _checkout(request: WebhookRequest, checkout: Mapping[str, Any]) -> Found:
     items = _items_of(_basket_line(line) for line in _lines_of(checkout))
     if not items:
         return Ignored("nothing is in it")
-    id_ = checkout.get("id")
     total = object_of(object_of(checkout.get("totalPrice")).get("gross"))
-    link = request.link(str(id_))
+    link = request.link(keys[0] if keys else "")
     if link is None:
         return Unmapped("webhooks.checkout_urls", "has no address for saleor, so there is no link back to the checkout")
     try:
@@ -95,7 +97,7 @@ def _checkout(request: WebhookRequest, checkout: Mapping[str, Any]) -> Found:
                 {
                     **fact_of("locale", locale),
                     "shop": request.shop,
-                    "order_id": id_,
+                    "order_id": checkout["id"],
                     "customer": customer,
                     "items": items,
                     "total": _amount_of(total),
@@ -151,9 +153,7 @@ def _customer_of(email: object, locale: str | None, holder: Mapping[str, Any]) -
 
 
 def _name_of(person: Mapping[str, Any], locale: str) -> str | None:
-    given, family = text_of(person.get("firstName")), text_of(person.get("lastName"))
-    together = family_first(given, family, locale) if given and family else None
-    return text_of(together or " ".join(filter(None, (given, family))))
+    return full_name(text_of(person.get("firstName")), text_of(person.get("lastName")), locale)
 
 
 def _locale_of(code: object) -> str | None:
@@ -209,7 +209,7 @@ def _amount_of(money: Mapping[str, Any]) -> Decimal | None:
 
 
 def _consent_of(checkout: Mapping[str, Any]) -> Consent | None:
-    """Return what the storefront noted: "true" is a yes, "false" takes an earlier one back, all else says nothing."""
+    """Return the consent in the metadata: "true" is a yes, "false" takes an earlier one back; None for all else."""
     said, at = checkout.get("consent"), time_of(checkout.get("updatedAt"))
     if said not in ("true", "false") or at is None:
         return None

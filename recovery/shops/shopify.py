@@ -17,9 +17,21 @@ from pydantic import ValidationError
 
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops.adapter import Adapter, Trust, WebhookRequest, hmac_fault, unmapped
-from recovery.shops.events import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
+from recovery.shops.events import (
+    Cancelled,
+    Consented,
+    DataRequest,
+    Emptied,
+    Found,
+    Ignored,
+    Left,
+    Redact,
+    Reported,
+    Touched,
+    Unmapped,
+)
 from recovery.shops.shopify_consent import consent_of
-from recovery.shops.shopify_facts import MOST_ITEMS, checkout_money, customer_of, order_money
+from recovery.shops.shopify_facts import MOST_ITEMS, checkout_money, customer_of, is_empty, order_money
 from recovery.shops.shopify_topics import misfit
 from recovery.shops.shopify_values import cart_of, email_of, fact_of, is_shop, keys_of, object_of, text_of, time_of
 
@@ -109,6 +121,8 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
             return _order(shop, keys_of(payload, "token", "id"), payload, checkout_money(payload), confirms=None)
         case "checkouts/create" | "checkouts/update":
             return _checkout(shop, payload)
+        case "carts/update":
+            return _cart(shop, payload)
         case "checkouts/delete":
             keys = keys_of(payload, "token", "id") or keys_of(payload, "cart_token")
             return Cancelled(shop, keys, cart_of(payload)) if keys else Unmapped("token", "names no checkout")
@@ -138,14 +152,25 @@ def _of_people(topic: str, shop: str, payload: Mapping[str, Any]) -> Found:
             return Ignored("this topic says nothing of a checkout")
 
 
+def _cart(shop: str, payload: Mapping[str, Any]) -> Found:
+    """Read a cart: it names neither its customer nor its checkouts, only itself, as they do."""
+    keys = keys_of(payload, "token")
+    at = time_of(payload.get("updated_at"))
+    if not keys:
+        return Unmapped("token", "names no cart")
+    return Emptied(shop, keys, at) if is_empty(payload) else Touched(shop, keys[0], at)
+
+
 def _checkout(shop: str, payload: Mapping[str, Any]) -> Found:
+    keys = keys_of(payload, "token", "id")
+    if keys and is_empty(payload):
+        return Emptied(shop, keys, time_of(payload.get("updated_at")))
     customer = customer_of(payload)
     if customer is None:
         return Ignored("no address to write to is known yet")
     money = checkout_money(payload)
     if not money["items"]:
         return Ignored("nothing is in it")
-    keys = keys_of(payload, "token", "id")
     if not keys:
         return Unmapped("token", "names no checkout")
     try:

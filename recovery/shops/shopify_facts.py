@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recovery.domain.checkout import Customer, Item
-from recovery.shops.names import family_first
+from recovery.shops.names import family_first, full_name
 from recovery.shops.shopify_values import object_of, text_of, valid
 from recovery.shops.values import MOST_ITEMS as MOST_ITEMS
 
@@ -56,6 +56,11 @@ def _acceptable(items: Iterable[Mapping[str, Any]]) -> list[Item]:
     return [item for item in (valid(Item, each) for each in items) if item is not None]
 
 
+def is_empty(payload: Mapping[str, Any]) -> bool:
+    """Return whether a cart or checkout says that nothing is in it, rather than nothing about what is."""
+    return isinstance(payload.get("line_items"), list) and not _lines(payload)
+
+
 def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the lines with a quantity, and at most as many as a mail can show."""
     lines = payload.get("line_items")
@@ -77,10 +82,11 @@ def customer_of(payload: Mapping[str, Any]) -> Customer | None:
 
 
 def _name(locale: str, *people: Mapping[str, Any]) -> str | None:
+    """Return the first name that is known. Shopify's own `name` has the given name first in every language."""
     for person in people:
         given, family = text_of(person.get("first_name")), text_of(person.get("last_name"))
         if given and family and (together := family_first(given, family, locale)):
             return text_of(together)
-        if name := text_of(person.get("name")) or text_of(" ".join(filter(None, (given, family)))):
+        if name := text_of(person.get("name")) or full_name(given, family, locale):
             return name
     return None

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from recovery.domain.checkout import Checkout, Consent, Customer, Item, Order
 from recovery.shops.adapter import NOT_SIGNED, Adapter, Trust, WebhookRequest, header_of, is_one_of, unmapped
 from recovery.shops.events import Found, Ignored, Reported, Unmapped
-from recovery.shops.values import MOST_ITEMS, fact_of, object_of, text_of, valid
+from recovery.shops.values import MOST_ITEMS, fact_of, keys_of, object_of, text_of, valid
 
 TOLERANCE = 300
 """Seconds that a signature is valid, as in Stripe's own libraries. Each attempt to deliver is signed anew."""
@@ -134,7 +134,7 @@ def _expired(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
         )
     except ValidationError as exc:
         return unmapped(exc, _SOURCES)
-    return Reported(checkout, _recovered_from(session))
+    return Reported(checkout, keys_of(session, "recovered_from"))
 
 
 def _ordered(request: WebhookRequest, session: Mapping[str, Any], at: datetime | None) -> Found:
@@ -160,7 +160,7 @@ def _ordered(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
         )
     except ValidationError as exc:
         return unmapped(exc, _SOURCES)
-    return Reported(order, _recovered_from(session), confirm_default=False)
+    return Reported(order, keys_of(session, "recovered_from"), confirm_default=False)
 
 
 def _customer_of(session: Mapping[str, Any]) -> Customer | None:
@@ -170,12 +170,6 @@ def _customer_of(session: Mapping[str, Any]) -> Customer | None:
         if accepted := valid(Customer, {"email": email, "name": name}):
             return accepted
     return None
-
-
-def _recovered_from(session: Mapping[str, Any]) -> tuple[str, ...]:
-    earlier = session.get("recovered_from")
-    named = isinstance(earlier, str) and 0 < len(earlier) < 200 and earlier.isascii() and earlier.isprintable()
-    return (str(earlier).strip(),) if named and str(earlier).strip() else ()
 
 
 def _money_of(session: Mapping[str, Any]) -> dict[str, Any]:

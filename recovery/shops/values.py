@@ -14,6 +14,8 @@ Model = TypeVar("Model", bound=BaseModel)
 LONGEST_NAME = 300
 """Characters of a text that a mail can show."""
 
+LONGEST_KEY = 190
+
 MOST_ITEMS = 200
 """Lines of a checkout or order that a mail can show."""
 
@@ -28,6 +30,13 @@ def is_shop(name: str) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def keys_of(payload: Mapping[str, Any], *fields: str, prefix: str = "") -> tuple[str, ...]:
+    """Return the ids in these fields: the first is the one to store it under, the others are aliases."""
+    values = (payload.get(field) for field in fields)
+    known = [str(each).strip() for each in values if isinstance(each, int | str) and not isinstance(each, bool)]
+    return tuple(f"{prefix}{each}" for each in known if each and len(each) <= LONGEST_KEY and each.isprintable())
 
 
 def fact_of(field: str, value: object) -> dict[str, Any]:

@@ -20,12 +20,14 @@ from recovery.shops.events import (
     Cancelled,
     Consented,
     DataRequest,
+    Emptied,
     Event,
     Found,
     Ignored,
     Left,
     Redact,
     Reported,
+    Touched,
     Unmapped,
 )
 from recovery.shops.key_sets import PublicKeys
@@ -243,9 +245,8 @@ async def _carry_out(event: Event, ingestion: Ingestion) -> str:
         case Cancelled(shop, order_ids, cart):
             await ingestion.cancel(shop, order_ids[0], aliases=order_ids[1:], cart=cart)
             return checkout_id(shop, order_ids[0])
-        case Left(shop):
-            _log.warning("shop disconnected", shop=shop, cancelled=await ingestion.cancel_shop(shop))
-            return shop
+        case Touched() | Emptied() | Left():
+            return await _put_off(event, ingestion)
         case Consented(shop, email, consent):
             await ingestion.consent(shop, email, consent)
             return shop
@@ -259,3 +260,18 @@ async def _carry_out(event: Event, ingestion: Ingestion) -> str:
             await ingestion.request_data(shop, id_, email, orders)
             return f"{shop}/{id_}"
     raise AssertionError(f"no case for {type(event).__name__}")
+
+
+async def _put_off(event: Touched | Emptied | Left, ingestion: Ingestion) -> str:
+    """Store an event that postpones or pauses reminders of known checkouts, and creates none; return its key."""
+    match event:
+        case Touched(shop, cart, at):
+            await ingestion.touch(shop, [cart], at=at)
+            return checkout_id(shop, cart)
+        case Emptied(shop, names, at):
+            await ingestion.pause(shop, names, reason="its customer has emptied it", at=at)
+            return checkout_id(shop, names[0])
+        case Left(shop):
+            paused = await ingestion.pause(shop, reason="its shop has disconnected, and reports no orders")
+            _log.warning("shop disconnected", shop=shop, paused=paused)
+            return shop

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from recovery.domain.checkout import Checkout, Consent, Customer, Item, Order
 from recovery.shops.adapter import Trust, WebhookRequest
-from recovery.shops.events import Ignored, Reported, Unmapped
+from recovery.shops.events import Emptied, Ignored, Reported, Unmapped
 from recovery.shops.key_sets import read_key_set
 from recovery.shops.saleor import Saleor
 from tests.support.builders import NOON
@@ -149,14 +149,21 @@ def test_amounts_are_decimal(amount, expected):
     [
         ({"email": None}, "no address"),
         ({"email": ""}, "no address"),
-        ({"lines": []}, "nothing is in it"),
+        ({"lines": [None, {"quantity": 1}]}, "nothing is in it"),
         ({"lines": None}, "nothing is in it"),
-        ({"lines": [{"quantity": 0, **checkout()["checkout"]["lines"][0] | {"quantity": 0}}]}, "nothing is in it"),
     ],
 )
 def test_a_checkout_without_address_or_items_is_ignored(changes, words):
     """It may have both later: Saleor reports each change."""
     assert words in read(checkout(**changes)).reason
+
+
+@pytest.mark.parametrize("lines", [[], [{**checkout()["checkout"]["lines"][0], "quantity": 0}]])
+@pytest.mark.parametrize("email", ["ada@example.com", None])
+def test_an_emptied_checkout_is_not_reminded(lines, email):
+    """What is no longer in it is not offered again; it goes on once something is."""
+    at = datetime(2026, 3, 1, 12, 5, 0, 123456, tzinfo=UTC)
+    assert read(checkout(lines=lines, email=email)) == Emptied(SHOP, (CHECKOUT_ID,), at)
 
 
 def test_an_order_without_a_checkout_is_ignored():
@@ -343,4 +350,4 @@ def test_whatever_an_event_has_is_read_or_told(make, changes):
         found = read(make(**changes))
     except ValidationError:
         return  # no JSON, such as an infinite number
-    assert isinstance(found, Reported | Ignored | Unmapped)
+    assert isinstance(found, Reported | Emptied | Ignored | Unmapped)

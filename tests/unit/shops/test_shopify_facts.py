@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops import shopify
 from recovery.shops.adapter import Trust
-from recovery.shops.events import Cancelled, DataRequest, Ignored, Redact, Unmapped
+from recovery.shops.events import Cancelled, DataRequest, Emptied, Ignored, Redact, Touched, Unmapped
 from recovery.shops.shopify import Shopify
 from recovery.shops.shopify_facts import MOST_ITEMS
 from recovery.shops.shopify_values import LONGEST_NAME
@@ -92,6 +92,7 @@ def test_custom_lines_may_lack_fields():
 TOPICS = [
     "checkouts/create",
     "checkouts/delete",
+    "carts/update",
     "orders/create",
     "orders/cancelled",
     "customers/redact",
@@ -120,7 +121,8 @@ def test_anything_is_read_ignored_or_unmapped(topic, changes, value, field):
         **changes,
     }
     result = read(topic, SHOP, payload)
-    assert isinstance(result, Checkout | Order | Cancelled | Redact | DataRequest | Ignored | Unmapped)
+    events = Cancelled | Emptied | Touched | Redact | DataRequest
+    assert isinstance(result, Checkout | Order | events | Ignored | Unmapped)
 
 
 BODY = b'{"id": 1}'

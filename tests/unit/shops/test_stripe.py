@@ -76,7 +76,7 @@ def test_what_is_not_paid_yet_is_not_confirmed():
 def test_a_recovered_session_is_the_same_checkout(make):
     """The copy that the link back opens names the session that it was made from: either name finds it."""
     assert read(make(recovered_from="cs_test_first")).aliases == ("cs_test_first",)
-    for nothing in (None, "", " ", 1, [], "x" * 300, "a\nb"):
+    for nothing in (None, "", " ", True, [], "x" * 300, "a\nb"):
         assert read(make(recovered_from=nothing)).aliases == ()
 
 
