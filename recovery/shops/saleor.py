@@ -24,6 +24,7 @@ CONSENT = "recovery_consent"
 """The key of a checkout's public metadata in which a storefront may say that the customer agreed to reminders."""
 
 _NOT_ASKED = "was not asked for: give the webhook the query of docs/shops.md"
+_TOPICS = ("checkout_", "order_")
 _GIVEN = {"true": True, "false": None}
 _ENDED = ("CANCELED", "EXPIRED")
 _SMALLEST = Decimal("0.0001")
@@ -70,6 +71,8 @@ class Saleor(Adapter):
             return [_order(request, order)]
         if payload.get("errors"):
             return [Unmapped("errors", "are all that Saleor sent: it could not answer the webhook's query")]
+        if not header_of(request.headers, self.topic_header).startswith(_TOPICS):
+            return [Ignored("this event is about neither a checkout nor an order")]
         return [Unmapped("body", "has neither a checkout nor an order: give the webhook the query of docs/shops.md")]
 
 
