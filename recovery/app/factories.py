@@ -110,19 +110,32 @@ def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> A
     """Return each shop's access to webhooks by the adapter's name. Raises `CannotStart` for an unknown adapter."""
     known = {adapter.name for adapter in adapters} - {"shopify"}  # which has a section of its own
     for own in settings.each():
-        for name in {*own.webhooks.secrets, *own.webhooks.confirm_orders} - known:
+        if unknown := sorted(_platforms(own) - known):
+            name = unknown[0]
             fix = "set [shopify] instead" if name == "shopify" else f"there are: {', '.join(sorted(known)) or 'none'}"
             raise CannotStart(f"webhooks: no adapter {name} is configured here; {fix}.")
+    return per_shop(settings, _accesses_of)
 
-    def of_shop(own: Settings) -> dict[str, WebhookAccess]:
-        secrets = {name: secret.get_secret_value() for name, secret in own.webhooks.secrets.items()}
-        of_each = {name: WebhookAccess([each], name in own.webhooks.confirm_orders) for name, each in secrets.items()}
-        if own.shopify.webhook_secret is not None:
-            secret = own.shopify.webhook_secret.get_secret_value()
-            of_each["shopify"] = WebhookAccess([secret], own.shopify.confirm_orders)
-        return of_each
 
-    return per_shop(settings, of_shop)
+def _platforms(own: Settings) -> set[str]:
+    webhooks = own.webhooks
+    return {*webhooks.secrets, *webhooks.addresses, *webhooks.checkout_urls, *webhooks.confirm_orders}
+
+
+def _accesses_of(own: Settings) -> dict[str, WebhookAccess]:
+    webhooks = own.webhooks
+    accesses = {
+        name: WebhookAccess(
+            secrets_of(webhooks.secrets.get(name, ())),
+            name in webhooks.confirm_orders,
+            webhooks.checkout_urls.get(name),
+            webhooks.addresses.get(name),
+        )
+        for name in {*webhooks.secrets, *webhooks.addresses}
+    }
+    if own.shopify.webhook_secret:
+        accesses["shopify"] = WebhookAccess(secrets_of(own.shopify.webhook_secret), own.shopify.confirm_orders)
+    return accesses
 
 
 def limits_of(settings: Settings) -> Limits:

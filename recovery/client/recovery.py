@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -32,7 +33,7 @@ from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Persons, Receipt
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, own_limit, settled
-from recovery.mongo.intake import cancelled
+from recovery.mongo.intake import cancelled, paused, touched
 from recovery.mongo.naming import called
 from recovery.mongo.suppressions import lift_query
 
@@ -170,6 +171,35 @@ class Recovery:
         """
         with self._bounds.call(timeout) as call:
             return await self._direct.update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled(), call)
+
+    async def touch(
+        self, shop: str, names: Sequence[str], *, at: datetime | None = None, timeout: float | None = None
+    ) -> int:
+        """Store activity in open checkouts, by any of their names; return how many there are. Raises `Unavailable`.
+
+        It postpones their reminders as a report would, and changes nothing else. `at` is by default the time of the
+        call. For a platform that tells of a cart, but not of the customer or the prices.
+        """
+        with self._bounds.call(timeout) as call:
+            return await self._direct.update(called(shop, names), touched(at), call)
+
+    async def pause(
+        self,
+        shop: str,
+        names: Sequence[str] | None = None,
+        *,
+        reason: str = "its shop has paused it",
+        at: datetime | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Pause checkouts, by any of their names, or all open ones of a shop; return how many. Raises `Unavailable`.
+
+        A paused checkout causes no reminders until it is reported with activity that is later than `at`, by default the
+        time of the call. An order of it is confirmed as usual.
+        """
+        query = {"_id": of_shop(shop), "status": Status.OPEN} if names is None else called(shop, names)
+        with self._bounds.call(timeout) as call:
+            return await self._direct.update(query, paused(reason, at), call)
 
     async def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Store consent, or its withdrawal, in all checkouts of a person at a shop; return how many there are.

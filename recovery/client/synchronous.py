@@ -1,6 +1,7 @@
 """The ingestion API for synchronous code."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -90,6 +91,24 @@ class SyncRecovery:
     def cancel_shop(self, shop: str, *, timeout: float | None = None) -> int:
         """Cancel all open checkouts of a shop: see `Recovery.cancel_shop`."""
         return run(self._recovery.cancel_shop(shop, timeout=timeout))
+
+    def touch(
+        self, shop: str, names: Sequence[str], *, at: datetime | None = None, timeout: float | None = None
+    ) -> int:
+        """Store activity in open checkouts, by any of their names: see `Recovery.touch`."""
+        return run(self._recovery.touch(shop, names, at=at, timeout=timeout))
+
+    def pause(
+        self,
+        shop: str,
+        names: Sequence[str] | None = None,
+        *,
+        reason: str = "its shop has paused it",
+        at: datetime | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Pause the reminders of checkouts, or of a whole shop: see `Recovery.pause`."""
+        return run(self._recovery.pause(shop, names, reason=reason, at=at, timeout=timeout))
 
     def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Store consent, or its withdrawal, in all checkouts of a person at a shop: see `Recovery.consent`."""

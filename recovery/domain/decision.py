@@ -99,8 +99,10 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
         if schedule.confirmation is not None and checkout.confirm and checkout.facts.customer is not None:
             yield schedule.confirmation, (checkout.ordered_at or checkout.touched_at) + schedule.confirmation.delay
         return
+    if checkout.pause is not None:
+        return
     for step in schedule.steps:
-        yield step, checkout.touched_at + step.delay
+        yield step, checkout.left_at + step.delay
 
 
 def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
@@ -189,5 +191,7 @@ def _rest(checkout: CheckoutState, schedule: Schedule, given_up: tuple[GivenUp, 
             return Rest(Status.ORDERED, "ordered: no reminders, and no address to confirm to is known", given_up)
         case Status.ORDERED:
             return Rest(Status.ORDERED, "ordered: no reminders", given_up)
+        case _ if checkout.pause is not None:
+            return Rest(Status.FINISHED, f"paused: {checkout.pause.reason}", given_up)
         case _:
             return Rest(Status.FINISHED, "every step is done", given_up)

@@ -24,6 +24,7 @@ from recovery.http.customer.unsubscribe import unsubscribe
 from recovery.http.health import Readiness, health
 from recovery.http.inbound.bounces import PATH as BOUNCES
 from recovery.http.inbound.bounces import BounceEvent, bounces
+from recovery.http.inbound.key_sets import KeySets
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import AnswerCount, BodyLimit, EveryRequest, ReportCount
@@ -82,6 +83,7 @@ def create_app(
     observer: HttpObserver,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
+    key_sets: KeySets | None = None,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
@@ -102,7 +104,9 @@ def create_app(
     guard = Guard(api_keys, observer)
     for router in (report_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
         app.include_router(router)
-    app.include_router(shop_webhooks(ingestion, webhooks or PerShop({}), adapters))
+    app.include_router(
+        shop_webhooks(ingestion, webhooks or PerShop({}), adapters, feedback.clock, key_sets or KeySets())
+    )
     app.include_router(bounces(feedback, observer))
     app.include_router(unsubscribe(feedback, observer))
     app.include_router(return_link(ingestion, feedback, observer))

@@ -43,6 +43,8 @@ class FakeIngestion:
         self.reports = []
         self.cancelled = []
         self.left = []
+        self.touched = []
+        self.paused = []
         self.erased = []
         self.requests = []
         self.states = {}
@@ -72,10 +74,19 @@ class FakeIngestion:
         self.cancelled += [(shop, each) for each in (order_id, *aliases)]
         return checkout_id(shop, order_id) in self.states
 
-    async def cancel_shop(self, shop):
-        """Record the cancellation of a shop."""
+    async def touch(self, shop, names, *, at=None):
+        """Record activity in a cart."""
         self._fail()
-        self.left.append(shop)
+        self.touched += [(shop, each, at) for each in names]
+        return 0
+
+    async def pause(self, shop, names=None, *, reason="", at=None):
+        """Record the pause of checkouts, or of a shop."""
+        self._fail()
+        if names is None:
+            self.left.append(shop)
+        else:
+            self.paused += [(shop, each, at) for each in names]
         return 0
 
     async def get(self, shop, order_id):

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from recovery.domain.checkout import Facts
 from recovery.domain.masking import masked
-from recovery.domain.state import CheckoutState, KeptConsent, Message, Past, Status
+from recovery.domain.state import CheckoutState, KeptConsent, Message, Past, Pause, Status
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Caller, Scope
 from recovery.http.problems import Problem, ProblemType, answers
@@ -27,6 +27,8 @@ class CheckoutView(Facts):
     consent: KeptConsent | None
     opened_at: AwareDatetime
     touched_at: AwareDatetime
+    active_at: AwareDatetime | None
+    paused: Pause | None
     ordered_at: AwareDatetime | None
     revision: int
     messages: Mapping[str, Message]

@@ -1,6 +1,7 @@
 """The port to the ingestion API, as the HTTP endpoints need it. `recovery.client.Recovery` implements it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from recovery.domain.checkout import Checkout, Consent, Order
@@ -34,8 +35,14 @@ class Ingestion(Protocol):
         """Cancel all reminders of a checkout; return False if there is none."""
         ...
 
-    async def cancel_shop(self, shop: str) -> int:
-        """Cancel the reminders of all open checkouts of a shop; return their number."""
+    async def touch(self, shop: str, names: Sequence[str], *, at: datetime | None = None) -> int:
+        """Store activity in open checkouts, by any of their names; return their number."""
+        ...
+
+    async def pause(
+        self, shop: str, names: Sequence[str] | None = None, *, reason: str = ..., at: datetime | None = None
+    ) -> int:
+        """Pause the reminders of checkouts, or of all open ones of a shop; return their number."""
         ...
 
     async def consent(self, shop: str, email: str, consent: Consent) -> int | None:
