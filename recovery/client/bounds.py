@@ -81,10 +81,14 @@ class Call:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._bounds.at_once -= 1
-        if isinstance(exc, WriteError):
-            raise _refused(exc) from exc
         if isinstance(exc, PyMongoError | TimeoutError):
-            raise Unavailable(_why(exc, self.spent, self._fails_to)) from exc
+            raise self.translated(exc) from exc
+
+    def translated(self, exc: PyMongoError | TimeoutError) -> Unavailable:
+        """Return the error of ours for one of PyMongo's that this call met."""
+        if isinstance(exc, WriteError):
+            return _refused(exc)
+        return Unavailable(_why(exc, self.spent, self._fails_to))
 
 
 def checked(timeout: float) -> float:
