@@ -35,6 +35,10 @@ class Bounds:
         self.most_at_once = most_at_once
         self.at_once = 0
 
+    def without_bulkhead(self) -> "Bounds":
+        """Return the same limits for calls whose number is limited elsewhere."""
+        return Bounds(self._timeout, shortened=self._shortened)
+
     def call(self, timeout: float | None = None, fails_to: str = KEEPING) -> "Call":
         """Return the context manager for one call; it raises `Unavailable` and `Refused`. Raises `ValueError`."""
         return Call(self, self._shortened(self._timeout if timeout is None else checked(timeout)), fails_to)

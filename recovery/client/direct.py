@@ -39,14 +39,18 @@ class Direct:
         self._checkouts = client[database].get_collection(CHECKOUTS, **OPTIONS)
         self._suppressions = client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._bounds = bounds
+        self._paced = bounds.without_bulkhead()
         self._pseudonyms = pseudonyms
         firsts = FirstReports(MongoClock(client[database], time.monotonic))
         self._group = GroupCommit(self._checkouts, firsts) if is_asynchronous(client) else None
         self._bulk = BulkWrite(self._checkouts)
 
-    async def send(self, report: Report, timeout: float | None = None) -> Any:
-        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`."""
-        with self._bounds.call(timeout) as call:
+    async def send(self, report: Report, timeout: float | None = None, *, paced: bool = False) -> Any:
+        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`.
+
+        With `paced`, the caller itself limits how many there are at once: the bulkhead is for others.
+        """
+        with (self._paced if paced else self._bounds).call(timeout) as call:
             match report:
                 case CheckoutReport():
                     return await self._checkout(report, call)

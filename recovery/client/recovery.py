@@ -291,7 +291,10 @@ class Recovery:
             await settled(self._client.close())
 
     async def _kept(self, report: Asked, timeout: float | None) -> Kept:
-        return await self._report(report, timeout) or Kept.OUTBOX
+        if self._outbox is not None:
+            return await self._outbox.take(report, timeout) or Kept.OUTBOX
+        kept: Kept = await self._direct.send(report, timeout, paced=True)
+        return kept
 
     async def _all_kept(self, reports: Sequence[Asked], timeout: float | None) -> list[Kept | Exception]:
         if self._outbox is None:

@@ -7,6 +7,7 @@ parse JSON as it arrives return values, and of those the model takes others than
 
 import re
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 
@@ -17,13 +18,25 @@ class Piece(NamedTuple):
     data: bytes
 
 
+class FaultKind(Enum):
+    """The kind of a fault: nothing is read after any but the first."""
+
+    TOO_LONG = auto()
+    BROKEN = auto()
+    CUT_OFF = auto()
+
+
 class Fault(NamedTuple):
-    """The reason why a piece cannot be read. With `ends`, nothing after it can be read either."""
+    """The reason why a piece cannot be read, as a sentence."""
 
     number: int
     why: str
-    ends: bool = False
-    too_long: bool = False
+    kind: FaultKind
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing after it can be read either."""
+        return self.kind is not FaultKind.TOO_LONG
 
 
 Part = Piece | Fault
@@ -65,7 +78,7 @@ class _Piece:
         self._parts.clear()
         self.size = 0
         if too_long:
-            return Fault(number, f"It is longer than {self._limit} bytes.", too_long=True)
+            return Fault(number, f"It is longer than {self._limit} bytes.", FaultKind.TOO_LONG)
         return Piece(number, data)
 
 
@@ -150,7 +163,7 @@ class Elements:
         if self._state not in (self._after, self._broken):
             if self._state not in (self._before, self._first, self._begin, self._separator):
                 self._number -= 1  # the element that was begun is the one that is cut off
-            self._break("The array ends before its closing bracket: send the rest again.")
+            self._break("The array ends before its closing bracket: send the rest again.", FaultKind.CUT_OFF)
             yield self._found.pop()
 
     def _skip_blanks(self) -> bytes:
@@ -162,8 +175,8 @@ class Elements:
         self._piece.add(self._data[self._at : end])
         self._at = end
 
-    def _break(self, why: str) -> None:
-        self._found.append(Fault(self._number + 1, why, ends=True))
+    def _break(self, why: str, kind: FaultKind = FaultKind.BROKEN) -> None:
+        self._found.append(Fault(self._number + 1, why, kind))
         self._state, self._at = self._broken, len(self._data)
 
     def _finish(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recovery.domain.splitting import Elements, Fault, Lines, Piece
+from recovery.domain.splitting import Elements, Fault, FaultKind, Lines, Piece
 
 LIMIT = 1000
 VALUES = st.recursive(
@@ -106,7 +106,7 @@ def test_a_piece_over_the_limit_is_a_fault_and_the_next_is_read(make, text):
     assert split(make(LIMIT), (text % at).encode()) == [Piece(1, at.encode()), Piece(2, b"1")]
     splitter = make(LIMIT)
     parts = split(splitter, (text % over).encode(), range(0, 2000, 7))
-    assert parts == [Fault(1, "It is longer than 1000 bytes.", too_long=True), Piece(2, b"1")]
+    assert parts == [Fault(1, "It is longer than 1000 bytes.", FaultKind.TOO_LONG), Piece(2, b"1")]
     for _ in range(100):
         assert list(splitter.feed(b'"' if make is Lines else b" ")) == []
     assert sum(map(len, splitter._piece._parts)) <= LIMIT
