@@ -19,7 +19,7 @@ class Prospect(Enum):
 
 
 def prospect(report: Checkout | Order, schedule: Schedule, now: datetime) -> Prospect:
-    """Return what a report leads to if nothing else is known of its checkout and its customer."""
+    """Return the prospect of a report, if nothing else is known of its checkout and its customer."""
     ahead = outlook(_state(report, now), schedule, None, now)
     if any(each.at is not None for each in ahead):
         return Prospect.MAIL
