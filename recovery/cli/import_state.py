@@ -36,7 +36,7 @@ class Progress:
         self.path = file.with_name(f"{file.name}.import")
 
     def load(self) -> Counts:
-        """Return the counts of the last import of this file. Raises `CommandError` if there is none, or the file is another now."""
+        """Return the counts of the import that was stopped. Raises `CommandError` if there is none of this file."""
         try:
             kept = json.loads(self.path.read_text())
             counts = Counts(**kept.pop("counts"))
