@@ -58,7 +58,8 @@ class Batches:
     """Answers the requests for which `takes` is true, from callers that `guard` authenticates.
 
     The answer is 200 with a result for each report, in their order: a batch is taken, whatever becomes of a report in
-    it. `count` notes every report. A report has at most `max_body` bytes.
+    it. Only if nothing of its body can be read, the answer is a problem. `count` notes every report. A report has at
+    most `max_body` bytes.
     """
 
     def __init__(self, ingestion: Ingestion, guard: Guard, count: AnswerCount, *, max_body: int) -> None:
@@ -112,6 +113,8 @@ class Batches:
                 async for each in results:
                     line = reading.done()
                     problem = self._problem_of(each.error)
+                    if problem is not None and line.is_body:
+                        raise problem
                     await answer.write(line.number, each, problem)
                     state = {"reason": problem.detail, "shop": line.shop} if problem else {}
                     self._count.note(kind, problem.status if problem else 202, state)
@@ -135,6 +138,8 @@ class _Line(NamedTuple):
     number: int
     size: int
     shop: str | None
+    is_body: bool
+    """Whether it is the fault of the body as a whole, of which nothing was read."""
 
 
 class _Reading:
@@ -162,7 +167,8 @@ class _Reading:
                     self._fewer.clear()
                     await self._fewer.wait()
                 self._bytes += size
-                self._on_their_way.append(_Line(part.number, size, shop))
+                is_body = not self.number and isinstance(part, Fault) and part.ends
+                self._on_their_way.append(_Line(part.number, size, shop, is_body))
                 self.number = part.number
                 yield read
 
@@ -317,14 +323,15 @@ _ANSWER = {
     "description": "The batch was read; each report has its result",
     "content": {LINES: {"schema": _RESULTS, "example": '{"line": 1, "id": "bikes.example/1042"}\n'}},
 }
-_RESPONSES: dict[int | str, dict[str, Any]] = answers(401, 403, 415, 503) | {200: _ANSWER}
+_RESPONSES: dict[int | str, dict[str, Any]] = answers(400, 401, 403, 415, 422, 503) | {200: _ANSWER}
 
 
 def _request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     text = {"type": "string", "description": "A report a line, each as in the array."}
-    lines = {"schema": text, "example": _encoded(example).decode()}
-    array = {"schema": {"type": "array", "items": schema}, "example": [example]}
+    lines = {"schema": text}  # without an example: schemathesis would send it, and cannot
+    anything = {"description": "Anything else has a result, too, that says what is wrong with it."}
+    array = {"schema": {"type": "array", "items": {"anyOf": [schema, anything]}}, "example": [example]}
     return {
         "parameters": [header("Prefer", "`return=minimal`: answer only with the problems, and then the totals.")],
         "requestBody": {"required": True, "content": {"application/json": array, LINES: lines}},

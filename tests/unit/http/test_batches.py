@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from recovery.domain.checkout import Checkout, Order
@@ -19,6 +21,7 @@ def api():
 
 
 NDJSON, ARRAY = "application/x-ndjson", "application/json"
+LINE = json.dumps(CHECKOUT).encode() + b"\n"
 THREE = [{**CHECKOUT, "order_id": str(number)} for number in range(3)]
 IDS = [f"bikes.example/{number}" for number in range(3)]
 
@@ -126,11 +129,38 @@ async def test_an_empty_batch_has_no_results(api, media_type, body):
     assert await post(api, b"\n\n" + json.dumps(CHECKOUT).encode()) == [{"line": 3, "id": "bikes.example/1042"}]
 
 
-async def test_an_object_for_an_array_is_told(api):
-    """A single report with the media type of an array is not stored, and the result says why."""
-    (told,) = await post(api, json.dumps(CHECKOUT).encode(), media_type=ARRAY)
-    assert "must be an array" in told["detail"]
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (json.dumps(CHECKOUT).encode(), 422, "must be an array"),
+        (b"7", 422, "must be an array"),
+        (b"[,", 422, "should be where , is"),
+        (b"", 400, "ends before its closing bracket"),
+        (b"[", 400, "ends before its closing bracket"),
+        (b'[{"shop": "bikes.example', 400, "ends before its closing bracket"),
+    ],
+)
+async def test_a_body_of_which_nothing_can_be_read_is_a_problem(api, body, status, said):
+    """There is no result of it, and the problem says what is wrong with the array."""
+    told = problem(await api.post("/checkouts", body), status)
+    assert said in told["detail"]
     assert stored(api) == []
+    assert api.counted("checkout", str(status)) == 1
+
+
+@given(
+    st.lists(st.binary(max_size=30) | st.sampled_from([b"[", b"]", b",", b"{", b"}", b'"', b"\n", LINE]), max_size=12)
+)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("media_type", [NDJSON, ARRAY])
+async def test_whatever_is_sent_has_a_result_or_a_problem(media_type, parts):
+    """No bytes lead to a 5xx, and as many reports are stored as have an id in the answer."""
+    api = Api()
+    answer = await api.client.post("/checkouts", content=b"".join(parts), headers={"Content-Type": media_type})
+    assert answer.status_code in (200, 400, 422)
+    results = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(stored(api)) == sum("id" in each for each in results)
+    assert all("id" in each or 400 <= each["status"] < 500 for each in results)
 
 
 async def test_while_the_database_is_away_each_line_says_so(api):
