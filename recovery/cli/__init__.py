@@ -14,6 +14,7 @@ from recovery.cli.checkouts import checkouts
 from recovery.cli.dead import dead
 from recovery.cli.deliverability import receivers
 from recovery.cli.findings import print_findings, print_json
+from recovery.cli.imports import imports
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
@@ -28,6 +29,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(checkouts)
+cli.add_typer(imports)
 cli.add_typer(mails)
 cli.add_typer(persons)
 cli.add_typer(requests)

@@ -1,7 +1,8 @@
 """The ingestion API for asyncio."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.client.bounds import READING, TIMEOUT, Bounds, checked
 from recovery.client.direct import Direct
+from recovery.client.many import Asked, Item, Reported, Window, in_batches
 from recovery.client.outbox import MOST_KEPT, Outbox, opened
 from recovery.client.reports import (
     CancelReport,
@@ -145,6 +147,31 @@ class Recovery:
         """
         asked = OrderReport(report=report, aliases=_names(aliases), cart=cart, confirm_default=confirm_default)
         return await self._report(asked, timeout) or Kept.OUTBOX
+
+    async def report(
+        self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
+    ) -> AsyncGenerator[Reported, None]:
+        """Store many checkouts and orders; yield the result of each, in their order.
+
+            async for each in recovery.report(reports):
+                if each.error:
+                    print(each.report.id, each.error)
+
+        `reports` is any iterable, or asynchronous one, of `Checkout` and `Order`, of any length: it is read no further
+        than there is room for, so memory does not grow with it. One that cannot be stored does not end the rest. An
+        exception in place of a report becomes the error of its result. What the iterable raises is raised after the
+        results of what it yielded. `timeout` is that of each report.
+        """
+        if is_asynchronous(self._client):
+            window = Window(lambda each: self._kept(each, timeout))
+            results = window.results(reports)
+        elif isinstance(reports, AsyncIterable):
+            raise TypeError("SyncRecovery cannot read an asynchronous iterable: give one that is not, or use Recovery")
+        else:
+            results = in_batches(lambda batch: self._all_kept(batch, timeout), reports)
+        async with aclosing(results):
+            async for each in results:
+                yield each
 
     async def cancel(
         self,
@@ -292,6 +319,23 @@ class Recovery:
             await self._outbox.stop()
         if self._own:
             await settled(self._client.close())
+
+    async def _kept(self, report: Asked, timeout: float | None) -> Kept:
+        if self._outbox is not None:
+            return await self._outbox.take(report, timeout) or Kept.OUTBOX
+        kept: Kept = await self._direct.send(report, timeout, paced=True)
+        return kept
+
+    async def _all_kept(self, reports: Sequence[Asked], timeout: float | None) -> list[Kept | Exception]:
+        if self._outbox is None:
+            return await self._direct.send_all(reports, timeout)
+        kept: list[Kept | Exception] = []
+        for report in reports:  # one by one, since each may go to the file
+            try:
+                kept.append(await self._kept(report, timeout))
+            except Exception as exc:  # noqa: BLE001  the result of this report, and of no other
+                kept.append(exc)
+        return kept
 
     async def _report(self, report: Report, timeout: float | None) -> Any:
         send = self._direct.send if self._outbox is None else self._outbox.take

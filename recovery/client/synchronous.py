@@ -1,6 +1,6 @@
 """The ingestion API for synchronous code."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
@@ -10,6 +10,7 @@ from pymongo import MongoClient
 
 from recovery.client.bounds import TIMEOUT, checked
 from recovery.client.driving import run
+from recovery.client.many import Item, Reported
 from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
@@ -75,6 +76,24 @@ class SyncRecovery:
         return run(
             self._recovery.order(report, aliases=aliases, cart=cart, confirm_default=confirm_default, timeout=timeout)
         )
+
+    def report(
+        self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
+    ) -> Iterator[Reported]:
+        """Store many checkouts and orders; yield the result of each, in their order: see `Recovery.report`.
+
+        They are stored together, 200 at a time: results come when so many are read, or all. `reports` must not be an
+        asynchronous iterable: without an event loop there is nothing to wait for it.
+        """
+        results = self._recovery.report(reports, timeout=timeout)
+        try:
+            while True:
+                try:
+                    yield run(_next(results))
+                except StopAsyncIteration:
+                    return
+        finally:
+            run(results.aclose())
 
     def cancel(
         self,
@@ -165,3 +184,7 @@ class SyncRecovery:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+async def _next(results: AsyncGenerator[Reported, None]) -> Reported:
+    return await anext(results)

@@ -10,6 +10,8 @@ from recovery.domain.state import Cause, CheckoutState, Message, MessageState, S
 
 MOST_AMBIGUOUS = 1
 """Ambiguous attempts (the relay may have taken the message) after which a message is still tried again."""
+TOO_LATE = "too late to be of use"
+"""The reason for a message that is skipped since its time is long over."""
 NOT_BEGUN = Message()
 """The state of a message before its first attempt."""
 
@@ -168,7 +170,7 @@ def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: da
         where = zone(checkout.facts.time_zone or schedule.time_zone)
         late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
     if late > step.max_lateness:
-        return "too late to be of use"
+        return TOO_LATE
     if not step.kind.is_marketing:
         return None
     given = None if checkout.consent is None else checkout.consent.given

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.http.api.batches import Batches, NotStored, Stored, batch_docs
 from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
 from recovery.http.api.ingestion import Ingestion
@@ -50,11 +51,14 @@ _KINDS = {BOUNCES: "bounce"}
 
 class _Application(FastAPI):
     reports: Reports
+    batches: Batches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; a report without FastAPI."""
+        """Answer a request; reports without FastAPI."""
         if Reports.takes(scope):
             await self.reports(scope, receive, send)
+        elif Batches.takes(scope):
+            await self.batches(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -66,7 +70,7 @@ class _Application(FastAPI):
         """Return the OpenAPI description, with schemas that FastAPI does not see: bodies read by hand, and problems."""
         description = super().openapi()
         _, schema = models_json_schema(
-            [(model, "validation") for model in (Checkout, Order, BounceEvent, ProblemDetails)],
+            [(model, "validation") for model in (Checkout, Order, Stored, NotStored, BounceEvent, ProblemDetails)],
             ref_template="#/components/schemas/{model}",
         )
         description["components"]["schemas"].update(schema["$defs"])
@@ -102,7 +106,7 @@ def create_app(
     )
     add_problem_handlers(app)
     guard = Guard(api_keys, observer)
-    for router in (report_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
+    for router in (report_docs(guard), batch_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
         app.include_router(router)
     app.include_router(
         shop_webhooks(ingestion, webhooks or PerShop({}), adapters, feedback.clock, key_sets or KeySets())
@@ -114,6 +118,7 @@ def create_app(
     app.include_router(reference())
     count = AnswerCount(observer)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
+    app.batches = Batches(ingestion, guard, count, max_body=max_body)
     app.add_middleware(ReportCount, count=count, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters))
     app.add_middleware(
         BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body

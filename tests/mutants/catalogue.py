@@ -87,7 +87,7 @@ _FIRST = (
     Mutant("no-least-gap", "no least gap between two reminders", ("three-days-down",),
            (Edit("domain/decision.py", "send_at = max(send_at, written_at + schedule.min_gap)", "pass"),)),
     Mutant("never-too-late", "nothing is ever too late", ("three-days-down",),
-           (Edit("domain/decision.py", '    if late > step.max_lateness:\n        return "too late to be of use"\n    if not', "    if not"),)),
+           (Edit("domain/decision.py", '    if late > step.max_lateness:\n        return TOO_LATE\n    if not', "    if not"),)),
     Mutant("lease-is-no-alarm", "the end of a lease is not the next look", ("kill-resend",),
            (Edit("mongo/updates.py", '"next_at": claim.until,\n    }', '"next_at": None,\n    }'),)),
     Mutant("skip-is-resend", "`skip` is taken for `resend`", ("kill-skip",),

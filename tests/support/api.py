@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import httpx
 from prometheus_client import CollectorRegistry
 
+from recovery.client.many import Window
+from recovery.client.reports import Kept
 from recovery.daemon.metrics import Telemetry
 from recovery.domain.checkout import Facts, checkout_id
 from recovery.domain.per_shop import PerShop
@@ -57,6 +59,14 @@ class FakeIngestion:
     async def order(self, report, *, aliases=None, cart=None, confirm_default=True):
         """Store an order."""
         self._keep(report)
+
+    def report(self, reports):
+        """Store each of many reports, or yield its fault."""
+        return Window(self._report).results(reports)
+
+    async def _report(self, call):
+        self._keep(call.report)
+        return Kept.DATABASE
 
     async def erase_shop(self, shop):
         """Record the erasure of a shop."""

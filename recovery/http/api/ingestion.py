@@ -1,9 +1,10 @@
 """The port to the ingestion API, as the HTTP endpoints need it. `recovery.client.Recovery` implements it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from recovery.client.many import Item, Reported
 from recovery.domain.checkout import Checkout, Consent, Order
 from recovery.domain.state import CheckoutState
 from recovery.mongo.data_subjects import Receipt
@@ -27,6 +28,10 @@ class Ingestion(Protocol):
         confirm_default: bool = True,
     ) -> object:
         """Store the order of a checkout, whichever alias that is stored under."""
+        ...
+
+    def report(self, reports: AsyncIterable[Item]) -> AsyncGenerator[Reported, None]:
+        """Store many reports; yield the result of each, in their order."""
         ...
 
     async def cancel(
