@@ -16,6 +16,7 @@ from recovery.domain.pseudonyms import Pseudonyms
 from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
 from recovery.http.api.ingestion import Ingestion
+from recovery.http.api.listing import listing
 from recovery.http.api.reference import reference
 from recovery.http.api.reports import Reports, report_docs
 from recovery.http.customer.feedback import Feedback
@@ -100,8 +101,9 @@ def create_app(
     )
     add_problem_handlers(app)
     guard = Guard(api_keys, observer)
-    for router in (report_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
-        app.include_router(router)
+    app.include_router(report_docs(guard))
+    for endpoints in (listing, checkouts, data_requests):
+        app.include_router(endpoints(ingestion, guard))
     app.include_router(shop_webhooks(ingestion, webhooks or PerShop({}), adapters))
     app.include_router(bounces(feedback, observer))
     app.include_router(unsubscribe(feedback, observer))

@@ -120,6 +120,12 @@ CHECKOUT: Fields = {
         required=True,
     ),
     "messages": Field("object", "by step", fields={"<step>": Field("object", "one message", fields=MESSAGE)}),
+    "settled": Field(
+        "array",
+        "for finding: the messages that are sent, skipped or dead, as `reminder-1 sent`, and the reason of each, as"
+        " `reminder-1 skipped: too late to be of use`",
+        of="string",
+    ),
     "claim": Field("object null", "the lease of the sender that has a message in hand", fields=CLAIM),
     "next_at": Field("date null", "when to look again; null at rest"),
     "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
