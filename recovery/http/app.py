@@ -19,6 +19,7 @@ from recovery.http.api.ingestion import Ingestion
 from recovery.http.api.listing import listing
 from recovery.http.api.reference import reference
 from recovery.http.api.reports import Reports, report_docs
+from recovery.http.channels import ChannelCounts
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
@@ -81,14 +82,15 @@ def create_app(
     readiness: Readiness,
     registry: CollectorRegistry,
     observer: HttpObserver,
+    channels: ChannelCounts | None = None,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
-    `ValueError` if a key is empty.
+    `channels` counts what each shop reports. Without API keys, everyone on this machine may do everything; the settings
+    refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -110,7 +112,7 @@ def create_app(
     app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry))
     app.include_router(reference())
-    count = AnswerCount(observer)
+    count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
     app.add_middleware(ReportCount, count=count, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters))
     app.add_middleware(

@@ -27,6 +27,7 @@ SUPPRESSIONS = "suppressions"
 DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
+CHANNELS = "channels"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -146,6 +147,10 @@ COLLECTIONS = {
     RECEIVERS: Collection(
         fields.RECEIVER,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),),
+    ),
+    CHANNELS: Collection(
+        fields.CHANNEL,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,

@@ -218,6 +218,28 @@ RECEIVER: Fields = {
     "at": Field("date", "when something was last said", required=True),
 }
 
+CHANNEL: Fields = {
+    "_id": Field("string", "the key, `<shop>/<channel>`", required=True, pattern="^[^/]+/."),
+    "shop": Field("string", "the shop", required=True),
+    "channel": Field("string", "the adapter, or `api` for reports over the HTTP API", required=True),
+    "answers": Field(
+        "object",
+        "what became of its reports: `accepted`, `ignored`, `unmapped` (not understood) and `refused`",
+        fields={
+            "<answer>": Field(
+                "object",
+                "those that were answered so",
+                fields={
+                    "times": Field("int long", "how many"),
+                    "at": Field("date", "when the last one was"),
+                    "reason": Field("string", "why the last one was, without anything of its body"),
+                },
+            )
+        },
+    ),
+    "at": Field("date", "when it was last heard of", required=True),
+}
+
 DATA_REQUEST: Fields = {
     "_id": Field("string", "the key, `<shop>/<id of the request>`", required=True),
     "shop": Field("string", "the shop that was asked"),
