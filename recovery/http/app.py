@@ -15,6 +15,7 @@ from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
+from recovery.http.api.description import completed
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.api.listing import listing
 from recovery.http.api.reference import reference
@@ -71,7 +72,7 @@ class _Application(FastAPI):
             ref_template="#/components/schemas/{model}",
         )
         description["components"]["schemas"].update(schema["$defs"])
-        return description
+        return completed(description)
 
 
 def create_app(

@@ -37,6 +37,8 @@ class ChannelCounts:
         shop = state.get("shop")
         if not shop or len(shop) > LONGEST_SHOP or kind in _NO_SHOPS or status >= 500:
             return
+        if "/" in shop or "…" in shop:  # a refused report may name anything as its shop
+            return
         answer = _ANSWERS.get(state.get("answer", ""), Answer.ACCEPTED) if status < 300 else Answer.REFUSED
         proven = status < 300 or status == 422 or shop in self._known
         self._add((shop, API if kind in _API_KINDS else kind, answer), 1, state.get("reason", ""), proven)

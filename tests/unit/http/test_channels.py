@@ -40,6 +40,8 @@ def test_the_last_reason_counts_and_names_nobody():
         ("checkout", 202, {}),
         ("checkout", 422, {"shop": None}),
         ("checkout", 422, {"shop": "x" * 101}),
+        ("checkout", 422, {"shop": "…/x"}),
+        ("checkout", 422, {"shop": "a/b"}),
         ("checkout", 503, {"shop": "a.example"}),
         ("bounce", 200, {"shop": "a.example"}),
     ],
