@@ -129,7 +129,7 @@ def position(text: str) -> Position:
     """Return the position in a text that a page ended with. Raises `BadFilter`."""
     try:
         at, id_ = json.loads(urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
-        if type(at) is int and _FIRST_MS <= at <= _LAST_MS and isinstance(id_, str) and id_.isprintable():
+        if type(at) is int and _FIRST_MS <= at <= _LAST_MS and isinstance(id_, str):
             return Position(at, id_.encode().decode())
     except (ValueError, TypeError, RecursionError):
         pass

@@ -9,8 +9,8 @@ from pymongo import MongoClient
 
 from recovery import Order, Recovery, SyncRecovery
 from recovery.domain.state import Message, MessageState, Status
-from recovery.mongo import listing
-from recovery.mongo.collections import CHECKOUTS, FORGIVING
+from recovery.mongo import collections, listing
+from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, CHECKOUTS, FORGIVING
 from recovery.mongo.listing import BadFilter, Filters
 from recovery.mongo.settled import marks_of
 from tests.support.builders import NOON, minutes, report, state
@@ -280,3 +280,13 @@ def test_the_collection_bears_damaged_documents(database):
     """Lists are read with forgiving options."""
     recovery = Recovery(database.client, database=database.name)
     assert recovery._listed.codec_options == FORGIVING["codec_options"]
+
+
+async def test_a_database_of_the_last_version_gets_the_indexes(database):
+    """The index of addresses is replaced: the former one is dropped once the new one is there."""
+    for name in (BY_STATUS, BY_MARK, BY_ADDRESS):
+        await database[CHECKOUTS].drop_index(name)
+    await database[CHECKOUTS].create_index("address", name="address")
+    made = [f"made index checkouts.{name}" for name in (BY_STATUS, BY_MARK, BY_ADDRESS)]
+    assert await collections.ensure(database) == [*made, "dropped index checkouts.address"]
+    assert await collections.ensure(database) == []
