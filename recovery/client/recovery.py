@@ -29,7 +29,7 @@ from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.engine.writes import Unreadable
 from recovery.errors import Damaged
 from recovery.mongo import listing
-from recovery.mongo.collections import CHECKOUTS, FORGIVING, OPTIONS, SUPPRESSIONS, of_shop
+from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Persons, Receipt
 from recovery.mongo.documents import read
@@ -107,7 +107,7 @@ class Recovery:
         self._client = connect(mongodb) if self._own else mongodb
         self._bounds = Bounds(timeout, shortened=own_limit(self._client), most_at_once=most_at_once)
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
-        self._listed = self._client[database].get_collection(CHECKOUTS, **FORGIVING)
+        self._listed = self._client[database].get_collection(CHECKOUTS, **listing.LISTED)
         self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._pseudonyms = Pseudonyms(suppression_keys)
         self._persons = Persons(self._client[database], self._pseudonyms)

@@ -11,7 +11,7 @@ from pymongo import ASCENDING, UpdateOne
 from recovery.domain.channels import Answer, Heard
 from recovery.mongo.collections import BY_STATUS, CHANNELS, CHECKOUTS, OPTIONS, Database, Document
 from recovery.mongo.errors import translated, translating
-from recovery.mongo.listing import Filters, page
+from recovery.mongo.listing import LISTED, Filters, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Channels:
 
     def __init__(self, database: Database) -> None:
         self._channels = database.get_collection(CHANNELS, **OPTIONS)
-        self._checkouts = database.get_collection(CHECKOUTS, **OPTIONS)
+        self._checkouts = database.get_collection(CHECKOUTS, **LISTED)
 
     @translated
     async def add(self, heard: Sequence[Heard]) -> None:

@@ -15,14 +15,21 @@ from typing import Any, NamedTuple
 from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidBSON
 from pymongo import DESCENDING
+from pymongo.read_concern import ReadConcern
 
 from recovery.domain.fields import normalised
 from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.engine.writes import Unreadable
-from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, Document
+from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, FORGIVING, Document
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import settled
 from recovery.mongo.settled import mark
+
+LISTED: dict[str, Any] = FORGIVING | {"read_concern": ReadConcern("snapshot")}
+"""Options of the collection that a list is read from.
+
+A page is of one moment: a checkout that is ordered while the ranges of two statuses are merged would be in neither.
+"""
 
 USUAL, MOST = 50, 500
 """Checkouts of a page: by default, and at most."""
@@ -151,7 +158,7 @@ class Page:
 async def page(checkouts: Any, filters: Filters, limit: int = USUAL, after: str | None = None) -> Page:
     """Return one page of the checkouts that match. Raises `BadFilter`, and PyMongo's errors.
 
-    `checkouts` is the collection of any client, with options that bear damaged documents.
+    `checkouts` is the collection of any client, with the options `LISTED`.
     """
     if not 1 <= limit <= MOST:
         raise BadFilter("limit", f"must be from 1 to {MOST}")
