@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from recovery import Order, Recovery, SyncRecovery
-from recovery.domain.state import Message, MessageState, Status
+from recovery.domain.state import Cause, Message, MessageState, Status
+from recovery.engine.writes import DeadLetter
 from recovery.mongo import collections, listing
 from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, CHECKOUTS
+from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.listing import BadFilter, Filters
 from recovery.mongo.settled import marks_of
 from tests.support.builders import NOON, minutes, report, state
+from tests.support.stores import bury
 
 LATE = "too late to be of use"
 SENT, SKIPPED, DEAD = Message(state="sent"), Message(state="skipped", reason=LATE), Message(state="dead", reason="lost")
@@ -222,7 +225,7 @@ def test_what_is_there_all_the_time_comes_exactly_once(mongodb, database, databa
 
 
 async def test_a_checkout_is_found_by_what_the_engine_did(engine_world, database):
-    """A sent message and a skipped one are found by step, state and reason, and a replayed one is dead no more."""
+    """A sent message and a skipped one are found by step, state and reason."""
     recovery = Recovery(database.client, database=database.name)
     await recovery.checkout(report())
     (kept,), _ = await engine_world.checkouts.load(["shop.example/1"])
@@ -239,6 +242,19 @@ async def test_a_checkout_is_found_by_what_the_engine_did(engine_world, database
         (found,) = page.checkouts
         assert found.history == ()
     assert (await recovery.list(shop="shop.example", step="reminder-1", state=MessageState.DEAD)).checkouts == []
+
+
+async def test_a_replayed_message_is_dead_no_more(listed, database):
+    """A replay takes away the marks of its step, and leaves those of others."""
+    kept = document("1", messages={"reminder-1": DEAD, "reminder-10": SENT})
+    await listed.checkouts.insert_one(kept)
+    dead = {"shop": "shop.example", "step": "reminder-1", "state": MessageState.DEAD}
+    assert await listed.ids(**dead) == ["shop.example/1"]
+    await bury(database, [DeadLetter("shop.example/1", "reminder-1", Cause.LOST, "lost", NOON, 1)])
+    letters = DeadLetters(database)
+    assert await letters.replay(await letters.find(Filter()), NOON) == 1
+    assert await listed.ids(**dead) == []
+    assert (await listed.checkouts.find_one())["settled"] == ["reminder-10 sent"]
 
 
 async def test_a_checkout_that_cannot_be_read_is_named_and_holds_up_no_other(listed):
