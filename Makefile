@@ -60,6 +60,7 @@ lock: $(READY)  ## pin the dependencies again
 		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 		-c requirements/dev.txt --custom-compile-command 'make lock' - -o requirements/build.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/set-up-openapi-client --lock
 
 settings: $(READY)  ## write config/recovery.toml again, from the texts of the settings
 	$(BIN)/python -m recovery.settings > config/recovery.toml

@@ -27,15 +27,17 @@ from recovery.client.reports import (
 from recovery.domain.checkout import Checkout, Consent, Order, checkout_id
 from recovery.domain.fields import Email, ShopKey, normalised
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.state import CheckoutState, Status
+from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.engine.writes import Unreadable
 from recovery.errors import Damaged
+from recovery.mongo import listing
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Persons, Receipt
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, own_limit, settled
 from recovery.mongo.intake import cancelled, paused, touched
+from recovery.mongo.listing import Filters, Page
 from recovery.mongo.naming import called
 from recovery.mongo.suppressions import lift_query
 
@@ -107,6 +109,7 @@ class Recovery:
         self._client = connect(mongodb) if self._own else mongodb
         self._bounds = Bounds(timeout, shortened=own_limit(self._client), most_at_once=most_at_once)
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
+        self._listed = self._client[database].get_collection(CHECKOUTS, **listing.LISTED)
         self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._pseudonyms = Pseudonyms(suppression_keys)
         self._persons = Persons(self._client[database], self._pseudonyms)
@@ -251,6 +254,34 @@ class Recovery:
         except InvalidBSON as exc:
             raise Damaged(f"checkout {id_} cannot be read: {exc}; correct it in the database") from exc
         return _state(document, id_)
+
+    async def list(
+        self,
+        *,
+        shop: str | Sequence[str] | None = None,
+        status: Status | None = None,
+        step: str | None = None,
+        state: MessageState | None = None,
+        reason: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        email: str | None = None,
+        limit: int = listing.USUAL,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Page:
+        """Return one page of checkouts as stored, without history, the newest first. `after` is the last page's `next`.
+
+        It needs `shop`, one or several, or `email`. `since` and `until` are about the time when they were opened.
+        `state` and `reason` are those of the message of `step`. Raises `Unavailable`, and `ValueError` (`BadFilter`)
+        for filters that no index serves.
+        """
+        shops = (shop,) if isinstance(shop, str) else tuple(shop or ())
+        if email is not None:
+            email, _ = _addressed(email, None)
+        filters = Filters(shops, status, step, state, reason, since, until, email)
+        with self._bounds.call(timeout, READING) as call, call.driver():
+            return await listing.page(self._listed, filters, limit, after)
 
     async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Suppress an address: it gets no more reminders from this shop or, without a shop, from any.

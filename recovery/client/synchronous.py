@@ -15,11 +15,12 @@ from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
 from recovery.domain.checkout import Checkout, Consent, Order
-from recovery.domain.state import CheckoutState
+from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.errors import BadAddress, BadOutbox
 from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Receipt
 from recovery.mongo.drivers import is_asynchronous
+from recovery.mongo.listing import USUAL, Page
 
 
 class SyncRecovery:
@@ -136,6 +137,38 @@ class SyncRecovery:
     def get(self, shop: str, order_id: str, *, timeout: float | None = None) -> CheckoutState | None:
         """Return a checkout as stored, with its history, or None. Raises `Unavailable`, `Damaged`."""
         return run(self._recovery.get(shop, order_id, timeout=timeout))
+
+    def list(
+        self,
+        *,
+        shop: str | Sequence[str] | None = None,
+        status: Status | None = None,
+        step: str | None = None,
+        state: MessageState | None = None,
+        reason: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        email: str | None = None,
+        limit: int = USUAL,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Page:
+        """Return one page of checkouts as stored, the newest first: see `Recovery.list`."""
+        return run(
+            self._recovery.list(
+                shop=shop,
+                status=status,
+                step=step,
+                state=state,
+                reason=reason,
+                since=since,
+                until=until,
+                email=email,
+                limit=limit,
+                after=after,
+                timeout=timeout,
+            )
+        )
 
     def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Suppress an address: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""

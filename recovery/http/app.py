@@ -16,9 +16,12 @@ from recovery.domain.pseudonyms import Pseudonyms
 from recovery.http.api.batches import Batches, NotStored, Stored, batch_docs
 from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
+from recovery.http.api.description import completed
 from recovery.http.api.ingestion import Ingestion
+from recovery.http.api.listing import listing
 from recovery.http.api.reference import reference
 from recovery.http.api.reports import Reports, report_docs
+from recovery.http.channels import ChannelCounts
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
@@ -74,7 +77,7 @@ class _Application(FastAPI):
             ref_template="#/components/schemas/{model}",
         )
         description["components"]["schemas"].update(schema["$defs"])
-        return description
+        return completed(description)
 
 
 def create_app(
@@ -85,6 +88,7 @@ def create_app(
     readiness: Readiness,
     registry: CollectorRegistry,
     observer: HttpObserver,
+    channels: ChannelCounts | None = None,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
     key_sets: KeySets | None = None,
@@ -92,8 +96,8 @@ def create_app(
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
-    `ValueError` if a key is empty.
+    `channels` counts what each shop reports. Without API keys, everyone on this machine may do everything; the settings
+    refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -106,8 +110,10 @@ def create_app(
     )
     add_problem_handlers(app)
     guard = Guard(api_keys, observer)
-    for router in (report_docs(guard), batch_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
+    for router in (report_docs(guard), batch_docs(guard)):
         app.include_router(router)
+    for endpoints in (listing, checkouts, data_requests):
+        app.include_router(endpoints(ingestion, guard))
     app.include_router(
         shop_webhooks(ingestion, webhooks or PerShop({}), adapters, feedback.clock, key_sets or KeySets())
     )
@@ -116,7 +122,7 @@ def create_app(
     app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry))
     app.include_router(reference())
-    count = AnswerCount(observer)
+    count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
     app.batches = Batches(ingestion, guard, count, max_body=max_body)
     app.add_middleware(ReportCount, count=count, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters))

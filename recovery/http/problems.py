@@ -35,6 +35,7 @@ class ProblemType(StrEnum):
     """Problem types: stable names that programs may match, unlike the sentences. docs/http.md lists them."""
 
     INVALID = "urn:recovery:problem:invalid"
+    NO_INDEX = "urn:recovery:problem:no-index"
     NO_REPORT = "urn:recovery:problem:no-report"
     TOO_LONG = "urn:recovery:problem:too-long"
     MEDIA_TYPE = "urn:recovery:problem:media-type"

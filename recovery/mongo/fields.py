@@ -127,6 +127,12 @@ CHECKOUT: Fields = {
         required=True,
     ),
     "messages": Field("object", "by step", fields={"<step>": Field("object", "one message", fields=MESSAGE)}),
+    "settled": Field(
+        "array",
+        "for finding: the messages that are sent, skipped or dead, as `reminder-1 sent`, and the reason of each, as"
+        " `reminder-1 skipped: too late to be of use`",
+        of="string",
+    ),
     "claim": Field("object null", "the lease of the sender that has a message in hand", fields=CLAIM),
     "next_at": Field("date null", "when to look again; null at rest"),
     "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
@@ -217,6 +223,28 @@ RECEIVER: Fields = {
         },
     ),
     "at": Field("date", "when something was last said", required=True),
+}
+
+CHANNEL: Fields = {
+    "_id": Field("string", "the key, `<shop>/<channel>`", required=True, pattern="^[^/]+/."),
+    "shop": Field("string", "the shop", required=True),
+    "channel": Field("string", "the adapter, or `api` for reports over the HTTP API", required=True),
+    "answers": Field(
+        "object",
+        "what became of its reports: `accepted`, `ignored`, `unmapped` (not understood) and `refused`",
+        fields={
+            "<answer>": Field(
+                "object",
+                "those that were answered so",
+                fields={
+                    "times": Field("int long", "how many"),
+                    "at": Field("date", "when the last one was"),
+                    "reason": Field("string", "why the last one was, without anything of its body"),
+                },
+            )
+        },
+    ),
+    "at": Field("date", "when it was last heard of", required=True),
 }
 
 DATA_REQUEST: Fields = {

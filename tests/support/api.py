@@ -19,6 +19,7 @@ from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.data_subjects import Receipt
+from recovery.mongo.listing import Filters, Page, position
 from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
@@ -49,6 +50,7 @@ class FakeIngestion:
         self.paused = []
         self.erased = []
         self.requests = []
+        self.listed = []
         self.states = {}
         self.fault = None
 
@@ -103,6 +105,17 @@ class FakeIngestion:
         """Return the checkout from `states`."""
         self._fail()
         return self.states.get(checkout_id(shop, order_id))
+
+    async def list(self, *, shop, limit, after, **filters):
+        """Return the checkouts from `states` as one page, once the filters are valid."""
+        self._fail()
+        shops = tuple(shop or ())
+        Filters(shops, **filters)
+        if after is not None:
+            position(after)
+        self.listed.append({"shop": shops, "limit": limit, "after": after} | filters)
+        found = [state for id_, state in self.states.items() if not shops or id_.partition("/")[0] in shops]
+        return Page(found[:limit])
 
     async def export(self, email, *, shop=None):
         """Return an export of one checkout."""

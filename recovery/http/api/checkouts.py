@@ -1,7 +1,7 @@
 """Endpoints that show and cancel checkouts."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Response
@@ -18,8 +18,8 @@ from recovery.http.security import Guard
 _log = structlog.get_logger()
 
 
-class CheckoutView(Facts):
-    """A checkout as it is stored, with the history of decisions about it, the oldest first."""
+class ListedCheckout(Facts):
+    """A checkout as it is stored, without its history."""
 
     id: str
     status: Status
@@ -35,14 +35,30 @@ class CheckoutView(Facts):
     sending_until: AwareDatetime | None
     next_at: AwareDatetime | None
     purge_at: AwareDatetime | None
+
+
+class CheckoutView(ListedCheckout):
+    """A checkout as it is stored, with the history of decisions about it, the oldest first."""
+
     history: tuple[Past, ...]
 
 
 def view(state: CheckoutState) -> CheckoutView:
     """Return the public view of a checkout: all but the claim, of which only the end of its lease is shown."""
+    return CheckoutView(**_public(state))
+
+
+def listed(state: CheckoutState) -> ListedCheckout:
+    """Return the public view of a checkout in a list."""
+    known = _public(state)
+    del known["history"]
+    return ListedCheckout(**known)
+
+
+def _public(state: CheckoutState) -> dict[str, Any]:
     kept = dict(state)
     facts, claim = kept.pop("facts"), kept.pop("claim")
-    return CheckoutView(**dict(facts), **kept, sending_until=claim and claim.until)
+    return {**dict(facts), **kept, "sending_until": claim and claim.until}
 
 
 def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:

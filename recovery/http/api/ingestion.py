@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from recovery.client.many import Item, Reported
 from recovery.domain.checkout import Checkout, Consent, Order
-from recovery.domain.state import CheckoutState
+from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.mongo.data_subjects import Receipt
+from recovery.mongo.listing import Page
 
 
 class Ingestion(Protocol):
@@ -56,6 +57,23 @@ class Ingestion(Protocol):
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:
         """Return a checkout as it is stored, or None."""
+        ...
+
+    async def list(
+        self,
+        *,
+        shop: str | Sequence[str] | None,
+        status: Status | None,
+        step: str | None,
+        state: MessageState | None,
+        reason: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        email: str | None,
+        limit: int,
+        after: str | None,
+    ) -> Page:
+        """Return one page of checkouts, the newest first. Raises `recovery.mongo.listing.BadFilter`."""
         ...
 
     async def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:

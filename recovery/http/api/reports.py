@@ -104,6 +104,7 @@ class Reports:
                 raise
         else:
             status = 202
+            scope.setdefault("state", {})["shop"] = report.shop
             await _accept(report, send)
         finally:
             self._count.note(path[1:], status, scope.get("state", {}))

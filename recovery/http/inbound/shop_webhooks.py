@@ -224,6 +224,7 @@ def _checked_event(found: Found, request: WebhookRequest) -> Found:
 
 def _ignored(request: Request, found: Ignored | Unmapped, **context: str) -> dict[str, str]:
     """Answer with the reason; a webhook that could not be read is counted and logged as a fault."""
+    request.state.reason = found.reason if isinstance(found, Ignored) else f"{found.field}: {found.reason}"
     if isinstance(found, Unmapped):
         _log.warning("webhook not understood", field=found.field, reason=found.reason, **context)
         request.state.answer = "unmapped"
