@@ -357,7 +357,7 @@ class Recovery:
         kept: Kept = await self._direct.send(report, timeout, paced=True)
         return kept
 
-    async def _all_kept(self, reports: Sequence[Asked], timeout: float | None) -> list[Kept | Exception]:
+    async def _all_kept(self, reports: Sequence[Asked], timeout: float | None) -> Sequence[Kept | Exception]:
         if self._outbox is None:
             return await self._direct.send_all(reports, timeout)
         kept: list[Kept | Exception] = []
