@@ -22,7 +22,8 @@ from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answers, invalid_body
 from recovery.http.security import signature_fault
 from recovery.http.turns import Turns
-from recovery.mail.bounces import Bounced, BounceKind, NoReport, judged, read
+from recovery.mail.bounce_words import BounceKind, judged, says_full
+from recovery.mail.bounces import Bounced, NoReport, read
 from recovery.mail.smtp.wording import says_nobody
 
 PATH = "/bounces"
@@ -82,6 +83,8 @@ class _Finding(BaseModel):
     at: Instant | None
     domain: str = ""
     words: str = ""
+    full: bool = False
+    delayed: bool = False
 
 
 def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
@@ -101,9 +104,10 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
     async def take(request: Request) -> Taken:
         """Take a delivery report or complaint as it came by mail (`message/rfc822`), or an event in JSON.
 
-        An address that does not exist gets no more mail, one that complained no more reminders; a soft bounce is only
-        counted. A report that our mail is blocked is logged as a warning, and suppresses nobody. Many hard
-        bounces in a row with the same unknown words are about us too, and are counted as soft.
+        An address that does not exist gets no more mail, one that complained no more reminders. Soft bounces on three
+        days stop reminders for 90 days, or for 30 if the mailbox is full. A report that our mail is blocked is logged
+        as a warning, and suppresses nobody. Many hard bounces in a row with the same unknown words are about us too,
+        and are counted as soft.
         `Recovery-Signature` is `t=<unix seconds>,v1=<HMAC-SHA256>`: of the time, a full stop and the body, in
         hexadecimal digits.
         """
@@ -155,8 +159,9 @@ def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[_Fi
 
 def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
     detail = masked(event.detail or "", private(event.email, None))[:KEPT]
+    kind = _weaker(event.kind, detail)
     return _Finding(
-        kind=_weaker(event.kind, detail),
+        kind=kind,
         pseudonym=feedback.pseudonyms.of(event.email),
         shop=event.shop,
         report=event.id or (event.at.isoformat() if event.at else "without id"),
@@ -164,6 +169,7 @@ def _event(event: BounceEvent, feedback: Feedback) -> _Finding:
         at=event.at,
         domain=event.email.rpartition("@")[2].lower(),
         words=detail,
+        full=kind is BounceKind.SOFT and says_full(detail),
     )
 
 
@@ -224,6 +230,8 @@ def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> _Fin
         at=bounced.at,
         domain=(bounced.email or "").rpartition("@")[2].lower()[:253],
         words=masked(bounced.words, private(email or bounced.email or "", None))[:KEPT],
+        full=bounced.full,
+        delayed=bounced.delayed,
     )
 
 
@@ -249,10 +257,11 @@ class _Domains:
 
 async def _keep(finding: _Finding, feedback: Feedback) -> None:
     reason = _REASONS.get(finding.kind)
-    if finding.kind is BounceKind.BLOCKED:
-        return  # the fault is ours, not the address's
+    if finding.kind is BounceKind.BLOCKED or finding.delayed:
+        return  # the fault is ours, not the address's; or it may still arrive
     if reason is None:
-        await feedback.suppressions.bounced(finding.pseudonym, _hashed(finding.report), finding.at)
+        report = _hashed(finding.report)
+        await feedback.suppressions.bounced(finding.pseudonym, report, finding.at, full=finding.full)
         return
     source = ", ".join(filter(None, [finding.detail, _mark(finding), f"report {_hashed(finding.report)}"]))
     await feedback.suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
