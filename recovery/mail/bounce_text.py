@@ -108,6 +108,11 @@ def is_feedback_loop(message: Message) -> bool:
     )
 
 
+def is_unsubscription(message: Message) -> bool:
+    """Return whether a mail program sent this because its user pressed "unsubscribe", as Apple's does."""
+    return _header(message, "Subject").strip().lower() == "unsubscribe"
+
+
 def text_of(message: Message) -> str:
     """Return the text for people: all parts that are text, up to the returned message; HTML if there is no other."""
     plain_texts, html = [], ""

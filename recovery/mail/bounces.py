@@ -3,6 +3,7 @@
 A part that says what happened is taken wherever it lies: servers leave out `report-type`, or nest the report.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from email import message_from_bytes, message_from_string
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from json import JSONDecoder
 
 from recovery.mail.bounce_text import (
     Said,
@@ -19,10 +21,13 @@ from recovery.mail.bounce_text import (
     fields_in,
     is_bounce,
     is_feedback_loop,
+    is_unsubscription,
     read_text,
     text_of,
 )
 from recovery.mail.bounce_words import STATUS, BounceKind, judged, says_full
+from recovery.mail.providers.provider import EventType
+from recovery.mail.providers.ses import read_notification
 
 DELIVERY, FEEDBACK = "delivery-status", "feedback-report"
 """Subtypes of the parts that say what happened (RFC 3464, RFC 5965), also with `global-` before them (RFC 6533)."""
@@ -34,6 +39,9 @@ COMPLAINTS = {"abuse", "fraud", "opt-out", "opt-out-list"}
 
 DELIVERED = {"delivered", "relayed", "expanded"}
 """Values of `Action` that mean no bounce."""
+
+_BROKEN_JSON = JSONDecoder(strict=False)
+"""Reads JSON whose lines were broken on the way, also within texts."""
 
 _PARAGRAPHS = re.compile(r"\n[ \t\r]*\n")
 _CONTENT_TYPE = re.compile(rb"^content-type:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
@@ -126,16 +134,18 @@ def _said(message: Message, parts: Sequence[Message], headers: list[str]) -> lis
     if RECEIPT in (declared, *(part.get_content_subtype() for part in parts)):
         raise NoReport("This is a receipt (RFC 8098): neither a delivery report (RFC 3464) nor a complaint (RFC 5965).")
     text = text_of(message)
-    for part in parts:
-        if _is_report(part, FEEDBACK):
-            return _feedback(part)
-        if _is_report(part, DELIVERY) and (recipients := _recipients(_blocks(part))):
-            return _delivery(recipients, message, text)
+    if (told := _reported(message, parts, text)) is not None:
+        return told
     if declared == FEEDBACK:
         raise NoReport("This complaint has no part of the type message/feedback-report.")
+    if (told := _notified(text)) is not None:
+        headers.append(text)
+        return told
     if is_feedback_loop(message):
         original = next(filter(None, map(_original, parts)), Message())
         return [Said(BounceKind.COMPLAINT, _address(original, "X-HmXmrOriginalRecipient"), "abuse", "", delayed=False)]
+    if is_unsubscription(message):
+        return [Said(BounceKind.COMPLAINT, None, "opt-out", "", delayed=False)]
     if not is_bounce(message, text):
         raise NoReport("This is neither a delivery report (RFC 3464) nor a complaint (RFC 5965).")
     headers.append(text)
@@ -144,6 +154,34 @@ def _said(message: Message, parts: Sequence[Message], headers: list[str]) -> lis
         if recipients := _recipients(blocks):
             return _delivery(recipients, message, text)
     return [read_text(message, text)]
+
+
+def _reported(message: Message, parts: Sequence[Message], text: str) -> list[Said] | None:
+    """Return the statements of the first part that is a report; None if there is none."""
+    for part in parts:
+        if _is_report(part, FEEDBACK):
+            return _feedback(part)
+        if _is_report(part, DELIVERY) and (recipients := _recipients(_blocks(part))):
+            return _delivery(recipients, message, text)
+    return None
+
+
+def _notified(text: str) -> list[Said] | None:
+    """Return the statements of a notification of Amazon SES that SNS sends as a mail; None if it is none."""
+    if not text.lstrip().startswith("{") or "notificationType" not in text:
+        return None
+    try:
+        content, _ = _BROKEN_JSON.raw_decode(text.lstrip())
+        if isinstance(message := content.get("Message"), str):
+            content = _BROKEN_JSON.decode(message)
+        events = list(read_notification(json.dumps(content), ""))
+    except (ValueError, RecursionError):  # ValidationError is a ValueError
+        return None
+    return [
+        Said(each.kind, each.email, "", each.words, delayed=each.type is EventType.DEFERRED)
+        for each in events
+        if each.kind is not None
+    ]
 
 
 def _is_report(part: Message, kind: str) -> bool:

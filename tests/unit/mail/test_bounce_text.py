@@ -1,5 +1,7 @@
 """Bounces in free text, and reports in unusual wrappings: what they say, and that nothing else is taken for one."""
 
+import json
+
 import pytest
 
 from recovery.mail.bounce_words import BounceKind, judged
@@ -178,6 +180,23 @@ def test_the_feedback_loop_of_outlook_com_is_a_complaint():
     (found,) = read(f"{head}{wrapped('message/rfc822', original)}".encode())
     assert (found.kind, found.email) == (COMPLAINT, ADA)
     assert RETURN_PATH in found.headers
+
+
+def test_a_wish_not_to_be_written_to_is_a_complaint():
+    """Mail programs send one to the return path; it says nothing but that."""
+    (found,) = read(mail("Apple Mail sent this email to unsubscribe.", "unsubscribe", "Ada <ada@icloud.com>"))
+    assert (found.kind, found.email) == (COMPLAINT, None)
+
+
+def test_a_notification_of_amazon_ses_by_mail_is_read():
+    """SNS can send what SES says as a mail: JSON, perhaps in an envelope, with broken lines and a foot."""
+    bounced = {"emailAddress": ADA, "diagnosticCode": "smtp; 550 5.1.1 unknown"}
+    told = {"notificationType": "Bounce", "bounce": {"bounceType": "Permanent", "bouncedRecipients": [bounced]}}
+    for content in (json.dumps(told), json.dumps({"Type": "Notification", "Message": json.dumps(told)})):
+        raw = mail(
+            f"{content}\n--\nIf you wish to stop", sender="SES <no-reply@sns.amazonaws.com>", return_path="<x@y.z>"
+        )
+        assert [(found.kind, found.email) for found in read(raw)] == [(HARD, ADA)]
 
 
 @pytest.mark.parametrize(
