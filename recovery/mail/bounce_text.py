@@ -60,6 +60,11 @@ _FIELD = re.compile(
 )
 
 _REPLY = re.compile(r"(?<![\w.:/@=-])(?:4[2-7]|5[0-7])\d(?=[\s:-])")
+_CODE = re.compile(
+    r"(?:^|[#(\[:<]|\b(?:status|code|error))[ \t]*[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)", re.IGNORECASE | re.MULTILINE
+)
+"""A status code that stands alone, without the reply that it belongs to; and not the version of a program."""
+
 _ADDRESS = re.compile(r"(?<![\w.+@-])[\w.+=/-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _RCPT = re.compile(r"\bRCPT\b|\bRCPT_TO\b|\bdoes not like recipient", re.IGNORECASE)
 _OTHER_COMMAND = re.compile(
@@ -193,7 +198,7 @@ def _replies(paragraph: str) -> Iterator[tuple[str, str, bool]]:
     # The lines of a reply, but the last, have a hyphen after the code (RFC 5321 section 4.2).
     goes_on = {after.start() for line, after in pairwise(found) if line[0] == after[0] and paragraph[line.end()] == "-"}
     starts = [line.start() for line in found if line.start() not in goes_on]
-    if not starts and STATUS.search(paragraph) is not None:
+    if not starts and _CODE.search(paragraph) is not None:
         starts = [0]
     for start, end in pairwise([*starts, len(paragraph)]):
         words = _line(paragraph[start:end])

@@ -114,11 +114,13 @@ def _read(message: Message, without_id: str) -> Iterator[Bounced]:
     parts = list(message.walk())
     headers = list(_headers(message, *(block for part in parts for block in _own_fields(part))))
     id_ = (_text(message, "Message-ID") or without_id)[:200]
-    for said in _said(message, parts, headers):
+    told = _said(message, parts, headers)
+    joined = "\n".join(headers)
+    for said in told:
         yield Bounced(
             said.kind,
             said.email,
-            "\n".join(headers),
+            joined,
             id_,
             said.detail,
             _date(message),

@@ -77,6 +77,8 @@ AFTER_DATA = "SMTP error from remote mail server after end of data:\n    host mx
         (EXIM.format("retry timeout exceeded"), SOFT),
         (EXIM.format("mailbox is full: retry timeout exceeded"), SOFT),
         ("Sorry.\n\nUser Ada (ada@example.com) not listed in the Directory", HARD),
+        ("<ada@example.com>:\nSorry, no mailbox here by that name. (#5.1.1)", HARD),
+        ("ada@example.com: rejected by the mail gateway, version 5.1.1 of its software", SOFT),
         ("Something about your mail.", SOFT),
         ("", SOFT),
     ],
