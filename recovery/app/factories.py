@@ -17,6 +17,7 @@ from recovery.http.customer.feedback import Feedback
 from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess
 from recovery.http.keys import ApiKey, unscoped
 from recovery.mail.links import Links
+from recovery.mail.providers import PROVIDERS
 from recovery.mail.seals import Seals
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
@@ -94,7 +95,15 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         clock,
         expire_after=settings.links.expire_after,
         bounce_secrets=secrets_of(settings.bounces.secrets),
+        provider_secrets=provider_secrets_of(settings),
     )
+
+
+def provider_secrets_of(settings: Settings) -> dict[str, list[str]]:
+    """Return the secrets of each provider that sends our mails, by its name."""
+    given = settings.providers
+    secrets = {provider.name: getattr(given, provider.name) for provider in PROVIDERS if provider.name != "ses"}
+    return {"ses": list(given.ses), **{name: secrets_of(each) for name, each in secrets.items()}}
 
 
 def api_keys_of(settings: Settings) -> list[ApiKey]:

@@ -29,6 +29,8 @@ from recovery.http.health import Readiness, health
 from recovery.http.inbound.bounces import PATH as BOUNCES
 from recovery.http.inbound.bounces import BounceEvent, bounces
 from recovery.http.inbound.key_sets import KeySets
+from recovery.http.inbound.provider_events import LONGEST as LONGEST_EVENTS
+from recovery.http.inbound.provider_events import PREFIX as PROVIDERS
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import AnswerCount, BodyLimit, EveryRequest, ReportCount
@@ -47,9 +49,6 @@ SERVERS = [
     {"url": "/", "description": "The server of this description"},
     {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
-
-_KINDS = {BOUNCES: "bounce"}
-"""The label of each path in the metric of reports; that of a webhook is its adapter, that of a report its path."""
 
 
 class _Application(FastAPI):
@@ -125,10 +124,17 @@ def create_app(
     count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
     app.batches = Batches(ingestion, guard, count, max_body=max_body)
-    app.add_middleware(ReportCount, count=count, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters))
-    app.add_middleware(
-        BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body
-    )
+
+    def kind_of(path: str) -> str | None:
+        return "bounce" if path == BOUNCES or path.startswith(PROVIDERS) else adapter_in(path, adapters)
+
+    def limit_of(path: str) -> int:
+        if adapter_in(path, adapters):
+            return max(max_body, LONGEST_WEBHOOK)
+        return max(max_body, LONGEST_EVENTS) if path.startswith(PROVIDERS) else max_body
+
+    app.add_middleware(ReportCount, count=count, kind_of=kind_of)
+    app.add_middleware(BodyLimit, limit_of=limit_of)
     return app
 
 

@@ -266,9 +266,11 @@ SUPPRESSION: Fields = {
     # A newer version may know more reasons.
     "reason": Field("string", "why; none if only soft bounces are counted", needs=("at",)),
     "at": Field("date", "since when"),
+    "until": Field("date", "until when, for soft bounces"),
     "source": Field("string", "where that was said"),
     "soft_bounces": Field("int long", "the number of soft bounces"),
     "last_bounce_at": Field("date", "when the last one was reported"),
+    "soft_days": Field("array", "the days (UTC) with any, since the last suppression for them", of="date"),
     "reports": Field("array", "the ids of their reports, so that each is counted once", of="string"),
 }
 
@@ -315,6 +317,11 @@ _JSON_TYPES = {"date": "string", "int": "integer", "long": "integer", "bool": "b
 """The JSON types of BSON types that have another name."""
 
 
+def _element(bson: str) -> dict[str, Any]:
+    rule = {"type": _JSON_TYPES.get(bson, bson)}
+    return rule | ({"format": "date-time"} if bson == "date" else {})
+
+
 def _described(field_: Field) -> dict[str, Any]:
     bson = field_.types.split()
     types = list(dict.fromkeys(_JSON_TYPES.get(each, each) for each in bson))
@@ -322,7 +329,7 @@ def _described(field_: Field) -> dict[str, Any]:
     if "date" in bson:
         rule["format"] = "date-time"
     if "array" in bson:
-        rule["items"] = {"type": field_.of} if field_.of else json_schema(field_.fields)
+        rule["items"] = _element(field_.of) if field_.of else json_schema(field_.fields)
     elif field_.fields:
         rule |= {name: each for name, each in json_schema(field_.fields).items() if name != "type"}
     return rule

@@ -85,6 +85,21 @@ BOUNCE = (
     b"Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
     b"Subject: Your lamp\r\nTo: ada@example.com\r\n\r\n--b--\r\n"
 )
+POSTMARK = {
+    "RecordType": "Bounce",
+    "Type": "HardBounce",
+    "Email": "ada@example.com",
+    "ID": 1,
+    "Details": "smtp;550 5.1.1 no such user",
+    "BouncedAt": "2026-03-05T12:00:00Z",
+}
+BREVO = {
+    "event": "soft_bounce",
+    "email": "ada@example.com",
+    "message-id": "<1@shop.example>",
+    "reason": "452 full",
+    "ts_epoch": 1772712000000,
+}
 
 
 Part = Callable[[Daemon, random.Random, float], "asyncio.Future[Found]"]
@@ -97,6 +112,8 @@ def environment() -> dict[str, str]:
         "RECOVERY_LINKS__KEYS": SECRET,
         "RECOVERY_LINKS__BASE_URL": ADDRESS,
         "RECOVERY_BOUNCES__SECRETS": SECRET,
+        "RECOVERY_PROVIDERS__POSTMARK": SECRET,
+        "RECOVERY_PROVIDERS__BREVO": SECRET,
         "RECOVERY_SHOPIFY__WEBHOOK_SECRET": SECRET,
         **environment_of_shops(),
     }
@@ -135,6 +152,19 @@ async def bounces(daemon: Daemon, rng: random.Random, until: float) -> Found:
         now = int(time.time())
         signature = hmac.new(SECRET.encode(), f"{now}.".encode() + body, "sha256").hexdigest()
         return "/bounces", body, {"Content-Type": kind, "Recovery-Signature": f"t={now},v1={signature}"}
+
+    return await _sent(daemon, until, make)
+
+
+async def provider_events(daemon: Daemon, rng: random.Random, until: float) -> Found:
+    """Send what providers report of our mails, with their secret, changed."""
+    sound = (("/bounces/postmark", POSTMARK), ("/bounces/brevo", BREVO))
+    password = b64encode(f"recovery:{SECRET}".encode()).decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {password}"}
+
+    def make() -> tuple[str, bytes, dict[str, str]]:
+        path, event = rng.choice(sound)
+        return path, of_json(rng, event), headers
 
     return await _sent(daemon, until, make)
 
@@ -268,6 +298,7 @@ PARTS: Mapping[str, Part] = {
     "webhooks": webhooks,
     "platforms": platforms,
     "bounces": bounces,
+    "provider-events": provider_events,
     "tokens": tokens,
     "settings": settings,
     "templates": templates,
