@@ -76,7 +76,7 @@ def sources(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[S
     ]
     path = _config_file(variables)
     if path is not None:
-        found.append(Source(f"set in {path}", with_secrets(_toml(path), settings, "")))
+        found.append(Source(f"set in {path}", with_secrets(read_toml(path), settings, "")))
     return found
 
 
@@ -159,7 +159,8 @@ def _config_file(variables: Mapping[str, str]) -> Path | None:
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 
-def _toml(path: Path) -> Values:
+def read_toml(path: Path) -> Values:
+    """Return the tables of a configuration file. Raises `SettingsError`."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
