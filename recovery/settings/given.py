@@ -1,6 +1,6 @@
 """Settings from what is given alone: for the demo and for tests, which must not see anybody's own settings."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from recovery.settings.loading import Settings, of_shops, sentence
 from recovery.settings.names import settings_of
-from recovery.settings.sources import SettingsError, Source, read_toml
+from recovery.settings.sources import SettingsError, Source, config_file, environment, read_toml
 
 
 class GivenSettings(Settings):
@@ -68,3 +68,28 @@ def values_in(path: Path, without: frozenset[str]) -> dict[str, Any]:
     if isinstance(shops := values.get("shops"), Mapping):
         values["shops"] = {name: plain(own) if isinstance(own, Mapping) else own for name, own in shops.items()}
     return values
+
+
+def path_of_config() -> Path | None:
+    """Return the path of the configuration file that a daemon would read here, or None."""
+    return config_file(environment())
+
+
+def set_in(names: Collection[str]) -> list[str]:
+    """Return where these settings are given, in the environment or the configuration file, as phrases for an error.
+
+    Raises `SettingsError` for a file that cannot be read.
+    """
+    variables = environment()
+    found = []
+    for setting in settings_of(Settings):
+        if setting.name in names:
+            found += [name for name in (setting.variable, setting.file_variable) if variables.get(name)]
+    path = config_file(variables)
+    tables = {} if path is None else read_toml(path)
+    for name in names:
+        section, _, key = name.partition(".")
+        table = tables.get(section)
+        if isinstance(table, Mapping) and (table.get(key) or table.get(f"{key}_file")):
+            found.append(f"{name} in {path}")
+    return found

@@ -74,7 +74,7 @@ def sources(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[S
         ),
         Source("read from its file", _nested(_secrets(variables, settings))),
     ]
-    path = _config_file(variables)
+    path = config_file(variables)
     if path is not None:
         found.append(Source(f"set in {path}", with_secrets(read_toml(path), settings, "")))
     return found
@@ -153,7 +153,8 @@ def shortened(path: object) -> str:
     return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
 
 
-def _config_file(variables: Mapping[str, str]) -> Path | None:
+def config_file(variables: Mapping[str, str]) -> Path | None:
+    """Return the path of the configuration file, or None if none is named and the default one does not exist."""
     if CONFIG in variables:
         return Path(variables[CONFIG])
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None

@@ -25,7 +25,7 @@ NOT_FOR_TESTS = frozenset({"mongodb", "smtp", "warmup", "dkim", "http", "daemon"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What kits with equal settings share: the settings, and the schedule and the composer of each shop."""
+    """The shared parts of kits with equal settings: these, and the schedule and the composer of each shop."""
 
     settings: Settings
     schedules: PerShop[Schedule]
@@ -37,7 +37,7 @@ _prepared: dict[str, Prepared] = {}
 
 
 def prepared(config: str | PathLike[str] | None, values: Mapping[str, Mapping[str, Any]]) -> Prepared:
-    """Return what kits with these settings share. Raises `SettingsError`, `TemplateError`."""
+    """Return the shared parts of kits with these settings. Raises `SettingsError`, `TemplateError`."""
     of_file = {} if config is None else values_in(Path(config), NOT_FOR_TESTS)
     key = repr((of_file, values))
     if key not in _prepared:

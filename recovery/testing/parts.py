@@ -108,7 +108,7 @@ class _Agenda:
 
 
 def mark(document: Mapping[str, Any]) -> Hashable:
-    """Return what tells a stored checkout from what it was before: every write of the engine changes some of it."""
+    """Return the fields of a stored checkout of which every write of the engine changes some."""
     messages = tuple((name, each["state"], each.get("attempts")) for name, each in document.get("messages", {}).items())
     token = document.get("claim", {}).get("token")
     return document["status"], document["revision"], document["next_at"], token, messages

@@ -1,7 +1,7 @@
 """The plug-in of pytest: the fixture `recovery`. It imports the kit only where a test asks for it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,9 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def recovery(request: pytest.FixtureRequest) -> "Iterator[RecoveryKit]":
     """Recovery in memory, with a clock that the test moves: a `RecoveryKit`, new for each test."""
-    from recovery.testing.kit import RecoveryKit
+    try:
+        from recovery.testing.kit import RecoveryKit
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] == "recovery":
+            raise
+        pytest.fail(f"the fixture recovery needs {exc.name}: run pip install 'recovery[daemon]'", pytrace=False)
 
-    sections: dict[str, dict[str, object]] = {}
+    sections: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("recovery"))):
         for name, section in marker.kwargs.items():
             sections[name] = {**sections.get(name, {}), **section}

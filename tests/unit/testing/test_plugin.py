@@ -157,6 +157,14 @@ def test_a_wrong_setting_fails_the_test_that_asks_for_it(ran):
     assert "schedule.min_gap" in done.stdout
 
 
+def test_a_light_installation_says_what_to_install(ran):
+    """Where only the client is installed, the fixture fails with a sentence, not with a traceback."""
+    missing = 'raise ModuleNotFoundError("No module named \'jinja2\'", name="jinja2")'
+    done = ran(SYNCHRONOUS, **{"jinja2.py": missing})
+    assert done.returncode == 1
+    assert "the fixture recovery needs jinja2: run pip install 'recovery[daemon]'" in done.stdout
+
+
 def test_the_plug_in_imports_nothing_heavy():
     """A run of pytest that does not use it imports the plug-in and the empty packages above it, and no more."""
     code = (
