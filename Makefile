@@ -60,6 +60,8 @@ lock: $(READY)  ## pin the dependencies again
 		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 		-c requirements/dev.txt --custom-compile-command 'make lock' - -o requirements/build.txt
+	cd examples/django && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+		--custom-compile-command 'make lock' requirements.in -o requirements.txt
 
 settings: $(READY)  ## write config/recovery.toml again, from the texts of the settings
 	$(BIN)/python -m recovery.settings > config/recovery.toml

@@ -19,11 +19,11 @@ from recovery.domain.state import Past
 from recovery.mail.links import BACK
 from recovery.testing.clock import BEGINNING, VirtualClock
 from recovery.testing.configuration import BASE_URL, SECRET, prepared
-from recovery.testing.documents.client import MemoryClient
+from recovery.testing.documents.client import AsyncMemoryClient, MemoryClient
 from recovery.testing.documents.store import Server
 from recovery.testing.http import Answer, ask
 from recovery.testing.mails import Mail
-from recovery.testing.parts import DATABASE, Parts
+from recovery.testing.parts import DATABASE, MemoryAgenda, Parts
 from recovery.testing.webhooks import Webhook
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ class RecoveryKit(Recovery):
     ) -> None:
         self._clock = VirtualClock(now)
         self._server = Server(self._clock.now)
-        self._parts = Parts(prepared(config, settings), self._server, self._clock)
+        self._agenda = MemoryAgenda(self._server)
+        database = AsyncMemoryClient(self._server)[DATABASE]
+        self._parts = Parts(prepared(config, settings), database, self._agenda, self._clock)
         super().__init__(MemoryClient(self._server), database=DATABASE, suppression_keys=[SECRET])
 
     @property
@@ -84,7 +86,8 @@ class RecoveryKit(Recovery):
             raise ValueError(f"the clock stands at {self.now} and cannot go back to {until}")
         before = len(self._parts.relay.mails)
         await self._parts.daemon.run_until(until)
-        self._parts.tidy()
+        self._agenda.purge(self.now)
+        self._parts.check()
         return self._parts.relay.mails[before:]
 
     def why(self, shop: str, order_id: str) -> tuple[Past, ...]:

@@ -1,6 +1,6 @@
 """The parts of a kit, put together as those of a daemon are."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,15 +10,16 @@ from starlette.types import ASGIApp
 from recovery.app.factories import feedback_of, limits_of, suppressions_of, webhooks_of
 from recovery.domain.state import Status
 from recovery.engine.engine import Engine
+from recovery.errors import Unavailable
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, SHADOWS
 from recovery.mongo.shadows import MongoShadows
 from recovery.testing.clock import VirtualClock
 from recovery.testing.configuration import Prepared
-from recovery.testing.daemon import VirtualDaemon
-from recovery.testing.documents.client import AsyncMemoryClient
-from recovery.testing.documents.store import Server, Store
+from recovery.testing.daemon import Agenda, VirtualDaemon
+from recovery.testing.documents.store import Server
+from recovery.testing.documents.values import Document
 from recovery.testing.relay import MemoryRelay
 
 DATABASE = "recovery"
@@ -27,19 +28,17 @@ DATABASE = "recovery"
 class Parts:
     """The parts of a kit: the real stores, engine and composers, on a server, a relay and a clock in memory."""
 
-    def __init__(self, made: Prepared, server: Server, clock: VirtualClock) -> None:
+    def __init__(self, made: Prepared, database: Any, agenda: Agenda, clock: VirtualClock) -> None:
         self._settings = made.settings
         self._schedules = made.schedules
-        self._database: Any = AsyncMemoryClient(server)[DATABASE]
+        self._database = database
         self._clock = clock
-        self._checkouts = server.store(DATABASE, CHECKOUTS)
-        self._shadows = server.store(DATABASE, SHADOWS)
         self._observer = _Observer()
         self.base_url = made.settings.links.base_url or ""
         self.relay = MemoryRelay(
             lambda checkout, step: made.composers.of(checkout.id).compose(checkout, step, clock.now()), clock
         )
-        self.daemon = VirtualDaemon(self._engine, _Agenda(server, self._checkouts), clock, self.relay)
+        self.daemon = VirtualDaemon(self._engine, agenda, clock, self.relay)
 
     def app(self, ingestion: Any) -> ASGIApp:
         """Return the HTTP API of a kit."""
@@ -61,12 +60,8 @@ class Parts:
             max_body=self._settings.http.max_body,
         )
 
-    def tidy(self) -> None:
-        """Delete what TTL would have deleted by now. Raises the first error that the engine did not expect."""
-        now = self._clock.now()
-        for store, field in ((self._checkouts, "purge_at"), (self._shadows, "expire_at")):
-            if gone := [id_ for id_, each in store.documents.items() if (at := each.get(field)) and at <= now]:
-                store.delete({"_id": {"$in": gone}}, now, many=True)
+    def check(self) -> None:
+        """Raise the first error that the engine did not expect, if there was one."""
         if self._observer.errors:
             raise self._observer.errors.pop(0)
 
@@ -88,23 +83,35 @@ class Parts:
         )
 
 
-class _Agenda:
-    """What is due in memory: confirmations first, then in the order of the times."""
+class MemoryAgenda:
+    """The port `Agenda` in memory: confirmations first, then in the order of the times."""
 
-    def __init__(self, server: Server, checkouts: Store) -> None:
+    def __init__(self, server: Server) -> None:
+        self._checkouts = server.store(DATABASE, CHECKOUTS)
+        self._shadows = server.store(DATABASE, SHADOWS)
         self._server = server
-        self._checkouts = checkouts
 
     async def due(self, now: datetime) -> Mapping[str, Hashable]:
-        found = [
-            each for each in self._checkouts.documents.values() if (at := each["next_at"]) is not None and at <= now
-        ]
+        """Return the marks of due checkouts, by id."""
+        found = [each for each in self._documents() if (at := each["next_at"]) is not None and at <= now]
         found.sort(key=lambda each: (each["status"] != Status.ORDERED, each["next_at"], each["_id"]))
         return {each["_id"]: mark(each) for each in found}
 
     async def next_after(self, now: datetime) -> datetime | None:
-        times = [each["next_at"] for each in self._checkouts.documents.values() if each["next_at"] is not None]
+        """Return the next time at which a checkout is due."""
+        times = [each["next_at"] for each in self._documents() if each["next_at"] is not None]
         return min((at for at in times if at > now), default=None)
+
+    def purge(self, now: datetime) -> None:
+        """Delete what TTL would have deleted by now."""
+        for store, field in ((self._checkouts, "purge_at"), (self._shadows, "expire_at")):
+            if gone := [id_ for id_, each in store.documents.items() if (at := each.get(field)) and at <= now]:
+                store.delete({"_id": {"$in": gone}}, now, many=True)
+
+    def _documents(self) -> Iterable[Document]:
+        if self._server.unavailable:
+            raise Unavailable("the database is unavailable, as the test ordered")
+        return self._checkouts.documents.values()
 
 
 def mark(document: Mapping[str, Any]) -> Hashable:
