@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from tests.support.paths import ROOT
+from tests.support.plug_in import PLUG_IN
 
 
 def test_the_examples_of_the_page_pass(tmp_path):
@@ -15,7 +16,7 @@ def test_the_examples_of_the_page_pass(tmp_path):
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "recovery.testing.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", *PLUG_IN, "-p", "no:cacheprovider"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
     tests = sum(block.count("def test_") for block in blocks)

@@ -7,6 +7,7 @@ import tomllib
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.plug_in import PLUG_IN
 
 SERVICE = """
 from recovery import Checkout, Customer, Item, Order
@@ -113,7 +114,7 @@ def ran(tmp_path):
         for name, text in {"service.py": SERVICE, "test_it.py": test, **files}.items():
             (tmp_path / name.replace("_toml", ".toml")).write_text(text)
         (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "recovery.testing.plugin", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", *PLUG_IN, "-p", "no:cacheprovider"]
         environment = {"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": "/usr/bin:/bin"}
         if not any("asyncio_mode" in option for option in options):
             command += ["-p", "no:asyncio"]
