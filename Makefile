@@ -61,6 +61,8 @@ lock: $(READY)  ## pin the dependencies again
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 		-c requirements/dev.txt --custom-compile-command 'make lock' - -o requirements/build.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/set-up-openapi-client --lock
+	cd examples/django && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+		--custom-compile-command 'make lock' requirements.in -o requirements.txt
 
 settings: $(READY)  ## write config/recovery.toml again, from the texts of the settings
 	$(BIN)/python -m recovery.settings > config/recovery.toml

@@ -23,6 +23,7 @@ from benchmarks.figures import (  # noqa: F401  entered by being imported
     daemons,
     distance,
     intake,
+    kit,
     lists,
     many,
     planning,

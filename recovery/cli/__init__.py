@@ -71,6 +71,21 @@ def run(
     raise typer.Exit(running.run(settings, processes))
 
 
+@cli.command(name="serve")
+def run_serve(
+    in_memory: Annotated[
+        bool, typer.Option("--in-memory", help="Keep everything in memory, with a clock that the tests move.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 is any free one.")] = 8080,
+) -> None:
+    """Serve the HTTP API in memory, for tests of a shop in any language: no database, no relay, no waiting."""
+    if not in_memory:
+        raise CommandError("recovery serve needs --in-memory: it is for tests. recovery run starts the daemon.")
+    from recovery.cli import serving
+
+    raise typer.Exit(serving.run(port))
+
+
 @cli.command(name="demo")
 def run_demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep everything running afterwards, to look around.")] = False,

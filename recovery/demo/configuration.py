@@ -3,30 +3,14 @@
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from recovery.demo import DemoFailed
 from recovery.settings import Settings
+from recovery.settings.given import GivenSettings
 from recovery.settings.reminders import ScheduleSettings
 
 DOMAIN = "nightlight.example"
 DELAYS = ("3s", "8s", "14s")
-
-
-class _Given(Settings):
-    """Settings from arguments alone: neither the environment nor a file is read."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the parent calls all of these by name
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the arguments as the only source."""
-        return (init_settings,)
 
 
 def settings_for(*, uri: str, database: str, smtp_port: int, webhook_secret: str) -> Settings:
@@ -45,7 +29,7 @@ def settings_for(*, uri: str, database: str, smtp_port: int, webhook_secret: str
         "log": {"level": "warning", "format": "text"},
     }
     try:
-        return _Given(**values)
+        return GivenSettings(**values)
     except ValidationError as exc:
         error = exc.errors(include_input=False, include_url=False)[0]
         if error["loc"] != ("mongodb", "uri"):

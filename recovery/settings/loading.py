@@ -138,17 +138,17 @@ def load_settings(**overrides: Mapping[str, Any]) -> Settings:
         problems += exc.problems
     except ValidationError as exc:
         given = [Source("given as an argument", dict(overrides)), *sources(variables, settings)]
-        problems += [_sentence(error, settings, given) for error in exc.errors()]
+        problems += [sentence(error, settings, given) for error in exc.errors()]
     # Raised outside of the handler, so that no exception that holds a value is chained to this one.
     if problems or loaded is None:
         raise SettingsError(problems)
-    shops, problems = _of_shops(loaded, overrides, settings)
+    shops, problems = of_shops(loaded, overrides, settings)
     if problems:
         raise SettingsError(problems)
     return loaded.with_shops(shops)
 
 
-def _of_shops(
+def of_shops(
     loaded: Settings, overrides: Mapping[str, Mapping[str, Any]], known: Sequence[Setting]
 ) -> tuple[dict[str, Settings], list[str]]:
     """Return the settings of each shop with overrides, and a sentence for each fault in them."""
@@ -159,16 +159,16 @@ def _of_shops(
         try:
             own = with_secrets(given, known, f"shops.{shop}.")
             merged = {name: {**for_all.get(name, {}), **own.get(name, {})} for name in {*for_all, *own}}
-            made[shop] = Settings(**merged)  # type: ignore[arg-type]
+            made[shop] = type(loaded)(**merged)  # type: ignore[arg-type]
         except SettingsError as exc:
             problems += exc.problems
         except ValidationError as exc:
             origins = [Source(f"set for the shop {shop}", own)]
-            problems += [f"shops.{shop}: {_sentence(error, known, origins)}" for error in exc.errors()]
+            problems += [f"shops.{shop}: {sentence(error, known, origins)}" for error in exc.errors()]
     return made, problems
 
 
-def _sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[Source]) -> str:
+def sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[Source]) -> str:
     """Return the error message for a fault: both names of the setting, the source of its value, the fault."""
     path = error["loc"]
     name = _dotted(path)

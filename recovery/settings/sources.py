@@ -74,9 +74,9 @@ def sources(variables: Mapping[str, str], settings: Sequence[Setting]) -> list[S
         ),
         Source("read from its file", _nested(_secrets(variables, settings))),
     ]
-    path = _config_file(variables)
+    path = config_file(variables)
     if path is not None:
-        found.append(Source(f"set in {path}", with_secrets(_toml(path), settings, "")))
+        found.append(Source(f"set in {path}", with_secrets(read_toml(path), settings, "")))
     return found
 
 
@@ -153,13 +153,15 @@ def shortened(path: object) -> str:
     return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
 
 
-def _config_file(variables: Mapping[str, str]) -> Path | None:
+def config_file(variables: Mapping[str, str]) -> Path | None:
+    """Return the path of the configuration file, or None if none is named and the default one does not exist."""
     if CONFIG in variables:
         return Path(variables[CONFIG])
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 
-def _toml(path: Path) -> Values:
+def read_toml(path: Path) -> Values:
+    """Return the tables of a configuration file. Raises `SettingsError`."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:

@@ -1,4 +1,4 @@
-"""Stores for tests: in memory and on MongoDB."""
+"""Stores for tests: in memory, of the kit, and on MongoDB."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +10,8 @@ from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, SHADOWS
 from recovery.mongo.dead_letters import letter_write
 from recovery.mongo.shadows import MongoShadows
+from recovery.testing.documents.client import AsyncMemoryClient
+from recovery.testing.documents.store import Server
 from tests.support.builders import NOON, minutes, report, schedule
 from tests.support.ports_in_memory import SetClock, Store
 
@@ -59,6 +61,13 @@ class Real:
 
     async def letters(self):
         return [(each["checkout"], each["step"], each["cause"]) async for each in self.database[DEAD_LETTERS].find()]
+
+
+class Memory(Real):
+    """The store of the kit: that of MongoDB, on a server in memory."""
+
+    def __init__(self):
+        super().__init__(AsyncMemoryClient(Server(lambda: NOON))["recovery"])
 
 
 async def only(store, kept):

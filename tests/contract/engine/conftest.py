@@ -2,10 +2,12 @@
 
 import pytest
 
-from tests.support.stores import Fake, Real
+from tests.support.stores import Fake, Memory, Real
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", "kit", "real"])
 def store(request):
-    """The store, each implementation in turn."""
-    return Fake() if request.param == "fake" else Real(request.getfixturevalue("database"))
+    """The store, each implementation in turn: the fake, that of the kit, and MongoDB's."""
+    if request.param == "real":
+        return Real(request.getfixturevalue("database"))
+    return Memory() if request.param == "kit" else Fake()
