@@ -119,7 +119,13 @@ class _Daemon:
             warmup_halted=lambda: lanes.warmup_halted,
         )
         telemetry.on_returned = lanes.returned
-        self._records = ReceiverRecords(MongoReceivers(database), lanes.all, clock, telemetry.receiver_rates)
+        self._records = ReceiverRecords(
+            MongoReceivers(database),
+            lanes.all,
+            clock,
+            telemetry.receiver_rates,
+            daemons=lambda: len(self._share.daemons),
+        )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()

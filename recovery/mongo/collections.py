@@ -51,7 +51,7 @@ FORGIVING = OPTIONS | {
 """Options for batch reads: an out-of-range date decodes to a number, and invalid UTF-8 to replacement characters, so
 that one bad document does not fail the batch."""
 
-LAYOUT = 4
+LAYOUT = 5
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -131,7 +131,10 @@ COLLECTIONS = {
     ),
     RECEIVERS: Collection(
         fields.RECEIVER,
-        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),),
+        indexes=(
+            IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),
+            IndexModel([("slowed.at", ASCENDING)], name="slowed", sparse=True),
+        ),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,
