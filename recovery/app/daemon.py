@@ -176,10 +176,10 @@ class _Daemon:
 
     async def _start(self, root: Supervisor) -> None:
         """Start the root tasks. The first heartbeat comes before anything that depends on this daemon's share."""
-        await self._records.resume()
         for lane in self._lanes.all:
             root.start(f"engine {lane.relay}", lane.engine.sender.run())
         await self._heartbeat.beat()
+        await self._records.resume()
         root.start("heartbeat", self._heartbeat.run())
         for stream, watcher in self._watchers().items():
             root.start(f"watcher {stream}", watcher.run())

@@ -9,7 +9,7 @@ from pymongo import UpdateOne
 
 from recovery.domain.reputation import Day
 from recovery.engine.receivers import Count, Slowed
-from recovery.mongo.collections import OPTIONS, RECEIVERS, Database, Document
+from recovery.mongo.collections import FORGIVING, RECEIVERS, Database, Document
 from recovery.mongo.errors import translated
 
 HOUR = 3_600_000
@@ -51,7 +51,7 @@ class MongoReceivers:
     """The stored receivers, one document for each of each relay. Times are the database's."""
 
     def __init__(self, database: Database) -> None:
-        self._receivers = database.get_collection(RECEIVERS, **OPTIONS)
+        self._receivers = database.get_collection(RECEIVERS, **FORGIVING)
 
     @translated
     async def add(
@@ -104,7 +104,8 @@ class MongoReceivers:
 
     async def _receptions(self, query: Document, now: datetime) -> list[Reception]:
         since = int(now.timestamp() * 1000) - HOURS * HOUR
-        return [_reception(each, since, now) async for each in self._receivers.find(query)]
+        found = [_reception(each, since, now) async for each in self._receivers.find(query)]
+        return [each for each in found if each is not None]
 
 
 def _id(relay: str, receiver: str) -> str:
@@ -154,7 +155,15 @@ def _where(slots: Document, condition: Document) -> Document:
     return {"$filter": {"input": slots, "cond": condition}}
 
 
-def _reception(document: Mapping[str, Any], since: int, now: datetime) -> Reception:
+def _reception(document: Mapping[str, Any], since: int, now: datetime) -> Reception | None:
+    """Return a stored receiver, or None if it cannot be read: a newer version may store it so, or somebody by hand."""
+    try:
+        return _read(document, since, now)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _read(document: Mapping[str, Any], since: int, now: datetime) -> Reception:
     hours = [hour for hour in document.get("hours", []) if hour["at"] > since - HOUR]
     counts = {count: sum(int(hour.get(count.value, 0)) for hour in hours) for count in Count}
     busiest = max((sum(int(hour.get(count.value, 0)) for count in ANSWERS) for hour in hours), default=0)
@@ -169,9 +178,11 @@ def _reception(document: Mapping[str, Any], since: int, now: datetime) -> Recept
 
 
 def _slowed(document: Mapping[str, Any]) -> Slowed | None:
-    """Return a stored slowed receiver, or None if it cannot be read: a newer version may store it so."""
+    """Return a stored slowed receiver, or None if it cannot be read."""
     try:
         slowed = document["slowed"]
+        if not isinstance(slowed["since"], datetime):
+            return None
         limit, limited_at = slowed.get("limit"), slowed.get("limited_at")
         return Slowed(
             str(document["receiver"]),

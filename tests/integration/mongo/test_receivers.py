@@ -4,12 +4,16 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from recovery.app.initialise import ensure
+from recovery.daemon.lanes import Lane
+from recovery.daemon.receivers import ReceiverRecords
 from recovery.domain.reputation import Day
-from recovery.engine.receivers import Count, Slowed
+from recovery.engine.receivers import Count, Governor, Slowed
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.receivers import ANSWERS, HOUR, HOURS, MongoReceivers, Reception
 
@@ -127,6 +131,43 @@ async def test_what_is_slowed_is_found_by_an_index(database, clock):
 async def test_nothing_new_writes_nothing(database):
     await MongoReceivers(database).add(RELAY, {})
     assert await database["receivers"].count_documents({}) == 0
+
+
+BEYOND = DatetimeMS(2**60)
+"""A date that Python cannot hold."""
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"hours": "many"},
+        {"hours": [{"at": "noon"}]},
+        {"hours": [{"accepted": 1}]},
+        {"hours.0.accepted": float("inf")},
+        {"hours.0.at": BEYOND},
+        {"slowed": "yes"},
+        {"slowed.since": "yesterday"},
+        {"slowed.since": BEYOND},
+        {"slowed.limit": "low"},
+        {"slowed.limited_at": BEYOND},
+        {"slowed.rate": {}},
+    ],
+)
+async def test_no_document_keeps_a_daemon_from_reading_the_others(database, clock, odd):
+    store = MongoReceivers(database)
+    await store.add(RELAY, {("google", Count.ACCEPTED): 1, ("apple", Count.ACCEPTED): 1}, [SLOWED])
+    changes = {"$set": {"slowed.at": clock.now(), **odd}} if "slowed" not in odd else {"$set": odd}
+    await database["receivers"].update_one({"receiver": "google"}, changes, bypass_document_validation=True)
+    found = await store.heard([RELAY], clock.now(), [(RELAY, "google"), (RELAY, "apple")])
+    assert Reception(RELAY, "apple", {Count.ACCEPTED: 1}, busiest_hour=1) in found
+    records = ReceiverRecords(store, [lane := a_lane()], clock)
+    await records.resume()
+    await records.store()
+    assert {each.receiver for each in lane.engine.sender.governor.slowed(0.0)} <= {"google"}
+
+
+def a_lane():
+    return Lane(RELAY, SimpleNamespace(sender=SimpleNamespace(governor=Governor())), SimpleNamespace())
 
 
 async def test_what_cannot_be_read_is_passed_over(database, clock):
