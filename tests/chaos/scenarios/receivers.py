@@ -60,7 +60,7 @@ async def unknown_users(world: World) -> Promise:
     """That provider alone is slowed, and it is said so; the others are served in time."""
     first, later, others = _names(60), _names(8, "later"), _names(world.size(100, 30), "other")
     emails = {name: f"{name}@gmail.com" for name in (*first, *later)}
-    unknown = first[10::12]
+    unknown = first[10::15]
     for name in unknown:
         world.relay.answer("RCPT", NOBODY, times=None, recipient=emails[name])
     async with world.daemon() as daemon:
