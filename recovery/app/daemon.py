@@ -122,8 +122,14 @@ class _Daemon:
             warmup_halted=lambda: lanes.warmup_halted,
         )
         telemetry.on_returned = lanes.returned
-        self._records = ReceiverRecords(MongoReceivers(database), lanes.all, clock, telemetry.receiver_rates)
         self._channels = ChannelRecords(Channels(database), ChannelCounts(settings.shops))
+        self._records = ReceiverRecords(
+            MongoReceivers(database),
+            lanes.all,
+            clock,
+            telemetry.receiver_rates,
+            daemons=lambda: len(self._share.daemons),
+        )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()
@@ -174,10 +180,10 @@ class _Daemon:
 
     async def _start(self, root: Supervisor) -> None:
         """Start the root tasks. The first heartbeat comes before anything that depends on this daemon's share."""
-        await self._records.resume()
         for lane in self._lanes.all:
             root.start(f"engine {lane.relay}", lane.engine.sender.run())
         await self._heartbeat.beat()
+        await self._records.resume()
         root.start("heartbeat", self._heartbeat.run())
         for stream, watcher in self._watchers().items():
             root.start(f"watcher {stream}", watcher.run())

@@ -146,7 +146,10 @@ COLLECTIONS = {
     ),
     RECEIVERS: Collection(
         fields.RECEIVER,
-        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),),
+        indexes=(
+            IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),
+            IndexModel([("slowed.at", ASCENDING)], name="slowed", sparse=True),
+        ),
     ),
     CHANNELS: Collection(
         fields.CHANNEL,

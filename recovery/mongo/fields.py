@@ -218,7 +218,10 @@ RECEIVER: Fields = {
         fields={
             "since": Field("date", "since when"),
             "rate": Field("double", "to how many messages a second"),
-            "reply": Field("string", "the reply for which it is, without the customer's address"),
+            "reply": Field("string", "the reply for which it is, without the customer's address, or another reason"),
+            "limit": Field("double", "messages a second, of all daemons, at which it last throttled us"),
+            "limited_at": Field("date", "when it last throttled us"),
+            "capped": Field("bool", "true if it is for what became of the messages of a day"),
             "at": Field("date", "when that was last so"),
         },
     ),

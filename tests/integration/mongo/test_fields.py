@@ -117,7 +117,7 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     await allowance.take(1, limit=50)
     await MongoWarmupRecords(database, "relay.example:25", warmup, ALL).halt(NOON.date())
     await allowance.take(1)
-    slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp")
+    slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp", 4.0, NOON, capped=True)
     await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
     heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
     await Channels(database).add(heard)
