@@ -321,7 +321,7 @@ _RESULTS = {
 }
 _ANSWER = {
     "description": "The batch was read; each report has its result",
-    "content": {LINES: {"schema": _RESULTS, "example": '{"line": 1, "id": "bikes.example/1042"}\n'}},
+    "content": {LINES: {"schema": _RESULTS}},
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = answers(400, 401, 403, 415, 422, 503) | {200: _ANSWER}
 

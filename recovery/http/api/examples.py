@@ -29,6 +29,8 @@ _LISTED = {
     "consent": None,
     "opened_at": _AT,
     "touched_at": _AT,
+    "active_at": None,
+    "paused": None,
     "ordered_at": None,
     "revision": 1,
     "messages": {
@@ -68,6 +70,8 @@ class Example:
 EXAMPLES: Mapping[str, Example] = {
     "reportCheckout": Example(answer={"id": "bikes.example/1042"}),
     "reportOrder": Example(answer={"id": "bikes.example/1042"}),
+    "reportCheckouts": Example(answer='{"line": 1, "id": "bikes.example/1042"}\n'),
+    "reportOrders": Example(answer='{"line": 1, "id": "bikes.example/1042"}\n'),
     "listCheckouts": Example(
         answer={"checkouts": [_LISTED], "unreadable": [], "next": "WzE3NzIzNzAzMDAwMDAsICJiaWtlcy5leGFtcGxlLzEwNDIiXQ"},
         parameters={"shop": ["bikes.example"], "status": "open", "limit": 50},
@@ -106,6 +110,11 @@ EXAMPLES: Mapping[str, Example] = {
         parameters={"adapter": "shopify", "shop": "bikes.myshopify.com"},
     ),
     "reportBounce": Example(answer={"hard": 1, "soft": 0, "complaint": 0, "blocked": 0}),
+    "takeProviderEvents": Example(
+        answer={"hard": 1, "soft": 0, "complaint": 0, "blocked": 0, "unsubscribed": 0, "ignored": 0, "unread": 0},
+        body={"RecordType": "Bounce", "Type": "HardBounce", "TypeCode": 1, "Email": "ada@example.com"},
+        parameters={"provider": "postmark"},
+    ),
     "getHealth": Example(answer={"alive": True}),
     "getReadiness": Example(answer={"ready": True, "checks": {"mongodb": None, "relay": None}}),
     "getMetrics": Example(answer='recovery_reports_total{answer="accepted",kind="checkout"} 1042.0\n'),

@@ -202,6 +202,12 @@ def test_an_unknown_column_ends_the_import_before_anything_is_read():
         read("shop,phone,order_id,fax\n")
 
 
+def test_a_header_with_a_bare_carriage_return_is_refused():
+    """Old Macintosh files end their lines so: what is read is one line that CSV does not know."""
+    with pytest.raises(CommandError, match=r"The header is no line of CSV: "):
+        read(b"shop,order_id\rbikes.example,1042\n")
+
+
 def test_a_line_without_end_is_not_read_into_memory():
     """A file of another form says so."""
     with pytest.raises(CommandError, match="line 2 is longer than 262144 bytes"):
