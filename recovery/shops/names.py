@@ -2,7 +2,7 @@
 
 import re
 
-from recovery.shops.shopify_values import text_of
+from recovery.shops.values import text_of
 
 _EAST_ASIAN = re.compile(r"[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff ]+")
 """Kana, Han and Hangul: the scripts of Japanese, Chinese and Korean names."""

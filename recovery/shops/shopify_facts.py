@@ -6,9 +6,7 @@ from typing import Any
 from recovery.domain.checkout import Customer, Item
 from recovery.shops.names import family_first, full_name
 from recovery.shops.shopify_values import object_of, text_of, valid
-
-MOST_ITEMS = 200
-"""Lines of a checkout or order that a mail can show."""
+from recovery.shops.values import MOST_ITEMS as MOST_ITEMS
 
 NO_VARIANT = "Default Title"
 """Shopify's title for the only variant of a product without variants."""
