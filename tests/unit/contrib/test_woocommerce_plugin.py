@@ -354,7 +354,7 @@ def test_a_family_name_is_first_where_it_is_written_first(given, family, locale,
 
 @pytest.mark.parametrize(
     ("changes", "quantity", "price"),
-    [({"quantity": 1.5}, 1, "40.00"), ({"quantity": 3}, 3, "13.33"), ({"quantity": 1, "line_tax": 0}, 1, "33.61")],
+    [({"quantity": 2.5}, 1, "40.00"), ({"quantity": 3}, 3, "13.33"), ({"quantity": 1, "line_tax": 0}, 1, "33.61")],
 )
 def test_a_price_is_what_is_paid_for_a_piece(changes, quantity, price):
     """A length of cloth is one line of its whole price."""

@@ -197,7 +197,7 @@ def test_an_emptied_checkout_is_told_by_all_its_names():
 @pytest.mark.parametrize(
     ("changes", "quantity", "price"),
     [
-        ({"quantity": 1.5, "total": "30.00", "total_tax": "0.00"}, 1, "30.00"),
+        ({"quantity": 2.5, "total": "30.00", "total_tax": "0.00"}, 1, "30.00"),
         ({"quantity": "1.5", "total": "30.00", "total_tax": "0.00"}, 1, "30.00"),
         ({"quantity": 3.0, "total": "10.00", "total_tax": "0"}, 3, "3.33"),
         ({"quantity": "3", "total": "10.00", "total_tax": ""}, 3, "3.33"),
