@@ -150,7 +150,7 @@ def _confirms(order: Mapping[str, Any]) -> bool | None:
 
 
 def _customer_of(email: object, locale: str | None, holder: Mapping[str, Any]) -> Customer | None:
-    people = (object_of(holder.get(each)) for each in ("billingAddress", "shippingAddress", "user"))
+    people = (object_of(holder.get(each)) for each in ("billingAddress", "shippingAddress"))
     name = next(filter(None, (_name_of(person, locale or "") for person in people)), None)
     return valid(Customer, {"email": email, "name": name})
 

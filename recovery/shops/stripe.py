@@ -39,6 +39,9 @@ historical reasons, always 00, and in MGA none. HUF and TWD are without decimals
 ITEMS = "recovery_items"
 """The key of a session's metadata under which a shop may put its items, as a JSON list of at most 500 characters."""
 
+CONSENT = "recovery_consent"
+"""The key of a session's metadata with "true" if the customer agreed to reminders before the session was created."""
+
 ALL_ITEMS = "Your order"
 """The name of the one line that stands for all items."""
 
@@ -107,7 +110,7 @@ def _read(request: WebhookRequest, event: Mapping[str, Any]) -> Found:
 def _expired(request: WebhookRequest, session: Mapping[str, Any], at: datetime | None) -> Found:
     if session.get("mode") == "setup" or session.get("amount_total") is None:
         return Ignored("a session without an amount sells nothing")
-    if object_of(session.get("consent")).get("promotions") != "opt_in":
+    if not _agreed_by(session):
         return Ignored("the customer has not agreed to promotions, so Stripe's rules allow no reminder")
     customer = _customer_of(session)
     if customer is None:
@@ -128,7 +131,7 @@ def _expired(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
                 "order_id": id_,
                 "customer": customer,
                 "checkout_url": link or request.link(str(id_)),
-                "consent": Consent(basis="opt-in", at=at, source="Stripe Checkout, consent_collection"),
+                "consent": Consent(basis="opt-in", at=at, source=f"Stripe Checkout, {_agreed_by(session)}"),
                 "touched_at": at,
             }
         )
@@ -161,6 +164,17 @@ def _ordered(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
     except ValidationError as exc:
         return unmapped(exc, _SOURCES)
     return Reported(order, keys_of(session, "recovered_from"), confirm_default=False)
+
+
+def _agreed_by(session: Mapping[str, Any]) -> str | None:
+    """Return where the customer agreed to promotions: Stripe's box, or without one the shop's; None if nowhere.
+
+    Stripe shows its box to customers of shops in the United States alone.
+    """
+    promotions = object_of(session.get("consent")).get("promotions")
+    if promotions is None and object_of(session.get("metadata")).get(CONSENT) == "true":
+        return f"metadata {CONSENT}"
+    return "consent_collection" if promotions == "opt_in" else None
 
 
 def _customer_of(session: Mapping[str, Any]) -> Customer | None:

@@ -24,7 +24,6 @@ def checkout(**changes):
             "consent": None,
             "billingAddress": ADA,
             "shippingAddress": None,
-            "user": None,
             "lines": [
                 {
                     "quantity": 2,
@@ -58,7 +57,6 @@ def order(**changes):
             "languageCodeEnum": "DE",
             "billingAddress": ADA,
             "shippingAddress": ADA,
-            "user": ADA,
             "lines": [
                 {
                     "quantity": 2,

@@ -87,6 +87,16 @@ def test_without_consent_to_promotions_there_is_no_checkout(promotions):
     assert isinstance(read(event(consent=None)), Ignored)
 
 
+def test_consent_may_be_the_shops():
+    """Outside of the United States Stripe does not ask: the shop says that it did. Where Stripe asked, that counts."""
+    asked = {"metadata": {"recovery_consent": "true"}}
+    silent = read(event(consent=None, **asked)).report.consent
+    assert (silent.given, silent.at, silent.source) == (True, AT, "Stripe Checkout, metadata recovery_consent")
+    assert isinstance(read(event(consent={"promotions": "opt_out"}, **asked)), Ignored)
+    for said in ("false", "yes", True, None, 1):
+        assert isinstance(read(event(consent=None, metadata={"recovery_consent": said})), Ignored)
+
+
 def test_without_an_address_there_is_no_checkout():
     """Of whom Stripe does not tell the address, nothing is kept; the address that the shop gave counts as well."""
     for details in (None, {}, [], {"email": None}, {"email": "nobody"}):
