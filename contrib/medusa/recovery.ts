@@ -13,7 +13,8 @@
  *   recovery_consent: { given: true, at: "2026-03-01T13:05:00Z", source: "box at the checkout, not ticked by default" }
  *
  * Medusa runs subscribers after the request that caused the event, so a customer waits for none of this. What cannot be
- * delivered is thrown, and then sent again by an event bus that repeats, as that of Redis does with `attempts`.
+ * delivered is sent again for half a minute, then thrown: an event bus that repeats, as that of Redis does with
+ * `attempts`, sends it once more.
  */
 import type { SubscriberArgs, SubscriberConfig } from "@medusajs/framework"
 
@@ -34,6 +35,7 @@ const CART_FIELDS = [
 ]
 const ORDER_FIELDS = ["id", "created_at", "email", "currency_code", "total", "items.*", "items.total", "cart.id"]
 const TIMEOUT = 10_000 // Milliseconds.
+const RETRIES = [1_000, 5_000, 25_000]
 
 type Person = { first_name?: string | null; last_name?: string | null } | null
 
@@ -213,8 +215,19 @@ function timeOf(value: string | Date): string {
   return new Date(value).toISOString()
 }
 
-/** Send a request. Throws, without anybody's data, if it is to be sent again; what is refused is logged. */
+/** Send a request, and again if it fails. Throws, without anybody's data, if all fail; what is refused is logged. */
 async function deliver(url: string, key: string, method: string, body?: object): Promise<void> {
+  for (const wait of RETRIES) {
+    try {
+      return await attempt(url, key, method, body)
+    } catch {
+      await new Promise<void>((resolve) => setTimeout(resolve, wait))
+    }
+  }
+  await attempt(url, key, method, body)
+}
+
+async function attempt(url: string, key: string, method: string, body?: object): Promise<void> {
   const answer = await fetch(url, {
     method,
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },

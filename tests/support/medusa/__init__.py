@@ -63,18 +63,20 @@ def compiled(folder: Path) -> Path:
 
 
 class RecordingApi:
-    """An API in a thread that records what it is sent, and answers with `status`."""
+    """An API in a thread that records what it is sent, and answers with `status`, after 503 for some `failures`."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str], str]] = []
         self.status = 202
+        self.failures = 0
         api = self
 
         class Handler(BaseHTTPRequestHandler):
             def _take(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
                 api.requests.append((self.command, self.path, dict(self.headers), body))
-                self.send_response(api.status)
+                api.failures -= 1
+                self.send_response(503 if api.failures >= 0 else api.status)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -103,7 +105,7 @@ class RecordingApi:
 def run(module: Path, events: list[dict[str, Any]], environment: dict[str, str], **rows: Any) -> dict[str, Any]:
     """Return the result of each event, what was asked of the database, and what was written to standard error.
 
-    `rows` are the `cart` and the `order` that the database has.
+    `rows` are the `cart` and the `order` that the database has. The subscriber's waits are recorded, and skipped.
     """
     done = subprocess.run(
         [_program("node"), str(HERE / "run.mjs"), str(module)],

@@ -14,6 +14,7 @@ declare module "@medusajs/framework" {
 // And of Node and the web's interfaces in it, so that no other types are needed.
 declare const process: { env: Record<string, string | undefined> }
 declare const console: { error(text: string): void }
+declare function setTimeout(callback: () => void, milliseconds: number): unknown
 declare function encodeURIComponent(text: string): string
 declare const AbortSignal: { timeout(milliseconds: number): unknown }
 declare function fetch(

@@ -202,6 +202,22 @@ def test_what_cannot_be_delivered_is_thrown(module, api, environment, status):
     api.status = status
     result = run(module, [event("cart.updated")], environment, cart=CART)
     assert result["results"] == [f"Error: Recovery answered with {status}: it is to be asked again"]
+    assert result["waited"] == [1000, 5000, 25000]
+    assert len({body for *_, body in api.requests}) == 1
+
+
+def test_a_moment_without_an_answer_costs_nothing(module, api, environment):
+    """An event bus in memory does not repeat: an order that was lost would be reminded of."""
+    api.failures = 2
+    result = run(module, [event("order.placed")], environment, order=ORDER)
+    assert (result["results"], len(api.requests), result["waited"]) == ([None], 3, [1000, 5000])
+
+
+def test_a_daemon_that_is_not_there_is_thrown(module, api, environment):
+    """Without its address, and without anybody's data."""
+    api.close()
+    (fault,) = run(module, [event("cart.updated")], environment, cart=CART)["results"]
+    assert fault == "TypeError: fetch failed"
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])
