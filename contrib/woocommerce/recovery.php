@@ -150,7 +150,7 @@ function note_customer( $email, $given, $family ) {
 	$texts = array_filter( array( $email, $given, $family ), 'is_string' );
 	if ( 3 === count( $texts ) && session() && is_email( trim( $email ) ) ) {
 		$customer = array( 'email' => trim( $email ) );
-		$name     = full_name( trim( $given ), trim( $family ) );
+		$name     = short( full_name( trim( $given ), trim( $family ) ) );
 		session()->set( 'recovery_customer', '' === $name ? $customer : $customer + array( 'name' => $name ) );
 		note_change();
 	}
