@@ -318,7 +318,7 @@ def test_secrets_come_from_the_settings_by_the_name_of_the_adapter():
             "secrets": '{"example": ["new", "old"]}',
             "confirm_orders": "example",
             "checkout_urls": {"example": "https://bikes.example/c?id={id}"},
-            "addresses": {"example": "https://bikes.example/"},
+            "addresses": {"saleor": "https://bikes.example/"},
         },
         shopify={"webhook_secret": ["shopify's", "its old one"]},
         shops={"lamps": {"webhooks": {"secrets": {"example": "lamps"}}}},
@@ -326,7 +326,8 @@ def test_secrets_come_from_the_settings_by_the_name_of_the_adapter():
     settings = settings.with_shops({"lamps": Settings(webhooks={"secrets": {"example": "lamps"}})})
     accesses = webhooks_of(settings, [*ADAPTERS, ExampleShop()])
     assert accesses.of_shop("bikes") == {
-        "example": WebhookAccess(["new", "old"], True, "https://bikes.example/c?id={id}", "https://bikes.example"),
+        "example": WebhookAccess(["new", "old"], confirm_orders=True, checkout_url="https://bikes.example/c?id={id}"),
+        "saleor": WebhookAccess(address="https://bikes.example"),
         "shopify": WebhookAccess(["shopify's", "its old one"]),
     }
     assert accesses.of_shop("lamps") == {"example": WebhookAccess(["lamps"])}
@@ -340,3 +341,16 @@ def test_a_setting_for_an_unknown_adapter_is_refused(name, sentence):
     """A slip of the finger is not silent."""
     with pytest.raises(CannotStart, match=sentence):
         webhooks_of(Settings(webhooks={"secrets": {name: "x"}}), [*ADAPTERS, ExampleShop()])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"secrets": {"saleor": "x"}}, "saleor signs with its own keys; set webhooks.addresses"),
+        ({"addresses": {"stripe": "https://a.example"}}, "stripe signs with a secret; set webhooks.secrets"),
+    ],
+)
+def test_a_setting_that_a_platform_has_no_use_for_is_refused(given, sentence):
+    """The endpoint would not be there, and nobody would know why."""
+    with pytest.raises(CannotStart, match=sentence):
+        webhooks_of(Settings(webhooks=given))
