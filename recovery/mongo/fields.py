@@ -117,7 +117,7 @@ CHECKOUT: Fields = {
     "consent": Field("object null", "the latest word on consent", fields=CONSENT),
     "opened_at": Field("date", "when it was opened", required=True),
     "touched_at": Field("date", "when the customer was last active in it", required=True),
-    "active_at": Field("date", "when they were last active in its cart, where that was reported without facts"),
+    "active_at": Field("date null", "when they were last active in its cart, where that was reported without facts"),
     "paused": Field("object null", "a pause of the reminders; it ends when `touched_at` is later", fields=PAUSE),
     "ordered_at": Field("date null", "when it was ordered"),
     "confirm": Field("bool null", "whether the order is to be confirmed"),
