@@ -92,9 +92,11 @@ class MemoryAgenda:
         self._server = server
 
     async def due(self, now: datetime) -> Mapping[str, Hashable]:
-        """Return the marks of due checkouts, by id."""
+        """Return the marks of due checkouts, by id. Their shadows expire now."""
         found = [each for each in self._documents() if (at := each["next_at"]) is not None and at <= now]
         found.sort(key=lambda each: (each["status"] != Status.ORDERED, each["next_at"], each["_id"]))
+        if found:
+            self._shadows.delete({"_id": {"$in": [each["_id"] for each in found]}}, now, many=True)
         return {each["_id"]: mark(each) for each in found}
 
     async def next_after(self, now: datetime) -> datetime | None:
