@@ -63,6 +63,7 @@ lock: $(READY)  ## pin the dependencies again
 		-c requirements/runtime.txt --custom-compile-command 'make lock' pyproject.toml -o requirements/dev.txt
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 		-c requirements/dev.txt --custom-compile-command 'make lock' - -o requirements/build.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/set-up-openapi-client --lock
 	cd examples/django && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 		--custom-compile-command 'make lock' requirements.in -o requirements.txt
 

@@ -24,6 +24,8 @@ from benchmarks.figures import (  # noqa: F401  entered by being imported
     distance,
     intake,
     kit,
+    lists,
+    many,
     planning,
     scale,
     steady,

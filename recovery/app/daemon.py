@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from recovery.app.channels import ChannelRecords
 from recovery.app.factories import (
     CannotStart,
     api_keys_of,
@@ -36,10 +37,12 @@ from recovery.daemon.template_reload import reload
 from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
+from recovery.http.channels import ChannelCounts
 from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo import collections, preflight
+from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
 from recovery.mongo.daemons import Daemons
@@ -119,7 +122,14 @@ class _Daemon:
             warmup_halted=lambda: lanes.warmup_halted,
         )
         telemetry.on_returned = lanes.returned
-        self._records = ReceiverRecords(MongoReceivers(database), lanes.all, clock, telemetry.receiver_rates)
+        self._channels = ChannelRecords(Channels(database), ChannelCounts(settings.shops))
+        self._records = ReceiverRecords(
+            MongoReceivers(database),
+            lanes.all,
+            clock,
+            telemetry.receiver_rates,
+            daemons=lambda: len(self._share.daemons),
+        )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()
@@ -170,10 +180,10 @@ class _Daemon:
 
     async def _start(self, root: Supervisor) -> None:
         """Start the root tasks. The first heartbeat comes before anything that depends on this daemon's share."""
-        await self._records.resume()
         for lane in self._lanes.all:
             root.start(f"engine {lane.relay}", lane.engine.sender.run())
         await self._heartbeat.beat()
+        await self._records.resume()
         root.start("heartbeat", self._heartbeat.run())
         for stream, watcher in self._watchers().items():
             root.start(f"watcher {stream}", watcher.run())
@@ -207,7 +217,16 @@ class _Daemon:
         if listener is None:
             on_ready(Ready(None))
             return
-        api = _api(self._settings, self._database, self._clock, self._readiness, self._registry, self._telemetry)
+        api = _api(
+            self._settings,
+            self._database,
+            self._clock,
+            self._readiness,
+            self._registry,
+            self._telemetry,
+            self._channels.counts,
+        )
+        root.start("channels", self._channels.run())
         root.start("http", serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))))
 
     async def _stop(self, root: Supervisor) -> None:
@@ -226,6 +245,8 @@ class _Daemon:
         await root.stop("heartbeat")
         await self._heartbeat.leave()
         await root.finish("http")
+        await root.stop("channels")
+        await self._channels.finish()
 
 
 def _api(
@@ -235,6 +256,7 @@ def _api(
     readiness: Readiness,
     registry: CollectorRegistry,
     telemetry: Telemetry,
+    channels: ChannelCounts,
 ) -> Any:
     async def faults() -> Mapping[str, str | None]:
         return readiness.faults()
@@ -245,6 +267,7 @@ def _api(
         api_keys=api_keys_of(settings),
         webhooks=webhooks_of(settings),
         observer=telemetry,
+        channels=channels,
         readiness=faults,
         registry=registry,
         max_body=settings.http.max_body,

@@ -17,6 +17,7 @@ from recovery.http.customer.feedback import Feedback
 from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess
 from recovery.http.keys import ApiKey, unscoped
 from recovery.mail.links import Links
+from recovery.mail.providers import PROVIDERS
 from recovery.mail.seals import Seals
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
@@ -94,7 +95,15 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         clock,
         expire_after=settings.links.expire_after,
         bounce_secrets=secrets_of(settings.bounces.secrets),
+        provider_secrets=provider_secrets_of(settings),
     )
+
+
+def provider_secrets_of(settings: Settings) -> dict[str, list[str]]:
+    """Return the secrets of each provider that sends our mails, by its name."""
+    given = settings.providers
+    secrets = {provider.name: getattr(given, provider.name) for provider in PROVIDERS if provider.name != "ses"}
+    return {"ses": list(given.ses), **{name: secrets_of(each) for name, each in secrets.items()}}
 
 
 def api_keys_of(settings: Settings) -> list[ApiKey]:
@@ -110,19 +119,32 @@ def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> A
     """Return each shop's access to webhooks by the adapter's name. Raises `CannotStart` for an unknown adapter."""
     known = {adapter.name for adapter in adapters} - {"shopify"}  # which has a section of its own
     for own in settings.each():
-        for name in {*own.webhooks.secrets, *own.webhooks.confirm_orders} - known:
+        if unknown := sorted(_platforms(own) - known):
+            name = unknown[0]
             fix = "set [shopify] instead" if name == "shopify" else f"there are: {', '.join(sorted(known)) or 'none'}"
             raise CannotStart(f"webhooks: no adapter {name} is configured here; {fix}.")
+    return per_shop(settings, _accesses_of)
 
-    def of_shop(own: Settings) -> dict[str, WebhookAccess]:
-        secrets = {name: secret.get_secret_value() for name, secret in own.webhooks.secrets.items()}
-        of_each = {name: WebhookAccess([each], name in own.webhooks.confirm_orders) for name, each in secrets.items()}
-        if own.shopify.webhook_secret is not None:
-            secret = own.shopify.webhook_secret.get_secret_value()
-            of_each["shopify"] = WebhookAccess([secret], own.shopify.confirm_orders)
-        return of_each
 
-    return per_shop(settings, of_shop)
+def _platforms(own: Settings) -> set[str]:
+    webhooks = own.webhooks
+    return {*webhooks.secrets, *webhooks.addresses, *webhooks.checkout_urls, *webhooks.confirm_orders}
+
+
+def _accesses_of(own: Settings) -> dict[str, WebhookAccess]:
+    webhooks = own.webhooks
+    accesses = {
+        name: WebhookAccess(
+            secrets_of(webhooks.secrets.get(name, ())),
+            name in webhooks.confirm_orders,
+            webhooks.checkout_urls.get(name),
+            webhooks.addresses.get(name),
+        )
+        for name in {*webhooks.secrets, *webhooks.addresses}
+    }
+    if own.shopify.webhook_secret:
+        accesses["shopify"] = WebhookAccess(secrets_of(own.shopify.webhook_secret), own.shopify.confirm_orders)
+    return accesses
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -14,6 +14,8 @@ from recovery.cli.checkouts import checkouts
 from recovery.cli.dead import dead
 from recovery.cli.deliverability import receivers
 from recovery.cli.findings import print_findings, print_json
+from recovery.cli.imports import imports
+from recovery.cli.listing import listing
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
@@ -28,6 +30,8 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(checkouts)
+cli.add_typer(imports)
+cli.add_typer(listing)
 cli.add_typer(mails)
 cli.add_typer(persons)
 cli.add_typer(requests)
@@ -97,11 +101,20 @@ def run_check(
     mail: Annotated[
         bool, typer.Option("--mail", help="Check the DNS records and settings that mails to real people need.")
     ] = False,
+    shops: Annotated[
+        bool, typer.Option("--shops", help="Show when each shop was last heard of, and what was refused, and why.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check MongoDB, its indexes, the templates and the relay, and say how to fix each fault."""
     settings = load()
-    if mail:
+    if mail and shops:
+        raise CommandError("Check --mail or --shops, one at a time.")
+    if shops:
+        from recovery.checks import shops as heard
+
+        findings = heard.examine(settings)
+    elif mail:
         from recovery.checks import deliverability  # loads libraries that nothing else needs
 
         findings = deliverability.examine(settings)

@@ -79,8 +79,11 @@ def _print(state: "CheckoutState", suppression: "Suppression | None", ahead: "li
     if suppression is not None:
         say(f"suppressed: {suppression.reason}, since {format_time(suppression.at)}")
     say(f"{len(facts.items)} items, {facts.total or '?'} {facts.currency or ''}")
-    times = {"opened": state.opened_at, "touched": state.touched_at, "ordered": state.ordered_at}
+    times = {"opened": state.opened_at, "touched": state.touched_at, "active": state.active_at}
+    times["ordered"] = state.ordered_at
     say("  ".join(f"{what} {format_time(at)}" for what, at in times.items() if at is not None))
+    if state.pause is not None:
+        say(f"paused {format_time(state.pause.at)}: {state.pause.reason}")
     say(f"next look at {format_time(state.next_at)}" if state.next_at else "at rest")
     for each in ahead:
         say(f"to come: {each.step}, {format_time(each.at)}" if each.at else f"not to come: {each.step}, {each.why}")

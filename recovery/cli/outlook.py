@@ -56,6 +56,8 @@ def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | 
                 now = until
             case Send(step=step):
                 ahead = _due(state, step, schedule, RecipientHistory(suppression), now)
+                if ahead.why is None and state.next_at is not None and state.next_at > now:
+                    ahead = _put_off(step, state.next_at, state)
                 yield ahead
                 sent = Message(state=MessageState.SENT, sent_at=now)
                 state = _with(state, step.name, Message(state=MessageState.SKIPPED) if ahead.at is None else sent)
@@ -68,13 +70,18 @@ def _due(state: CheckoutState, step: Step, schedule: Schedule, history: Recipien
     return Ahead(step.name, why.until if isinstance(why, Postpone) else None, why.reason)
 
 
+def _put_off(step: Step, until: datetime, state: CheckoutState) -> Ahead:
+    """Return the forecast of a due message that waits for its turn."""
+    return Ahead(step.name, until, state.history[-1].reason if state.history else None)
+
+
 def _landed(state: CheckoutState, now: datetime) -> CheckoutState:
     """Return the checkout as it will be once the message in flight has been accepted."""
     if state.claim is None or state.claim.until <= now:
         return state
     sent = Message(state=MessageState.SENT, sent_at=now)
     messages = {name: sent if each.state is MessageState.SENDING else each for name, each in state.messages.items()}
-    return state.model_copy(update={"claim": None, "messages": messages})
+    return state.model_copy(update={"claim": None, "next_at": None, "messages": messages})
 
 
 def _with(state: CheckoutState, name: str, message: Message) -> CheckoutState:

@@ -39,7 +39,7 @@ BATCH = 1000
 MOST_LISTED = 20
 """Rejected lines printed one by one: in a file of another format, every line is wrong."""
 
-REASONS = "unsubscribed, shop, complaint, erased or hard bounce"
+REASONS = "soft bounces, unsubscribed, shop, complaint, erased or hard bounce"
 
 TIMES = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 
@@ -140,8 +140,14 @@ def list_(
         say_json([isoformatted(asdict(each)) for each in found])
     elif found:
         print_table(
-            ("shop", "pseudonym", "reason", "since (UTC)", "source"),
-            ((each.shop or "all", each.pseudonym, each.reason, format_time(each.at), each.source) for each in found),
+            ("shop", "pseudonym", "reason", "since (UTC)", "until (UTC)", "source"),
+            (
+                (
+                    *(each.shop or "all", each.pseudonym, each.reason, format_time(each.at)),
+                    *(format_time(each.until) if each.until else "", each.source),
+                )
+                for each in found
+            ),
         )
     else:
         say("Nobody is suppressed.")

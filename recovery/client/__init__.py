@@ -4,6 +4,7 @@
 loop.
 """
 
+from recovery.client.many import Reported
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
 from recovery.client.synchronous import SyncRecovery
@@ -19,6 +20,7 @@ __all__ = [
     "Recovery",
     "RecoveryError",
     "Refused",
+    "Reported",
     "SyncRecovery",
     "Unavailable",
     "connect",

@@ -35,6 +35,10 @@ class Bounds:
         self.most_at_once = most_at_once
         self.at_once = 0
 
+    def without_bulkhead(self) -> "Bounds":
+        """Return the same limits for calls whose number is limited elsewhere."""
+        return Bounds(self._timeout, shortened=self._shortened)
+
     def call(self, timeout: float | None = None, fails_to: str = KEEPING) -> "Call":
         """Return the context manager for one call; it raises `Unavailable` and `Refused`. Raises `ValueError`."""
         return Call(self, self._shortened(self._timeout if timeout is None else checked(timeout)), fails_to)
@@ -81,10 +85,14 @@ class Call:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._bounds.at_once -= 1
-        if isinstance(exc, WriteError):
-            raise _refused(exc) from exc
         if isinstance(exc, PyMongoError | TimeoutError):
-            raise Unavailable(_why(exc, self.spent, self._fails_to)) from exc
+            raise self.translated(exc) from exc
+
+    def translated(self, exc: PyMongoError | TimeoutError) -> Unavailable:
+        """Return the error of ours for one of PyMongo's that this call met."""
+        if isinstance(exc, WriteError):
+            return _refused(exc)
+        return Unavailable(_why(exc, self.spent, self._fails_to))
 
 
 def checked(timeout: float) -> float:

@@ -1,8 +1,10 @@
 """Writes reports to the database directly, without the outbox."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pymongo.errors import PyMongoError
 
 from recovery.client.bounds import Bounds, Call
 from recovery.client.reports import (
@@ -19,11 +21,12 @@ from recovery.domain.fields import normalised
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Status
 from recovery.domain.suppression import SuppressionReason
+from recovery.errors import Unavailable
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.drivers import is_asynchronous, settled
 from recovery.mongo.first_reports import FirstReports
-from recovery.mongo.group_commit import GroupCommit
+from recovery.mongo.group_commit import BulkWrite, GroupCommit
 from recovery.mongo.intake import CheckoutWrite, Write, as_update, cancelled, consented, order_write
 from recovery.mongo.naming import all_names, called, namesakes
 from recovery.mongo.suppressions import NewSuppression, suppress_write
@@ -36,13 +39,18 @@ class Direct:
         self._checkouts = client[database].get_collection(CHECKOUTS, **OPTIONS)
         self._suppressions = client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._bounds = bounds
+        self._paced = bounds.without_bulkhead()
         self._pseudonyms = pseudonyms
         firsts = FirstReports(MongoClock(client[database], time.monotonic))
         self._group = GroupCommit(self._checkouts, firsts) if is_asynchronous(client) else None
+        self._bulk = BulkWrite(self._checkouts)
 
-    async def send(self, report: Report, timeout: float | None = None) -> Any:
-        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`."""
-        with self._bounds.call(timeout) as call:
+    async def send(self, report: Report, timeout: float | None = None, *, paced: bool = False) -> Any:
+        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`.
+
+        With `paced`, the caller itself limits how many there are at once: the bulkhead is for others.
+        """
+        with (self._paced if paced else self._bounds).call(timeout) as call:
             match report:
                 case CheckoutReport():
                     return await self._checkout(report, call)
@@ -55,6 +63,26 @@ class Direct:
                     return await self.update(of_person, consented(consent), call)
                 case SuppressReport():
                     return await self._suppress(report, call)
+
+    async def send_all(
+        self, reports: Sequence[CheckoutReport | OrderReport], timeout: float | None = None
+    ) -> list[Kept | Exception]:
+        """Store reports with a single name each, those of one checkout in order; return where, or the error of each.
+
+        For a driver without an event loop, which cannot have several calls at once: they share one.
+        """
+        writes = [_write_of(each) for each in reports]
+        try:
+            with self._bounds.call(timeout) as call:
+                faults = await self._bulk.write_all(writes, call.left)
+        except Unavailable as exc:
+            return [exc] * len(reports)
+        return [
+            Kept.DATABASE
+            if fault is None
+            else (call.translated(fault) if isinstance(fault, PyMongoError | TimeoutError) else fault)
+            for fault in faults
+        ]
 
     async def update(self, query: Mapping[str, Any], update: Any, call: Call) -> int:
         """Update all matching checkouts; return how many match. Raises PyMongo's errors."""
@@ -112,3 +140,10 @@ class Direct:
         else:
             with call.driver():
                 await settled(self._checkouts.update_one(*as_update(write)))
+
+
+def _write_of(asked: CheckoutReport | OrderReport) -> Write | CheckoutWrite:
+    """Return the write of a report that has no name but its own."""
+    if isinstance(asked, CheckoutReport):
+        return CheckoutWrite(asked.report)
+    return order_write(asked.report, confirm_default=asked.confirm_default)

@@ -1,7 +1,9 @@
 """The ingestion API for asyncio."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
+from datetime import datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.client.bounds import READING, TIMEOUT, Bounds, checked
 from recovery.client.direct import Direct
+from recovery.client.many import Asked, Item, Reported, Window, in_batches
 from recovery.client.outbox import MOST_KEPT, Outbox, opened
 from recovery.client.reports import (
     CancelReport,
@@ -24,15 +27,17 @@ from recovery.client.reports import (
 from recovery.domain.checkout import Checkout, Consent, Order, checkout_id
 from recovery.domain.fields import Email, ShopKey, normalised
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.state import CheckoutState, Status
+from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.engine.writes import Unreadable
 from recovery.errors import Damaged
+from recovery.mongo import listing
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, SUPPRESSIONS, of_shop
 from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Persons, Receipt
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import is_asynchronous, own_limit, settled
-from recovery.mongo.intake import cancelled
+from recovery.mongo.intake import cancelled, paused, touched
+from recovery.mongo.listing import Filters, Page
 from recovery.mongo.naming import called
 from recovery.mongo.suppressions import lift_query
 
@@ -104,6 +109,7 @@ class Recovery:
         self._client = connect(mongodb) if self._own else mongodb
         self._bounds = Bounds(timeout, shortened=own_limit(self._client), most_at_once=most_at_once)
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
+        self._listed = self._client[database].get_collection(CHECKOUTS, **listing.LISTED)
         self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._pseudonyms = Pseudonyms(suppression_keys)
         self._persons = Persons(self._client[database], self._pseudonyms)
@@ -145,6 +151,31 @@ class Recovery:
         asked = OrderReport(report=report, aliases=_names(aliases), cart=cart, confirm_default=confirm_default)
         return await self._report(asked, timeout) or Kept.OUTBOX
 
+    async def report(
+        self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
+    ) -> AsyncGenerator[Reported, None]:
+        """Store many checkouts and orders; yield the result of each, in their order.
+
+            async for each in recovery.report(reports):
+                if each.error:
+                    print(each.report.id, each.error)
+
+        `reports` is any iterable, or asynchronous one, of `Checkout` and `Order`, of any length: it is read no further
+        than there is room for, so memory does not grow with it. One that cannot be stored does not end the rest. An
+        exception in place of a report becomes the error of its result. What the iterable raises is raised after the
+        results of what it yielded. `timeout` is that of each report.
+        """
+        if is_asynchronous(self._client):
+            window = Window(lambda each: self._kept(each, timeout))
+            results = window.results(reports)
+        elif isinstance(reports, AsyncIterable):
+            raise TypeError("SyncRecovery cannot read an asynchronous iterable: give one that is not, or use Recovery")
+        else:
+            results = in_batches(lambda batch: self._all_kept(batch, timeout), reports)
+        async with aclosing(results):
+            async for each in results:
+                yield each
+
     async def cancel(
         self,
         shop: str,
@@ -171,6 +202,35 @@ class Recovery:
         with self._bounds.call(timeout) as call:
             return await self._direct.update({"_id": of_shop(shop), "status": Status.OPEN}, cancelled(), call)
 
+    async def touch(
+        self, shop: str, names: Sequence[str], *, at: datetime | None = None, timeout: float | None = None
+    ) -> int:
+        """Store activity in open checkouts, by any of their names; return how many there are. Raises `Unavailable`.
+
+        It postpones their reminders as a report would, and changes nothing else. `at` is by default the time of the
+        call. For a platform that tells of a cart, but not of the customer or the prices.
+        """
+        with self._bounds.call(timeout) as call:
+            return await self._direct.update(called(shop, names), touched(at), call)
+
+    async def pause(
+        self,
+        shop: str,
+        names: Sequence[str] | None = None,
+        *,
+        reason: str = "its shop has paused it",
+        at: datetime | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Pause checkouts, by any of their names, or all open ones of a shop; return how many. Raises `Unavailable`.
+
+        A paused checkout causes no reminders until it is reported with activity that is later than `at`, by default the
+        time of the call. An order of it is confirmed as usual.
+        """
+        query = {"_id": of_shop(shop), "status": Status.OPEN} if names is None else called(shop, names)
+        with self._bounds.call(timeout) as call:
+            return await self._direct.update(query, paused(reason, at), call)
+
     async def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Store consent, or its withdrawal, in all checkouts of a person at a shop; return how many there are.
 
@@ -194,6 +254,34 @@ class Recovery:
         except InvalidBSON as exc:
             raise Damaged(f"checkout {id_} cannot be read: {exc}; correct it in the database") from exc
         return _state(document, id_)
+
+    async def list(
+        self,
+        *,
+        shop: str | Sequence[str] | None = None,
+        status: Status | None = None,
+        step: str | None = None,
+        state: MessageState | None = None,
+        reason: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        email: str | None = None,
+        limit: int = listing.USUAL,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Page:
+        """Return one page of checkouts as stored, without history, the newest first. `after` is the last page's `next`.
+
+        It needs `shop`, one or several, or `email`. `since` and `until` are about the time when they were opened.
+        `state` and `reason` are those of the message of `step`. Raises `Unavailable`, and `ValueError` (`BadFilter`)
+        for filters that no index serves.
+        """
+        shops = (shop,) if isinstance(shop, str) else tuple(shop or ())
+        if email is not None:
+            email, _ = _addressed(email, None)
+        filters = Filters(shops, status, step, state, reason, since, until, email)
+        with self._bounds.call(timeout, READING) as call, call.driver():
+            return await listing.page(self._listed, filters, limit, after)
 
     async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Suppress an address: it gets no more reminders from this shop or, without a shop, from any.
@@ -262,6 +350,23 @@ class Recovery:
             await self._outbox.stop()
         if self._own:
             await settled(self._client.close())
+
+    async def _kept(self, report: Asked, timeout: float | None) -> Kept:
+        if self._outbox is not None:
+            return await self._outbox.take(report, timeout) or Kept.OUTBOX
+        kept: Kept = await self._direct.send(report, timeout, paced=True)
+        return kept
+
+    async def _all_kept(self, reports: Sequence[Asked], timeout: float | None) -> Sequence[Kept | Exception]:
+        if self._outbox is None:
+            return await self._direct.send_all(reports, timeout)
+        kept: list[Kept | Exception] = []
+        for report in reports:  # one by one, since each may go to the file
+            try:
+                kept.append(await self._kept(report, timeout))
+            except Exception as exc:  # noqa: BLE001  the result of this report, and of no other
+                kept.append(exc)
+        return kept
 
     async def _report(self, report: Report, timeout: float | None) -> Any:
         send = self._direct.send if self._outbox is None else self._outbox.take

@@ -1,6 +1,7 @@
 """The ingestion API for synchronous code."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from datetime import datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -9,15 +10,17 @@ from pymongo import MongoClient
 
 from recovery.client.bounds import TIMEOUT, checked
 from recovery.client.driving import run
+from recovery.client.many import Item, Reported
 from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
 from recovery.domain.checkout import Checkout, Consent, Order
-from recovery.domain.state import CheckoutState
+from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.errors import BadAddress, BadOutbox
 from recovery.mongo.connection import connect
 from recovery.mongo.data_subjects import Receipt
 from recovery.mongo.drivers import is_asynchronous
+from recovery.mongo.listing import USUAL, Page
 
 
 class SyncRecovery:
@@ -75,6 +78,24 @@ class SyncRecovery:
             self._recovery.order(report, aliases=aliases, cart=cart, confirm_default=confirm_default, timeout=timeout)
         )
 
+    def report(
+        self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
+    ) -> Iterator[Reported]:
+        """Store many checkouts and orders; yield the result of each, in their order: see `Recovery.report`.
+
+        They are stored together, 200 at a time: results come when so many are read, or all. `reports` must not be an
+        asynchronous iterable: without an event loop there is nothing to wait for it.
+        """
+        results = self._recovery.report(reports, timeout=timeout)
+        try:
+            while True:
+                try:
+                    yield run(_next(results))
+                except StopAsyncIteration:
+                    return
+        finally:
+            run(results.aclose())
+
     def cancel(
         self,
         shop: str,
@@ -91,6 +112,24 @@ class SyncRecovery:
         """Cancel all open checkouts of a shop: see `Recovery.cancel_shop`."""
         return run(self._recovery.cancel_shop(shop, timeout=timeout))
 
+    def touch(
+        self, shop: str, names: Sequence[str], *, at: datetime | None = None, timeout: float | None = None
+    ) -> int:
+        """Store activity in open checkouts, by any of their names: see `Recovery.touch`."""
+        return run(self._recovery.touch(shop, names, at=at, timeout=timeout))
+
+    def pause(
+        self,
+        shop: str,
+        names: Sequence[str] | None = None,
+        *,
+        reason: str = "its shop has paused it",
+        at: datetime | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Pause the reminders of checkouts, or of a whole shop: see `Recovery.pause`."""
+        return run(self._recovery.pause(shop, names, reason=reason, at=at, timeout=timeout))
+
     def consent(self, shop: str, email: str, consent: Consent, *, timeout: float | None = None) -> int | None:
         """Store consent, or its withdrawal, in all checkouts of a person at a shop: see `Recovery.consent`."""
         return run(self._recovery.consent(shop, email, consent, timeout=timeout))
@@ -98,6 +137,38 @@ class SyncRecovery:
     def get(self, shop: str, order_id: str, *, timeout: float | None = None) -> CheckoutState | None:
         """Return a checkout as stored, with its history, or None. Raises `Unavailable`, `Damaged`."""
         return run(self._recovery.get(shop, order_id, timeout=timeout))
+
+    def list(
+        self,
+        *,
+        shop: str | Sequence[str] | None = None,
+        status: Status | None = None,
+        step: str | None = None,
+        state: MessageState | None = None,
+        reason: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        email: str | None = None,
+        limit: int = USUAL,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Page:
+        """Return one page of checkouts as stored, the newest first: see `Recovery.list`."""
+        return run(
+            self._recovery.list(
+                shop=shop,
+                status=status,
+                step=step,
+                state=state,
+                reason=reason,
+                since=since,
+                until=until,
+                email=email,
+                limit=limit,
+                after=after,
+                timeout=timeout,
+            )
+        )
 
     def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Suppress an address: see `Recovery.suppress`. Raises `Unavailable`, `ValueError`."""
@@ -146,3 +217,7 @@ class SyncRecovery:
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+async def _next(results: AsyncGenerator[Reported, None]) -> Reported:
+    return await anext(results)

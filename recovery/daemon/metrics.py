@@ -97,7 +97,7 @@ WARMUP_HALTED = Metric(
 RECEIVER_RATE = Metric(
     "recovery_receiver_rate",
     Gauge,
-    "Messages a second to a receiver that throttles or blocks us; of others none is shown",
+    "Messages a second to a receiver that is slowed, of all daemons together; of others none is shown",
     {"receiver": "the providers, and 50 groups or domains; others has the lowest rate of all further ones"},
 )
 REPORTS = Metric(

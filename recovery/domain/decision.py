@@ -10,6 +10,8 @@ from recovery.domain.state import Cause, CheckoutState, Message, MessageState, S
 
 MOST_AMBIGUOUS = 1
 """Ambiguous attempts (the relay may have taken the message) after which a message is still tried again."""
+TOO_LATE = "too late to be of use"
+"""The reason for a message that is skipped since its time is long over."""
 NOT_BEGUN = Message()
 """The state of a message before its first attempt."""
 
@@ -99,8 +101,10 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
         if schedule.confirmation is not None and checkout.confirm and checkout.facts.customer is not None:
             yield schedule.confirmation, (checkout.ordered_at or checkout.touched_at) + schedule.confirmation.delay
         return
+    if checkout.pause is not None:
+        return
     for step in schedule.steps:
-        yield step, checkout.touched_at + step.delay
+        yield step, checkout.left_at + step.delay
 
 
 def _lost(message: Message, schedule: Schedule) -> tuple[str, Cause] | None:
@@ -166,7 +170,7 @@ def _useless(checkout: CheckoutState, schedule: Schedule, step: Step, due_at: da
         where = zone(checkout.facts.time_zone or schedule.time_zone)
         late = schedule.quiet_hours.awake(due_at, now, where, step.max_lateness)
     if late > step.max_lateness:
-        return "too late to be of use"
+        return TOO_LATE
     if not step.kind.is_marketing:
         return None
     given = None if checkout.consent is None else checkout.consent.given
@@ -189,5 +193,7 @@ def _rest(checkout: CheckoutState, schedule: Schedule, given_up: tuple[GivenUp, 
             return Rest(Status.ORDERED, "ordered: no reminders, and no address to confirm to is known", given_up)
         case Status.ORDERED:
             return Rest(Status.ORDERED, "ordered: no reminders", given_up)
+        case _ if checkout.pause is not None:
+            return Rest(Status.FINISHED, f"paused: {checkout.pause.reason}", given_up)
         case _:
             return Rest(Status.FINISHED, "every step is done", given_up)

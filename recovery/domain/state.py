@@ -1,6 +1,7 @@
 """The stored state of a checkout: status, messages, claim and history."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -90,6 +91,13 @@ class KeptConsent(_Kept):
     source: str
 
 
+class Pause(_Kept):
+    """A pause of a checkout's reminders: since when, and why. A report of later activity ends it."""
+
+    at: StoredInstant
+    reason: str
+
+
 class Claim(_Kept):
     """A lease: the right of one sender to send one message of a checkout, until a time.
 
@@ -110,7 +118,10 @@ class Past(_Kept):
 
 
 class CheckoutState(_Kept):
-    """A checkout as stored: the single source of every decision."""
+    """A checkout as stored: the single source of every decision.
+
+    `active_at` is the time of the latest activity that was reported without facts, as of a cart.
+    """
 
     id: Annotated[str, Field(alias="_id")]
     status: Status
@@ -118,6 +129,8 @@ class CheckoutState(_Kept):
     consent: KeptConsent | None = None
     opened_at: StoredInstant
     touched_at: StoredInstant
+    active_at: StoredInstant | None = None
+    paused: Pause | None = None
     ordered_at: StoredInstant | None = None
     confirm: bool = True
     revision: Annotated[int, Field(ge=1)]
@@ -128,3 +141,13 @@ class CheckoutState(_Kept):
     history: tuple[Past, ...] = ()
 
     model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    @property
+    def left_at(self) -> datetime:
+        """The time of the customer's last activity, in the checkout or in its cart: the steps are counted from it."""
+        return self.touched_at if self.active_at is None else max(self.touched_at, self.active_at)
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause, or None if there is none, or the checkout was reported with later activity."""
+        return self.paused if self.paused is not None and self.paused.at >= self.touched_at else None

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from recovery.domain.checkout import shop_of
-from recovery.domain.decision import Send, decide
+from recovery.domain.decision import Send, Wait, decide
 from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
@@ -41,7 +41,7 @@ from recovery.engine.receivers import Governor
 from recovery.engine.sender import Sender
 from recovery.engine.turns import Turns
 from recovery.engine.warmup import WarmupWatch
-from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned, put_off
+from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
 from recovery.errors import Unavailable
 
 LOOKED_BESIDE_CLAIM = 0.05
@@ -244,10 +244,11 @@ class Engine:
                 self.sender.end(flight, Outcome(OutcomeKind.CALLED_OFF, why))
             raise
         self.sender.give_up([flight for flight in flights if flight.id not in won])
+        in_order = [flight.id for flight in flights if flight.id in won]
         took_long = self._monotonic() - asked_at > LOOKED_BESIDE_CLAIM
         if histories is not None:
-            histories = await self._asked_again([flying[id_].request for id_ in won], histories, all_=took_long)
-        for id_ in won:
+            histories = await self._asked_again([flying[id_].request for id_ in in_order], histories, all_=took_long)
+        for id_ in in_order:
             flight = flying[id_]
             history = UNKNOWN if histories is None else histories.get(id_)
             if history is not None and (held := self._held_back(flight.request, history)):
@@ -282,15 +283,16 @@ class Engine:
     async def _put_off(self, flights: Sequence[Flight], wait: float) -> None:
         """Put off what the warm-up holds back; if that cannot be written, it stays due."""
         now = self._clock.now()
-        held = [(flight, Postpone(again_at(now, wait, self._jitter()), WARMING_UP)) for flight in flights]
+        held = [(flight, Wait(again_at(now, wait, self._jitter()), WARMING_UP, once=True)) for flight in flights]
+        plans = [planned(flight.request.seen, why, flight.request.schedule, now) for flight, why in held]
         try:
-            await self._write([put_off(flight.request, why, now) for flight, why in held], {})
+            await self._write(list(filter(None, plans)), {})
         except Unavailable:
             self.outage()
             self.behind.set()
         else:
             for flight, why in held:
-                self._observer.held_back(flight.request.step.name, why)
+                self._observer.held_back(flight.request.step.name, Postpone(why.until, why.reason))
 
     async def _asked_again(
         self, claims: Sequence[ClaimRequest], histories: Mapping[str, RecipientHistory], *, all_: bool

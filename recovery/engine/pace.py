@@ -41,10 +41,13 @@ class Pace:
         self._decreased_at = 0.0
         self._tokens = 0.0
         self._counted_at = 0.0
-        self._accepted: deque[tuple[float, int]] = deque()
+        self._accepted: deque[tuple[float, float]] = deque()
 
-    def tell(self, accepted: int, throttled: int, now: float) -> None:
-        """Count the messages that the relay accepted and throttled since the last call."""
+    def tell(self, accepted: float, throttled: int, now: float) -> None:
+        """Count the messages that the relay accepted and throttled since the last call.
+
+        Where several daemons have a pace in common, a message of one of them stands for theirs too.
+        """
         if accepted:
             self._accepted.append((now, accepted))
         while self._accepted and self._accepted[0][0] < now - MEASURED_OVER:
@@ -64,9 +67,19 @@ class Pace:
             return None
         return self._limit * grown
 
-    def resume(self, rate: float, now: float) -> None:
-        """Go on at the rate that another has found, as after a decrease."""
-        self._limit, self._decreased_at = max(2 * rate, LEAST), now
+    @property
+    def limit(self) -> float | None:
+        """The messages a second at which the relay last throttled; None if it does not."""
+        return self._limit
+
+    @property
+    def decreased_at(self) -> float:
+        """The time at which it last throttled. With `limit` it says all of the rate from then on."""
+        return self._decreased_at
+
+    def adopt(self, limit: float | None, decreased_at: float) -> None:
+        """Go on as another that was throttled at this limit at that time."""
+        self._limit, self._decreased_at = limit, decreased_at
 
     def room(self, now: float) -> int | None:
         """Return the number of messages that may be claimed now, None for any number."""

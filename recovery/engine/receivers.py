@@ -1,4 +1,4 @@
-"""The governor: a receiver that defers or blocks us is slowed down, and no other.
+"""The governor: a receiver that defers or blocks us, or of whose mails too many fail, is slowed down, and no other.
 
 All times are seconds of a monotonic clock, but for those of `Slowed`.
 """
@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf
 
 from recovery.domain.masking import masked
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.receivers import OTHERS, Receivers
+from recovery.domain.reputation import Cap
 from recovery.engine.pace import Pace
 
 RECOVERS_IN = 60.0
@@ -70,17 +71,24 @@ class Count(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """A receiver that is slowed: since when, to how many messages a second, and the reply for which it is."""
+    """A receiver that is slowed: since when, to how many messages a second of all daemons together, and why.
+
+    The reason is a `reply` of the receiver or, if it is `capped`, what became of the messages of a day. It last
+    throttled us at `limit` messages a second, at the time `limited_at`, if it did: so all daemons know its rate.
+    """
 
     receiver: str
     rate: float
     since: datetime
     reply: str
+    limit: float | None = None
+    limited_at: datetime | None = None
+    capped: bool = False
 
 
 @dataclass(slots=True)
 class _Receiver:
-    """One receiver: its pace, and the turns of the messages that wait for it."""
+    """One receiver: its pace and its cap, and the turns of the messages that wait for it."""
 
     pace: Pace = field(default_factory=lambda: Pace(recovers_in=RECOVERS_IN, alone=True))
     accepted: int = 0
@@ -89,11 +97,29 @@ class _Receiver:
     next_turn: float = 0.0
     next_urgent: float = 0.0
     turns: dict[str, float] = field(default_factory=dict)
-    slowed: Slowed | None = None
+    since: datetime | None = None
+    reply: str = ""
+    limited_at: datetime | None = None
+    cap: Cap | None = None
+
+    def rate(self, now: float) -> float | None:
+        """Return the messages a second that it may get of all daemons together, None for any number."""
+        paced = self.pace.rate(now)
+        if self.cap is None:
+            return paced
+        return self.cap.rate if paced is None else min(paced, self.cap.rate)
+
+    def slowed(self, name: str, rate: float, since: datetime) -> Slowed:
+        """Return it as one that is slowed to this rate."""
+        reply = self.cap.why if self.cap is not None and rate == self.cap.rate else self.reply
+        return Slowed(name, rate, since, reply, self.pace.limit, self.limited_at, self.cap is not None)
 
 
 class Governor:
     """Counts what a relay says about messages to each receiver, and slows those that throttle or block us.
+
+    Rates are those of all daemons together; this one may use its `part` of them. What another daemon has heard since
+    comes by `hear`, and what all have counted by `cap`.
 
     Each message to a slowed receiver gets a turn of its own, by virtual scheduling (GCRA): it is put off to its turn
     once, and does not stand in the way of others meanwhile. A reply is the receiver's only if it is in its words, about
@@ -108,6 +134,7 @@ class Governor:
         self._slow: dict[str, _Receiver] = {}
         self._counts: Counter[tuple[str, Count]] = Counter()
         self._counted: set[str] = set()
+        self.part = 1.0
 
     @property
     def slows(self) -> bool:
@@ -129,9 +156,10 @@ class Governor:
         whole, by `jitter` in [0, 1). `urgent` messages have turns of their own, before which the others step back.
         """
         known = self._slow.get(receiver)
-        rate = known.pace.rate(now) if known is not None else None
+        rate = known.rate(now) if known is not None else None
         if known is None or rate is None:
             return 0.0
+        rate *= self.part
         turn = known.turns.get(id_)
         if turn is None:
             turn = max(known.next_urgent if urgent else known.next_turn, now)
@@ -156,7 +184,7 @@ class Governor:
         if outcome.kind is OutcomeKind.SENT:
             known.accepted += 1
             known.passed_at, known.in_a_row = now, 0
-            known.pace.tell(1, 0, now)
+            known.pace.tell(1 / self.part, 0, now)
             self._count(receiver, known, Count.ACCEPTED)
             return None
         word = self._word(receiver, outcome)
@@ -166,7 +194,7 @@ class Governor:
             known.in_a_row += 1
             if _is_of_rate(outcome) or known.in_a_row >= IN_A_ROW:
                 self._slow_down(receiver, known, outcome, now, at)
-        return None if outcome.kind is OutcomeKind.LATER and known.slowed is None else word
+        return None if outcome.kind is OutcomeKind.LATER and known.pace.limit is None else word
 
     def passed_at(self, receiver: str) -> float | None:
         """Return the time at which a receiver last took a message."""
@@ -177,22 +205,31 @@ class Governor:
         """Return the receivers that are slowed now."""
         found = []
         for name, known in list(self._slow.items()):
-            rate = known.pace.rate(now)
+            rate = known.rate(now)
             if rate is None:
                 self._free(name, known)
-            elif known.slowed is not None:
-                found.append(Slowed(name, rate, known.slowed.since, known.slowed.reply))
+            elif known.since is not None:
+                found.append(known.slowed(name, rate, known.since))
         return found
 
-    def resume(self, slowed: Iterable[Slowed], now: float) -> None:
-        """Go on with what is known of these receivers from before the start."""
+    def hear(self, slowed: Iterable[Slowed], now: float, at: datetime) -> None:
+        """Go on with what other daemons, or this one before its start, heard of these receivers last."""
         for each in slowed:
             known = self._remembered(each.receiver)
-            if known.slowed is None and 0 < each.rate < inf and len(self._slow) < MOST_SLOWED:
-                known.pace.resume(each.rate, now)
-                known.slowed = each
-                known.next_turn = known.next_urgent = now
-                self._slow[each.receiver] = known
+            if each.limit is not None and each.limited_at is not None and self._is_news(known, each.limited_at):
+                self._adopt(each, each.limit, each.limited_at, known, now, at)
+            if known.since is not None:
+                known.since = min(known.since, each.since)
+
+    def cap(self, receiver: str, cap: Cap | None, now: float, at: datetime) -> None:
+        """Cap the messages to a receiver, or do so no more."""
+        known = self._remembered(receiver)
+        before = known.rate(now)
+        if cap is not None and before is None and len(self._slow) >= MOST_SLOWED:
+            return
+        known.cap = cap
+        if cap is not None:
+            self._slower(receiver, known, before, now, at)
 
     def reported(self, receiver: str, count: Count) -> None:
         """Count a report about a message that was accepted before."""
@@ -220,22 +257,50 @@ class Governor:
         return count if theirs and not self._receivers.are_words_of(receiver, self._relay) else None
 
     def _slow_down(self, receiver: str, known: _Receiver, outcome: Outcome, now: float, at: datetime) -> None:
-        before = known.pace.rate(now)
+        pace, before = known.pace, known.rate(now)
         if before is None and len(self._slow) >= MOST_SLOWED:
             return
-        known.pace.tell(0, 1, now)
-        rate = known.pace.rate(now)
-        if rate is None or (before is not None and rate >= before):  # what still reflects the old rate changes nothing
+        limit, decreased_at, paced = pace.limit, pace.decreased_at, pace.rate(now)
+        pace.tell(0, 1, now)
+        rate = pace.rate(now)
+        if rate is None or (paced is not None and rate >= paced):  # what still reflects the old rate changes nothing
+            pace.adopt(limit, decreased_at)
             return
-        since = at if before is None or known.slowed is None else known.slowed.since
-        known.slowed = Slowed(receiver, rate, since, masked(outcome.reply)[:REPLY_KEPT])
-        known.turns.clear()  # given out for a higher rate: each message asks again at its turn
-        known.next_turn = known.next_urgent = now + 1 / rate
+        known.limited_at = at
+        known.reply = masked(outcome.reply)[:REPLY_KEPT]
+        self._slower(receiver, known, before, now, at)
+
+    @staticmethod
+    def _is_news(known: _Receiver, limited_at: datetime) -> bool:
+        return known.limited_at is None or limited_at > known.limited_at
+
+    def _adopt(
+        self, heard: Slowed, limit: float, limited_at: datetime, known: _Receiver, now: float, at: datetime
+    ) -> None:
+        """Slow a receiver as the daemon does that it throttled last."""
+        before = known.rate(now)
+        known.limited_at = limited_at
+        if not 0 < limit < inf or (before is None and len(self._slow) >= MOST_SLOWED):
+            return
+        known.pace.adopt(limit, now - max(at - limited_at, timedelta()).total_seconds())
+        if known.pace.rate(now) is not None:
+            known.reply = heard.reply
+            self._slower(heard.receiver, known, before, now, at)
+
+    def _slower(self, receiver: str, known: _Receiver, before: float | None, now: float, at: datetime) -> None:
+        """Take note of a receiver that had the rate `before`. If it is lower now, turns are given out again."""
+        rate = known.rate(now)
+        if rate is None:
+            return
+        known.since = known.since or at
         self._slow[receiver] = known
+        if before is None or rate < before:
+            known.turns.clear()  # given out for a higher rate: each message asks again at its turn
+            known.next_turn = known.next_urgent = now + 1 / (rate * self.part)
 
     def _free(self, receiver: str, known: _Receiver) -> None:
         del self._slow[receiver]
-        known.slowed = None
+        known.since = None
         known.turns.clear()
 
     def _remembered(self, receiver: str) -> _Receiver:
@@ -253,7 +318,7 @@ class Governor:
         """Return the name under which a receiver is counted."""
         if self._receivers.is_named(receiver) or receiver in self._counted:
             return receiver
-        if (known.slowed is None and known.accepted < COUNTED_FROM) or len(self._counted) >= MOST_COUNTED:
+        if (known.since is None and known.accepted < COUNTED_FROM) or len(self._counted) >= MOST_COUNTED:
             return OTHERS
         self._counted.add(receiver)
         return receiver

@@ -210,19 +210,6 @@ def held_back(request: ClaimRequest, why: Skip | Postpone, now: datetime) -> Com
             return _completion(request, message, ("postponed", why.reason), now)
 
 
-def put_off(request: ClaimRequest, why: Postpone, now: datetime) -> Plan:
-    """Return the plan that postpones a message before it is claimed. It is late from its own due time on, as before."""
-    seen, step, schedule = request.seen, request.step, request.schedule
-    message = seen.messages.get(step.name, NOT_BEGUN)
-    message = message.model_copy(update={"due_at": request.due_at, "retry_at": why.until})
-    after = seen.model_copy(update={"claim": None, "messages": {**seen.messages, step.name: message}})
-    status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
-    # It may be put off many times, which is told once: the history is bounded.
-    is_told = bool(seen.history) and seen.history[-1].reason == why.reason
-    history = () if is_told else (Past(at=now, decision=f"postponed {step.name}", reason=why.reason),)
-    return Plan(seen, status, next_at, purge_at, {step.name: message}, history)
-
-
 def _completion(
     request: ClaimRequest, message: Message, history: tuple[str, str] | None, now: datetime, *, error: str = ""
 ) -> Completion:

@@ -13,17 +13,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.http.api.batches import Batches, NotStored, Stored, batch_docs
 from recovery.http.api.checkouts import checkouts
 from recovery.http.api.data_requests import data_requests
+from recovery.http.api.description import completed
 from recovery.http.api.ingestion import Ingestion
+from recovery.http.api.listing import listing
 from recovery.http.api.reference import reference
 from recovery.http.api.reports import Reports, report_docs
+from recovery.http.channels import ChannelCounts
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
 from recovery.http.health import Readiness, health
 from recovery.http.inbound.bounces import PATH as BOUNCES
 from recovery.http.inbound.bounces import BounceEvent, bounces
+from recovery.http.inbound.key_sets import KeySets
+from recovery.http.inbound.provider_events import LONGEST as LONGEST_EVENTS
+from recovery.http.inbound.provider_events import PREFIX as PROVIDERS
 from recovery.http.inbound.shop_webhooks import Accesses, adapter_in, shop_webhooks
 from recovery.http.keys import ApiKey
 from recovery.http.middleware import AnswerCount, BodyLimit, EveryRequest, ReportCount
@@ -43,17 +50,17 @@ SERVERS = [
     {"url": "http://127.0.0.1:8080", "description": "This machine, with default settings"},
 ]
 
-_KINDS = {BOUNCES: "bounce"}
-"""The label of each path in the metric of reports; that of a webhook is its adapter, that of a report its path."""
-
 
 class _Application(FastAPI):
     reports: Reports
+    batches: Batches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; a report without FastAPI."""
+        """Answer a request; reports without FastAPI."""
         if Reports.takes(scope):
             await self.reports(scope, receive, send)
+        elif Batches.takes(scope):
+            await self.batches(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -65,11 +72,11 @@ class _Application(FastAPI):
         """Return the OpenAPI description, with schemas that FastAPI does not see: bodies read by hand, and problems."""
         description = super().openapi()
         _, schema = models_json_schema(
-            [(model, "validation") for model in (Checkout, Order, BounceEvent, ProblemDetails)],
+            [(model, "validation") for model in (Checkout, Order, Stored, NotStored, BounceEvent, ProblemDetails)],
             ref_template="#/components/schemas/{model}",
         )
         description["components"]["schemas"].update(schema["$defs"])
-        return description
+        return completed(description)
 
 
 def create_app(
@@ -80,14 +87,16 @@ def create_app(
     readiness: Readiness,
     registry: CollectorRegistry,
     observer: HttpObserver,
+    channels: ChannelCounts | None = None,
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
+    key_sets: KeySets | None = None,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
-    `ValueError` if a key is empty.
+    `channels` counts what each shop reports. Without API keys, everyone on this machine may do everything; the settings
+    refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -100,20 +109,32 @@ def create_app(
     )
     add_problem_handlers(app)
     guard = Guard(api_keys, observer)
-    for router in (report_docs(guard), checkouts(ingestion, guard), data_requests(ingestion, guard)):
+    for router in (report_docs(guard), batch_docs(guard)):
         app.include_router(router)
-    app.include_router(shop_webhooks(ingestion, webhooks or PerShop({}), adapters))
+    for endpoints in (listing, checkouts, data_requests):
+        app.include_router(endpoints(ingestion, guard))
+    app.include_router(
+        shop_webhooks(ingestion, webhooks or PerShop({}), adapters, feedback.clock, key_sets or KeySets())
+    )
     app.include_router(bounces(feedback, observer))
     app.include_router(unsubscribe(feedback, observer))
     app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry))
     app.include_router(reference())
-    count = AnswerCount(observer)
+    count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
-    app.add_middleware(ReportCount, count=count, kind_of=lambda path: _KINDS.get(path) or adapter_in(path, adapters))
-    app.add_middleware(
-        BodyLimit, limit_of=lambda path: max(max_body, LONGEST_WEBHOOK) if adapter_in(path, adapters) else max_body
-    )
+    app.batches = Batches(ingestion, guard, count, max_body=max_body)
+
+    def kind_of(path: str) -> str | None:
+        return "bounce" if path == BOUNCES or path.startswith(PROVIDERS) else adapter_in(path, adapters)
+
+    def limit_of(path: str) -> int:
+        if adapter_in(path, adapters):
+            return max(max_body, LONGEST_WEBHOOK)
+        return max(max_body, LONGEST_EVENTS) if path.startswith(PROVIDERS) else max_body
+
+    app.add_middleware(ReportCount, count=count, kind_of=kind_of)
+    app.add_middleware(BodyLimit, limit_of=limit_of)
     return app
 
 

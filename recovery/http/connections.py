@@ -6,8 +6,12 @@ ever (slowloris).
 
 import asyncio
 import resource
+from weakref import WeakMethod
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from recovery.http.streaming import STREAM
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of the request line and headers."""
@@ -31,7 +35,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer of the head, or abort if there are too many connections: half of the files are kept free."""
         super().connection_made(transport)
-        self._in_head, self._head = True, 0
+        self._in_head, self._head, self._streaming = True, 0, False
+        begin: dict[object, object] = {"begin": WeakMethod(self._stream)}  # or each request would be a reference cycle
+        self._extensions = {STREAM: begin}
         self._within: float | None = HEAD_WITHIN
         self._waits: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -68,6 +74,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start to count the bytes of a head."""
         super().on_message_begin()
         self._in_head, self._head, self._within = True, 0, HEAD_WITHIN
+        self._streaming = False
+        self.scope["extensions"] = self._extensions
 
     def on_headers_complete(self) -> None:
         """Switch from the limits of the head to those of the body."""
@@ -76,10 +84,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Stop the timer: between requests, uvicorn's keep-alive timeout applies."""
-        self._within = None
+        self._within, self._streaming = None, False
         if self._timer is not None:
             self._stop_waiting()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Limit the rest of a stream that was answered before its end."""
+        super().on_response_complete()
+        if self._streaming and not self.transport.is_closing():
+            self._streaming, self._within = False, BODY_WITHIN
+            self._wait()
+
+    def _stream(self, scope: Scope) -> None:
+        """Lift the limit of the body of this request, if that is still to come."""
+        if scope is self.scope and self._within is not None:
+            self._streaming, self._within = True, None
+            self._stop_waiting()
 
     def _wait(self) -> None:
         self._stop_waiting()

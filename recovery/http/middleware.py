@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recovery.domain.masking import masked
+from recovery.http.channels import ChannelCounts
 from recovery.http.log_bound import LogBound
 from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answer
@@ -117,14 +118,17 @@ class AnswerCount:
     that. For the log line of a refused report, the request's state holds the `reason` and, if known, the `shop`.
     """
 
-    def __init__(self, observer: HttpObserver) -> None:
+    def __init__(self, observer: HttpObserver, channels: ChannelCounts | None = None) -> None:
         self._observer = observer
+        self._channels = channels
         self._bound = LogBound(most=60)
 
     def note(self, kind: str, status: int, state: Mapping[str, Any]) -> None:
         """Count the answer to a report of this kind. `state` is the request's."""
         counted = "accepted" if status < 300 else str(status)
         self._observer.reported(kind, state.get("answer", counted))
+        if self._channels is not None:
+            self._channels.note(kind, status, state)
         if status in REFUSED:
             self._log_refused(kind, status, state)
 

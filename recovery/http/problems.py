@@ -35,6 +35,7 @@ class ProblemType(StrEnum):
     """Problem types: stable names that programs may match, unlike the sentences. docs/http.md lists them."""
 
     INVALID = "urn:recovery:problem:invalid"
+    NO_INDEX = "urn:recovery:problem:no-index"
     NO_REPORT = "urn:recovery:problem:no-report"
     TOO_LONG = "urn:recovery:problem:too-long"
     MEDIA_TYPE = "urn:recovery:problem:media-type"
@@ -165,8 +166,18 @@ def _methods_of(request: Request) -> list[str]:
 
 def answer(exc: Exception, scope: Scope) -> JSONResponse:
     """Return the response for an exception, and store the reason in the request's state, for the log."""
-    problem = _as_problem(exc)
+    problem = problem_of(exc)
     scope.setdefault("state", {})["reason"] = problem.detail
+    return JSONResponse(
+        details_of(problem),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def details_of(problem: Problem) -> dict[str, Any]:
+    """Return the details of a problem as JSON's values."""
     details = ProblemDetails(
         type=problem.type,
         title=HTTPStatus(problem.status).phrase,
@@ -174,12 +185,7 @@ def answer(exc: Exception, scope: Scope) -> JSONResponse:
         detail=problem.detail,
         errors=problem.errors or None,
     )
-    return JSONResponse(
-        details.model_dump(exclude_none=True),
-        status_code=problem.status,
-        headers=problem.headers,
-        media_type=MEDIA_TYPE,
-    )
+    return details.model_dump(exclude_none=True)
 
 
 def place_of(exc: BaseException) -> str:
@@ -189,7 +195,8 @@ def place_of(exc: BaseException) -> str:
     return "{}:{}".format(*own[-1]) if own else "outside recovery"
 
 
-def _as_problem(exc: Exception) -> Problem:
+def problem_of(exc: Exception) -> Problem:
+    """Return the problem that an exception is answered with. What is a fault of ours or the database's is logged."""
     match exc:
         case Problem():
             return exc

@@ -1,20 +1,38 @@
-"""Parser of bounces: delivery reports (DSN, RFC 3464) and complaints (feedback loop, FBL; ARF format, RFC 5965)."""
+"""Parser of bounces: delivery reports (DSN, RFC 3464), complaints (feedback loop, FBL; ARF, RFC 5965), and free text.
 
+A part that says what happened is taken wherever it lies: servers leave out `report-type`, or nest the report.
+"""
+
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, message_from_string
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from hashlib import sha256
+from json import JSONDecoder
 
-from recovery.domain.outcome import OutcomeKind
-from recovery.mail.smtp.replies import Phase, read_reply
+from recovery.mail.bounce_text import (
+    Said,
+    answers_rcpt,
+    before_returned,
+    fields_in,
+    is_bounce,
+    is_feedback_loop,
+    is_unsubscription,
+    read_text,
+    text_of,
+)
+from recovery.mail.bounce_words import STATUS, BounceKind, judged, says_full
+from recovery.mail.providers.provider import EventType
+from recovery.mail.providers.ses import read_notification
 
 DELIVERY, FEEDBACK = "delivery-status", "feedback-report"
-"""Values of `report-type` (RFC 6522)."""
+"""Subtypes of the parts that say what happened (RFC 3464, RFC 5965), also with `global-` before them (RFC 6533)."""
+
+RECEIPT = "disposition-notification"
 
 COMPLAINTS = {"abuse", "fraud", "opt-out", "opt-out-list"}
 """Values of `Feedback-Type`. Others concern the message (`virus`, `auth-failure`) or are praise (`not-spam`)."""
@@ -22,7 +40,10 @@ COMPLAINTS = {"abuse", "fraud", "opt-out", "opt-out-list"}
 DELIVERED = {"delivered", "relayed", "expanded"}
 """Values of `Action` that mean no bounce."""
 
-_STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_BROKEN_JSON = JSONDecoder(strict=False)
+"""Reads JSON whose lines were broken on the way, also within texts."""
+
+_PARAGRAPHS = re.compile(r"\n[ \t\r]*\n")
 _CONTENT_TYPE = re.compile(rb"^content-type:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 
 READ = 64 * 1024
@@ -48,15 +69,6 @@ class NoReport(Exception):
     """The message is not a bounce or complaint report; the error says why, in a sentence."""
 
 
-class BounceKind(StrEnum):
-    """Severity of a report for its address, the weakest first. `BLOCKED`: the refusal is about us, not the address."""
-
-    BLOCKED = "blocked"
-    SOFT = "soft"
-    HARD = "hard"
-    COMPLAINT = "complaint"
-
-
 @dataclass(frozen=True, slots=True)
 class Bounced:
     """A report about one address.
@@ -64,7 +76,7 @@ class Bounced:
     `email` is the address named by the report; it may be one that mail was forwarded to. `headers` joins the headers of
     the report, its fields, and the headers of the reported message: our return path and our unsubscribe link are there,
     if anywhere. `report` is the id of the report. `detail` is a status code or the type of a complaint. `words` is the
-    text of the server that refused.
+    text of the server that refused. `full`: the mailbox is full. `delayed`: the sending server goes on trying.
     """
 
     kind: BounceKind
@@ -74,6 +86,8 @@ class Bounced:
     detail: str
     at: datetime | None
     words: str = ""
+    full: bool = False
+    delayed: bool = False
 
 
 def read(raw: bytes) -> list[Bounced]:
@@ -97,81 +111,146 @@ def read(raw: bytes) -> list[Bounced]:
 
 
 def _read(message: Message, without_id: str) -> Iterator[Bounced]:
-    kind = str(message.get_param("report-type", "")).lower()
-    if message.get_content_type() != "multipart/report" or kind not in (DELIVERY, FEEDBACK):
+    parts = list(message.walk())
+    headers = list(_headers(message, *(block for part in parts for block in _own_fields(part))))
+    id_ = (_text(message, "Message-ID") or without_id)[:200]
+    told = _said(message, parts, headers)
+    joined = "\n".join(headers)
+    for said in told:
+        yield Bounced(
+            said.kind,
+            said.email,
+            joined,
+            id_,
+            said.detail,
+            _date(message),
+            said.words,
+            full=said.kind is BounceKind.SOFT and says_full(said.words),
+            delayed=said.delayed,
+        )
+
+
+def _said(message: Message, parts: Sequence[Message], headers: list[str]) -> list[Said]:
+    """Return the statements of a mail, in the first form found; adds text that may hold our marks to the headers."""
+    declared = str(message.get_param("report-type", "")).lower()
+    if RECEIPT in (declared, *(part.get_content_subtype() for part in parts)):
+        raise NoReport("This is a receipt (RFC 8098): neither a delivery report (RFC 3464) nor a complaint (RFC 5965).")
+    text = text_of(message)
+    if (told := _reported(message, parts, text)) is not None:
+        return told
+    if declared == FEEDBACK:
+        raise NoReport("This complaint has no part of the type message/feedback-report.")
+    if (told := _notified(text)) is not None:
+        headers.append(text)
+        return told
+    if is_feedback_loop(message):
+        original = next(filter(None, map(_original, parts)), Message())
+        return [Said(BounceKind.COMPLAINT, _address(original, "X-HmXmrOriginalRecipient"), "abuse", "", delayed=False)]
+    if is_unsubscription(message):
+        return [Said(BounceKind.COMPLAINT, None, "opt-out", "", delayed=False)]
+    if not is_bounce(message, text):
         raise NoReport("This is neither a delivery report (RFC 3464) nor a complaint (RFC 5965).")
-    parts = message.get_payload() if message.is_multipart() else []
-    report = next((part for part in _messages(parts) if part.get_content_subtype().endswith(kind)), None)
-    if report is None:
-        raise NoReport(f"This report has no part of the type message/{kind}.")
-    found = list(_delivery(report) if kind == DELIVERY else _feedback(report))
-    headers = "\n".join(_headers(message, *_blocks(report), *map(_original, _messages(parts))))
-    id_ = _text(message, "Message-ID") or without_id
-    for bounce_kind, email, detail, words in found:
-        yield Bounced(bounce_kind, email, headers, id_[:200], detail, _date(message), words)
+    headers.append(text)
+    if (fields := fields_in(before_returned(text))) is not None:
+        blocks = [message_from_string(block.lstrip()) for block in _PARAGRAPHS.split(fields, maxsplit=MOST_PARTS)]
+        if recipients := _recipients(blocks):
+            return _delivery(recipients, message, text)
+    return [read_text(message, text)]
 
 
-_Said = tuple[BounceKind, str | None, str, str]
-"""A kind, an address, a status code or type of complaint, and the server's text."""
+def _reported(message: Message, parts: Sequence[Message], text: str) -> list[Said] | None:
+    """Return the statements of the first part that is a report; None if there is none."""
+    for part in parts:
+        if _is_report(part, FEEDBACK):
+            return _feedback(part)
+        if _is_report(part, DELIVERY) and (recipients := _recipients(_blocks(part))):
+            return _delivery(recipients, message, text)
+    return None
 
 
-def _delivery(report: Message) -> Iterator[_Said]:
-    recipients = [fields for fields in _blocks(report) if "Final-Recipient" in fields or "Action" in fields]
-    if not recipients:
-        raise NoReport("This delivery report names no recipient.")
+def _notified(text: str) -> list[Said] | None:
+    """Return the statements of a notification of Amazon SES that SNS sends as a mail; None if it is none."""
+    if not text.lstrip().startswith("{") or "notificationType" not in text:
+        return None
+    try:
+        content, _ = _BROKEN_JSON.raw_decode(text.lstrip())
+        if isinstance(message := content.get("Message"), str):
+            content = _BROKEN_JSON.decode(message)
+        events = list(read_notification(json.dumps(content), ""))
+    except (ValueError, RecursionError):  # ValidationError is a ValueError
+        return None
+    return [
+        Said(each.kind, each.email, "", each.words, delayed=each.type is EventType.DEFERRED)
+        for each in events
+        if each.kind is not None
+    ]
+
+
+def _is_report(part: Message, kind: str) -> bool:
+    return part.get_content_maintype() == "message" and part.get_content_subtype().endswith(kind)
+
+
+def _recipients(blocks: Iterable[Message]) -> list[Message]:
+    recipients = [fields for fields in blocks if "Final-Recipient" in fields or "Action" in fields]
     if len(recipients) > MOST_RECIPIENTS:
         raise NoReport(f"This delivery report names more than {MOST_RECIPIENTS} recipients.")
+    return recipients
+
+
+def _delivery(recipients: Sequence[Message], message: Message, text: str) -> list[Said]:
+    """Return the statement on each recipient.
+
+    `text` is the part for people. It may name the command that was refused, and says more than fields that say nothing.
+    """
     actions = [_text(fields, "Action").lower() for fields in recipients]
+    at_rcpt = answers_rcpt(before_returned(text))
+    said = []
     for action, fields in zip(actions, recipients, strict=True):
-        status, words = _status(fields), _text(fields, "Diagnostic-Code").partition(";")[2].strip()
-        kind = _judged(action, status, words)
-        if kind is BounceKind.HARD and not DELIVERED.isdisjoint(actions):
+        status, (type_, _, words) = _status(fields), _text(fields, "Diagnostic-Code").partition(";")
+        kind = _judged(action, status, words.strip(), at_rcpt=at_rcpt)
+        if kind is BounceKind.SOFT and len(recipients) == 1 and action == "failed" and not words.strip():
+            kind = max(kind, read_text(message, text).kind, key=list(BounceKind).index)
+        by_program = type_.strip().lower() == "x-unix"  # whose exit code may mean anything
+        if kind is BounceKind.HARD and (by_program or not DELIVERED.isdisjoint(actions)):
             kind = BounceKind.SOFT  # the address stands for several mailboxes, and some of them work
         if kind is not None:
-            yield kind, _address(fields, "Original-Recipient") or _address(fields, "Final-Recipient"), status, words
+            email = _address(fields, "Original-Recipient") or _address(fields, "Final-Recipient")
+            said.append(Said(kind, email, status, words.strip(), delayed=action == "delayed"))
+    return said
 
 
-def _judged(action: str, status: str, words: str) -> BounceKind | None:
-    """Return the bounce kind of one recipient, by the rules for the relay's own replies; None if it is no bounce.
-
-    Servers report a blocklist under the code of a dead address, and put more exact words under any code. Where code
-    and words contradict each other, the weaker counts.
-    """
+def _judged(action: str, status: str, words: str, *, at_rcpt: bool) -> BounceKind | None:
+    """Return the bounce kind of one recipient; None if it is no bounce."""
     if action in DELIVERED:
         return None
     if action == "delayed" or not status.startswith("5"):
         return BounceKind.SOFT
-    return judged(status, words)
-
-
-def judged(status: str, words: str) -> BounceKind:
-    """Return the bounce kind of a permanent failure (class 5), by its status and the server's text."""
-    # The phase of the SMTP session is not known. After the dot, only an enhanced code can mean a dead address.
-    own = _STATUS.search(words)
-    codes = {status, own[0] if own is not None and not own[0].endswith(".0.0") else status}
-    return min(
-        (_KINDS.get(read_reply(Phase.DOT, 550, f"{code} {words}"), BounceKind.SOFT) for code in codes), key=_rank
-    )
-
-
-_KINDS = {OutcomeKind.DEAD_ADDRESS: BounceKind.HARD, OutcomeKind.OUR_FAULT: BounceKind.BLOCKED}
-_rank = list(BounceKind).index
+    return judged(status, words, at_rcpt=at_rcpt)
 
 
 def _status(fields: Message) -> str:
     """Return the status code; where that says nothing, the code of the server that refused; empty if there is none."""
-    codes = [_STATUS.search(_text(fields, name)) for name in ("Status", "Diagnostic-Code")]
+    codes = [STATUS.search(_text(fields, name)) for name in ("Status", "Diagnostic-Code")]
     found = [code[0] for code in codes if code is not None]
     return next((code for code in found if not code.endswith(".0.0")), found[0] if found else "")
 
 
-def _feedback(report: Message) -> Iterator[_Said]:
+def _feedback(report: Message) -> list[Said]:
     fields = next(_messages(report.get_payload()), report)
     kind = _text(fields, "Feedback-Type").lower()
     if not kind:
         raise NoReport("This complaint has no Feedback-Type.")
-    if kind in COMPLAINTS:
-        yield BounceKind.COMPLAINT, _address(fields, "Original-Rcpt-To"), kind, ""
+    if kind not in COMPLAINTS:
+        return []
+    return [Said(BounceKind.COMPLAINT, _address(fields, "Original-Rcpt-To"), kind, "", delayed=False)]
+
+
+def _own_fields(part: Message) -> Iterator[Message]:
+    """Yield what a part quotes of the reported message: the fields of a report, or the headers of the message."""
+    if _is_report(part, DELIVERY) or _is_report(part, FEEDBACK):
+        yield from _blocks(part)
+    elif (original := _original(part)) is not None:
+        yield original
 
 
 def _blocks(report: Message) -> Iterator[Message]:
@@ -181,19 +260,19 @@ def _blocks(report: Message) -> Iterator[Message]:
         # Python's parser splits the blocks, but not those of internationalised reports (RFC 6533).
         rest = block.get_payload()
         if isinstance(rest, str):
-            yield from (message_from_string(text.lstrip()) for text in re.split(r"\n\s*\n", rest) if text.strip())
+            yield from (message_from_string(text.lstrip()) for text in _PARAGRAPHS.split(rest) if text.strip())
 
 
-def _original(part: Message) -> Message:
-    """Return the message in a part of a report, whole or its headers only; an empty message if there is none."""
+def _original(part: Message) -> Message | None:
+    """Return the message in a part of a report, whole or its headers only; None if there is none."""
     match part.get_content_type():
         case "message/rfc822" | "message/global":
-            return next(_messages(part.get_payload()), Message())
+            return next(_messages(part.get_payload()), None)
         case "text/rfc822-headers" | "message/global-headers":
             content = part.get_payload(decode=True)
             return message_from_bytes(content) if isinstance(content, bytes) else next(_messages(part.get_payload()))
         case _:
-            return Message()
+            return None
 
 
 def _messages(payload: object) -> Iterator[Message]:

@@ -22,13 +22,14 @@ class GuardedUpdate:
     """An update of the checkout `seen`, which applies only while the fields of `guard`, named by path, have its values.
 
     `guard` includes the `_id`. None in it stands for a field that is null or absent. `fields` are set, `messages` are
-    set by step name, and `history` is appended.
+    set by step name, `marks` are added to those of settled messages, and `history` is appended.
     """
 
     seen: CheckoutState
     guard: Mapping[str, Any]
     fields: Mapping[str, Any]
     messages: Mapping[str, Document] = field(default_factory=dict)
+    marks: Sequence[str] = ()
     history: Sequence[Document] = ()
     drops_claim: bool = False
 
@@ -42,13 +43,15 @@ class GuardedUpdate:
     @property
     def group(self) -> Hashable:
         """The key of its group: updates with equal keys can be made by one statement."""
-        return tuple(self.guard), bool(self.messages), bool(self.history), self.drops_claim
+        return tuple(self.guard), bool(self.messages), bool(self.marks), bool(self.history), self.drops_claim
 
     def alone(self) -> UpdateOne:
         """Return it as a statement of its own."""
         update: Document = {
             "$set": {**self.fields, **{f"messages.{step}": each for step, each in self.messages.items()}}
         }
+        if self.marks:
+            update["$addToSet"] = {"settled": {"$each": list(self.marks)}}
         if self.history:
             update["$push"] = {"history": {"$each": list(self.history), "$slice": -HISTORY_KEPT}}
         if self.drops_claim:
@@ -82,10 +85,22 @@ def together(group: Sequence[GuardedUpdate]) -> UpdateOne | UpdateMany:
     first = group[0]
     if len(group) == 1:
         return first.alone()
-    own = [{"fields": each.fields, "messages": each.messages, "history": list(each.history)} for each in group]
+    own = [
+        {
+            "fields": each.fields,
+            "messages": each.messages,
+            "settled": list(each.marks),
+            "history": list(each.history),
+        }
+        for each in group
+    ]
     changed: Document = {}
     if first.messages:
         changed["messages"] = {"$mergeObjects": ["$messages", "$$own.messages"]}
+    if first.marks:
+        known: Document = {"$ifNull": ["$settled", []]}
+        new = {"$filter": {"input": "$$own.settled", "cond": {"$not": [{"$in": ["$$this", known]}]}}}
+        changed["settled"] = {"$concatArrays": [known, new]}
     if first.history:
         grown = {"$concatArrays": [{"$ifNull": ["$history", []]}, "$$own.history"]}
         changed["history"] = {"$slice": [grown, -HISTORY_KEPT]}

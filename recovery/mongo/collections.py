@@ -27,6 +27,7 @@ SUPPRESSIONS = "suppressions"
 DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
+CHANNELS = "channels"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -51,7 +52,10 @@ FORGIVING = OPTIONS | {
 """Options for batch reads: an out-of-range date decodes to a number, and invalid UTF-8 to replacement characters, so
 that one bad document does not fail the batch."""
 
-LAYOUT = 4
+BY_STATUS, BY_MARK, BY_ADDRESS = "listed", "settled", "person"
+"""The indexes that lists of checkouts are read from, newest first."""
+
+LAYOUT = 5
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -80,6 +84,9 @@ class Collection:
     """Names of indexes of older versions, to be dropped once the others exist."""
 
 
+_LISTED = (("opened_at", ASCENDING), ("_id", ASCENDING))
+"""The order of a list, which is read backwards."""
+
 _TITLE = "recovery "
 _VALIDATOR = "the validator of"
 
@@ -99,12 +106,20 @@ COLLECTIONS = {
                 partialFilterExpression={"status": Status.ORDERED.value, "next_at": {"$type": "date"}},
             ),
             IndexModel([("purge_at", ASCENDING)], name="purge_at", expireAfterSeconds=0),
-            IndexModel([("address", ASCENDING)], name="address"),
+            # One more key with each report: a list of a shop reads the ranges of all four statuses, and merges them.
+            IndexModel([("shop", ASCENDING), ("status", ASCENDING), *_LISTED], name=BY_STATUS),
+            # Nothing before the first message is settled, so it costs a report nothing.
+            IndexModel(
+                [("shop", ASCENDING), ("settled", ASCENDING), *_LISTED],
+                name=BY_MARK,
+                partialFilterExpression={"settled": {"$exists": True}},
+            ),
+            IndexModel([("address", ASCENDING), *_LISTED], name=BY_ADDRESS),
             IndexModel(
                 [("known_as", ASCENDING)], name="known_as", partialFilterExpression={"known_as": {"$exists": True}}
             ),
         ),
-        obsolete=("next_at",),
+        obsolete=("next_at", "address"),
     ),
     SHADOWS: Collection(
         fields.SHADOW,
@@ -131,7 +146,14 @@ COLLECTIONS = {
     ),
     RECEIVERS: Collection(
         fields.RECEIVER,
-        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),),
+        indexes=(
+            IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=2 * 24 * 3600),
+            IndexModel([("slowed.at", ASCENDING)], name="slowed", sparse=True),
+        ),
+    ),
+    CHANNELS: Collection(
+        fields.CHANNEL,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,

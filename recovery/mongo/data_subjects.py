@@ -10,6 +10,7 @@ from recovery.domain.fields import formerly_normalised, normalised, spellings
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.collections import (
+    CHANNELS,
     CHECKOUTS,
     DATA_REQUESTS,
     DEAD_LETTERS,
@@ -43,9 +44,9 @@ class Persons:
     """The people whose data is in a database, with any driver. Raises PyMongo's errors."""
 
     def __init__(self, database: Any, pseudonyms: Pseudonyms) -> None:
-        self._checkouts, self._shadows, self._dead_letters, self._suppressions, self._requests = (
+        self._checkouts, self._shadows, self._dead_letters, self._suppressions, self._requests, self._channels = (
             database.get_collection(name, **OPTIONS)
-            for name in (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS, DATA_REQUESTS)
+            for name in (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS, DATA_REQUESTS, CHANNELS)
         )
         self._pseudonyms = pseudonyms
 
@@ -102,6 +103,7 @@ class Persons:
             shadows += (await settled(self._shadows.delete_many(of_this))).deleted_count
         await settled(self._suppressions.delete_many(of_this))
         await settled(self._requests.delete_many(of_this))
+        await settled(self._channels.delete_many(of_this))
         return Receipt(tuple(checkouts), tuple(letters), shadows)
 
     async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str]) -> None:

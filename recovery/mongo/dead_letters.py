@@ -11,6 +11,7 @@ from recovery.domain.state import Cause, MessageState
 from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated
+from recovery.mongo.settled import marks_of_step
 
 ERRORS_KEPT = 20
 """The number of errors that a letter holds, the newest ones."""
@@ -115,6 +116,7 @@ def _replayed(letter: KeptLetter, now: datetime) -> UpdateOne:
     message = f"messages.{letter.step}"
     update["$set"] |= {message: {"state": MessageState.WAITING, "attempts": 0, "replayed_at": now}}
     update["$push"] = {"history": past}
+    update["$pull"] = {"settled": marks_of_step(letter.step)}
     return UpdateOne({"_id": letter.checkout, f"{message}.state": MessageState.DEAD}, update)
 
 

@@ -84,6 +84,11 @@ MESSAGE: Fields = {
     "handed_over": Field("bool", "whether the content of this attempt was sent, where that is recorded"),
 }
 
+PAUSE: Fields = {
+    "at": Field("date", "since when"),
+    "reason": Field("string", "why"),
+}
+
 CLAIM: Fields = {
     "token": Field("string", "the fencing token, which every later write of the sender must match"),
     "owner": Field("string", "the daemon that sends"),
@@ -112,6 +117,8 @@ CHECKOUT: Fields = {
     "consent": Field("object null", "the latest word on consent", fields=CONSENT),
     "opened_at": Field("date", "when it was opened", required=True),
     "touched_at": Field("date", "when the customer was last active in it", required=True),
+    "active_at": Field("date", "when they were last active in its cart, where that was reported without facts"),
+    "paused": Field("object null", "a pause of the reminders; it ends when `touched_at` is later", fields=PAUSE),
     "ordered_at": Field("date null", "when it was ordered"),
     "confirm": Field("bool null", "whether the order is to be confirmed"),
     "revision": Field(
@@ -120,6 +127,12 @@ CHECKOUT: Fields = {
         required=True,
     ),
     "messages": Field("object", "by step", fields={"<step>": Field("object", "one message", fields=MESSAGE)}),
+    "settled": Field(
+        "array",
+        "for finding: the messages that are sent, skipped or dead, as `reminder-1 sent`, and the reason of each, as"
+        " `reminder-1 skipped: too late to be of use`",
+        of="string",
+    ),
     "claim": Field("object null", "the lease of the sender that has a message in hand", fields=CLAIM),
     "next_at": Field("date null", "when to look again; null at rest"),
     "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
@@ -205,11 +218,36 @@ RECEIVER: Fields = {
         fields={
             "since": Field("date", "since when"),
             "rate": Field("double", "to how many messages a second"),
-            "reply": Field("string", "the reply for which it is, without the customer's address"),
+            "reply": Field("string", "the reply for which it is, without the customer's address, or another reason"),
+            "limit": Field("double", "messages a second, of all daemons, at which it last throttled us"),
+            "limited_at": Field("date", "when it last throttled us"),
+            "capped": Field("bool", "true if it is for what became of the messages of a day"),
             "at": Field("date", "when that was last so"),
         },
     ),
     "at": Field("date", "when something was last said", required=True),
+}
+
+CHANNEL: Fields = {
+    "_id": Field("string", "the key, `<shop>/<channel>`", required=True, pattern="^[^/]+/."),
+    "shop": Field("string", "the shop", required=True),
+    "channel": Field("string", "the adapter, or `api` for reports over the HTTP API", required=True),
+    "answers": Field(
+        "object",
+        "what became of its reports: `accepted`, `ignored`, `unmapped` (not understood) and `refused`",
+        fields={
+            "<answer>": Field(
+                "object",
+                "those that were answered so",
+                fields={
+                    "times": Field("int long", "how many"),
+                    "at": Field("date", "when the last one was"),
+                    "reason": Field("string", "why the last one was, without anything of its body"),
+                },
+            )
+        },
+    ),
+    "at": Field("date", "when it was last heard of", required=True),
 }
 
 DATA_REQUEST: Fields = {
@@ -231,9 +269,11 @@ SUPPRESSION: Fields = {
     # A newer version may know more reasons.
     "reason": Field("string", "why; none if only soft bounces are counted", needs=("at",)),
     "at": Field("date", "since when"),
+    "until": Field("date", "until when, for soft bounces"),
     "source": Field("string", "where that was said"),
     "soft_bounces": Field("int long", "the number of soft bounces"),
     "last_bounce_at": Field("date", "when the last one was reported"),
+    "soft_days": Field("array", "the days (UTC) with any, since the last suppression for them", of="date"),
     "reports": Field("array", "the ids of their reports, so that each is counted once", of="string"),
 }
 
@@ -280,6 +320,11 @@ _JSON_TYPES = {"date": "string", "int": "integer", "long": "integer", "bool": "b
 """The JSON types of BSON types that have another name."""
 
 
+def _element(bson: str) -> dict[str, Any]:
+    rule = {"type": _JSON_TYPES.get(bson, bson)}
+    return rule | ({"format": "date-time"} if bson == "date" else {})
+
+
 def _described(field_: Field) -> dict[str, Any]:
     bson = field_.types.split()
     types = list(dict.fromkeys(_JSON_TYPES.get(each, each) for each in bson))
@@ -287,7 +332,7 @@ def _described(field_: Field) -> dict[str, Any]:
     if "date" in bson:
         rule["format"] = "date-time"
     if "array" in bson:
-        rule["items"] = {"type": field_.of} if field_.of else json_schema(field_.fields)
+        rule["items"] = _element(field_.of) if field_.of else json_schema(field_.fields)
     elif field_.fields:
         rule |= {name: each for name, each in json_schema(field_.fields).items() if name != "type"}
     return rule

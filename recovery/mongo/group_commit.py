@@ -6,13 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pymongo
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError, WriteConcernError, WriteError
 
+from recovery.mongo.drivers import settled
 from recovery.mongo.first_reports import FirstReports
 from recovery.mongo.intake import CheckoutWrite, Write, as_update
 
@@ -26,16 +27,53 @@ Faults = dict[int, Exception]
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _Member:
     write: Write | CheckoutWrite
-    kept: "asyncio.Future[None]"
     until: float
     """The caller's deadline, by the monotonic clock."""
     document: dict[str, Any] | None = None
     """What is inserted instead, if nothing is stored under its id."""
 
 
-class GroupCommit:
+@dataclass(slots=True, eq=False)
+class _Waiting(_Member):
+    kept: "asyncio.Future[None]" = field(kw_only=True)
+
+
+class BulkWrite:
+    """Writes of a collection in bulk, each with its own result; with either of PyMongo's clients, or Motor's."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    async def write_all(self, writes: Sequence[Write | CheckoutWrite], within: float) -> list[Exception | None]:
+        """Make these writes within so many seconds, those of one id in order; return the error of each, or None."""
+        until = within + time.monotonic()
+        faults = await self._update([_Member(write, until) for write in writes], range(len(writes)))
+        return [faults.get(number) for number in range(len(writes))]
+
+    async def _update(self, group: Sequence[_Member], numbers: Sequence[int]) -> Faults:
+        """Make the updates at these indices; return the errors."""
+        if not numbers:
+            return {}
+        writes = [as_update(group[number].write) for number in numbers]
+        try:
+            with _limited([group[number] for number in numbers]):
+                if len(writes) == 1:
+                    await settled(self._collection.update_one(*writes[0]))
+                else:
+                    await settled(self._collection.bulk_write([UpdateOne(*write) for write in writes], ordered=False))
+        except BulkWriteError as exc:
+            return dict(_faults(exc, numbers))
+        except Exception as exc:  # noqa: BLE001  raised for each caller
+            if len(numbers) == 1 or isinstance(exc, PyMongoError):
+                return dict.fromkeys(numbers, exc)
+            alone = [await self._update(group, [number]) for number in numbers]  # finds it
+            return {number: fault for faults in alone for number, fault in faults.items()}
+        return {}
+
+
+class GroupCommit(BulkWrite):
     """Group commit for a collection of PyMongo's asynchronous client, or Motor's.
 
     All writes of one iteration of the event loop go out together at its end. A single write does not wait for others;
@@ -46,7 +84,7 @@ class GroupCommit:
     """
 
     def __init__(self, collection: Any, firsts: FirstReports | None = None) -> None:
-        self._collection = collection
+        super().__init__(collection)
         self._firsts = firsts
         self._waiting: list[_Waiting] = []
         self._groups: set[asyncio.Task[None]] = set()
@@ -61,7 +99,7 @@ class GroupCommit:
         if not self._waiting:
             # In an empty context: a `pymongo.timeout` of this caller must not apply to the others.
             loop.call_soon(self._go, context=Context())
-        self._waiting.append(_Waiting(write, kept, time.monotonic() + within))
+        self._waiting.append(_Waiting(write, time.monotonic() + within, kept=kept))
         await kept
 
     def _go(self) -> None:
@@ -121,28 +159,8 @@ class GroupCommit:
             return {}, numbers
         return {}, []
 
-    async def _update(self, group: Sequence[_Waiting], numbers: Sequence[int]) -> Faults:
-        """Make the updates at these indices; return the errors."""
-        if not numbers:
-            return {}
-        writes = [as_update(group[number].write) for number in numbers]
-        try:
-            with _limited([group[number] for number in numbers]):
-                if len(writes) == 1:
-                    await self._collection.update_one(*writes[0])
-                else:
-                    await self._collection.bulk_write([UpdateOne(*write) for write in writes], ordered=False)
-        except BulkWriteError as exc:
-            return dict(_faults(exc, numbers))
-        except Exception as exc:  # noqa: BLE001  raised for each caller
-            if len(numbers) == 1 or isinstance(exc, PyMongoError):
-                return dict.fromkeys(numbers, exc)
-            alone = await asyncio.gather(*(self._update(group, [number]) for number in numbers))  # finds it
-            return {number: fault for faults in alone for number, fault in faults.items()}
-        return {}
 
-
-def _limited(group: Sequence[_Waiting]) -> AbstractContextManager[None]:
+def _limited(group: Sequence[_Member]) -> AbstractContextManager[None]:
     """Return a context manager that limits PyMongo to the latest deadline of a group."""
     within = max(each.until for each in group) - time.monotonic()
     return pymongo.timeout(None if within == math.inf else max(within, 0.001))  # 0 would be no limit

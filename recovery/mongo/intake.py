@@ -195,6 +195,25 @@ def cancelled() -> list[dict[str, Any]]:
     return [{"$replaceWith": _CANCELLED}]
 
 
+def touched(at: datetime | None) -> list[dict[str, Any]]:
+    """Return the update that records activity in open checkouts, if it is later than what is stored."""
+    when = _capped(at)
+    is_open = {"$eq": ["$status", Status.OPEN]}
+    later = {"$and": [is_open, {"$gt": [when, {"$max": ["$touched_at", "$active_at"]}]}]}
+    return [{"$replaceWith": {"$cond": [later, _merged(active_at=when), KEPT]}}]
+
+
+def paused(reason: str, at: datetime | None = None) -> list[dict[str, Any]]:
+    """Return the update that pauses the reminders of checkouts until a report of later activity than `at`.
+
+    Reports may arrive in any order: a pause that is older than the stored facts has no effect.
+    """
+    when = _capped(at)
+    unordered = {"$in": ["$status", [Status.OPEN, Status.FINISHED]]}
+    later = {"$and": [unordered, {"$gte": [when, "$touched_at"]}, {"$gt": [when, "$paused.at"]}]}
+    return [{"$replaceWith": {"$cond": [later, _merged(paused={"at": when, "reason": {"$literal": reason}}), KEPT]}}]
+
+
 def consented(consent: Consent) -> list[dict[str, Any]]:
     """Return the update that stores consent in checkouts, if it is later than the stored one."""
     return [{"$replaceWith": _consented(consent)}]
@@ -207,10 +226,14 @@ def _given(report: Checkout | Order, at: datetime | None, becomes: dict[str, Any
         "reported": {"$literal": report.facts()},
         "address": {"$literal": address},
         "shop": {"$literal": report.shop},
-        "at": NOW if at is None else {"$min": [at, NOW]},
+        "at": _capped(at),
         **others,
     }
     return {"$let": {"vars": bound, "in": becomes}}
+
+
+def _capped(at: datetime | None) -> Any:
+    return NOW if at is None else {"$min": [at, NOW]}
 
 
 def _consented(consent: Consent) -> dict[str, Any]:

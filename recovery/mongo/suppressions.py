@@ -1,19 +1,27 @@
 """The suppression list: addresses that get no more mails, stored by pseudonym.
 
 An `_id` is `"<shop>/<pseudonym>"`, or `"/<pseudonym>"` for all shops. An address may have several: one for each shop,
-and one for each key of the pseudonyms. A document without a reason only counts soft bounces, and suppresses nothing.
+and one for each key of the pseudonyms. A document without a reason only counts soft bounces, and suppresses nothing;
+one with `until` suppresses until then.
 """
 
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from recovery.domain.pseudonyms import Pseudonyms
-from recovery.domain.suppression import Suppression, SuppressionReason
+from recovery.domain.suppression import (
+    FULL_HOLD,
+    SOFT_DAYS,
+    SOFT_HOLD,
+    SOFT_WITHIN,
+    Suppression,
+    SuppressionReason,
+)
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write
@@ -31,17 +39,22 @@ SOURCE_KEPT = 200
 """Characters of a relay's reply that are stored with a suppression."""
 
 _KEPT = "$$ROOT"
+_NOW = "$$NOW"
+
+IN_FORCE: Document = {"$or": [{"until": {"$exists": False}}, {"$expr": {"$gt": ["$until", _NOW]}}]}
+"""The query for suppressions that have not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptSuppression:
-    """A stored suppression. Without a shop, it applies to all shops."""
+    """A stored suppression. Without a shop, it applies to all shops; without `until`, it has no end."""
 
     shop: str | None
     pseudonym: str
     reason: SuppressionReason
     at: datetime
     source: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Which:
 
     def query(self) -> Document:
         """Return the MongoDB query."""
-        query: Document = {"reason": {"$exists": True} if self.reason is None else self.reason.value}
+        query: Document = {"reason": {"$exists": True} if self.reason is None else self.reason.value, **IN_FORCE}
         if self.shop is not None:
             query["_id"] = of_shop(self.shop)
         if self.source is not None:
@@ -101,7 +114,7 @@ class Suppressions:
     def matching(self, addresses: Collection[tuple[str, str]]) -> Document:
         """Return the query for the suppressions of these (shop, address)."""
         ids = [id_ for address in addresses for id_ in self._keys(*address)]
-        return {"_id": {"$in": ids}, "reason": {"$exists": True}}
+        return {"_id": {"$in": ids}, "reason": {"$exists": True}, **IN_FORCE}
 
     def read(
         self, addresses: Collection[tuple[str, str]], documents: Sequence[Document]
@@ -186,9 +199,12 @@ class Suppressions:
         return (await self._kept.delete_many(query)).deleted_count > 0
 
     @translated
-    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None) -> bool:
-        """Count a soft bounce, once for each `report` id; return whether it was counted."""
-        counted = await self._kept.update_one({"_id": f"/{pseudonym}"}, _soft(report, at), upsert=True)
+    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None, *, full: bool = False) -> bool:
+        """Count a soft bounce, once for each `report` id; return whether it was counted.
+
+        After bounces on `SOFT_DAYS` days, the address gets no reminders for a while. `full`: its mailbox is full.
+        """
+        counted = await self._kept.update_one({"_id": f"/{pseudonym}"}, _soft(report, at, full=full), upsert=True)
         return counted.upserted_id is not None or counted.modified_count > 0
 
     async def each(
@@ -232,32 +248,54 @@ def _suppressed(new: NewSuppression) -> list[Document]:
     reasons = list(SuppressionReason)
     weaker = [reason.value for reason in reasons[: reasons.index(new.reason)]]
     fields = {"reason": new.reason.value, "at": _time(new.at), "source": {"$literal": new.source}}
+    if new.reason is SuppressionReason.SOFT_BOUNCES:
+        fields["until"] = {"$add": [_time(new.at), _milliseconds(SOFT_HOLD)]}
     # A reason that this version does not know may be stronger.
-    return _unless({"$not": [{"$in": [{"$ifNull": ["$reason", None]}, [None, *weaker]]}]}, fields)
+    known = {"$not": [{"$in": [{"$ifNull": ["$reason", None]}, [None, *weaker]]}]}
+    lasting = {"$unsetField": {"field": "until", "input": _KEPT}}
+    return [{"$replaceWith": {"$cond": [known, _KEPT, {"$mergeObjects": [lasting, fields]}]}}]
 
 
-def _soft(report: str, at: datetime | None) -> list[Document]:
-    """Return the update that counts a soft bounce. Idempotent by the id of its report."""
-    reports = {"$ifNull": ["$reports", []]}
+def _soft(report: str, at: datetime | None, *, full: bool) -> list[Document]:
+    """Return the update that counts a soft bounce, and suppresses after too many. Idempotent by its report's id."""
+    reports, days = {"$ifNull": ["$reports", []]}, {"$ifNull": ["$soft_days", []]}
+    day = {"$dateTrunc": {"date": _time(at), "unit": "day"}}
+    recent = {"$gt": ["$$this", {"$subtract": [_NOW, _milliseconds(SOFT_WITHIN)]}]}
     fields = {
         "soft_bounces": {"$add": [{"$ifNull": ["$soft_bounces", 0]}, 1]},
         "last_bounce_at": _time(at),
         "reports": {"$slice": [{"$concatArrays": [reports, [{"$literal": report}]]}, -REPORTS_KEPT]},
+        "soft_days": {"$filter": {"input": {"$setUnion": [days, [day]]}, "cond": recent}},
     }
-    return _unless({"$in": [{"$literal": report}, reports]}, fields)
+    held = {
+        "reason": SuppressionReason.SOFT_BOUNCES.value,
+        "at": _NOW,
+        "until": {"$add": [_NOW, _milliseconds(FULL_HOLD if full else SOFT_HOLD)]},
+        "source": f"soft bounces on {SOFT_DAYS} days{', the mailbox is full' if full else ''}",
+        "soft_days": [],
+    }
+    stronger = {"$not": [{"$in": [{"$ifNull": ["$reason", None]}, [None, SuppressionReason.SOFT_BOUNCES.value]]}]}
+    few = {"$lt": [{"$size": days}, SOFT_DAYS]}
+    return [
+        *_unless({"$in": [{"$literal": report}, reports]}, fields),
+        *_unless({"$or": [stronger, few]}, held),
+    ]
 
 
 def _unless(known: Document, fields: Document) -> list[Document]:
     return [{"$replaceWith": {"$cond": [known, _KEPT, {"$mergeObjects": [_KEPT, fields]}]}}]
 
 
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)
+
+
 def _time(at: datetime | None) -> Any:
     """Return a time, capped at the server's: a caller's clock may be ahead."""
-    return "$$NOW" if at is None else {"$min": [at, "$$NOW"]}
+    return _NOW if at is None else {"$min": [at, _NOW]}
 
 
 def _read(document: Document) -> KeptSuppression:
     shop, _, pseudonym = document["_id"].partition("/")
-    return KeptSuppression(
-        shop or None, pseudonym, SuppressionReason.of(document["reason"]), document["at"], document.get("source", "")
-    )
+    reason, source = SuppressionReason.of(document["reason"]), document.get("source", "")
+    return KeptSuppression(shop or None, pseudonym, reason, document["at"], source, document.get("until"))

@@ -10,6 +10,7 @@ from recovery.engine.writes import ClaimRequest, Completion, Plan, Unreadable, r
 from recovery.mongo.batch_updates import HISTORY_KEPT, GuardedUpdate
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import to_document
+from recovery.mongo.settled import marks_of
 
 
 def unchanged(seen: CheckoutState) -> Document:
@@ -31,6 +32,7 @@ def planned(plan: Plan) -> GuardedUpdate:
         guard=unchanged(plan.seen),
         fields={"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at},
         messages={step: to_document(message) for step, message in plan.messages.items()},
+        marks=marks_of(plan.messages),
         history=[entry.model_dump() for entry in plan.history],
         drops_claim=claim is not None and plan.next_at != claim.until,
     )
@@ -104,6 +106,7 @@ def completed(completion: Completion) -> GuardedUpdate:
         guard={"_id": seen.id, "claim.token": request.token, "revision": seen.revision},
         fields=fields,
         messages={request.step.name: to_document(completion.message)},
+        marks=marks_of({request.step.name: completion.message}),
         history=[entry.model_dump() for entry in completion.history],
         drops_claim=True,
     )
@@ -117,6 +120,8 @@ def recorded(completion: Completion) -> UpdateOne:
     if (at := reminded_at(completion)) is not None:
         changes["written_at"] = at
     update: Document = {"$set": changes, "$unset": {"claim": ""}, "$currentDate": {"next_at": True}}
+    if marks := marks_of({request.step.name: completion.message}):
+        update["$addToSet"] = {"settled": {"$each": marks}}
     if completion.history:
         entries = [entry.model_dump() for entry in completion.history]
         update["$push"] = {"history": {"$each": entries, "$slice": -HISTORY_KEPT}}

@@ -40,6 +40,13 @@ ReturnPath = Annotated[
         " or - before the @: together with the token that Recovery adds, that part may have 64 characters",
     ),
 ]
+Topic = Annotated[
+    str,
+    like(
+        r"arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}",
+        "must be the ARN of an SNS topic, such as arn:aws:sns:eu-west-1:123456789012:bounces",
+    ),
+]
 Parameter = Annotated[str, like(r"[^\s=&#?]+=[^\s&#]*", "must have the form name=value, without spaces, & or #")]
 
 
@@ -106,4 +113,26 @@ class BouncesSettings(Section):
         None,
         "The address that bounces go to (the envelope sender), such as bounces@bounce.shop.example. Recovery adds + and"
         " an encrypted token for the recipient before the @ (VERP). Requires links.keys. Empty: mail.sender.",
+    )
+
+
+class ProvidersSettings(Section):
+    """Providers that send our mails: what proves that a webhook at /bounces/<provider> is theirs."""
+
+    ses: Annotated[tuple[Topic, ...], BeforeValidator(from_lines)] = setting(
+        (),
+        "Amazon SES: the ARNs of your SNS topics, such as arn:aws:sns:eu-west-1:123456789012:bounces. Amazon signs the"
+        " topics of everybody alike, so only these are taken. In the environment: separated by commas, or JSON.",
+    )
+    postmark: Secrets = setting(
+        (),
+        "Postmark: secrets of your own, which the webhook's address has as the password. Postmark does not sign.",
+    )
+    sendgrid: Secrets = setting(
+        (), "SendGrid: the verification keys of the signed event webhook (public keys, in base64)."
+    )
+    mailgun: Secrets = setting((), "Mailgun: the HTTP webhook signing keys.")
+    resend: Secrets = setting((), "Resend: the signing secrets of the webhook, whsec_ and base64.")
+    brevo: Secrets = setting(
+        (), "Brevo: secrets of your own, which the webhook's address has as the password. Brevo does not sign."
     )

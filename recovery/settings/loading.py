@@ -11,7 +11,7 @@ from recovery.domain.schedule import OnAmbiguous, Schedule
 from recovery.domain.warmup import Warmup
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
-from recovery.settings.feedback import BouncesSettings, LinksSettings, SuppressionsSettings
+from recovery.settings.feedback import BouncesSettings, LinksSettings, ProvidersSettings, SuppressionsSettings
 from recovery.settings.fields import rule_violation
 from recovery.settings.keys import KeySettings
 from recovery.settings.names import Setting, settings_of, suggestion
@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     links: LinksSettings = LinksSettings()
     suppressions: SuppressionsSettings = SuppressionsSettings()
     bounces: BouncesSettings = BouncesSettings()
+    providers: ProvidersSettings = ProvidersSettings()
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
 

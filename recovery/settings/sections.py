@@ -195,8 +195,10 @@ class HttpSettings(Section):
 class ShopifySettings(Section):
     """Webhooks from Shopify."""
 
-    webhook_secret: Maybe[SecretStr] = setting(
-        None, "The secret that signs Shopify's webhooks. Empty: the endpoint is off, because it would not be safe."
+    webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(from_lines)] = setting(
+        (),
+        "The secret that signs Shopify's webhooks, or several while it is changed. Empty: the endpoint is off, because"
+        " it would not be safe. In the environment: separated by commas, or JSON; in a file: one per line.",
     )
     confirm_orders: bool = setting(
         False,

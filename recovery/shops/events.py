@@ -1,6 +1,7 @@
 """Events that a webhook reports, in the words of `recovery.domain.checkout`: the results of `Adapter.read`."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from recovery.domain.checkout import Checkout, Consent, Order
 
@@ -36,8 +37,29 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """Activity in a cart whose contents are not told: it postpones the reminders of the checkouts made from it."""
+
+    shop: str
+    cart: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """A checkout with nothing left in it, by all its names, or by its cart alone.
+
+    It causes no reminders until it is reported with something in it at a later time.
+    """
+
+    shop: str
+    names: tuple[str, ...]
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
-    """A shop that reports no more orders: its open checkouts must cause no more reminders."""
+    """A shop that reports no more orders: its open checkouts cause no reminders until they are reported again."""
 
     shop: str
 
@@ -84,5 +106,5 @@ class Unmapped:
     reason: str
 
 
-Event = Reported | Cancelled | Left | Consented | Redact | DataRequest
+Event = Reported | Cancelled | Touched | Emptied | Left | Consented | Redact | DataRequest
 Found = Event | Ignored | Unmapped

@@ -16,10 +16,22 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from recovery.domain.checkout import Checkout, Order
-from recovery.shops.adapter import Adapter, WebhookRequest, is_signed, unmapped
-from recovery.shops.events import Cancelled, Consented, DataRequest, Found, Ignored, Left, Redact, Reported, Unmapped
+from recovery.shops.adapter import Adapter, Trust, WebhookRequest, hmac_fault, unmapped
+from recovery.shops.events import (
+    Cancelled,
+    Consented,
+    DataRequest,
+    Emptied,
+    Found,
+    Ignored,
+    Left,
+    Redact,
+    Reported,
+    Touched,
+    Unmapped,
+)
 from recovery.shops.shopify_consent import consent_of
-from recovery.shops.shopify_facts import MOST_ITEMS, checkout_money, customer_of, order_money
+from recovery.shops.shopify_facts import MOST_ITEMS, checkout_money, customer_of, is_empty, order_money
 from recovery.shops.shopify_topics import misfit
 from recovery.shops.shopify_values import cart_of, email_of, fact_of, is_shop, keys_of, object_of, text_of, time_of
 
@@ -64,22 +76,22 @@ Take checkouts, orders, consent, and the erasure and data requests that Shopify'
 is. Their names without `X-` are accepted as well. Answers with the `id` of the checkout, or with the reason why the
 webhook was `ignored`: everything that is signed is answered with 200, since Shopify drops subscriptions that fail."""
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
-        """Return whether the signature is base64 of the HMAC-SHA256 of the raw body."""
-        return is_signed(body, _headers(headers).get("hmac-sha256"), secrets)
+    def signature_fault(self, body: bytes, headers: Mapping[str, str], trust: Trust) -> str | None:
+        """Return None if the signature is base64 of the HMAC-SHA256 of the raw body."""
+        return hmac_fault(body, _headers(headers).get("hmac-sha256"), trust.secrets)
 
     def shop_of(self, headers: Mapping[str, str], given: str) -> str:
         """Return the shop's domain in lower case."""
         return (given or _headers(headers).get("shop-domain", "")).strip().lower()
 
-    def read(self, request: WebhookRequest) -> Found:
+    def read(self, request: WebhookRequest) -> Sequence[Found]:
         """Return the event that a webhook reports."""
         headers = _headers(request.headers)
         if headers.get("test") == "true":
-            return Ignored("a sample, sent by the test button of Shopify's admin")
+            return [Ignored("a sample, sent by the test button of Shopify's admin")]
         if self.shop_of(request.headers, "") not in ("", request.shop):
-            return Unmapped("X-Shopify-Shop-Domain", "is not the shop that the address names")
-        return read(headers.get("topic", ""), request.shop, request.json(), confirms=request.confirm_orders)
+            return [Unmapped("X-Shopify-Shop-Domain", "is not the shop that the address names")]
+        return [read(headers.get("topic", ""), request.shop, request.json(), confirms=request.confirm_orders)]
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -109,6 +121,8 @@ def read(topic: str, shop: str, payload: Mapping[str, Any], *, confirms: bool = 
             return _order(shop, keys_of(payload, "token", "id"), payload, checkout_money(payload), confirms=None)
         case "checkouts/create" | "checkouts/update":
             return _checkout(shop, payload)
+        case "carts/update":
+            return _cart(shop, payload)
         case "checkouts/delete":
             keys = keys_of(payload, "token", "id") or keys_of(payload, "cart_token")
             return Cancelled(shop, keys, cart_of(payload)) if keys else Unmapped("token", "names no checkout")
@@ -138,14 +152,25 @@ def _of_people(topic: str, shop: str, payload: Mapping[str, Any]) -> Found:
             return Ignored("this topic says nothing of a checkout")
 
 
+def _cart(shop: str, payload: Mapping[str, Any]) -> Found:
+    """Read a cart: it names neither its customer nor its checkouts, only itself, as they do."""
+    keys = keys_of(payload, "token")
+    at = time_of(payload.get("updated_at"))
+    if not keys:
+        return Unmapped("token", "names no cart")
+    return Emptied(shop, keys, at) if is_empty(payload) else Touched(shop, keys[0], at)
+
+
 def _checkout(shop: str, payload: Mapping[str, Any]) -> Found:
+    keys = keys_of(payload, "token", "id")
+    if keys and is_empty(payload):
+        return Emptied(shop, keys, time_of(payload.get("updated_at")))
     customer = customer_of(payload)
     if customer is None:
         return Ignored("no address to write to is known yet")
     money = checkout_money(payload)
     if not money["items"]:
         return Ignored("nothing is in it")
-    keys = keys_of(payload, "token", "id")
     if not keys:
         return Unmapped("token", "names no checkout")
     try:

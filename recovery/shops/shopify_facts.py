@@ -1,22 +1,15 @@
 """Facts in Shopify's payloads: the customer with a name, the items, and the money."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recovery.domain.checkout import Customer, Item
+from recovery.shops.names import family_first, full_name
 from recovery.shops.shopify_values import object_of, text_of, valid
-
-MOST_ITEMS = 200
-"""Lines of a checkout or order that a mail can show."""
+from recovery.shops.values import MOST_ITEMS as MOST_ITEMS
 
 NO_VARIANT = "Default Title"
 """Shopify's title for the only variant of a product without variants."""
-
-_EAST_ASIAN = re.compile(r"[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff ]+")
-"""Kana, Han and Hangul: the scripts of Japanese, Chinese and Korean names."""
-
-_HANGUL = re.compile(r"[\uac00-\ud7af]")
 
 
 def checkout_money(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +56,11 @@ def _acceptable(items: Iterable[Mapping[str, Any]]) -> list[Item]:
     return [item for item in (valid(Item, each) for each in items) if item is not None]
 
 
+def is_empty(payload: Mapping[str, Any]) -> bool:
+    """Return whether a cart or checkout says that nothing is in it, rather than nothing about what is."""
+    return isinstance(payload.get("line_items"), list) and not _lines(payload)
+
+
 def _lines(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the lines with a quantity, and at most as many as a mail can show."""
     lines = payload.get("line_items")
@@ -84,25 +82,11 @@ def customer_of(payload: Mapping[str, Any]) -> Customer | None:
 
 
 def _name(locale: str, *people: Mapping[str, Any]) -> str | None:
+    """Return the first name that is known. Shopify's own `name` has the given name first in every language."""
     for person in people:
         given, family = text_of(person.get("first_name")), text_of(person.get("last_name"))
-        if given and family and (together := _family_first(given, family, locale)):
+        if given and family and (together := family_first(given, family, locale)):
             return text_of(together)
-        if name := text_of(person.get("name")) or text_of(" ".join(filter(None, (given, family)))):
+        if name := text_of(person.get("name")) or full_name(given, family, locale):
             return name
     return None
-
-
-def _family_first(given: str, family: str, locale: str) -> str | None:
-    """Return a name with the family name first, or None if that is not its order.
-
-    Shopify's own `name` has the given name first in every language. Chinese, Japanese and Korean names are recognised
-    by their script, since in Latin letters their order is reversed; Hungarian ones by the locale. Chinese and Korean
-    names are written without a space.
-    """
-    language = locale[:2].lower()
-    if language == "hu":
-        return f"{family} {given}"
-    if not (_EAST_ASIAN.fullmatch(given) and _EAST_ASIAN.fullmatch(family)):
-        return None
-    return f"{family}{given}" if language in ("zh", "ko") or _HANGUL.search(given) else f"{family} {given}"

@@ -24,6 +24,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 """Fields, of which the body of a topic must have at least one."""
 
 _FOREIGN: Mapping[str, tuple[str, ...]] = {
+    "carts/update": (*_ORDER, *_CHECKOUT, "customer", "shop_domain"),
     "checkouts/create": _ORDER,
     "checkouts/update": _ORDER,
     "checkouts/delete": _ORDER,

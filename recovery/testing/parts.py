@@ -45,6 +45,8 @@ class Parts:
         from prometheus_client import CollectorRegistry
 
         from recovery.http.app import create_app
+        from recovery.http.inbound.key_sets import KeySets
+        from recovery.testing.webhooks import saleor
 
         async def ready() -> Mapping[str, str | None]:
             return {"mongodb": None, "relay": None}
@@ -54,6 +56,7 @@ class Parts:
             feedback_of(self._settings, self._database, self._clock),
             api_keys=[],
             webhooks=webhooks_of(self._settings),
+            key_sets=KeySets(lambda _: saleor.key_set()),
             observer=self._observer,
             readiness=ready,
             registry=CollectorRegistry(),

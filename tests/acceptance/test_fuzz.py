@@ -7,8 +7,9 @@ import pytest
 
 from tests.chaos.daemons import ROOT
 from tests.fuzz.__main__ import OF_OURS, _is_fault, play
+from tests.fuzz.found import SLOWEST, Found
 from tests.fuzz.mutations import of_bytes, of_json
-from tests.fuzz.parts import PARTS, SLOWEST, WEBHOOK, Found
+from tests.fuzz.parts import PARTS, WEBHOOK
 
 SEED = 1
 SECONDS = 3.0

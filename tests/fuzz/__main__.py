@@ -12,7 +12,8 @@ from rich.table import Table
 
 from recovery.testing.mongod import mongod
 from tests.chaos.daemons import Daemon, started
-from tests.fuzz.parts import PARTS, Found, environment
+from tests.fuzz.found import Found
+from tests.fuzz.parts import PARTS, environment
 from tests.support.smtp_servers import RecordingRelay
 
 MOST_MEMORY = 200 * 1024

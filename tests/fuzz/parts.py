@@ -13,7 +13,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
@@ -29,17 +28,16 @@ from recovery.mail.templates.templates import Edition
 from recovery.mail.templates.trial import tried
 from recovery.settings import Settings, SettingsError, load_settings
 from tests.chaos.daemons import Daemon
+from tests.fuzz.found import KEY, SLOWEST, Found, client_of
 from tests.fuzz.mutations import of_bytes, of_json
+from tests.fuzz.shops import environment as environment_of_shops
+from tests.fuzz.shops import platforms
 from tests.support.configurations import LONGEST_BODY
 from tests.support.hostile_reports import HOSTILE
 from tests.support.paths import ROOT, TESTS
 from tests.support.processor_time import Stopwatch
 
 SECRET = "a secret that is long enough"
-KEY = "a-key-that-is-long-enough"
-SLOWEST = 2.0
-"""Seconds of processor time that an answer may take, or ten times as much real time: far more than any does."""
-
 ADDRESS = "https://mail.shop.example"
 DEFAULTS = Path(recovery.mail.__file__).parent / "templates" / "defaults"
 CONFIG = ROOT / "config" / "recovery.toml"
@@ -87,26 +85,21 @@ BOUNCE = (
     b"Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
     b"Subject: Your lamp\r\nTo: ada@example.com\r\n\r\n--b--\r\n"
 )
-
-
-@dataclass
-class Found:
-    """What a part has sent and seen."""
-
-    cases: int = 0
-    slowest: float = 0.0
-    statuses: set[int] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
-
-    def answered(self, status: int, seconds: float, what: str) -> None:
-        """Take note of an answer; any 5xx but 503, and one that took too long, is a fault."""
-        self.cases += 1
-        self.slowest = max(self.slowest, seconds)
-        self.statuses.add(status)
-        if status >= 500 and status != 503:
-            self.faults.append(f"{status} to {what}")
-        if seconds > SLOWEST:
-            self.faults.append(f"{seconds:.1f} s for {what}")
+POSTMARK = {
+    "RecordType": "Bounce",
+    "Type": "HardBounce",
+    "Email": "ada@example.com",
+    "ID": 1,
+    "Details": "smtp;550 5.1.1 no such user",
+    "BouncedAt": "2026-03-05T12:00:00Z",
+}
+BREVO = {
+    "event": "soft_bounce",
+    "email": "ada@example.com",
+    "message-id": "<1@shop.example>",
+    "reason": "452 full",
+    "ts_epoch": 1772712000000,
+}
 
 
 Part = Callable[[Daemon, random.Random, float], "asyncio.Future[Found]"]
@@ -119,7 +112,10 @@ def environment() -> dict[str, str]:
         "RECOVERY_LINKS__KEYS": SECRET,
         "RECOVERY_LINKS__BASE_URL": ADDRESS,
         "RECOVERY_BOUNCES__SECRETS": SECRET,
+        "RECOVERY_PROVIDERS__POSTMARK": SECRET,
+        "RECOVERY_PROVIDERS__BREVO": SECRET,
         "RECOVERY_SHOPIFY__WEBHOOK_SECRET": SECRET,
+        **environment_of_shops(),
     }
 
 
@@ -160,6 +156,19 @@ async def bounces(daemon: Daemon, rng: random.Random, until: float) -> Found:
     return await _sent(daemon, until, make)
 
 
+async def provider_events(daemon: Daemon, rng: random.Random, until: float) -> Found:
+    """Send what providers report of our mails, with their secret, changed."""
+    sound = (("/bounces/postmark", POSTMARK), ("/bounces/brevo", BREVO))
+    password = b64encode(f"recovery:{SECRET}".encode()).decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {password}"}
+
+    def make() -> tuple[str, bytes, dict[str, str]]:
+        path, event = rng.choice(sound)
+        return path, of_json(rng, event), headers
+
+    return await _sent(daemon, until, make)
+
+
 async def reports(daemon: Daemon, rng: random.Random, until: float) -> Found:
     """Send checkouts, orders and requests about people, changed."""
     key = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
@@ -179,7 +188,7 @@ async def tokens(daemon: Daemon, rng: random.Random, until: float) -> Found:
     links = Links(Seals([SECRET]), Pseudonyms([SECRET]), base_url=ADDRESS)
     whole = (links.unsubscribe("shop.example", "ada@example.com") or "").removeprefix(ADDRESS)
     found = Found()
-    async with _client(daemon) as client:
+    async with client_of(daemon) as client:
         while time.monotonic() < until:
             path = whole[:3] + of_bytes(rng, whole[3:].encode(), 2).decode("latin-1")
             url = quote(path, safe="/-_", encoding="latin-1")
@@ -287,7 +296,9 @@ PARTS: Mapping[str, Part] = {
     "described-with-a-key": described_with_a_key,
     "reports": reports,
     "webhooks": webhooks,
+    "platforms": platforms,
     "bounces": bounces,
+    "provider-events": provider_events,
     "tokens": tokens,
     "settings": settings,
     "templates": templates,
@@ -296,7 +307,7 @@ PARTS: Mapping[str, Part] = {
 
 async def _sent(daemon: Daemon, until: float, make: Callable[[], tuple[str, bytes, dict[str, str]]]) -> Found:
     found = Found()
-    async with _client(daemon) as client:
+    async with client_of(daemon) as client:
         while time.monotonic() < until:
             path, body, headers = make()
             watch = Stopwatch(daemon.process.pid)
@@ -308,10 +319,6 @@ async def _sent(daemon: Daemon, until: float, make: Callable[[], tuple[str, byte
                 status = 413
             found.answered(status, watch.seconds(), f"{path} {body[:200]!r}")
     return found
-
-
-def _client(daemon: Daemon) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{daemon.address}", trust_env=False, timeout=60)
 
 
 @contextmanager

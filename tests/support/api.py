@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import httpx
 from prometheus_client import CollectorRegistry
 
+from recovery.client.many import Window
+from recovery.client.reports import Kept
 from recovery.daemon.metrics import Telemetry
 from recovery.domain.checkout import Facts, checkout_id
 from recovery.domain.per_shop import PerShop
@@ -17,6 +19,7 @@ from recovery.http.app import create_app
 from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.data_subjects import Receipt
+from recovery.mongo.listing import Filters, Page, position
 from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
@@ -43,8 +46,11 @@ class FakeIngestion:
         self.reports = []
         self.cancelled = []
         self.left = []
+        self.touched = []
+        self.paused = []
         self.erased = []
         self.requests = []
+        self.listed = []
         self.states = {}
         self.fault = None
 
@@ -55,6 +61,14 @@ class FakeIngestion:
     async def order(self, report, *, aliases=None, cart=None, confirm_default=True):
         """Store an order."""
         self._keep(report)
+
+    def report(self, reports):
+        """Store each of many reports, or yield its fault."""
+        return Window(self._report).results(reports)
+
+    async def _report(self, call):
+        self._keep(call.report)
+        return Kept.DATABASE
 
     async def erase_shop(self, shop):
         """Record the erasure of a shop."""
@@ -72,16 +86,36 @@ class FakeIngestion:
         self.cancelled += [(shop, each) for each in (order_id, *aliases)]
         return checkout_id(shop, order_id) in self.states
 
-    async def cancel_shop(self, shop):
-        """Record the cancellation of a shop."""
+    async def touch(self, shop, names, *, at=None):
+        """Record activity in a cart."""
         self._fail()
-        self.left.append(shop)
+        self.touched += [(shop, each, at) for each in names]
+        return 0
+
+    async def pause(self, shop, names=None, *, reason="", at=None):
+        """Record the pause of checkouts, or of a shop."""
+        self._fail()
+        if names is None:
+            self.left.append(shop)
+        else:
+            self.paused += [(shop, each, at) for each in names]
         return 0
 
     async def get(self, shop, order_id):
         """Return the checkout from `states`."""
         self._fail()
         return self.states.get(checkout_id(shop, order_id))
+
+    async def list(self, *, shop, limit, after, **filters):
+        """Return the checkouts from `states` as one page, once the filters are valid."""
+        self._fail()
+        shops = tuple(shop or ())
+        Filters(shops, **filters)
+        if after is not None:
+            position(after)
+        self.listed.append({"shop": shops, "limit": limit, "after": after} | filters)
+        found = [state for id_, state in self.states.items() if not shops or id_.partition("/")[0] in shops]
+        return Page(found[:limit])
 
     async def export(self, email, *, shop=None):
         """Return an export of one checkout."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from recovery.domain.checkout import Checkout, Order
-from recovery.shops.adapter import Adapter, WebhookRequest, header_of, is_signed
+from recovery.shops.adapter import Adapter, Trust, WebhookRequest, header_of, hmac_fault
 from recovery.shops.events import Found, Ignored, Reported
 
 
@@ -12,11 +12,11 @@ class ExampleShop(Adapter):
 
     name, title, signature_header = "example", "Example Shop", "X-Example-Signature"
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Sequence[str]) -> bool:
-        return is_signed(body, header_of(headers, self.signature_header), secrets, encoding="hex")
+    def signature_fault(self, body: bytes, headers: Mapping[str, str], trust: Trust) -> str | None:
+        return hmac_fault(body, header_of(headers, self.signature_header), trust.secrets, encoding="hex")
 
-    def read(self, request: WebhookRequest) -> Found:
+    def read(self, request: WebhookRequest) -> Sequence[Found]:
         report = {**request.json(), "shop": request.shop}
         kinds = {"checkout": Checkout, "order": Order}
         kind = kinds.get(report.pop("event", None))
-        return Reported(kind.model_validate(report)) if kind else Ignored("this event is not about a checkout")
+        return [Reported(kind.model_validate(report)) if kind else Ignored("this event is not about a checkout")]

@@ -20,6 +20,7 @@ class FakeSuppressions:
         self.kept: dict[tuple[str | None, str], tuple[SuppressionReason, str]] = {}
         self.kept_at: dict[tuple[str | None, str], datetime] = {}
         self.soft: list[tuple[str, str]] = []
+        self.full: list[str] = []
         self.fault: Exception | None = None
 
     async def add(
@@ -42,10 +43,11 @@ class FakeSuppressions:
     ) -> bool:
         return await self.add(pseudonym, reason, shop=shop, source=source, at=at)
 
-    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None) -> bool:
+    async def bounced(self, pseudonym: str, report: str, at: datetime | None = None, *, full: bool = False) -> bool:
         self._fail()
         new = (pseudonym, report) not in self.soft
         self.soft += [(pseudonym, report)] if new else []
+        self.full += [report] if new and full else []
         return new
 
     async def remove(

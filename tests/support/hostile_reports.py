@@ -22,7 +22,21 @@ def nested(depth):
     return filled(opened, b"--c\r\n")
 
 
+TEXT = b"From: MAILER-DAEMON\r\nReturn-Path: <>\r\n\r\n"
+"""The beginning of a bounce in free text."""
+
 HOSTILE = {
+    "text of blank lines": filled(TEXT, b"\r\n"),
+    "text of signs": filled(TEXT, b"- - -\r\n"),
+    "text of one line of signs": filled(TEXT, b"-"),
+    "text of replies": filled(TEXT, b">>> RCPT TO:<a@b.example>\r\n<<< 550 user\r\n"),
+    "text of codes": filled(TEXT, b"550-5.1.1 "),
+    "text of one word": filled(TEXT, b"user "),
+    "text of one letter": filled(TEXT, b"a"),
+    "text of addresses": filled(TEXT, b"a/a=a@a."),
+    "text of fields": filled(TEXT + b"Action: failed\r\nStatus: 5.0.0\r\n", b"Final-Recipient: a\r\n\r\n"),
+    "text of tags": filled(TEXT.replace(b"\r\n\r\n", b"\r\nContent-Type: text/html\r\n\r\n"), b"<"),
+    "a subject": filled(TEXT[:-2] + b"Subject: x", b"could not be ", b"\r\n\r\n"),
     "blanks in a field": filled(HEAD + FIELDS + RECIPIENT[:-2] + b"x", b" ", b"x\r\n--b--"),
     "blanks in a header": filled(HEAD + b"Message-ID: x", b" ", b"x\r\n" + FIELDS + RECIPIENT + b"--b--"),
     "folds": filled(HEAD + b"Message-ID: x", b"\r\n ", b"\r\n" + FIELDS + RECIPIENT + b"--b--"),

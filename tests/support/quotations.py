@@ -5,7 +5,10 @@ import re
 from tests.support import document_tables
 from tests.support.paths import ROOT
 
-QUOTING = ("CONTRIBUTING.md", "docs/architecture.md")
+QUOTING = ("CONTRIBUTING.md", "docs/architecture.md", "docs/shops.md")
+
+LANGUAGES = {".graphql": "graphql"}
+"""Languages of quoted files, by their suffixes; all others are Python."""
 
 TABLES = {"fields-of-checkouts": document_tables.checkouts, "fields-of-others": document_tables.others}
 
@@ -19,7 +22,8 @@ def quoted(text: str) -> str:
         if found[2] in TABLES:
             return f"{found[1]}{TABLES[found[2]]()}{found[3]}"
         file = ROOT / found[2]
-        block = f"```python\n{file.read_text().rstrip()}\n```\n" if file.exists() else ""
+        language = LANGUAGES.get(file.suffix, "python")
+        block = f"```{language}\n{file.read_text().rstrip()}\n```\n" if file.exists() else ""
         return f"{found[1]}{block}{found[3]}"
 
     return _MARKED.sub(quotation, text)

@@ -1,7 +1,7 @@
 """Endpoints that show and cancel checkouts."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Response
@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from recovery.domain.checkout import Facts
 from recovery.domain.masking import masked
-from recovery.domain.state import CheckoutState, KeptConsent, Message, Past, Status
+from recovery.domain.state import CheckoutState, KeptConsent, Message, Past, Pause, Status
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Caller, Scope
 from recovery.http.problems import Problem, ProblemType, answers
@@ -18,8 +18,8 @@ from recovery.http.security import Guard
 _log = structlog.get_logger()
 
 
-class CheckoutView(Facts):
-    """A checkout as it is stored, with the history of decisions about it, the oldest first."""
+class ListedCheckout(Facts):
+    """A checkout as it is stored, without its history."""
 
     id: str
     status: Status
@@ -27,20 +27,38 @@ class CheckoutView(Facts):
     consent: KeptConsent | None
     opened_at: AwareDatetime
     touched_at: AwareDatetime
+    active_at: AwareDatetime | None
+    paused: Pause | None
     ordered_at: AwareDatetime | None
     revision: int
     messages: Mapping[str, Message]
     sending_until: AwareDatetime | None
     next_at: AwareDatetime | None
     purge_at: AwareDatetime | None
+
+
+class CheckoutView(ListedCheckout):
+    """A checkout as it is stored, with the history of decisions about it, the oldest first."""
+
     history: tuple[Past, ...]
 
 
 def view(state: CheckoutState) -> CheckoutView:
     """Return the public view of a checkout: all but the claim, of which only the end of its lease is shown."""
+    return CheckoutView(**_public(state))
+
+
+def listed(state: CheckoutState) -> ListedCheckout:
+    """Return the public view of a checkout in a list."""
+    known = _public(state)
+    del known["history"]
+    return ListedCheckout(**known)
+
+
+def _public(state: CheckoutState) -> dict[str, Any]:
     kept = dict(state)
     facts, claim = kept.pop("facts"), kept.pop("claim")
-    return CheckoutView(**dict(facts), **kept, sending_until=claim and claim.until)
+    return {**dict(facts), **kept, "sending_until": claim and claim.until}
 
 
 def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:

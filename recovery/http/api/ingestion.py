@@ -1,11 +1,14 @@
 """The port to the ingestion API, as the HTTP endpoints need it. `recovery.client.Recovery` implements it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
+from recovery.client.many import Item, Reported
 from recovery.domain.checkout import Checkout, Consent, Order
-from recovery.domain.state import CheckoutState
+from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.mongo.data_subjects import Receipt
+from recovery.mongo.listing import Page
 
 
 class Ingestion(Protocol):
@@ -28,14 +31,24 @@ class Ingestion(Protocol):
         """Store the order of a checkout, whichever alias that is stored under."""
         ...
 
+    def report(self, reports: AsyncIterable[Item]) -> AsyncGenerator[Reported, None]:
+        """Store many reports; yield the result of each, in their order."""
+        ...
+
     async def cancel(
         self, shop: str, order_id: str, *, aliases: Sequence[str] = (), cart: str | None = None
     ) -> bool | None:
         """Cancel all reminders of a checkout; return False if there is none."""
         ...
 
-    async def cancel_shop(self, shop: str) -> int:
-        """Cancel the reminders of all open checkouts of a shop; return their number."""
+    async def touch(self, shop: str, names: Sequence[str], *, at: datetime | None = None) -> int:
+        """Store activity in open checkouts, by any of their names; return their number."""
+        ...
+
+    async def pause(
+        self, shop: str, names: Sequence[str] | None = None, *, reason: str = ..., at: datetime | None = None
+    ) -> int:
+        """Pause the reminders of checkouts, or of all open ones of a shop; return their number."""
         ...
 
     async def consent(self, shop: str, email: str, consent: Consent) -> int | None:
@@ -44,6 +57,23 @@ class Ingestion(Protocol):
 
     async def get(self, shop: str, order_id: str) -> CheckoutState | None:
         """Return a checkout as it is stored, or None."""
+        ...
+
+    async def list(
+        self,
+        *,
+        shop: str | Sequence[str] | None,
+        status: Status | None,
+        step: str | None,
+        state: MessageState | None,
+        reason: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        email: str | None,
+        limit: int,
+        after: str | None,
+    ) -> Page:
+        """Return one page of checkouts, the newest first. Raises `recovery.mongo.listing.BadFilter`."""
         ...
 
     async def export(self, email: str, *, shop: str | None = None) -> dict[str, Any]:

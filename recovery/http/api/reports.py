@@ -29,7 +29,7 @@ CHECKOUT, ORDER = "/checkout", "/order"
 
 _MODELS: Mapping[str, type[Checkout] | type[Order]] = {CHECKOUT: Checkout, ORDER: Order}
 
-_encoded = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each answer
+encoded = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder for each answer
 
 
 def _in_path(name: str) -> str:
@@ -84,7 +84,7 @@ class Reports:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store a report, and answer."""
         if problem := host_fault(scope):
-            await _refuse(problem, scope, receive, send)
+            await refuse(problem, scope, receive, send)
             return
         path = scope["path"]
         headers = headers_of(scope)
@@ -98,12 +98,13 @@ class Reports:
             caller.needs_shop(report.shop)
             await self._keep(report)
         except Exception as exc:
-            status = await _refuse(exc, scope, receive, send)
-            scope["state"]["shop"] = _shop_in(body)
+            status = await refuse(exc, scope, receive, send)
+            scope["state"]["shop"] = shop_in(body)
             if not isinstance(exc, Problem | ClientDisconnect | Unavailable):
                 raise
         else:
             status = 202
+            scope.setdefault("state", {})["shop"] = report.shop
             await _accept(report, send)
         finally:
             self._count.note(path[1:], status, scope.get("state", {}))
@@ -123,7 +124,7 @@ def _must_be_json(headers: Mapping[str, str]) -> None:
         raise Problem(415, "The body must be JSON: send the header 'Content-Type: application/json'.")
 
 
-async def _refuse(exc: Exception, scope: Scope, receive: Receive, send: Send) -> int:
+async def refuse(exc: Exception, scope: Scope, receive: Receive, send: Send) -> int:
     """Answer with the problem of an exception; return its status."""
     response = answer(exc, scope)
     response.raw_headers.append(NO_SNIFFING)
@@ -150,7 +151,7 @@ def _read(model: type[Checkout] | type[Order], body: bytes) -> Checkout | Order:
         raise invalid_body(exc) from None
 
 
-def _shop_in(body: bytes) -> str | None:
+def shop_in(body: bytes) -> str | None:
     """Return the shop of a refused report, masked for the log, or None if it cannot be read."""
     try:
         shop = json.loads(body)["shop"]
@@ -160,7 +161,7 @@ def _shop_in(body: bytes) -> str | None:
 
 
 async def _accept(report: Checkout | Order, send: Send) -> None:
-    body = f'{{"id": {_encoded(report.id)}}}'.encode()
+    body = f'{{"id": {encoded(report.id)}}}'.encode()
     location = f"/checkouts/{_shop_in_path(report.shop)}/{_in_path(report.order_id)}"
     headers = [
         (b"content-type", b"application/json"),

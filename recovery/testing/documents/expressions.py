@@ -1,12 +1,15 @@
 """Aggregation expressions, evaluated as the server does."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from recovery.testing.documents.values import MISSING, Document, NotInMemory, compare, equal, field_of
 
 Scope = Mapping[str, Any]
 """The variables of an expression by name: `ROOT` is the document, `NOW` the time of the statement."""
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def evaluate(expression: Any, scope: Scope) -> Any:
@@ -125,7 +128,41 @@ def _extreme(sign: int) -> Callable[[Any, Scope], Any]:
 
 def _add(args: Any, scope: Scope) -> Any:
     values = [evaluate(each, scope) for each in args]
-    return None if any(map(_is_nothing, values)) else sum(values)
+    if any(map(_is_nothing, values)):
+        return None
+    dates = [value for value in values if isinstance(value, datetime)]
+    number = sum(value for value in values if not isinstance(value, datetime))
+    return dates[0] + timedelta(milliseconds=number) if dates else number
+
+
+def _subtract(args: Any, scope: Scope) -> Any:
+    value, less = (evaluate(each, scope) for each in args)
+    if _is_nothing(value) or _is_nothing(less):
+        return None
+    if isinstance(value, datetime):
+        return (value - less) // _MILLISECOND if isinstance(less, datetime) else value - less * _MILLISECOND
+    return value - less
+
+
+def _date_trunc(args: Any, scope: Scope) -> Any:
+    date = evaluate(args["date"], scope)
+    if args.keys() != {"date", "unit"} or args["unit"] != "day":
+        raise NotInMemory("$dateTrunc to anything but days in UTC")
+    return None if _is_nothing(date) else date.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _filter(args: Any, scope: Scope) -> Any:
+    members, name = evaluate(args["input"], scope), args.get("as", "this")
+    if _is_nothing(members):
+        return None
+    return [each for each in members if is_true(evaluate(args["cond"], {**scope, name: each}))]
+
+
+def _unset_field(args: Any, scope: Scope) -> Any:
+    document = evaluate(args["input"], scope)
+    if _is_nothing(document):
+        return None
+    return {name: value for name, value in document.items() if name != args["field"]}
 
 
 def _in(args: Any, scope: Scope) -> bool:
@@ -190,6 +227,11 @@ _OPERATORS: dict[str, Callable[[Any, Scope], Any]] = {
     "$min": _extreme(-1),
     "$max": _extreme(1),
     "$add": _add,
+    "$subtract": _subtract,
+    "$dateTrunc": _date_trunc,
+    "$filter": _filter,
+    "$size": lambda args, scope: len(evaluate(args, scope)),
+    "$unsetField": _unset_field,
     "$in": _in,
     "$setUnion": _set_union,
     "$slice": _slice,

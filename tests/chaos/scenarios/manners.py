@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 
 from tests.chaos.checker import Promise
-from tests.chaos.daemons import Daemon
 from tests.chaos.ledger import Key
 from tests.chaos.scenarios import scenario
 from tests.chaos.world import LEASE, SHOP, World
@@ -214,34 +213,3 @@ async def refused_recipient(world: World) -> Promise:
     """The same: while the relay takes others, it is that message."""
     world.relay.answer("RCPT", "550 5.7.1 not permitted", times=None, recipient="bad@example.com")
     return await _one_bad_message(world)
-
-
-@scenario("slow-receiver", "relay passing on that one mailbox provider gets too much")
-async def slow_receiver(world: World) -> Promise:
-    """That provider alone is slowed, and it is said so; the others are served in time, and no attempt is lost."""
-    count = world.size(200, 60)
-    names = _names(count)
-    at_google = names[: world.size(40, 6)]
-    emails = {name: f"{name}@gmail.com" for name in at_google}
-    for name in world.rng.sample(at_google, world.size(5, 3)):
-        reply = "421 4.7.28 Our system has detected an unusual rate of mail - gsmtp"
-        world.relay.answer("RCPT", reply, recipient=emails[name])
-    touched_at = time.time()
-    async with world.daemon() as daemon:
-        await world.report_all(names, lambda: touched_at, email=emails.get)
-        await world.settle(120)
-        faults = [each for each in daemon.log if each["event"] == "relay failed"]
-        world.expect(not faults, f"the breaker opened: {faults[:1]}")
-        await _logged(daemon, "receiver slowed")
-        slowed = {each["receiver"] for each in daemon.log if each["event"] == "receiver slowed"}
-        world.expect(slowed == {"google"}, f"slowed are {slowed or 'none'}, and not Google alone")
-    burnt = sum(attempts - 1 for attempts in (await _attempts(world)).values())
-    world.expect(burnt == 0, f"{burnt} attempts were lost")
-    return Promise()
-
-
-async def _logged(daemon: Daemon, event: str, within: float = 10.0) -> None:
-    """Wait until a daemon has logged an event; do not insist."""
-    until = time.monotonic() + within
-    while time.monotonic() < until and all(each["event"] != event for each in daemon.log):
-        await asyncio.sleep(0.1)

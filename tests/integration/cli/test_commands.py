@@ -14,7 +14,7 @@ from recovery import Consent, Customer, Order, SyncRecovery
 from recovery.cli import terminal
 from recovery.domain.state import Cause
 from recovery.engine.writes import DeadLetter
-from recovery.mongo.collections import DATA_REQUESTS, DEAD_LETTERS
+from recovery.mongo.collections import CHANNELS, DATA_REQUESTS, DEAD_LETTERS
 from recovery.mongo.errors import said
 from tests.support.builders import NOON, report
 
@@ -60,6 +60,7 @@ def bury(shop, database_name):
         ("show", "shop.example/[red]x[/blue]"),
         ("dead", "list"),
         ("dead", "show", "shop.example/[red]x[/blue]#reminder-1"),
+        ("list", "--shop", "shop.example"),
     ],
 )
 def test_what_strangers_wrote_is_printed_as_text(call, at, bury, arguments, wide):
@@ -311,3 +312,25 @@ def test_a_choice_that_is_none_is_told_with_those_there_are(call, arguments, mon
     code, _, complaint = call(*arguments, "boredom")
     assert code == 2
     assert "'boredom' is not one of: " in complaint
+
+
+def test_check_shops_tells_when_each_was_last_heard_of(call, at, shop, database_name, wide):
+    """Each shop has a line; one whose last report was refused is a warning with the reason, and no error."""
+    assert call("init", **at)[0] == 0
+    shop.checkout(report("1"))
+    channels = shop._own[database_name][CHANNELS]
+    accepted, refused = {"times": 1204, "at": NOON}, {"times": 2, "at": NOON + timedelta(minutes=1), "reason": HOSTILE}
+    answers = {"accepted": accepted, "refused": refused}
+    lamps = {"_id": "lamps.example/shopify", "shop": "lamps.example", "channel": "shopify", "at": NOON}
+    channels.insert_one(lamps | {"answers": answers})
+    code, out, complaint = call("check", "--shops", **at)
+    assert (code, complaint) == (0, "")
+    assert "✓ shop.example (nothing over HTTP, as from Python; the newest checkout was opened at" in out
+    assert "! lamps.example over shopify\n  1,204 accepted, the last at 2126-03-05 12:00:00 UTC; 2 refused" in out
+    assert "\x1b" not in out
+    found = json.loads(call("check", "--shops", "--json", **at)[1])
+    assert (found["well"], [each["what"] for each in found["findings"]]) == (
+        True,
+        ["lamps.example over shopify", "shop.example"],
+    )
+    assert call("check", "--shops", "--mail", **at)[0] == 1

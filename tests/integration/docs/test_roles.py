@@ -96,7 +96,9 @@ async def test_a_reporter_may_report_and_no_more(users, database_name):
         assert await recovery.consent("shop.example", "ada@example.com", said) == 1
         assert await recovery.cancel("shop.example", "1", aliases=["cart-1"], cart="cart-1")
         assert (await recovery.get("shop.example", "1")).status == "cancelled"
+        assert [each.id for each in (await recovery.list(shop="shop.example")).checkouts] == ["shop.example/1"]
         assert await recovery.cancel_shop("shop.example") == 0
+        assert (await recovery.touch("shop.example", ["1"]), await recovery.pause("shop.example", ["1"])) == (1, 1)
         for forbidden in (recovery.suppress, recovery.erase):
             with pytest.raises(Unavailable, match="not authorized"):
                 await forbidden("ada@example.com")

@@ -9,6 +9,7 @@ from pymongo.errors import WriteError
 from recovery import Consent, Customer, Item, Order, Recovery
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import Ability, Share
+from recovery.domain.channels import Answer, Heard
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
@@ -17,6 +18,7 @@ from recovery.engine.receivers import Count, Slowed
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
 from recovery.mongo.allowances import MongoAllowance
+from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import COLLECTIONS
 from recovery.mongo.daemons import Daemons
@@ -115,8 +117,10 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     await allowance.take(1, limit=50)
     await MongoWarmupRecords(database, "relay.example:25", warmup, ALL).halt(NOON.date())
     await allowance.take(1)
-    slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp")
+    slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp", 4.0, NOON, capped=True)
     await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
+    heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
+    await Channels(database).add(heard)
     await seen.look()
 
     assert seen.wrong == set()
@@ -139,6 +143,7 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
     "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
     "suppressions": {"_id": f"/{'0' * 32}", "reason": "manual", "at": NOON},

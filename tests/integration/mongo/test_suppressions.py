@@ -19,6 +19,7 @@ KEYS = ["the newest key of all", "an older key"]
 
 UNSUBSCRIBED, COMPLAINT = SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT
 HARD, BY_SHOP = SuppressionReason.HARD_BOUNCE, SuppressionReason.SHOP
+SOFT = SuppressionReason.SOFT_BOUNCES
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ async def test_the_strongest_counts(suppressions):
     assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): HARD}
 
 
-async def test_soft_bounces_are_only_counted(suppressions, database):
-    """A soft bounce suppresses nothing, and a repeated report counts once."""
+async def test_a_few_soft_bounces_are_only_counted(suppressions, database):
+    """Soft bounces of one day suppress nothing, and a repeated report counts once."""
     pseudonym = Pseudonyms(KEYS).of(ADA)
     assert await suppressions.bounced(pseudonym, "<1@mx>", AT)
     assert not await suppressions.bounced(pseudonym, "<1@mx>", AT)
@@ -87,6 +88,60 @@ async def test_soft_bounces_are_only_counted(suppressions, database):
     assert await suppressions.add(ADA, HARD, source="relay")
     (document,) = await database[SUPPRESSIONS].find().to_list()
     assert (document["soft_bounces"], document["reason"]) == (2, "hard bounce")
+
+
+async def ago(database, days):
+    """Return a time so many days before the server's, at noon."""
+    now = (await database.command("hello"))["localTime"].replace(tzinfo=UTC)
+    return now.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=days)
+
+
+async def bounced_on(suppressions, database, *days, full=False):
+    """Report a soft bounce of Ada's on each of these days, given as days ago."""
+    for day in days:
+        at = await ago(database, day)
+        await suppressions.bounced(Pseudonyms(KEYS).of(ADA), f"<{at}@mx>", at, full=full)
+
+
+@pytest.mark.parametrize(("full", "days"), [(False, 90), (True, 30)])
+async def test_soft_bounces_on_three_days_add_up(suppressions, database, full, days):
+    """They stop reminders of all shops for 90 days, or for 30 if the mailbox is full, and then count anew."""
+    await bounced_on(suppressions, database, 5, 5, 3)
+    assert await suppressions.of([(SHOP, ADA)]) == {}
+    await bounced_on(suppressions, database, 1, full=full)
+    found = (await suppressions.of([(SHOP, ADA)]))[SHOP, ADA]
+    assert (found.reason, found.dead) == (SOFT, False)
+    (kept,) = await everything(suppressions)
+    assert kept.until - kept.at == timedelta(days=days)
+    await bounced_on(suppressions, database, 0)
+    (again,) = await everything(suppressions)
+    assert again == kept
+
+
+async def test_soft_bounces_long_ago_are_forgotten(suppressions, database):
+    """Days add up within 90 days only."""
+    await bounced_on(suppressions, database, 200, 91, 2, 1)
+    assert await suppressions.of([(SHOP, ADA)]) == {}
+
+
+async def test_a_suppression_for_soft_bounces_ends(suppressions, database):
+    """After its end, the address gets reminders again, and is neither listed nor lifted."""
+    await bounced_on(suppressions, database, 3, 2, 1)
+    await database[SUPPRESSIONS].update_many({}, {"$set": {"until": await ago(database, 1)}})
+    assert await suppressions.of([(SHOP, ADA)]) == {}
+    assert await everything(suppressions) == []
+    assert await suppressions.lift(Which()) == 0
+    await bounced_on(suppressions, database, 6, 5, 4)
+    assert await held(suppressions, (SHOP, ADA)) == {(SHOP, ADA): SOFT}
+
+
+async def test_a_stronger_reason_has_no_end(suppressions, database):
+    """A hard bounce after soft ones suppresses for good, and soft ones after a hard one change nothing."""
+    await bounced_on(suppressions, database, 3, 2, 1)
+    assert await suppressions.add(ADA, HARD, source="relay")
+    await bounced_on(suppressions, database, 6, 5, 4)
+    (kept,) = await everything(suppressions)
+    assert (kept.reason, kept.until) == (HARD, None)
 
 
 async def test_a_time_is_never_in_the_future(suppressions):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from recovery.cli.outlook import Ahead, outlook, replay
 from recovery.domain.recipient import NOTHING_KNOWN, Other, RecipientHistory
-from recovery.domain.state import Claim, KeptConsent, Message, MessageState, Status
+from recovery.domain.state import Claim, KeptConsent, Message, MessageState, Past, Status
 from recovery.domain.suppression import Suppression, SuppressionReason
 from tests.support.builders import NOON, minutes, schedule, state
 
@@ -32,6 +32,16 @@ def test_what_was_sent_is_not_to_come():
         "reminder-2",
         "reminder-3",
     ]
+
+
+def test_a_due_message_that_waits_for_its_turn_is_told_with_its_time_and_the_reason():
+    """A warm-up, or a mailbox provider that is slowed, holds it back."""
+    why = Past(at=NOON + minutes(31), decision="wait", reason="mails to google are slowed")
+    waiting = state(next_at=NOON + minutes(40), history=[why])
+    ahead = outlook(waiting, schedule(), None, NOON + minutes(32))
+    assert ahead[0] == Ahead("reminder-1", NOON + minutes(40), why.reason)
+    assert ahead[1] == Ahead("reminder-2", NOON + DAY)
+    assert outlook(waiting, schedule(), None, NOON + minutes(41))[0] == Ahead("reminder-1", NOON + minutes(41))
 
 
 def test_a_suppressed_address_is_told_with_every_reminder():

@@ -39,6 +39,31 @@ def test_the_next_step_follows_the_last_touch():
     assert decide(touched, schedule(), NOON + minutes(60)).until == NOON + minutes(60) + timedelta(days=1)
 
 
+def test_activity_in_the_cart_moves_the_timer():
+    """A customer who is active in the cart alone has not left: the steps count from then on, never from before."""
+    active = state(active_at=NOON + minutes(20))
+    assert decide(active, schedule(), NOON + minutes(30)).until == NOON + minutes(50)
+    assert decide(state(active_at=NOON - minutes(20)), schedule(), NOON).until == NOON + minutes(30)
+
+
+def test_a_paused_checkout_rests_until_a_later_report():
+    """No reminder of a checkout that was emptied; what is reported after that is reminded of, and settles nothing."""
+    emptied = {"at": NOON + minutes(5), "reason": "its customer has emptied it"}
+    decision = decide(state(paused=emptied), schedule(), NOON + minutes(30))
+    assert decision == Rest(Status.FINISHED, "paused: its customer has emptied it")
+    filled = state(paused=emptied, touched_at=NOON + minutes(6))
+    assert decide(filled, schedule(), NOON + minutes(36)).step.name == "reminder-1"
+    at_once = state(paused=emptied, touched_at=NOON + minutes(5))
+    assert isinstance(decide(at_once, schedule(), NOON + minutes(36)), Rest)
+
+
+def test_an_order_of_a_paused_checkout_is_confirmed():
+    """A pause stops reminders alone."""
+    paused = {"at": NOON, "reason": "its shop has disconnected"}
+    ordered = state(status="ordered", ordered_at=NOON, paused=paused)
+    assert decide(ordered, schedule(), NOON).step.name == "confirmation"
+
+
 def test_every_step_done_is_finished():
     """When all steps are sent the checkout rests as finished."""
     messages = {name: sent(30) for name in ("reminder-1", "reminder-2", "reminder-3")}

@@ -1,12 +1,14 @@
 """The governor: one receiver that throttles or blocks us is slowed down, and no other."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.receivers import OTHERS, Receivers
+from recovery.domain.reputation import Cap
 from recovery.engine import receivers
 from recovery.engine.pace import LEAST, SETTLES_IN
 from recovery.engine.receivers import BOOKED_AHEAD, COUNTED_FROM, IN_A_ROW, RECOVERS_IN, Count, Governor, Slowed
@@ -41,7 +43,7 @@ def rate_of(governor, receiver, now):
 def test_a_receiver_that_throttles_is_slowed_to_half_of_what_it_took():
     governor = slowed_at(100)
     (slowed,) = governor.slowed(10.0)
-    assert slowed == Slowed("google", pytest.approx(50, rel=0.01), AT, FLOODED.reply)
+    assert slowed == Slowed("google", pytest.approx(50, rel=0.01), AT, FLOODED.reply, pytest.approx(100, rel=0.01), AT)
 
 
 def test_no_other_receiver_waits():
@@ -246,17 +248,149 @@ def test_what_is_remembered_has_a_bound(monkeypatch):
     assert waits[-1] == BOOKED_AHEAD / 2
 
 
-def test_a_start_goes_on_at_the_rate_that_was_known():
+def heard(limit=6.0, limited_at=AT, **changes):
+    return Slowed("google", limit / 2, AT, FLOODED.reply, limit, limited_at, **changes)
+
+
+def test_what_another_daemon_heard_slows_this_one_to_the_same_rate():
     governor = Governor()
-    governor.resume([Slowed("google", 3.0, AT, FLOODED.reply)], 100.0)
-    assert governor.slowed(100.0) == [Slowed("google", pytest.approx(3.0), AT, FLOODED.reply)]
+    governor.hear([heard()], 100.0, AT)
+    assert governor.slowed(100.0) == [heard()]
     assert governor.slows
-    assert governor.wait("a", "google", 100.0, 0.0) == 0
-    assert governor.wait("b", "google", 100.0, 0.0) == pytest.approx(1 / 3)
+    first, second = (governor.wait(id_, "google", 100.0, 0.0) for id_ in "ab")
+    assert second - first == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_stored_rate_that_cannot_be_one_is_passed_over(rate):
+def test_the_rate_is_the_same_however_late_it_is_heard():
+    at_once, late = Governor(), Governor()
+    at_once.hear([heard()], 100.0, AT)
+    late.hear([heard()], 500.0 + 40.0, AT + timedelta(seconds=40))
+    assert rate_of(late, "google", 550.0) == pytest.approx(rate_of(at_once, "google", 150.0))
+    assert rate_of(late, "google", 550.0) > 3.0
+
+
+def test_what_is_heard_again_changes_nothing():
+    """Each daemon stores what it knows with each pass; the rate recovers all the same."""
     governor = Governor()
-    governor.resume([Slowed("google", rate, AT, FLOODED.reply)], 100.0)
+    for second in range(0, 50, 5):
+        governor.hear([heard()], float(second), AT + timedelta(seconds=second))
+    assert rate_of(governor, "google", 50.0) > 5.9
+
+
+def test_what_was_heard_before_ones_own_word_changes_nothing():
+    governor = slowed_at(100)
+    own = governor.slowed(10.0)
+    governor.hear([heard(limited_at=AT - timedelta(seconds=1))], 10.0, AT)
+    assert governor.slowed(10.0) == own
+
+
+def test_what_is_heard_later_than_ones_own_word_counts():
+    governor = slowed_at(100)
+    governor.hear([heard(limited_at=AT + timedelta(seconds=3))], 13.0, AT + timedelta(seconds=3))
+    assert rate_of(governor, "google", 13.0) == pytest.approx(3.0)
+
+
+def test_what_was_heard_so_long_ago_that_the_rate_has_recovered_slows_nobody():
+    governor = Governor()
+    governor.hear([heard()], 1000.0, AT + timedelta(minutes=10))
     assert not governor.slows
+
+
+def test_it_is_slowed_since_the_first_daemon_slowed_it():
+    governor = slowed_at(100)
+    before = AT - timedelta(minutes=3)
+    governor.hear([replace(heard(limited_at=before), since=before)], 10.0, AT)
+    assert governor.slowed(10.0)[0].since == before
+
+
+def test_a_throttling_that_reflects_the_rate_before_what_was_heard_raises_nothing():
+    governor = Governor()
+    for number in range(500):
+        governor.tell(str(number), "google", SENT, 9.0, AT)
+    governor.hear([heard()], 10.0, AT)
+    before = rate_of(governor, "google", 12.5)
+    governor.tell("x", "google", FLOODED, 12.5, AT + timedelta(seconds=2.5))
+    assert rate_of(governor, "google", 12.5) == before
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_stored_rate_that_cannot_be_one_is_passed_over(limit):
+    governor = Governor()
+    governor.hear([heard(limit)], 100.0, AT)
+    assert not governor.slows
+
+
+def test_a_time_in_the_future_is_taken_for_now():
+    governor = Governor()
+    governor.hear([heard(limited_at=AT + timedelta(days=300))], 100.0, AT)
+    assert rate_of(governor, "google", 100.0) == pytest.approx(3.0)
+
+
+def test_daemons_divide_the_rate_among_them():
+    governor = slowed_at(100)
+    governor.part = 1 / 4
+    waits = [governor.wait(str(number), "google", 10.0, 0.0) for number in range(100)]
+    gaps = [later - earlier for earlier, later in pairwise(waits[20:])]
+    assert gaps == pytest.approx([0.08] * len(gaps), rel=0.02)
+
+
+def test_what_one_of_several_daemons_was_taken_stands_for_all():
+    governor = Governor()
+    governor.part = 1 / 4
+    for second in range(5):
+        for number in range(100):
+            governor.tell(str(number), "google", SENT, 5.0 + second, AT)
+    governor.tell("x", "google", FLOODED, 10.0, AT)
+    assert rate_of(governor, "google", 10.0) == pytest.approx(200, rel=0.01)
+
+
+CAP = Cap(2.0, "6.2% of 1000 messages in 24 hours were to unknown users, above 5%")
+
+
+def test_a_cap_slows_its_receiver_alone_until_it_is_lifted():
+    governor = Governor()
+    governor.cap("google", CAP, 10.0, AT)
+    assert governor.slowed(10.0) == [Slowed("google", 2.0, AT, CAP.why, capped=True)]
+    assert governor.slowed(10.0 + 100 * RECOVERS_IN) == governor.slowed(10.0)
+    waits = [governor.wait(str(number), "google", 10.0, 0.0) for number in range(20)]
+    assert [later - earlier for earlier, later in pairwise(waits)] == pytest.approx([0.5] * 19)
+    assert governor.wait("b", "microsoft", 10.0, 0.0) == 0
+    governor.cap("google", CAP, 15.0, AT + timedelta(seconds=5))
+    assert governor.slowed(15.0)[0].since == AT
+    governor.cap("google", None, 20.0, AT)
+    assert governor.slowed(20.0) == []
+    assert governor.wait("c", "google", 20.0, 0.0) == 0
+
+
+def test_a_cap_that_stays_gives_out_no_turns_again():
+    governor = Governor()
+    governor.cap("google", CAP, 10.0, AT)
+    wait = governor.wait("a", "google", 10.0, 0.0)
+    governor.cap("google", CAP, 10.1, AT)
+    assert governor.wait("a", "google", 10.1, 0.0) == pytest.approx(wait - 0.1)
+
+
+def test_of_a_cap_and_a_throttling_the_lower_rate_counts():
+    governor = slowed_at(100)
+    governor.cap("google", CAP, 10.0, AT)
+    assert [(each.rate, each.reply) for each in governor.slowed(10.0)] == [(2.0, CAP.why)]
+    governor.cap("google", Cap(80.0, CAP.why), 10.0, AT)
+    assert [(round(each.rate), each.reply, each.capped) for each in governor.slowed(10.0)] == [
+        (50, FLOODED.reply, True)
+    ]
+
+
+def test_a_deferral_of_one_message_by_a_capped_receiver_is_its_attempt():
+    governor = Governor()
+    governor.cap("google", CAP, 0.0, AT)
+    assert governor.tell("a", "google", DEFERRED, 1.0, AT) is None
+
+
+def test_no_more_receivers_are_capped_than_may_be_slowed(monkeypatch):
+    monkeypatch.setattr(receivers, "MOST_SLOWED", 5)
+    governor = Governor()
+    for number in range(10):
+        governor.cap(f"d{number}.example", CAP, 0.0, AT)
+    assert len(governor.slowed(0.0)) == 5
+    governor.cap("d0.example", Cap(1.0, "worse"), 0.0, AT)
+    assert rate_of(governor, "d0.example", 0.0) == 1.0

@@ -63,7 +63,7 @@ class TestDocuments:
         backend, support = load_settings().http.keys
         assert (backend.scopes, backend.shops) == (("report", "read"), ("lamps.example",))
         assert (support.scopes, support.shops) == (("read", "operate", "privacy"), ())
-        (variables,) = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+        (variables,) = re.findall(r"```sh\n(RECOVERY_.*?)```", guide, re.DOTALL)
         environ(variables.splitlines()[0])
         assert [key.name for key in load_settings().http.keys] == ["shop-backend"]
 

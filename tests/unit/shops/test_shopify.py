@@ -8,7 +8,7 @@ import pytest
 
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops import shopify
-from recovery.shops.events import Ignored, Unmapped
+from recovery.shops.events import Emptied, Ignored, Touched, Unmapped
 from tests.support.collected import collected
 from tests.support.paths import TESTS
 from tests.support.shopify_bodies import SHOP, checkout, line, order, read
@@ -135,9 +135,55 @@ def test_checkout_without_an_address_is_ignored(email):
     assert isinstance(read("checkouts/create", SHOP, checkout(email=email)), Ignored)
 
 
-def test_empty_checkout_is_ignored():
-    """A checkout with nothing in it gives nothing to remind of."""
-    assert isinstance(read("checkouts/create", SHOP, checkout(line_items=[line(quantity=0)])), Ignored)
+@pytest.mark.parametrize("lines", [[], [line(quantity=0)]])
+def test_an_emptied_checkout_is_told_by_all_its_names(lines):
+    """A checkout that nothing is left in causes no reminder of what was in it; address or none."""
+    at = datetime(2024, 5, 1, 14, tzinfo=UTC)
+    emptied = checkout(token="t0k3n", line_items=lines)
+    assert read("checkouts/update", SHOP, emptied) == Emptied(SHOP, ("t0k3n", "450789469"), at)
+    assert read("checkouts/update", SHOP, {**emptied, "email": None}) == Emptied(SHOP, ("t0k3n", "450789469"), at)
+
+
+@pytest.mark.parametrize("lines", [None, {}, "none"])
+def test_a_checkout_that_says_nothing_of_its_lines_is_ignored(lines):
+    """It is not known to be empty."""
+    assert isinstance(read("checkouts/update", SHOP, checkout(line_items=lines)), Ignored)
+
+
+CART = {"id": "49801807", "token": "49801807", "note": None, "updated_at": "2024-05-01T10:00:00-04:00"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "event"),
+    [
+        ({}, Touched(SHOP, "49801807", datetime(2024, 5, 1, 14, tzinfo=UTC))),
+        ({"updated_at": None}, Touched(SHOP, "49801807")),
+        ({"line_items": []}, Emptied(SHOP, ("49801807",), datetime(2024, 5, 1, 14, tzinfo=UTC))),
+        ({"token": None}, Unmapped("token", "names no cart")),
+    ],
+)
+def test_a_cart_is_activity_and_no_checkout(changes, event):
+    """A cart names no person: it moves the reminders of the checkouts made from it, or stops them if it is empty."""
+    assert read("carts/update", SHOP, {**CART, "line_items": [line()], **changes}) == event
+
+
+@pytest.mark.parametrize("body", [checkout(), order(checkout_token="t"), {"customer": {"id": 1}, "token": "t"}])
+def test_the_body_of_another_topic_is_no_cart(body):
+    """Only the body is signed: what was captured as something else empties no cart."""
+    assert isinstance(read("carts/update", SHOP, {**body, "line_items": []}), Unmapped)
+
+
+@pytest.mark.parametrize(
+    ("number", "token", "at"),
+    [
+        (0, "3eed8183d4281db6ea82ee2b8f23e9cc", datetime(2012, 2, 13, 19, 39, 37, tzinfo=UTC)),
+        (1, "49801807939c296be1e9a4bf6783a705", datetime(2012, 2, 13, 19, 39, 12, tzinfo=UTC)),
+    ],
+)
+def test_sample_carts_are_activity(number, token, at):
+    """The carts that Shopify documents name themselves and their time, and nobody."""
+    payload = sample("python_api-carts.json", "carts")[number]
+    assert read("carts/update", SHOP, payload) == Touched(SHOP, token, at)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops import shopify
-from recovery.shops.events import Cancelled, DataRequest, Ignored, Redact, Unmapped
+from recovery.shops.adapter import Trust
+from recovery.shops.events import Cancelled, DataRequest, Emptied, Ignored, Redact, Touched, Unmapped
 from recovery.shops.shopify import Shopify
 from recovery.shops.shopify_facts import MOST_ITEMS
 from recovery.shops.shopify_values import LONGEST_NAME
+from tests.support.builders import NOON
 from tests.support.shopify_bodies import SHOP, checkout, line, order, read
 
 
@@ -90,6 +92,7 @@ def test_custom_lines_may_lack_fields():
 TOPICS = [
     "checkouts/create",
     "checkouts/delete",
+    "carts/update",
     "orders/create",
     "orders/cancelled",
     "customers/redact",
@@ -118,7 +121,8 @@ def test_anything_is_read_ignored_or_unmapped(topic, changes, value, field):
         **changes,
     }
     result = read(topic, SHOP, payload)
-    assert isinstance(result, Checkout | Order | Cancelled | Redact | DataRequest | Ignored | Unmapped)
+    events = Cancelled | Emptied | Touched | Redact | DataRequest
+    assert isinstance(result, Checkout | Order | events | Ignored | Unmapped)
 
 
 BODY = b'{"id": 1}'
@@ -127,7 +131,7 @@ BODY = b'{"id": 1}'
 def verify(body, signature, *secrets):
     """Return whether Shopify's adapter takes this signature."""
     headers = {} if signature is None else {"x-shopify-hmac-sha256": signature}
-    return Shopify().verify(body, headers, secrets)
+    return Shopify().signature_fault(body, headers, Trust(NOON, secrets)) is None
 
 
 def signed(body, secret="hush"):

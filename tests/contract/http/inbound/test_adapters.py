@@ -20,8 +20,9 @@ from recovery.http.inbound.shop_webhooks import WebhookAccess
 from recovery.http.middleware import DRAIN_LIMIT
 from recovery.settings import Settings
 from recovery.shops import ADAPTERS
-from recovery.shops.adapter import Adapter, WebhookRequest
-from recovery.shops.events import Redact
+from recovery.shops.adapter import Adapter, Trust, WebhookRequest
+from recovery.shops.events import Ignored, Redact, Reported, Unmapped
+from tests.support.builders import NOON
 from tests.support.configurations import LONGEST_BODY
 from tests.support.example_adapter import ExampleShop
 from tests.support.feedback import feedback
@@ -44,7 +45,22 @@ class Elsewhere(ExampleShop):
     name = "elsewhere"
 
     def read(self, request):
-        return Redact("lamps.example")
+        return [Redact("lamps.example")]
+
+
+class Several(ExampleShop):
+    """An adapter whose webhooks report several things at once, and which asks whether it is heard."""
+
+    name, title = "several", "Several Shop"
+
+    def read(self, request):
+        given = request.json()
+        orders = [Reported(Order(shop=request.shop, order_id=each)) for each in given["orders"]]
+        faults = [Unmapped("lines", "are none")] if given.get("fault") else []
+        return [*orders, *faults, *([Ignored("nothing")] if given.get("nothing") else [])]
+
+    def is_ping(self, body, headers):
+        return body == b"hello"
 
 
 class Api:
@@ -53,14 +69,14 @@ class Api:
     def __init__(self):
         self.reports, self.erased, self.confirmed = [], [], []
         self.registry = CollectorRegistry()
-        access = {name: WebhookAccess([SECRET]) for name in ("example", "elsewhere", "shopify")}
+        access = {name: WebhookAccess([SECRET]) for name in ("example", "elsewhere", "several", "shopify")}
         lamps = {"example": WebhookAccess(["old secret", "lamps' own"], confirm_orders=True)}
         app = create_app(
             self,
             feedback(),
             api_keys=(),
             webhooks=PerShop(access, {"lamps.example": lamps}),
-            adapters=[*ADAPTERS, ExampleShop(), Elsewhere()],
+            adapters=[*ADAPTERS, ExampleShop(), Elsewhere(), Several()],
             max_body=LONGEST_BODY,
             readiness=None,
             registry=self.registry,
@@ -149,12 +165,54 @@ async def test_orders_are_confirmed_only_where_the_settings_say_so(api):
     assert api.confirmed == [False, True]
 
 
+async def test_a_webhook_may_report_several_things(api):
+    """Each is carried out, in their order, and what could not be read of it is told; the answer names the first."""
+    path = "/webhooks/several/bikes.example"
+    with capture_logs() as lines:
+        answer = await api.send({"orders": ["1", "2"], "fault": True}, path)
+    assert (answer.status_code, answer.json()) == (200, {"id": "bikes.example/1"})
+    assert [report.id for report in api.reports] == ["bikes.example/1", "bikes.example/2"]
+    assert [(line["event"], line["field"]) for line in lines] == [("webhook not understood", "lines")]
+    assert api.counted("unmapped", "several") == 1
+    assert (await api.send({"orders": [], "nothing": True}, path)).json() == {"ignored": "nothing"}
+    assert (await api.send({"orders": []}, path)).json() == {"ignored": "nothing follows from it"}
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "status"),
+    [
+        (b"hello", "/webhooks/several/bikes.example", 200),
+        (b"hallo", "/webhooks/several/bikes.example", 401),
+        (b"hello", "/webhooks/example/bikes.example", 401),
+        (b"hello", "/webhooks/several/lamps.example", 404),
+    ],
+)
+async def test_a_platform_may_ask_whether_it_is_heard(api, body, path, status):
+    """An unsigned question is answered where the platform asks one and has a secret, and changes nothing."""
+    answer = await api.client.post(path, content=body)
+    assert answer.status_code == status
+    assert status != 200 or "ignored" in answer.json()
+    assert api.reports == []
+
+
+async def test_only_a_short_question_is_read(api):
+    """Without a signature, no body is read that is long, or does not say how long it is."""
+
+    async def hello():
+        yield b"hello"
+
+    path = "/webhooks/several/bikes.example"
+    assert (await api.client.post(path, content=hello())).status_code == 401
+    assert (await api.client.post(path, content=b"hello", headers={"Content-Length": "5000"})).status_code == 401
+    assert (await api.client.post(path, content=b"hello", headers={"Content-Length": "-5"})).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
         (
             "/webhooks/exmaple/bikes.example",
-            "There is no adapter of this name. Use one of: elsewhere, example, shopify.",
+            "There is no adapter of this name. Use one of: elsewhere, example, several, shopify.",
         ),
         ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured: set one in the settings."),
         ("/webhooks/example/a%20b", "The last part of this address is not a valid shop."),
@@ -234,9 +292,9 @@ def test_every_adapter_keeps_the_rules(adapter):
     assert re.fullmatch(r"[a-z][a-z0-9_-]{0,49}", adapter.name)
     assert adapter.title
     assert adapter.name not in ("checkout", "order", "bounce")  # other kinds of reports in the metrics
-    assert not adapter.verify(b"{}", {}, [])
-    assert not adapter.verify(b"{}", {adapter.signature_header.lower(): ""}, [SECRET])
-    assert not adapter.verify(b"{}", {adapter.signature_header.lower(): "é"}, [SECRET])
+    name = adapter.signature_header.lower()
+    for headers, secrets in (({}, []), ({}, [SECRET]), ({name: ""}, [SECRET]), ({name: "é"}, [SECRET])):
+        assert adapter.signature_fault(b"{}", headers, Trust(NOON, secrets))
     assert adapter.shop_of({}, "bikes.example") == "bikes.example"
 
 
@@ -253,15 +311,20 @@ def test_a_request_knows_its_json():
 def test_secrets_come_from_the_settings_by_the_name_of_the_adapter():
     """A new platform needs no setting of its own: its name is the key."""
     settings = Settings(
-        webhooks={"secrets": '{"example": "for all"}', "confirm_orders": "example"},
-        shopify={"webhook_secret": "shopify's"},
+        webhooks={
+            "secrets": '{"example": ["new", "old"]}',
+            "confirm_orders": "example",
+            "checkout_urls": {"example": "https://bikes.example/c?id={id}"},
+            "addresses": {"example": "https://bikes.example/"},
+        },
+        shopify={"webhook_secret": ["shopify's", "its old one"]},
         shops={"lamps": {"webhooks": {"secrets": {"example": "lamps"}}}},
     )
     settings = settings.with_shops({"lamps": Settings(webhooks={"secrets": {"example": "lamps"}})})
     accesses = webhooks_of(settings, [*ADAPTERS, ExampleShop()])
     assert accesses.of_shop("bikes") == {
-        "example": WebhookAccess(["for all"], confirm_orders=True),
-        "shopify": WebhookAccess(["shopify's"]),
+        "example": WebhookAccess(["new", "old"], True, "https://bikes.example/c?id={id}", "https://bikes.example"),
+        "shopify": WebhookAccess(["shopify's", "its old one"]),
     }
     assert accesses.of_shop("lamps") == {"example": WebhookAccess(["lamps"])}
 

@@ -19,7 +19,9 @@ from recovery.http.app import create_app
 from recovery.http.security import TOLERANCE
 from recovery.mail.links import MOST_TRIED, Links
 from recovery.mail.seals import Seals
+from tests.support.bounce_families import collected_in
 from tests.support.builders import NOON
+from tests.support.collected import collected
 from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
 
@@ -138,6 +140,18 @@ async def test_a_bounce_is_told_by_its_return_path(api):
     assert (answer.status_code, answer.json()) == (200, {"hard": 1, "soft": 0, "complaint": 0, "blocked": 0})
     assert api.feedback.suppressions.kept == {(None, PSEUDONYM): (HARD, f"5.1.1, report {hashed('<1@mx>')}")}
     assert api.registry.get_sample_value("recovery_bounces_total", {"kind": "hard"}) == 1
+
+
+async def test_every_real_bounce_that_comes_to_a_return_path_is_of_its_recipient(api):
+    """Whoever wrote it, and in whatever form: as Postfix hands it on, with the envelope's addresses in front."""
+    to = api.feedback.links.default.return_path(SHOP, ADA)
+    envelope = f"Return-Path: <>\nX-Original-To: {to}\nDelivered-To: {to}\n".encode()
+    for mail in collected_in(collected("bounces")):
+        if mail.kind != "ignore":
+            answer = await api.report(envelope + mail.path.read_bytes())
+            assert (answer.status_code, sum(answer.json().values())) == (200, 1), mail.path.name
+    assert {pseudonym for _, pseudonym in api.kept} == {PSEUDONYM}
+    assert {pseudonym for pseudonym, _ in api.feedback.suppressions.soft} == {PSEUDONYM}
 
 
 async def test_a_complaint_is_told_by_its_link(api):

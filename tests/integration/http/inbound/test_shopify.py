@@ -312,11 +312,61 @@ async def test_a_shop_that_has_removed_the_app_reminds_nobody(shop_world):
     """It reports no orders any more: anyone who left something there may have bought it by now."""
     await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
     await shop_world.recovery.checkout(report("1", shop="b.myshopify.com"))
+    others = len(await shop_world.would_send()) // 2
+    gone = {"id": 1, "domain": "a.example", "myshopify_domain": SHOP}
+    await shop_world.send("app/uninstalled", gone)
+    assert len(await shop_world.would_send()) == others
+    late = {**CHECKOUTS_OF["2026-04"], "updated_at": "2024-05-01T10:01:00-04:00"}
+    await shop_world.send("checkouts/update", late)
+    assert len(await shop_world.would_send()) == others, "what was on its way then counts as left before"
+
+
+async def test_a_shop_that_is_back_reminds_of_what_is_left_then(shop_world):
+    """Its orders are reported again; what nobody has returned to may have been bought in between."""
+    await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
+    await shop_world.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], "token": "an0ther", "cart_token": "hers"})
     await shop_world.send("app/uninstalled", {"id": 1, "domain": "a.example", "myshopify_domain": SHOP})
-    assert {state.id: state.status for state in await shop_world.states()} == {
-        f"{SHOP}/{TOKEN}": Status.CANCELLED,
-        "b.myshopify.com/1": Status.OPEN,
-    }
+    assert await shop_world.would_send() == []
+    again = {**CHECKOUTS_OF["2026-04"], "updated_at": "2124-05-01T10:00:00-04:00"}
+    await shop_world.send("checkouts/update", again)
+    assert {state.id for state in await shop_world.states() if state.pause is None} == {f"{SHOP}/{TOKEN}"}
+    assert len(await shop_world.would_send()) > 0
+
+
+async def test_an_emptied_checkout_is_not_reminded_of_until_it_is_filled_again(shop_world):
+    """In whichever order the three are delivered, and however often; nothing is cancelled for good."""
+    filled = CHECKOUTS_OF["2026-04"]
+    emptied = {**filled, "line_items": [], "updated_at": "2024-05-01T10:05:00-04:00"}
+    refilled = {**filled, "updated_at": "2024-05-01T10:06:00-04:00"}
+    await shop_world.send("checkouts/update", filled)
+    for told in (emptied, filled, emptied):
+        await shop_world.send("checkouts/update", told)
+        assert await shop_world.would_send() == []
+    for told in (refilled, emptied, filled):
+        await shop_world.send("checkouts/update", told)
+        assert await shop_world.would_send() != []
+    await shop_world.send("carts/update", {"token": CART, "line_items": [], "updated_at": "2024-05-01T10:07:00-04:00"})
+    assert await shop_world.would_send() == []
+
+
+async def test_activity_in_a_cart_postpones_and_makes_nothing(shop_world):
+    """A cart moves the reminders of its own checkouts, once and never back, and hides no later report of them."""
+
+    def cart(at, token=CART):
+        return {"token": token, "line_items": LINES, "updated_at": f"2024-05-01T{at}-04:00"}
+
+    await shop_world.send("carts/update", cart("10:01:00"))
+    assert await shop_world.states() == []
+    await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
+    for at in ("10:20:00", "10:20:00", "10:10:00"):
+        await shop_world.send("carts/update", cart(at))
+    await shop_world.send("carts/update", cart("10:50:00", "another's"))
+    (state,) = await shop_world.states()
+    assert (state.left_at.isoformat(), state.revision) == ("2024-05-01T14:20:00+00:00", 2)
+    changed = {**CHECKOUTS_OF["2026-04"], "total_price": "20.00", "updated_at": "2024-05-01T10:15:00-04:00"}
+    await shop_world.send("checkouts/update", changed)
+    (state,) = await shop_world.states()
+    assert (str(state.facts.total), state.left_at.isoformat()) == ("20.00", "2024-05-01T14:20:00+00:00")
 
 
 def consent_of(state, at="2124-05-01T10:00:00Z"):

@@ -1,0 +1,174 @@
+"""Statements of reports about addresses, and what follows from them: suppressions, counters and log lines."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+
+import structlog
+from pydantic import BaseModel
+
+from recovery.domain.masking import code, masked, private
+from recovery.domain.suppression import SuppressionReason
+from recovery.engine.brake import IN_A_ROW, Row, alike
+from recovery.http.customer.feedback import Feedback
+from recovery.http.observer import HttpObserver
+from recovery.mail.bounce_words import BounceKind, judged, says_full
+from recovery.mail.smtp.wording import says_nobody
+
+KEPT = 200
+"""Characters of a server's reply that are stored."""
+
+DIGITS = 16
+"""Hexadecimal digits of the hash of a report's id, and of a server's reply."""
+
+NO_SUCH_ADDRESS = "5.1.1"
+
+DOMAINS = 50
+"""Domains with a label of their own in the metric of blocked mail."""
+
+_REASONS = {BounceKind.HARD: SuppressionReason.HARD_BOUNCE, BounceKind.COMPLAINT: SuppressionReason.COMPLAINT}
+STRENGTH = list(BounceKind).index
+
+_log = structlog.get_logger()
+
+
+class Taken(BaseModel):
+    """The number of addresses in the report, by kind."""
+
+    hard: int = 0
+    soft: int = 0
+    complaint: int = 0
+    blocked: int = 0
+
+
+class Finding(BaseModel):
+    """A report's statement about one address. `full`: its mailbox is full. `delayed`: the server goes on trying."""
+
+    kind: BounceKind
+    pseudonym: str
+    shop: str | None
+    report: str
+    detail: str
+    at: datetime | None
+    domain: str = ""
+    words: str = ""
+    full: bool = False
+    delayed: bool = False
+
+
+def of_event(
+    feedback: Feedback,
+    kind: BounceKind,
+    email: str,
+    *,
+    words: str,
+    report: str,
+    shop: str | None = None,
+    at: datetime | None = None,
+    full: bool = False,
+    delayed: bool = False,
+) -> Finding:
+    """Return the finding of a provider's event. `words` is the server's reply: if weaker than `kind`, it counts."""
+    words = masked(words, private(email, None))[:KEPT]
+    kind = _weaker(kind, words)
+    return Finding(
+        kind=kind,
+        pseudonym=feedback.pseudonyms.of(email),
+        shop=shop,
+        report=report or (at.isoformat() if at else "without id"),
+        detail=code(words),
+        at=at,
+        domain=email.rpartition("@")[2].lower(),
+        words=words,
+        full=kind is BounceKind.SOFT and (full or says_full(words)),
+        delayed=delayed,
+    )
+
+
+def _weaker(kind: BounceKind, words: str) -> BounceKind:
+    """Return the weaker of the provider's kind and the kind that the server's reply means."""
+    if kind is not BounceKind.HARD or not words:
+        return kind
+    return min(kind, judged(NO_SUCH_ADDRESS, words), key=STRENGTH)
+
+
+def weakest(findings: Iterable[Finding]) -> list[Finding]:
+    """Return one finding per address, the weakest: if the address is a mailing list, only some members may be dead."""
+    strongest_first = sorted(findings, key=lambda finding: -STRENGTH(finding.kind))
+    return list({finding.pseudonym: finding for finding in strongest_first}.values())
+
+
+class Taker:
+    """Carries out what reports say."""
+
+    def __init__(self, feedback: Feedback, observer: HttpObserver) -> None:
+        self._feedback = feedback
+        self._observer = observer
+        self._row = Row()
+        self._domains = _Domains()
+
+    async def take(self, findings: Iterable[Finding]) -> Taken:
+        """Store, count and log these findings. Raises `Unavailable`."""
+        taken = Taken()
+        now = self._feedback.clock.now().timestamp()
+        for found in findings:
+            finding = self._believed(found, now)
+            await self._keep(finding)
+            self._observer.bounced(finding.kind.value)
+            self._observer.returned(finding.shop, finding.domain, finding.kind.value)
+            if finding.kind is BounceKind.BLOCKED:
+                self._observer.blocked(self._domains.label(finding.domain))
+                _log.warning("mail blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
+            else:
+                _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=_hashed(finding.report))
+            taken = taken.model_copy(update={finding.kind.value: getattr(taken, finding.kind.value) + 1})
+        return taken
+
+    def _believed(self, finding: Finding, now: float) -> Finding:
+        """Return a finding; a soft one if the same unknown words were said of many addresses, as they are about us."""
+        if finding.kind is not BounceKind.HARD or not finding.words or says_nobody(finding.words):
+            return finding
+        if not self._row.add(finding.pseudonym, finding.words, now):
+            return finding
+        _log.warning(
+            "hard bounces not believed",
+            in_a_row=IN_A_ROW,
+            words=finding.words,
+            undo=f'recovery suppress lift --reply "{_mark(finding)}"',  # the suppressions of the first ones
+        )
+        return finding.model_copy(update={"kind": BounceKind.SOFT})
+
+    async def _keep(self, finding: Finding) -> None:
+        suppressions, report = self._feedback.suppressions, _hashed(finding.report)
+        reason = _REASONS.get(finding.kind)
+        if finding.kind is BounceKind.BLOCKED or finding.delayed:
+            return  # the fault is ours, not the address's; or it may still arrive
+        if reason is None:
+            await suppressions.bounced(finding.pseudonym, report, finding.at, full=finding.full)
+            return
+        source = ", ".join(filter(None, [finding.detail, _mark(finding), f"report {report}"]))
+        await suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
+
+
+class _Domains:
+    """The domains with a label of their own: only the first ones, since anyone can write a report."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def label(self, domain: str) -> str:
+        """Return the label of a domain."""
+        if domain in self._known or (domain and len(self._known) < DOMAINS):
+            self._known.add(domain)
+            return domain
+        return "others"
+
+
+def _hashed(report: str) -> str:
+    """Return a hash that identifies a report: its id may contain the address."""
+    return sha256(report.encode()).hexdigest()[:DIGITS]
+
+
+def _mark(finding: Finding) -> str:
+    """Return the mark that finds all suppressions for the same words. The words themselves may name a person."""
+    return f"words {sha256(alike(finding.words).encode()).hexdigest()[:DIGITS]}" if finding.words else ""
