@@ -160,7 +160,8 @@ class RecoveryKit(Recovery):
 
     async def bounce(self, mail: Mail, kind: Literal["hard", "soft", "complaint"] = "hard") -> Answer:
         """Report that a mail came back, or that its recipient complained, as a mail provider does over HTTP."""
-        event = {"kind": kind, "email": mail.to, "shop": mail.shop, "id": str(mail.message["Message-ID"])}
+        event = {"kind": kind, "email": mail.to, "shop": mail.shop, "at": self.now.isoformat()}
+        event["id"] = str(mail.message["Message-ID"])
         body = json.dumps(event).encode()
         time = str(int(self.now.timestamp()))
         digest = hmac(SECRET.encode(), f"{time}.".encode() + body, sha256).hexdigest()
