@@ -18,8 +18,8 @@ from pydantic import ValidationError
 
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops.adapter import Adapter, Trust, WebhookRequest, header_of, hmac_fault, unmapped
-from recovery.shops.events import Cancelled, Found, Ignored, Reported, Unmapped
-from recovery.shops.shopify_values import fact_of, keys_of
+from recovery.shops.events import Cancelled, Emptied, Found, Ignored, Reported, Unmapped
+from recovery.shops.values import fact_of, keys_of
 from recovery.shops.woocommerce_facts import checkout_page, customer_of, gmt, locale_of, meta_of, money
 
 TOPICS = ("order.created", "order.updated", "order.deleted", "order.restored")
@@ -94,12 +94,15 @@ def _order_or_checkout(request: WebhookRequest, payload: Mapping[str, Any]) -> F
 
 
 def _checkout(request: WebhookRequest, keys: tuple[str, ...], payload: Mapping[str, Any], status: str) -> Found:
+    touched_at = gmt(payload, "date_modified_gmt", "date_created_gmt")
+    if payload.get("line_items") == []:
+        return Emptied(request.shop, keys, touched_at)
     customer = customer_of(payload)
     if customer is None:
         return Ignored("no address to write to is known yet")
     facts = money(payload)
     if not facts["items"]:
-        return Ignored("nothing is in it")
+        return Ignored("nothing that can be shown is in it")
     configured = request.link(keys[0])
     draft, unpaid = configured or checkout_page(payload), payload.get("payment_url") or configured
     try:
@@ -111,7 +114,7 @@ def _checkout(request: WebhookRequest, keys: tuple[str, ...], payload: Mapping[s
                 "customer": customer,
                 "checkout_url": draft if status == "checkout-draft" else unpaid,
                 "locale": locale_of(payload),
-                "touched_at": gmt(payload, "date_modified_gmt", "date_created_gmt"),
+                "touched_at": touched_at,
             }
         )
     except ValidationError as exc:

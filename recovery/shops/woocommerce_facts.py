@@ -9,8 +9,7 @@ from typing import Any
 
 from recovery.domain.checkout import Customer, Item
 from recovery.shops.names import full_name
-from recovery.shops.shopify_facts import MOST_ITEMS
-from recovery.shops.shopify_values import fact_of, object_of, text_of, time_of, valid
+from recovery.shops.values import MOST_ITEMS, fact_of, object_of, text_of, time_of, valid
 
 NAIVE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?")
 """A time as WooCommerce writes it in the fields that end in `_gmt`: in UTC, without saying so."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from recovery.domain.checkout import Facts
@@ -14,6 +14,8 @@ from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Caller, Scope
 from recovery.http.problems import Problem, ProblemType, answers
 from recovery.http.security import Guard
+
+_PAUSE_AT = "The time at which the customer emptied it. In an address a + is written %2B; Z needs nothing."
 
 _log = structlog.get_logger()
 
@@ -87,11 +89,23 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
         status_code=204,
         operation_id="cancelCheckout",
         summary="Cancel a checkout",
-        responses=answers(401, 403, 404, 503),
+        responses=answers(401, 403, 404, 422, 503),
     )
-    async def cancel(shop: str, order_id: str, caller: Annotated[Caller, guard.needs(Scope.OPERATE)]) -> None:
-        """Cancel all reminders of this checkout, whatever is reported later. An order of it is still confirmed."""
+    async def cancel(
+        shop: str,
+        order_id: str,
+        caller: Annotated[Caller, guard.needs(Scope.OPERATE)],
+        pause_at: Annotated[AwareDatetime | None, Query(description=_PAUSE_AT)] = None,
+    ) -> None:
+        """Cancel all reminders of this checkout, whatever is reported later. An order of it is still confirmed.
+
+        With `pause_at` it is only paused: a report of later activity ends that.
+        """
         caller.needs_shop(shop)
+        if pause_at is not None:
+            if not await ingestion.pause(shop, [order_id], reason="its customer has emptied it", at=pause_at):
+                raise _unknown()
+            return
         if not await ingestion.cancel(shop, order_id):
             raise _unknown()
         _log.info("checkout cancelled", key=caller.name, shop=shop, order_id=masked(order_id))

@@ -141,7 +141,7 @@ def test_an_export_is_narrowed(suppress):
     [
         ("shop.example,ada@example.com,shop,2026-03-05T12:00:00Z,x", "pseudonym: String should match"),
         (f"a/b,{'0' * 32},shop,2026-03-05T12:00:00Z,x", "shop: String should match"),
-        (f",{'0' * 32},bored,2026-03-05T12:00:00Z,x", "reason: Input should be 'unsubscribed'"),
+        (f",{'0' * 32},bored,2026-03-05T12:00:00Z,x", "reason: Input should be 'soft bounces'"),
         (f",{'0' * 32},shop,yesterday,x", "at: Input should be a valid datetime"),
         (f",{'0' * 32}", "reason: Input should be"),
     ],

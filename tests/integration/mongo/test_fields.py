@@ -13,6 +13,7 @@ from recovery.domain.channels import Answer, Heard
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
+from recovery.domain.suppression import SuppressionReason
 from recovery.domain.warmup import Warmup
 from recovery.engine.receivers import Count, Slowed
 from recovery.engine.writes import DeadLetter, Plan
@@ -95,6 +96,7 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     await recovery.suppress("ada@example.com")
     suppressions, pseudonyms = Suppressions(database, Pseudonyms([])), Pseudonyms([])
     await suppressions.bounced(pseudonyms.of("ben@example.com"), "report 1", NOON)
+    await suppressions.add("cai@example.com", SuppressionReason.SOFT_BOUNCES, source="import")
     await recovery.request_data("shop.example", "42", "ada@example.com", orders=["1"])
     await seen.look()
     await DataRequests(database).done("shop.example/42")

@@ -46,6 +46,14 @@ def test_no_character_of_a_signature_may_differ():
         assert not is_signed_by(KEYS, BODY, signature[:at] + other + signature[at + 1 :]), at
 
 
+def test_a_signature_has_one_spelling():
+    """The last character has four bits to spare: with one of them set it is another text, of the same bytes."""
+    signature = detached(BODY)
+    other = chr(ord(signature[-1]) + 1)
+    assert base64.urlsafe_b64decode(f"{signature[-6:-1]}{other}==") == base64.urlsafe_b64decode(f"{signature[-6:]}==")
+    assert not is_signed_by(KEYS, BODY, signature[:-1] + other)
+
+
 @pytest.mark.parametrize(
     "signature",
     [

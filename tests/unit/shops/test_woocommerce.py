@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from recovery.domain.checkout import Checkout, Customer, Order
 from recovery.shops.adapter import NOT_SIGNED, Trust, WebhookRequest
-from recovery.shops.events import Cancelled, Ignored, Reported, Unmapped
+from recovery.shops.events import Cancelled, Emptied, Ignored, Reported, Unmapped
 from recovery.shops.woocommerce import TOPICS, WooCommerce
 from tests.support.builders import NOON
 from tests.support.collected import collected
@@ -180,17 +180,24 @@ def test_a_checkout_without_an_address_is_ignored(email):
 
 
 @pytest.mark.parametrize(
-    "lines", [[], None, "none", [None], [line(quantity=0)], [line(quantity=-1)], [line(total=None)]]
+    "lines", [None, {}, "none", [None], [line(quantity=0)], [line(quantity=-1)], [line(total=None)]]
 )
-def test_a_checkout_with_nothing_in_it_is_ignored(lines):
-    """An empty list of lines, no list, or no line that can be shown."""
+def test_a_checkout_that_shows_nothing_is_ignored(lines):
+    """There is no list of lines, or no line that can be shown."""
     assert isinstance(read("order.updated", order(line_items=lines)), Ignored)
+
+
+def test_an_emptied_checkout_is_told_by_all_its_names():
+    """It causes no reminder of what was in it, and nothing is cancelled for good."""
+    at = datetime(2026, 11, 24, 17, 5, 47, tzinfo=UTC)
+    emptied = order(line_items=[], meta_data=[OURS])
+    assert read("order.updated", emptied) == Emptied(SHOP, ("woo-7f3a", "1042"), at)
 
 
 @pytest.mark.parametrize(
     ("changes", "quantity", "price"),
     [
-        ({"quantity": 1.5, "total": "30.00", "total_tax": "0.00"}, 1, "30.00"),
+        ({"quantity": 2.5, "total": "30.00", "total_tax": "0.00"}, 1, "30.00"),
         ({"quantity": "1.5", "total": "30.00", "total_tax": "0.00"}, 1, "30.00"),
         ({"quantity": 3.0, "total": "10.00", "total_tax": "0"}, 3, "3.33"),
         ({"quantity": "3", "total": "10.00", "total_tax": ""}, 3, "3.33"),
@@ -349,7 +356,7 @@ ANYTHING = st.recursive(
 def test_anything_is_read_ignored_or_unmapped(status, changes, of_line):
     """Whatever stands where, the answer is an event, a reason to ignore it, or the name of a field."""
     (found,) = events("order.updated", {**order(status, line_items=[line(**of_line)]), **changes})
-    assert isinstance(found, Reported | Cancelled | Ignored | Unmapped)
+    assert isinstance(found, Reported | Cancelled | Emptied | Ignored | Unmapped)
 
 
 BODY = b'{"id": 1}'

@@ -4,7 +4,7 @@ import pytest
 
 from recovery.domain.checkout import Facts
 from recovery.domain.state import Status
-from tests.support.api import problem, state
+from tests.support.api import AT, problem, state
 
 
 async def test_checkout_is_shown(api):
@@ -51,3 +51,13 @@ async def test_checkout_is_cancelled(api):
     answer = await api.client.delete("/checkouts/s/1")
     assert (answer.status_code, answer.content) == (204, b"")
     assert api.ingestion.cancelled == [("s", "1")]
+
+
+async def test_an_emptied_checkout_is_paused(api):
+    """With the time at which it was emptied nothing is cancelled for good; a time that is none is refused."""
+    api.ingestion.states["s/1"] = state(_id="s/1")
+    assert (await api.client.delete("/checkouts/s/1", params={"pause_at": AT.isoformat()})).status_code == 204
+    assert (api.ingestion.paused, api.ingestion.cancelled) == ([("s", "1", AT)], [])
+    problem(await api.client.delete("/checkouts/s/2", params={"pause_at": AT.isoformat()}), 404)
+    told = problem(await api.client.delete("/checkouts/s/1", params={"pause_at": "yesterday"}), 422)
+    assert "pause_at" in str(told["errors"])
