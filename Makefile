@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-asyncio chaos mutants relays unit lint check audit fuzz bench bench-peers lock settings api metrics logs pictures clean
+.PHONY: help demo test test-asyncio chaos mutants relays unit lint check audit fuzz stories bench bench-peers lock settings api metrics logs pictures clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -28,6 +28,9 @@ relays: $(READY)  ## send bursts to real relays with limits: Postfix, Exim, one 
 
 fuzz: $(READY)  ## send what nobody would send, for ten minutes (FUZZ="--minutes 1" for less)
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+stories: $(READY)  ## tell a thousand stories to the kit and to MongoDB (STORIES="--count 50" for less)
+	@$(BIN)/python -m tests.stories $(STORIES)
 
 unit: $(READY)  ## run the tests that need no I/O
 	$(BIN)/pytest -n 0 tests/unit

@@ -244,10 +244,11 @@ class Engine:
                 self.sender.end(flight, Outcome(OutcomeKind.CALLED_OFF, why))
             raise
         self.sender.give_up([flight for flight in flights if flight.id not in won])
+        in_order = [flight.id for flight in flights if flight.id in won]
         took_long = self._monotonic() - asked_at > LOOKED_BESIDE_CLAIM
         if histories is not None:
-            histories = await self._asked_again([flying[id_].request for id_ in won], histories, all_=took_long)
-        for id_ in won:
+            histories = await self._asked_again([flying[id_].request for id_ in in_order], histories, all_=took_long)
+        for id_ in in_order:
             flight = flying[id_]
             history = UNKNOWN if histories is None else histories.get(id_)
             if history is not None and (held := self._held_back(flight.request, history)):

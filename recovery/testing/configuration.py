@@ -61,6 +61,10 @@ def _own() -> dict[str, Any]:
         "links": {"base_url": BASE_URL, "keys": [SECRET]},
         "suppressions": {"keys": [SECRET]},
         "bounces": {"secrets": [SECRET]},
-        "shopify": {"webhook_secret": SECRET, "confirm_orders": True},
-        "webhooks": {"secrets": {adapter.name: SECRET for adapter in ADAPTERS if adapter.name != "shopify"}},
+        "shopify": {"webhook_secret": SECRET},
+        "webhooks": {
+            "secrets": {each.name: SECRET for each in ADAPTERS if not each.key_set_path and each.name != "shopify"},
+            "addresses": {each.name: f"https://{each.name}.example" for each in ADAPTERS if each.key_set_path},
+            "checkout_urls": {"saleor": "https://lamps.example/checkout?checkout={id}"},
+        },
     }

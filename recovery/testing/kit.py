@@ -1,8 +1,8 @@
 """The kit for tests of a service that reports: Recovery in memory, with a clock that the test moves."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from recovery.client import Recovery
 from recovery.client.driving import run
+from recovery.client.many import Item, Reported
 from recovery.domain.state import Past
 from recovery.mail.links import BACK
 from recovery.testing.clock import BEGINNING, VirtualClock
@@ -61,6 +62,19 @@ class RecoveryKit(Recovery):
         database = AsyncMemoryClient(self._server)[DATABASE]
         self._parts = Parts(prepared(config, settings), database, self._agenda, self._clock)
         super().__init__(MemoryClient(self._server), database=DATABASE, suppression_keys=[SECRET])
+
+    async def report(
+        self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
+    ) -> AsyncGenerator[Reported, None]:
+        """Store many checkouts and orders; yield the result of each: see `Recovery.report`."""
+        if not isinstance(reports, AsyncIterable):
+            async with aclosing(super().report(reports, timeout=timeout)) as results:
+                async for result in results:
+                    yield result
+            return
+        async for report in reports:  # the client of a synchronous database cannot read it
+            async for result in super().report([report], timeout=timeout):
+                yield result
 
     @property
     def now(self) -> datetime:
@@ -146,7 +160,8 @@ class RecoveryKit(Recovery):
 
     async def bounce(self, mail: Mail, kind: Literal["hard", "soft", "complaint"] = "hard") -> Answer:
         """Report that a mail came back, or that its recipient complained, as a mail provider does over HTTP."""
-        event = {"kind": kind, "email": mail.to, "shop": mail.shop, "id": str(mail.message["Message-ID"])}
+        event = {"kind": kind, "email": mail.to, "shop": mail.shop, "at": self.now.isoformat()}
+        event["id"] = str(mail.message["Message-ID"])
         body = json.dumps(event).encode()
         time = str(int(self.now.timestamp()))
         digest = hmac(SECRET.encode(), f"{time}.".encode() + body, sha256).hexdigest()

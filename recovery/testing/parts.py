@@ -45,6 +45,8 @@ class Parts:
         from prometheus_client import CollectorRegistry
 
         from recovery.http.app import create_app
+        from recovery.http.inbound.key_sets import KeySets
+        from recovery.testing.webhooks import saleor
 
         async def ready() -> Mapping[str, str | None]:
             return {"mongodb": None, "relay": None}
@@ -54,6 +56,7 @@ class Parts:
             feedback_of(self._settings, self._database, self._clock),
             api_keys=[],
             webhooks=webhooks_of(self._settings),
+            key_sets=KeySets(lambda _: saleor.key_set()),
             observer=self._observer,
             readiness=ready,
             registry=CollectorRegistry(),
@@ -92,9 +95,11 @@ class MemoryAgenda:
         self._server = server
 
     async def due(self, now: datetime) -> Mapping[str, Hashable]:
-        """Return the marks of due checkouts, by id."""
+        """Return the marks of due checkouts, by id. Their shadows expire now."""
         found = [each for each in self._documents() if (at := each["next_at"]) is not None and at <= now]
         found.sort(key=lambda each: (each["status"] != Status.ORDERED, each["next_at"], each["_id"]))
+        if found:
+            self._shadows.delete({"_id": {"$in": [each["_id"] for each in found]}}, now, many=True)
         return {each["_id"]: mark(each) for each in found}
 
     async def next_after(self, now: datetime) -> datetime | None:

@@ -46,7 +46,7 @@ def shop(tmp_path):
     return copied
 
 
-def tested(folder: Path, path: str) -> "subprocess.CompletedProcess[str]":
+def passed(folder: Path, path: str) -> "subprocess.CompletedProcess[str]":
     """Run the tests of an example; the fixture comes from the entry point of the wheel."""
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     where = "import recovery.testing.plugin as plugin; print(plugin.__file__)"
@@ -57,7 +57,7 @@ def tested(folder: Path, path: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.timeout(300)
 def test_the_shop_on_fastapi(shop, wheel):
     """Its tests pass with the fixture of the plug-in."""
-    done = tested(shop("fastapi"), str(wheel))
+    done = passed(shop("fastapi"), str(wheel))
     assert (done.returncode, "3 passed" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
@@ -71,7 +71,7 @@ def test_the_shop_on_django(shop, wheel, tmp_path):
     home = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "HOME", "SSL_"))}
     done = ran(folder, *pip, *pinned, **home)
     assert done.returncode == 0, done.stderr
-    done = tested(folder, f"{wheel}:{tmp_path / 'site'}")
+    done = passed(folder, f"{wheel}:{tmp_path / 'site'}")
     assert (done.returncode, "3 passed" in done.stdout) == (0, True), done.stdout + done.stderr
 
 

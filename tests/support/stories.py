@@ -135,6 +135,18 @@ async def cancel(kit, shop, number):
 
 
 @act
+async def touch(kit, shop, number):
+    """The customer does something in a checkout."""
+    await kit.touch(shop, [number], at=kit.now)
+
+
+@act
+async def pause(kit, shop, number):
+    """A checkout is paused, or all of a shop."""
+    await kit.pause(shop, number and [number], at=kit.now)
+
+
+@act
 async def say(kit, shop, email, given):
     """A customer says yes, no, or takes a yes back."""
     await kit.consent(shop, email, Consent(given=given, basis="asked", at=kit.now, source="page"))
@@ -218,7 +230,7 @@ _report = acts(
 )
 _wait = acts(wait, _minutes, st.sampled_from([None, None, None, "relay", "database"]))
 
-STORIES = st.lists(
+_events = st.lists(
     st.one_of(
         _report,
         _report,
@@ -227,6 +239,8 @@ STORIES = st.lists(
         _wait,
         acts(pay, _shops, _orders, st.sampled_from([0, 0, 10]), st.sampled_from([None, None, True, False])),
         acts(cancel, _shops, _orders),
+        acts(touch, _shops, _orders),
+        acts(pause, _shops, st.none() | _orders),
         acts(say, _shops, _emails, st.sampled_from([True, False, None])),
         acts(suppress, st.none() | _shops, _emails),
         acts(unsuppress, st.none() | _shops, _emails),
@@ -236,9 +250,12 @@ STORIES = st.lists(
         acts(crash, st.sampled_from(["before content", "after content"])),
         acts(answer, st.sampled_from(["unsubscribe", "hard", "soft", "complaint"])),
     ),
-    min_size=3,
-    max_size=16,
+    min_size=2,
+    max_size=14,
 )
+
+STORIES = st.tuples(st.lists(_report, min_size=1, max_size=3), _events).map(lambda parts: [*parts[0], *parts[1]])
+"""Stories that begin with checkouts, so that there is something to tell."""
 
 
 async def ending(kit: RecoveryKit, story: list[Act]) -> dict[str, Any]:

@@ -16,15 +16,22 @@ def changed(document: Document, update: Update, now: Any, *, inserted: bool = Fa
     """
     if isinstance(update, list):
         return stored_again(replaced(document, update, now), document)
-    for operator, fields in update.items():
+    for path, operator, argument in _in_order(update):
         if operator == "$setOnInsert" and not inserted:
             continue
-        if (apply := _OPERATORS.get(operator)) is None:
-            raise NotInMemory(f"the update {operator}")
-        for path, argument in fields.items():
-            value = apply(field_of(document, path), argument, now)
-            document = _without(document, path) if value is MISSING else _with(document, path, value)
+        value = _OPERATORS[operator](field_of(document, path), argument, now)
+        document = _without(document, path) if value is MISSING else _with(document, path, value)
     return document
+
+
+def _in_order(update: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """Return the paths of an update with their operators: in the order of the paths, in which new fields are added."""
+    if unknown := update.keys() - _OPERATORS.keys():
+        raise NotInMemory(f"the update {', '.join(sorted(unknown))}")
+    return sorted(
+        ((path, operator, argument) for operator, fields in update.items() for path, argument in fields.items()),
+        key=lambda each: each[0].split("."),
+    )
 
 
 def stored_again(document: Document, before: Document) -> Document:

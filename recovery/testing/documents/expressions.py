@@ -171,10 +171,14 @@ def _in(args: Any, scope: Scope) -> bool:
 
 
 def _set_union(args: Any, scope: Scope) -> Any:
+    parts = [evaluate(each, scope) for each in args]
+    if any(map(_is_nothing, parts)):
+        return None
     members: list[Any] = []
-    for each in args:
-        members += [member for member in evaluate(each, scope) if member not in members]
-    return sorted(members)
+    for member in (member for part in parts for member in part):
+        if member not in members:
+            members.append(member)
+    return sorted(members)  # the server says nothing of their order
 
 
 def _slice(args: Any, scope: Scope) -> Any:

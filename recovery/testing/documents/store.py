@@ -31,7 +31,9 @@ class Store:
 
     def found(self, query: Mapping[str, Any], now: datetime) -> list[Document]:
         """Return the documents that match."""
-        return [each for each in self._narrowed(query) if matches(each, query, now)]
+        field, narrowed = self._narrowed(query)
+        rest = {name: wanted for name, wanted in query.items() if name != field}
+        return [each for each in narrowed if matches(each, rest, now)] if rest else list(narrowed)
 
     def insert(self, document: Document) -> bool:
         """Store a document; return whether its id is new."""
@@ -72,17 +74,18 @@ class Store:
             self._unindex(document)
         return len(found)
 
-    def _narrowed(self, query: Mapping[str, Any]) -> Iterable[Document]:
-        """Return the documents that may match: fewer than all, if the query says an id or an indexed field."""
-        ids = _named(query.get("_id"))
-        if ids is None:
-            for field, index in self._indexes.items():
-                if (values := _named(query.get(field))) is not None:
-                    ids = [id_ for value in values for id_ in index.get(value, ())]
-                    break
-        if ids is None:
-            return list(self.documents.values())
-        return [self.documents[id_] for id_ in dict.fromkeys(ids) if id_ in self.documents]
+    def _narrowed(self, query: Mapping[str, Any]) -> tuple[str | None, Iterable[Document]]:
+        """Return the documents that may match, and the name of the field that all of them match already, if one does.
+
+        They are fewer than all if the query says ids, or the values of an indexed field.
+        """
+        if (ids := _named(query.get("_id"))) is not None:
+            return "_id", [self.documents[id_] for id_ in dict.fromkeys(ids) if id_ in self.documents]
+        for field, index in self._indexes.items():
+            if (values := _named(query.get(field))) is not None:
+                ids = [id_ for value in dict.fromkeys(values) for id_ in index.get(value, ())]
+                return field, [self.documents[id_] for id_ in ids]
+        return None, list(self.documents.values())
 
     def _write(self, document: Document) -> None:
         before = self.documents.get(document["_id"])

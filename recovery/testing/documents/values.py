@@ -1,10 +1,11 @@
 """Values of documents: how they are stored, found by a path, and compared, as in BSON."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidDocument
 
 Document = dict[str, Any]
@@ -40,6 +41,8 @@ def stored(value: Any) -> Any:
         return [stored(each) for each in value]
     if kind is datetime:
         return _to_milliseconds(value)
+    if isinstance(value, DatetimeMS):
+        return _to_datetime(int(value))
     if isinstance(value, Enum) and isinstance(value.value, str):
         return value.value
     if isinstance(value, Mapping):
@@ -59,6 +62,16 @@ def _to_milliseconds(at: datetime) -> datetime:
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     over = at.microsecond % 1000
     return at.replace(microsecond=at.microsecond - over) if over else at
+
+
+def _to_datetime(milliseconds: int) -> datetime:
+    """Return a time in milliseconds since 1970; beyond what `datetime` can hold, the nearest that it can."""
+    if not _FIRST <= milliseconds <= _LAST:
+        return datetime(1, 1, 1, tzinfo=UTC) if milliseconds < _FIRST else datetime(9999, 12, 31, tzinfo=UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 
 
 def field_of(value: Any, path: str) -> Any:

@@ -3,7 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+
+SHOP = "lamps.example"
+
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""The time in webhooks that have one. It is later than the clock of any kit, and so counts as now."""
 
 
 @dataclass(frozen=True, slots=True)

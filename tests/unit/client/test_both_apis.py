@@ -8,7 +8,7 @@ from recovery import Recovery, SyncRecovery
 from recovery.testing import RecoveryKit, SyncRecoveryKit
 
 CALLS = sorted(name for name, _ in inspect.getmembers(Recovery, inspect.isfunction) if not name.startswith("_"))
-OF_KIT = sorted(name for name in vars(RecoveryKit) if not name.startswith("_") and name not in ("app", "sync"))
+OF_KIT = sorted(name for name in vars(RecoveryKit) if not name.startswith("_") and name not in ("app", "sync", *CALLS))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -21,7 +21,7 @@ def test_each_call_is_the_same_in_both(name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_the_kit_has_each_call(name: str) -> None:
     """The kit is a client: what a service calls is the client's own code."""
-    assert getattr(RecoveryKit, name) is getattr(Recovery, name)
+    assert getattr(RecoveryKit, name) is getattr(Recovery, name) or name == "report"  # which reads asynchronous ones
     assert getattr(SyncRecoveryKit, name) is getattr(SyncRecovery, name) or name == "close"
 
 

@@ -107,3 +107,13 @@ async def test_each_shop_has_its_schedule():
     ).running() as scene:
         await scene.look()
     assert scene.store.alarms == {"shop.example/1": DUE, "other.example/2": NOON + minutes(5)}
+
+
+async def test_messages_of_one_batch_are_sent_in_the_order_of_the_look():
+    """What the caller names first is sent first: a batch is no set."""
+    ids = [f"shop.example/{number}" for number in range(40)]
+    house = EngineInMemory(*(state(str(number)) for number in range(40)))
+    house.clock.time = NOON + minutes(30)
+    async with house.running():
+        await house.look(*ids)
+    assert [id_ for id_, _ in house.relay.taken] == ids

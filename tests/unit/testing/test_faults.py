@@ -151,3 +151,10 @@ async def test_a_click_leads_to_the_checkout(kit):
     [mail] = await counting.advance(minutes=30)
     assert mail.links[0].startswith("https://recovery.example/r/")
     assert await counting.click(mail) == "https://shop.example/checkouts/1042"
+
+
+async def test_an_error_that_nobody_foresaw_fails_the_test(kit, monkeypatch):
+    """A fault of Recovery's own is raised where time passes, and is no silent failure to send."""
+    monkeypatch.setattr(kit._parts.relay, "_compose", lambda checkout, step: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await kit.advance(minutes=31)

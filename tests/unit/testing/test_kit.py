@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from recovery import Consent
+from recovery.domain.state import MessageState
 from recovery.testing import RecoveryKit
 from tests.support.kits import BEGINNING, SHOP, checkout, order, steps
 
@@ -161,3 +163,33 @@ async def test_a_mail_that_cannot_be_made_is_told_by_why(tmp_path):
     told = kit.why(SHOP, "1042")[-1]
     assert told.decision == "tried (render error) reminder-1"
     assert "reminder-1.txt.j2, line 1" in told.reason
+
+
+async def test_every_call_of_the_client_works(kit):
+    """Whatever a service calls, the database in memory knows what it asks."""
+    many = [checkout(str(number), customer={"email": f"ada{number}@example.com"}) for number in range(4)]
+
+    async def one_by_one():
+        for report in many:
+            yield report
+
+    assert [each.error async for each in kit.report(many)] == [None] * 4
+    assert [each.error async for each in kit.report(one_by_one())] == [None] * 4
+    assert [state.id for state in (await kit.list(shop=SHOP, limit=3)).checkouts] == [f"{SHOP}/{n}" for n in "321"]
+    page = await kit.list(shop=SHOP, limit=3)
+    assert [state.id for state in (await kit.list(shop=SHOP, limit=3, after=page.next)).checkouts] == [f"{SHOP}/0"]
+    assert len((await kit.list(email="ADA1@example.com")).checkouts) == 1
+    assert await kit.touch(SHOP, ["1"]) == 1
+    assert await kit.pause(SHOP, ["1"]) == 1
+    assert await kit.consent(SHOP, "ada2@example.com", Consent(given=False, basis="b", at=kit.now, source="s")) == 1
+    assert await kit.suppress("ada3@example.com") is True
+    assert await kit.unsuppress("ada3@example.com") is True
+    await kit.request_data(SHOP, "1", "ada1@example.com")
+    assert len((await kit.export("ada1@example.com"))["checkouts"]) == 1
+    assert [mail.to for mail in await kit.advance(minutes=30)] == ["ada0@example.com", "ada3@example.com"]
+    listed = await kit.list(shop=SHOP, step="reminder-1", state=MessageState.SENT)
+    assert [state.id for state in listed.checkouts] == [f"{SHOP}/3", f"{SHOP}/0"]
+    assert await kit.cancel_shop(SHOP) == 3  # the one who said no is done with
+    assert len((await kit.erase("ada1@example.com")).checkouts) == 1
+    assert len((await kit.erase_shop(SHOP)).checkouts) == 3
+    assert await kit.waiting() == 0

@@ -1,0 +1,1 @@
+"""Made-up stories, told to the kit and to MongoDB in numbers: `make stories`."""
