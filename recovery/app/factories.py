@@ -107,13 +107,21 @@ def api_keys_of(settings: Settings) -> list[ApiKey]:
 
 
 def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> Accesses:
-    """Return each shop's access to webhooks by the adapter's name. Raises `CannotStart` for an unknown adapter."""
-    known = {adapter.name for adapter in adapters} - {"shopify"}  # which has a section of its own
+    """Return each shop's access to webhooks by the adapter's name.
+
+    Raises `CannotStart` for an unknown adapter, and for a secret or an address that its platform has no use for.
+    """
+    known = {adapter.name: adapter for adapter in adapters if adapter.name != "shopify"}  # it has a section of its own
     for own in settings.each():
-        if unknown := sorted(_platforms(own) - known):
+        if unknown := sorted(_platforms(own) - set(known)):
             name = unknown[0]
             fix = "set [shopify] instead" if name == "shopify" else f"there are: {', '.join(sorted(known)) or 'none'}"
             raise CannotStart(f"webhooks: no adapter {name} is configured here; {fix}.")
+        for name, adapter in known.items():
+            if adapter.key_set_path and name in own.webhooks.secrets:
+                raise CannotStart(f"webhooks.secrets: {name} signs with its own keys; set webhooks.addresses instead.")
+            if not adapter.key_set_path and name in own.webhooks.addresses:
+                raise CannotStart(f"webhooks.addresses: {name} signs with a secret; set webhooks.secrets instead.")
     return per_shop(settings, _accesses_of)
 
 

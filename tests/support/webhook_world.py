@@ -19,7 +19,7 @@ from tests.support.shop_platforms import FIRST, KEY_SET, PLATFORMS
 class WebhookWorld:
     """All platforms' webhooks, signed at noon, for which the clock of the API stands."""
 
-    def __init__(self, ingestion, **access):
+    def __init__(self, ingestion, *, clock=None, **access):
         """`access` replaces the access of platforms, by their names."""
         self.ingestion = ingestion
         self.registry = CollectorRegistry()
@@ -27,7 +27,7 @@ class WebhookWorld:
         self.key_sets = KeySets(self._key_set)
         app = create_app(
             ingestion,
-            feedback(),
+            feedback(clock=clock),
             api_keys=unscoped(["a key of the tests"]),
             webhooks=PerShop({name: each.access for name, each in PLATFORMS.items()} | access),
             key_sets=self.key_sets,

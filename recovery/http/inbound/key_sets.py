@@ -23,6 +23,9 @@ LONGEST_KEY_SET = 64 * 1024
 TIMEOUT = 5.0
 """Seconds for a request as a whole. Saleor waits for 20."""
 
+LONGEST_WAIT = 8.0
+"""Seconds after which a request is given up whatever holds it: looking up a name has no time limit of its own."""
+
 Fetch = Callable[[str], bytes]
 
 _log = structlog.get_logger()
@@ -81,7 +84,9 @@ class KeySets:
             return
         kept.asked_at = self._now()
         try:
-            kept.keys = read_key_set(await asyncio.to_thread(self._fetch, url))
+            async with asyncio.timeout(LONGEST_WAIT):
+                document = await asyncio.to_thread(self._fetch, url)
+            kept.keys = read_key_set(document)
             kept.read_at = self._now()
         except (OSError, HTTPException, ValueError) as exc:
             _log.warning("could not fetch key set", url=url, error=type(exc).__name__)

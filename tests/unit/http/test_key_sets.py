@@ -96,6 +96,16 @@ async def test_a_shop_that_cannot_be_asked_is_asked_again_later(world, answer):
     assert len(world.asked) == 1
 
 
+async def test_a_request_that_hangs_is_given_up(world, monkeypatch):
+    """As in the look-up of a name: nobody waits for it longer than that."""
+    monkeypatch.setattr(key_sets, "LONGEST_WAIT", 0.01)
+    held = threading.Event()
+    world.sets = KeySets(lambda _: held.wait(), lambda: world.time)
+    with pytest.raises(KeySetUnavailable):
+        await world.sets.of(URL, "1")
+    held.set()
+
+
 async def test_shops_are_apart(world):
     """The key of one shop signs nothing of another."""
     await world.sets.of(URL, "1")

@@ -39,6 +39,9 @@ CHECKOUT = {
 }
 
 
+NAMES = sorted([*(adapter.name for adapter in ADAPTERS), "elsewhere", "example", "several"])
+
+
 class Elsewhere(ExampleShop):
     """An adapter with a fault: what it reports is of another shop than the one that was verified."""
 
@@ -212,7 +215,7 @@ async def test_only_a_short_question_is_read(api):
     [
         (
             "/webhooks/exmaple/bikes.example",
-            "There is no adapter of this name. Use one of: elsewhere, example, several, shopify.",
+            f"There is no adapter of this name. Use one of: {', '.join(NAMES)}.",
         ),
         ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured: set one in the settings."),
         ("/webhooks/example/a%20b", "The last part of this address is not a valid shop."),
@@ -315,7 +318,7 @@ def test_secrets_come_from_the_settings_by_the_name_of_the_adapter():
             "secrets": '{"example": ["new", "old"]}',
             "confirm_orders": "example",
             "checkout_urls": {"example": "https://bikes.example/c?id={id}"},
-            "addresses": {"example": "https://bikes.example/"},
+            "addresses": {"saleor": "https://bikes.example/"},
         },
         shopify={"webhook_secret": ["shopify's", "its old one"]},
         shops={"lamps": {"webhooks": {"secrets": {"example": "lamps"}}}},
@@ -323,7 +326,8 @@ def test_secrets_come_from_the_settings_by_the_name_of_the_adapter():
     settings = settings.with_shops({"lamps": Settings(webhooks={"secrets": {"example": "lamps"}})})
     accesses = webhooks_of(settings, [*ADAPTERS, ExampleShop()])
     assert accesses.of_shop("bikes") == {
-        "example": WebhookAccess(["new", "old"], True, "https://bikes.example/c?id={id}", "https://bikes.example"),
+        "example": WebhookAccess(["new", "old"], confirm_orders=True, checkout_url="https://bikes.example/c?id={id}"),
+        "saleor": WebhookAccess(address="https://bikes.example"),
         "shopify": WebhookAccess(["shopify's", "its old one"]),
     }
     assert accesses.of_shop("lamps") == {"example": WebhookAccess(["lamps"])}
@@ -337,3 +341,16 @@ def test_a_setting_for_an_unknown_adapter_is_refused(name, sentence):
     """A slip of the finger is not silent."""
     with pytest.raises(CannotStart, match=sentence):
         webhooks_of(Settings(webhooks={"secrets": {name: "x"}}), [*ADAPTERS, ExampleShop()])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"secrets": {"saleor": "x"}}, "saleor signs with its own keys; set webhooks.addresses"),
+        ({"addresses": {"stripe": "https://a.example"}}, "stripe signs with a secret; set webhooks.secrets"),
+    ],
+)
+def test_a_setting_that_a_platform_has_no_use_for_is_refused(given, sentence):
+    """The endpoint would not be there, and nobody would know why."""
+    with pytest.raises(CannotStart, match=sentence):
+        webhooks_of(Settings(webhooks=given))
