@@ -349,8 +349,9 @@ function mark_and_save_order( $order ) {
 }
 
 /** Report an order at once: its webhook comes by WooCommerce's queue, and is not repeated if it fails. */
-function report_order( $id, $from, $to, $order ) {
-	$key = $order->get_meta( META_CHECKOUT );
+function report_order( $id, $from, $to, $order = null ) {
+	$order = $order ?: wc_get_order( $id ); // Some plug-ins fire this without the order.
+	$key   = $order ? $order->get_meta( META_CHECKOUT ) : '';
 	if ( is_set_up() && is_string( $key ) && '' !== $key && in_array( $to, PLACED, true ) ) {
 		$report              = array( 'shop' => shop(), 'order_id' => $key, 'ordered_at' => now(), 'confirm' => false ); // WooCommerce confirms it.
 		Pending::$requests[] = array( 'method' => 'POST', 'path' => '/order', 'body' => wp_json_encode( $report ) );

@@ -92,6 +92,7 @@ function wp_salt( $scheme ) { return "salt of $scheme"; }
 function wp_json_encode( $value ) { return json_encode( $value ); }
 function esc_html( $text ) { return htmlspecialchars( $text ); }
 function wp_safe_redirect( $address ) { Site::$redirected = $address; throw new Redirected(); }
+function wc_get_order( $id ) { return 7 === $id ? new Order( array( '_recovery_checkout' => 'woo-7f3a' ) ) : false; }
 function wc_get_orders( $query ) { return in_array( $query['meta_value'], Site::$paid, true ) ? array( 7 ) : array(); }
 function is_wp_error( $value ) { return $value instanceof WP_Error; }
 function wp_remote_retrieve_response_code( $answer ) { return $answer['response']['code'] ?? ''; }

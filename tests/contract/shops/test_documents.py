@@ -6,6 +6,9 @@ import subprocess
 import tomllib
 from datetime import UTC, datetime
 from itertools import pairwise
+from urllib.parse import urlsplit
+
+import pytest
 
 from recovery.settings import Settings
 from tests.support.api import FakeIngestion
@@ -30,19 +33,28 @@ def curled(script, **environment):
     return done.stdout.decode().split("\0")
 
 
-async def test_a_request_by_hand_is_taken():
-    """The body is signed by the shell as Stripe does, and its session stored."""
-    [script] = [block for block in blocks("sh") if "curl" in block]
-    arguments = curled(script, STRIPE_SECRET=FIRST)
+@pytest.mark.parametrize(
+    ("secret", "id_"),
+    [
+        ({"STRIPE_SECRET": FIRST}, "lamps.example/cs_test_1"),
+        ({"WOOCOMMERCE_SECRET": FIRST}, "lamps.example/1042"),
+        ({"RECOVERY_KEY": "a key of the tests"}, "lamps.example/cart_1"),
+    ],
+    ids=["stripe", "woocommerce", "medusa"],
+)
+async def test_a_request_by_hand_is_taken(secret, id_):
+    """The body is signed by the shell as the platform does, and its checkout stored."""
+    [script] = [block for block in blocks("sh") if "curl" in block and f"${next(iter(secret))}" in block]
+    arguments = curled(script, **secret)
     options = list(pairwise(arguments))
     [body] = [value for option, value in options if option == "-d"]
     headers = dict(value.split(": ", 1) for option, value in options if option == "-H")
     world = WebhookWorld(FakeIngestion(), clock=SetClock(datetime.now(UTC)))
     [address] = [each for each in arguments if each.startswith("http")]
-    answer = await world.client.post(address.partition("8080")[2], content=body, headers=headers)
-    assert answer.json() == {"id": "lamps.example/cs_test_1"}
+    answer = await world.client.post(urlsplit(address).path, content=body, headers=headers)
+    assert answer.json() == {"id": id_}
     assert answer.text in TEXT
-    assert [report.id for report in world.ingestion.reports] == ["lamps.example/cs_test_1"]
+    assert [report.id for report in world.ingestion.reports] == [id_]
 
 
 def test_the_settings_are_settings():

@@ -92,6 +92,8 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     letters = DeadLetters(database)
     await letters.replay(await letters.find(Filter()), NOON)
     await recovery.order(Order(shop="shop.example", order_id="1"))
+    await recovery.checkout(report("2"))
+    assert (await recovery.touch("shop.example", ["2"]), await recovery.pause("shop.example", ["2"])) == (1, 1)
 
     await recovery.suppress("ada@example.com")
     suppressions, pseudonyms = Suppressions(database, Pseudonyms([])), Pseudonyms([])

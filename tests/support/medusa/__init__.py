@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
+from fcntl import LOCK_EX, flock
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,23 @@ def _missing(what: str) -> None:
 
 def typescript() -> Path:
     """Return TypeScript's compiler, fetched by npm at the version that the lock pins."""
-    lock, installed = HERE / _LOCK, _INSTALLED / _LOCK
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        _INSTALLED.parent.mkdir(exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=_INSTALLED.parent, prefix="medusa-"))
-        for name in ("package.json", _LOCK):
-            shutil.copy(HERE / name, fresh)
-        command = [_program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
-        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=140, check=False)
-        if done.returncode:
-            shutil.rmtree(fresh)
-            _missing(f"TypeScript cannot be fetched: {done.stderr.strip()[-300:]}")
-        shutil.rmtree(_INSTALLED, ignore_errors=True)
-        fresh.rename(_INSTALLED)
+    _INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (_INSTALLED / "busy").open("w") as busy:
+        flock(busy, LOCK_EX)  # tests run in several processes
+        installed = _INSTALLED / "node_modules" / "installed.json"
+        if not installed.exists() or installed.read_bytes() != (HERE / _LOCK).read_bytes():
+            _fetch()
+            shutil.copy(HERE / _LOCK, installed)
     return _INSTALLED / "node_modules" / "typescript" / "bin" / "tsc"
+
+
+def _fetch() -> None:
+    for name in ("package.json", _LOCK):
+        shutil.copy(HERE / name, _INSTALLED)
+    command = [_program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    done = subprocess.run(command, cwd=_INSTALLED, capture_output=True, text=True, timeout=140, check=False)
+    if done.returncode:
+        _missing(f"TypeScript cannot be fetched: {done.stderr.strip()[-300:]}")
 
 
 def compiled(folder: Path) -> Path:

@@ -264,6 +264,15 @@ def test_a_placed_order_is_reported_at_once(status, reported):
     assert requests(SET_UP, unknown, change)["sent"] == []
 
 
+@pytest.mark.parametrize(("number", "reported"), [(7, 1), (8, 0)])
+def test_an_order_is_found_by_its_number(number, reported):
+    """Some plug-ins fire WooCommerce's hook without the order; and an order may be gone."""
+    change = {"does": "woocommerce_order_status_changed", "with": [number, "pending", "processing"], "ends": True}
+    result = requests(SET_UP, change)
+    assert [each.order_id for each in bodies(result, "/order")] == ["woo-7f3a"] * reported
+    assert result["log"] == []
+
+
 def test_after_an_order_the_next_checkout_is_another():
     """Its key, its address and its box are forgotten with the cart."""
     emptied = {"does": "woocommerce_cart_emptied"}
