@@ -19,7 +19,7 @@ from typing import Any
 from recovery.client.reports import CheckoutReport, Kept, OrderReport
 from recovery.domain.checkout import Checkout, Order
 
-AT_ONCE = 256
+AT_ONCE = 128
 """Reports that are on their way at the same time, with an event loop: several groups of a group commit."""
 
 TOGETHER = 200

@@ -36,8 +36,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the timer of the head, or abort if there are too many connections: half of the files are kept free."""
         super().connection_made(transport)
         self._in_head, self._head, self._streaming = True, 0, False
-        begin: dict[object, object] = {"begin": WeakMethod(self._stream)}  # or each request would be a reference cycle
-        self._extensions = {STREAM: begin}
+        # weak, or each request would be a reference cycle
+        stream: dict[object, object] = {"begin": WeakMethod(self._stream), "abort": WeakMethod(self._abort)}
+        self._extensions = {STREAM: stream}
         self._within: float | None = HEAD_WITHIN
         self._waits: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -101,6 +102,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if scope is self.scope and self._within is not None:
             self._streaming, self._within = True, None
             self._stop_waiting()
+
+    def _abort(self, _: Scope) -> None:
+        """Cut the connection."""
+        self.transport.abort()
 
     def _wait(self) -> None:
         self._stop_waiting()

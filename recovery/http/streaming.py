@@ -10,7 +10,7 @@ from recovery.http.middleware import NO_SNIFFING
 from recovery.http.problems import Problem, ProblemType
 
 STREAM = "recovery.stream"
-"""The ASGI extension of our own HTTP protocol: `begin` is a weak reference to what `begin_stream` calls."""
+"""The ASGI extension of our own HTTP protocol: weak references to what `begin_stream` and `abort_stream` call."""
 
 PATIENCE = 30.0
 """Seconds that are waited for the next part of a body, and for a caller to read of the answer."""
@@ -21,9 +21,24 @@ LONGEST_PART = 16 * 1024
 
 def begin_stream(scope: Scope) -> None:
     """Lift the time limit on the whole body of a request. Call it once the caller is known, and read it by `parts`."""
+    _call(scope, "begin")
+
+
+async def abort_stream(scope: Scope, receive: Receive) -> None:
+    """Cut the connection, and wait until it is: to close it would wait for a caller who does not read."""
+    if _call(scope, "abort"):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _call(scope: Scope, name: str) -> bool:
+    """Call the protocol, if it is our own and still there; return whether it was called."""
     extension = scope.get("extensions", {}).get(STREAM)
-    if extension is not None and (begin := extension["begin"]()) is not None:
-        begin(scope)
+    method = None if extension is None else extension[name]()
+    if method is None:
+        return False
+    method(scope)
+    return True
 
 
 async def parts(receive: Receive) -> AsyncGenerator[bytes, None]:

@@ -29,7 +29,7 @@ from recovery.http.log_bound import LogBound
 from recovery.http.middleware import AnswerCount, headers_of, host_fault
 from recovery.http.problems import Problem, ProblemDetails, answers, details_of, invalid_body, problem_of
 from recovery.http.security import Guard
-from recovery.http.streaming import Answer, NotRead, begin_stream, parts
+from recovery.http.streaming import Answer, NotRead, abort_stream, begin_stream, parts
 
 CHECKOUTS, ORDERS = "/checkouts", "/orders"
 """The paths of batches."""
@@ -88,6 +88,8 @@ class Batches:
             with self._room():
                 begin_stream(scope)
                 await self._answer(kind, _Reading(_MODELS[scope["path"]], caller, splitter, receive), answer)
+        except NotRead:
+            await abort_stream(scope, receive)
         except Exception as exc:
             if not answer.begun:
                 status = await refuse(exc, scope, receive, send)
@@ -121,6 +123,8 @@ class Batches:
             await answer.end()
         except (ClientDisconnect, NotRead) as exc:
             _log.info("batch broken off", kind=kind, read=reading.number, reason=type(exc).__name__)
+            if isinstance(exc, NotRead):
+                raise
         finally:
             await answer.close()
 

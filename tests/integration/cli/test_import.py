@@ -139,7 +139,7 @@ def interrupted_after(monkeypatch, count):
 
 def test_after_ctrl_c_it_goes_on_where_it_stopped(run, stored, file, monkeypatch):
     """No record is left out or counted twice, and those refused before stay in their file."""
-    write(file, [b"nope", *map(checkout, range(2000)), b"nope"])
+    write(file, [b"{nope", *map(checkout, range(2000)), b"nope"])
     with monkeypatch.context() as patch:
         interrupted_after(patch, 700)
         code, said = run(file)
@@ -168,7 +168,7 @@ def test_an_import_of_another_file_is_not_resumed(run, file, monkeypatch):
 
 def test_when_the_database_goes_away_it_stops_and_says_how_to_go_on(run, stored, file, monkeypatch, unused_tcp_port):
     """Records after it are not refused: they are not what is wrong."""
-    write(file, [b"nope", *map(checkout, range(50))])
+    write(file, [b"{nope", *map(checkout, range(50))])
     uri = f"mongodb://127.0.0.1:{unused_tcp_port}/?serverSelectionTimeoutMS=100&directConnection=true"
     with monkeypatch.context() as patch:
         patch.setattr(import_run, "recovery_of", lambda settings: Recovery(uri))

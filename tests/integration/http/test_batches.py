@@ -106,7 +106,7 @@ async def test_a_body_that_does_not_go_on_ends_with_a_result_that_says_so(api, m
     assert len(api.ingestion.reports) == 1
 
 
-async def test_what_nobody_reads_is_not_written_without_end(api, monkeypatch):
+async def test_what_nobody_reads_is_not_written_without_end(api, monkeypatch, caplog):
     """A caller that sends, and never reads, is held back by the connection, and cut off after a while."""
     monkeypatch.setattr("recovery.http.streaming.PATIENCE", 0.5)
     sent = 0
@@ -115,18 +115,15 @@ async def test_what_nobody_reads_is_not_written_without_end(api, monkeypatch):
             writer.transport.pause_reading()
             short = b'{"a":1}\n' * 1000
             with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(20):
                     while True:
                         writer.write(chunk(short))
                         await writer.drain()
                         sent += len(short)
-            writer.transport.abort()
-            async with asyncio.timeout(10):
-                while not any(line["event"] == "batch broken off" for line in lines):
-                    await asyncio.sleep(0.05)
     (broken,) = [line for line in lines if line["event"] == "batch broken off"]
     assert broken["reason"] == "NotRead"
     assert sent < 20_000_000
+    assert caplog.records == []
 
 
 async def test_no_more_is_read_than_the_database_takes(api, monkeypatch):
