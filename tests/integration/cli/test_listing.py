@@ -96,4 +96,13 @@ def test_an_unknown_status_is_a_usage_error(call):
     """The choices are named."""
     code, _, complaint = call("list", "--shop", "a", "--status", "opened")
     assert code == 2
-    assert "open, ordered, cancelled, finished" in complaint
+    assert "'opened' is not one of: open" in complaint
+
+
+def test_a_missing_index_is_a_sentence(call, at, shop, database_name):
+    """A database that was not prepared for lists says what to run."""
+    shop._own[database_name]["checkouts"].drop_index("listed")
+    for command in (["list", "--shop", "shop.example"], ["check", "--shops"]):
+        code, _, said = call(*command, **at)
+        assert code == 1
+        assert "the index listed is missing, run `recovery init`" in said
