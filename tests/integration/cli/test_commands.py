@@ -60,12 +60,10 @@ def bury(shop, database_name):
         ("show", "shop.example/[red]x[/blue]"),
         ("dead", "list"),
         ("dead", "show", "shop.example/[red]x[/blue]#reminder-1"),
-        ("list", "--shop", "shop.example"),
     ],
 )
 def test_what_strangers_wrote_is_printed_as_text(call, at, bury, arguments, wide):
     """Names, order ids and replies neither end a command, nor make links, nor get to the terminal as controls."""
-    assert call("init", **at)[0] == 0
     bury("[red]x[/blue]", HOSTILE, customer=Customer(email="ada@example.com", name=f"Ada {HOSTILE}"))
     code, out, complaint = call(*arguments, **at)
     assert (code, complaint) == (0, "")

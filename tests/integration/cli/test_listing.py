@@ -37,6 +37,20 @@ def test_checkouts_are_listed_for_people(call, at, shop):
     assert "There are no such checkouts." in call("list", "--shop", "other.example", **at)[1]
 
 
+def test_what_strangers_wrote_is_printed_as_text(call, at, shop, database_name):
+    """An order id and a reason neither make links nor get to the terminal as controls."""
+    shop.checkout(report("[red]x[/blue]"))
+    dead = {"state": "dead", "attempts": 1, "reason": "\x1b]0;OWNED\x07[link=https://evil.example]\u202e"}
+    shop._own[database_name]["checkouts"].update_one(
+        {"_id": "shop.example/[red]x[/blue]"}, {"$set": {"messages.reminder-1": dead}}
+    )
+    code, out, complaint = call("list", "--shop", "shop.example", **at)
+    assert (code, complaint) == (0, "")
+    assert "[red]x[/blue]" in out
+    assert "\\x1b]0;OWNED\\x07[link=https://evil.example]\\u202e" in out
+    assert not set("\x1b\x07\u202e") & set(out)
+
+
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
