@@ -11,7 +11,7 @@ from pymongo import ASCENDING, UpdateOne
 from recovery.domain.channels import Answer, Heard
 from recovery.mongo.collections import BY_STATUS, CHANNELS, CHECKOUTS, OPTIONS, Database, Document
 from recovery.mongo.errors import translated, translating
-from recovery.mongo.listing import LISTED, Filters, page
+from recovery.mongo.listing import LISTED, Filters, needing, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Channels:
         Raises `Unavailable`.
         """
         last = ""
-        with translating():
+        with translating(), needing(BY_STATUS):
             while True:
                 found = await self._checkouts.find_one(
                     {"shop": {"$gt": last}}, {"_id": 0, "shop": 1}, sort=[("shop", ASCENDING)], hint=BY_STATUS

@@ -8,6 +8,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,11 +16,13 @@ from typing import Any, NamedTuple
 from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidBSON
 from pymongo import DESCENDING
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from recovery.domain.fields import normalised
 from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.engine.writes import Unreadable
+from recovery.errors import Refused
 from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, FORGIVING, Document
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import settled
@@ -30,6 +33,8 @@ LISTED: dict[str, Any] = FORGIVING | {"read_concern": ReadConcern("snapshot")}
 
 A page is of one moment: a checkout that is ordered while the ranges of two statuses are merged would be in neither.
 """
+
+BAD_VALUE = 2
 
 USUAL, MOST = 50, 500
 """Checkouts of a page: by default, and at most."""
@@ -155,18 +160,30 @@ class Page:
     next: str | None = None
 
 
+@contextmanager
+def needing(index: str) -> Iterator[None]:
+    """Translate the server's error about an index that is not there. Raises `Refused`."""
+    try:
+        yield
+    except OperationFailure as exc:
+        if exc.code != BAD_VALUE or "hint" not in str(exc):
+            raise
+        raise Refused(f"checkouts cannot be listed: the index {index} is missing, run `recovery init`") from exc
+
+
 async def page(checkouts: Any, filters: Filters, limit: int = USUAL, after: str | None = None) -> Page:
-    """Return one page of the checkouts that match. Raises `BadFilter`, and PyMongo's errors.
+    """Return one page of the checkouts that match. Raises `BadFilter`, `Refused`, and PyMongo's errors.
 
     `checkouts` is the collection of any client, with the options `LISTED`.
     """
     if not 1 <= limit <= MOST:
         raise BadFilter("limit", f"must be from 1 to {MOST}")
     ranges = list(_ranges(filters, position(after) if after is not None else None))
-    try:
-        found = await _found(checkouts, filters, ranges, limit + 1)
-    except InvalidBSON:
-        found = await _one_by_one(checkouts, filters, ranges, limit + 1)
+    with needing(filters.index):
+        try:
+            found = await _found(checkouts, filters, ranges, limit + 1)
+        except InvalidBSON:
+            found = await _one_by_one(checkouts, filters, ranges, limit + 1)
     states, unreadable = [], []
     for document in found[:limit]:
         state = read(document)

@@ -30,7 +30,7 @@ OTHERS = {
     "direct.py": {"order_id", "service"},
     "documents.py": {"ignore", "loc", "msg"},
     "feed.py": {"gone", "reported"},
-    "listing.py": {"after", "ascii", "limit", "read_concern", "snapshot", "step"},
+    "listing.py": {"after", "ascii", "hint", "limit", "read_concern", "snapshot", "step"},
     "recovery.py": {"msg", "recovery"},
     "suppressions.py": {"i", "field", "unit", "day"},
 }

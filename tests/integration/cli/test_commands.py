@@ -60,7 +60,6 @@ def bury(shop, database_name):
         ("show", "shop.example/[red]x[/blue]"),
         ("dead", "list"),
         ("dead", "show", "shop.example/[red]x[/blue]#reminder-1"),
-        ("list", "--shop", "shop.example"),
     ],
 )
 def test_what_strangers_wrote_is_printed_as_text(call, at, bury, arguments, wide):

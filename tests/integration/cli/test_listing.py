@@ -37,6 +37,20 @@ def test_checkouts_are_listed_for_people(call, at, shop):
     assert "There are no such checkouts." in call("list", "--shop", "other.example", **at)[1]
 
 
+def test_what_strangers_wrote_is_printed_as_text(call, at, shop, database_name):
+    """An order id and a reason neither make links nor get to the terminal as controls."""
+    shop.checkout(report("[red]x[/blue]"))
+    dead = {"state": "dead", "attempts": 1, "reason": "\x1b]0;OWNED\x07[link=https://evil.example]\u202e"}
+    shop._own[database_name]["checkouts"].update_one(
+        {"_id": "shop.example/[red]x[/blue]"}, {"$set": {"messages.reminder-1": dead}}
+    )
+    code, out, complaint = call("list", "--shop", "shop.example", **at)
+    assert (code, complaint) == (0, "")
+    assert "[red]x[/blue]" in out
+    assert "\\x1b]0;OWNED\\x07[link=https://evil.example]\\u202e" in out
+    assert not set("\x1b\x07\u202e") & set(out)
+
+
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
@@ -96,4 +110,13 @@ def test_an_unknown_status_is_a_usage_error(call):
     """The choices are named."""
     code, _, complaint = call("list", "--shop", "a", "--status", "opened")
     assert code == 2
-    assert "open, ordered, cancelled, finished" in complaint
+    assert "'opened' is not one of: open" in complaint
+
+
+def test_a_missing_index_is_a_sentence(call, at, shop, database_name):
+    """A database that was not prepared for lists says what to run."""
+    shop._own[database_name]["checkouts"].drop_index("listed")
+    for command in (["list", "--shop", "shop.example"], ["check", "--shops"]):
+        code, _, said = call(*command, **at)
+        assert code == 1
+        assert "the index listed is missing, run `recovery init`" in said
