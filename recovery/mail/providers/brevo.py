@@ -48,7 +48,7 @@ class _Event(Payload):
     email: Recipient
     reason: Text = ""
     message: Text = Field("", alias="message-id")
-    milliseconds: float | None = Field(None, alias="ts_epoch")
+    milliseconds: Text = Field("", alias="ts_epoch")
     at: At = Field(None, alias="ts_event")
 
 
@@ -70,9 +70,14 @@ class Brevo(Provider):
         type_, reason, kind = _TYPES[name]
         # Only `ts_epoch` is in UTC, whatever the time zone of the account.
         event = _Event.model_validate(content | {"ts_event": _seconds(content.get("ts_epoch"))})
-        id_ = f"{event.message} {name} {event.milliseconds or ''}"[:200]
+        id_ = f"{event.message} {name} {event.milliseconds}"[:200]
         return [ProviderEvent(type_, event.email, id_, event.at, reason, kind, event.reason)]
 
 
 def _seconds(milliseconds: object) -> float | None:
-    return milliseconds / 1000 if isinstance(milliseconds, int | float) else None
+    if not isinstance(milliseconds, int | float):
+        return None
+    try:
+        return milliseconds / 1000
+    except OverflowError:  # an integer of hundreds of digits
+        return None

@@ -37,7 +37,7 @@ _SUPPRESSED = {"suppress-bounce": BounceKind.SOFT, "suppress-complaint": BounceK
 
 
 class _Signature(Payload):
-    timestamp: str
+    timestamp: Text
     token: str
     signature: str
 

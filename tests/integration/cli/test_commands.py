@@ -257,7 +257,7 @@ def test_suppressions_as_json(call, at):
     assert json.loads(call("suppress", "list", "--json", **at)[1]) == []
     call("suppress", "add", "ada@example.com", "--shop", "shop.example")
     (kept,) = json.loads(call("suppress", "list", "--json")[1])
-    assert set(kept) == {"shop", "pseudonym", "reason", "at", "source"}
+    assert set(kept) == {"shop", "pseudonym", "reason", "at", "until", "source"}
     assert (kept["shop"], kept["reason"], kept["source"]) == ("shop.example", "shop", "operator")
 
 

@@ -14,7 +14,15 @@ from recovery.mongo.fields import CHECKOUT, DEAD_LETTER, SUPPRESSION
 from tests.support.api import Api
 from tests.support.paths import ROOT
 
-KEYLESS = {"takeShopifyWebhook", "takeWebhook", "reportBounce", "getHealth", "getReadiness", "getMetrics"}
+KEYLESS = {
+    "takeShopifyWebhook",
+    "takeWebhook",
+    "reportBounce",
+    "takeProviderEvents",
+    "getHealth",
+    "getReadiness",
+    "getMetrics",
+}
 SCHEMAS = description()["components"]["schemas"]
 OPERATIONS = {
     operation["operationId"]: operation for methods in description()["paths"].values() for operation in methods.values()

@@ -222,6 +222,8 @@ def test_a_time_that_cannot_be_read_is_none(at):
     """An event counts without its time."""
     (event,) = read("postmark", postmark("HardBounce", BouncedAt=at))
     assert event.kind is HARD
+    (event,) = read("brevo", brevo("hard_bounce", ts_epoch=at))
+    assert event.kind is HARD
 
 
 def test_the_words_of_a_notification_are_those_of_the_server():
