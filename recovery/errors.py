@@ -13,7 +13,6 @@ RecoveryError
 ├── CannotStart          the daemon cannot do its work as things are         (recovery.app)
 ├── CannotListen         the HTTP port cannot be opened                      (recovery.http.server)
 ├── CannotFetch          a file of another service cannot be fetched          (recovery.http.fetching)
-├── KeySetUnavailable    the public keys of a shop cannot be fetched         (recovery.http.inbound.key_sets)
 ├── CommandError         a command cannot do what it was asked               (recovery.cli)
 │   └── NotConfirmed     a person must confirm, and there is no terminal to ask on
 ├── NoMongod             there is no mongod to start                         (recovery.testing)
