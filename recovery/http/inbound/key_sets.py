@@ -1,15 +1,14 @@
 """The public keys that shops publish: fetched from the address in the settings when one is needed, and kept."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from urllib.parse import urlsplit
+from http.client import HTTPException
 
 import structlog
 
+from recovery.http.fetching import LONGEST_WAIT, Fetch, fetch
 from recovery.shops.key_sets import PublicKeys, read_key_set
 
 ASKED_AGAIN_AFTER = 60.0
@@ -17,15 +16,6 @@ ASKED_AGAIN_AFTER = 60.0
 
 KEPT_FOR = 24 * 3600.0
 """Seconds after which a key set is asked for again although the key is known: one may be withdrawn."""
-
-LONGEST_KEY_SET = 64 * 1024
-TIMEOUT = 5.0
-"""Seconds for a request as a whole. Saleor waits for 20."""
-
-LONGEST_WAIT = 8.0
-"""Seconds after which a request is given up whatever holds it: looking up a name has no time limit of its own."""
-
-Fetch = Callable[[str], bytes]
 
 _log = structlog.get_logger()
 
@@ -49,8 +39,8 @@ class _Kept:
 class KeySets:
     """The key sets of all shops, by their addresses, which come from the settings and are therefore few."""
 
-    def __init__(self, fetch: Fetch | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        self._fetch = fetch or fetch_key_set
+    def __init__(self, fetch: Fetch = fetch, now: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
         self._now = now
         self._kept: dict[str, _Kept] = {}
 
@@ -89,30 +79,3 @@ class KeySets:
             kept.read_at = self._now()
         except (OSError, HTTPException, ValueError) as exc:
             _log.warning("could not fetch key set", url=url, error=type(exc).__name__)
-
-
-def fetch_key_set(url: str) -> bytes:
-    """Return the document at `url`, within `TIMEOUT` and of at most `LONGEST_KEY_SET` bytes. Follows no redirect.
-
-    Raises `OSError`, `http.client.HTTPException`, or `ValueError` for an answer that is no key set.
-    """
-    parts = urlsplit(url)
-    ends = time.monotonic() + TIMEOUT
-    connection = (
-        HTTPSConnection(parts.netloc, timeout=TIMEOUT, context=ssl.create_default_context())
-        if parts.scheme == "https"
-        else HTTPConnection(parts.netloc, timeout=TIMEOUT)
-    )
-    try:
-        connection.request("GET", parts.path, headers={"Accept": "application/json", "User-Agent": "Recovery"})
-        response = connection.getresponse()
-        if response.status != 200:
-            raise ValueError(f"answered {response.status}")
-        document = b""
-        while chunk := response.read1(LONGEST_KEY_SET):
-            document += chunk
-            if len(document) > LONGEST_KEY_SET or time.monotonic() > ends:
-                raise ValueError("is too long, or takes too long")
-        return document
-    finally:
-        connection.close()

@@ -1,15 +1,13 @@
 """Key sets of shops: fetched when a key is unknown, rarely, and within bounds."""
 
 import asyncio
-import socket
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from structlog.testing import capture_logs
 
 from recovery.http.inbound import key_sets
-from recovery.http.inbound.key_sets import ASKED_AGAIN_AFTER, KEPT_FOR, KeySets, KeySetUnavailable, fetch_key_set
+from recovery.http.inbound.key_sets import ASKED_AGAIN_AFTER, KEPT_FOR, KeySets, KeySetUnavailable
 from tests.support.signatures import KEY, published
 
 URL = "https://lamps.example/keys"
@@ -111,80 +109,3 @@ async def test_shops_are_apart(world):
     await world.sets.of(URL, "1")
     world.answers = [published("2", KEY)]
     assert list(await world.sets.of("https://bikes.example/keys", "2")) == ["2"]
-
-
-class Server:
-    """An HTTP server on this machine that answers each request with a status, headers and pieces of a body."""
-
-    def __init__(self, status=200, headers=(), pieces=(b"{}",), pause=0.0):
-        self.paths = []
-        self.ended = threading.Event()
-        told = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                told.paths.append(self.path)
-                self.send_response(status)
-                for name, value in headers:
-                    self.send_header(name, value)
-                self.end_headers()
-                for piece in pieces:
-                    try:
-                        self.wfile.write(piece)
-                    except OSError:
-                        return
-                    told.ended.wait(pause)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/.well-known/jwks.json"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def test_the_document_is_fetched():
-    """The path is that of the address, and the document is what was sent."""
-    with Server(pieces=(b'{"keys"', b": []}")) as server:
-        assert fetch_key_set(server.url) == b'{"keys": []}'
-        assert server.paths == ["/.well-known/jwks.json"]
-
-
-@pytest.mark.parametrize("status", [204, 302, 404, 500])
-def test_another_status_is_refused_and_no_redirect_followed(status):
-    """A key set that lies elsewhere is not that of the configured shop."""
-    with Server(status, [("Location", "/elsewhere")]) as server:
-        with pytest.raises(ValueError, match=str(status)):
-            fetch_key_set(server.url)
-        assert server.paths == ["/.well-known/jwks.json"]
-
-
-def test_a_document_that_is_too_long_is_cut_off(monkeypatch):
-    """No more is read than a key set can have, however long there would be time."""
-    monkeypatch.setattr(key_sets, "TIMEOUT", 600)
-    with Server(pieces=[b" " * 65536] * 3) as server, pytest.raises(ValueError, match="too long"):
-        fetch_key_set(server.url)
-
-
-def test_a_document_that_comes_byte_by_byte_is_cut_off(monkeypatch):
-    """The bound is on the request as a whole, not on each read."""
-    monkeypatch.setattr(key_sets, "TIMEOUT", 0.2)
-    with Server(pieces=[b" "] * 1000, pause=0.05) as server, pytest.raises(ValueError, match="too long"):
-        fetch_key_set(server.url)
-
-
-def test_a_server_that_says_nothing_is_given_up(monkeypatch):
-    """It accepts, and never answers."""
-    monkeypatch.setattr(key_sets, "TIMEOUT", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError, match="timed out"):
-        fetch_key_set(f"http://127.0.0.1:{listener.getsockname()[1]}/keys")
