@@ -13,6 +13,7 @@ from recovery.http.keys import unscoped
 from tests.support.builders import NOON
 from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
+from tests.support.ports_in_memory import SetClock
 from tests.support.shop_platforms import FIRST, KEY_SET, PLATFORMS
 
 
@@ -27,7 +28,7 @@ class WebhookWorld:
         self.key_sets = KeySets(self._key_set)
         app = create_app(
             ingestion,
-            feedback(clock=clock),
+            feedback(clock=clock or SetClock()),
             api_keys=unscoped(["a key of the tests"]),
             webhooks=PerShop({name: each.access for name, each in PLATFORMS.items()} | access),
             key_sets=self.key_sets,

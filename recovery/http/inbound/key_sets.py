@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from recovery.errors import RecoveryError
 from recovery.shops.key_sets import PublicKeys, read_key_set
 
 ASKED_AGAIN_AFTER = 60.0
@@ -31,7 +30,7 @@ Fetch = Callable[[str], bytes]
 _log = structlog.get_logger()
 
 
-class KeySetUnavailable(RecoveryError):
+class KeySetUnavailable(Exception):
     """A key set cannot be fetched, or was asked for a moment ago. `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:

@@ -327,7 +327,7 @@ def test_secrets_come_from_the_settings_by_the_name_of_the_adapter():
     accesses = webhooks_of(settings, [*ADAPTERS, ExampleShop()])
     assert accesses.of_shop("bikes") == {
         "example": WebhookAccess(["new", "old"], confirm_orders=True, checkout_url="https://bikes.example/c?id={id}"),
-        "saleor": WebhookAccess(address="https://bikes.example"),
+        "saleor": WebhookAccess([], address="https://bikes.example"),
         "shopify": WebhookAccess(["shopify's", "its old one"]),
     }
     assert accesses.of_shop("lamps") == {"example": WebhookAccess(["lamps"])}
