@@ -76,13 +76,18 @@ def test_an_end_that_is_leapt_over_is_not_lost():
 @settings(max_examples=1000)
 @given(hours, moments, st.sampled_from(ZONES))
 @example(QuietHours(time(0), time(0, 30)), utc(2026, 4, 4, 14, 45), "Australia/Lord_Howe")
+@example(QuietHours(time(2, 1), time(2)), utc(2027, 3, 13, 8, 1), "Africa/Casablanca")
 def test_what_is_moved_never_lies_in_quiet_hours_and_is_never_lost(hours, at, name):
-    """In every zone and at every time: only quiet times are moved, and by at most a day and a half."""
+    """In every zone and at every time: only quiet times are moved, and by at most a day and a half.
+
+    By a day more where the part of the day that is not quiet is so short that a change of the clocks leaps over it.
+    """
     where = zone(name)
     end = hours.end_after(at, where)
     assert (end is not None) == is_quiet(hours, at, where)
     if end is not None:
-        assert at < end <= at + timedelta(hours=36)
+        awake = (hours.begin.hour * 60 + hours.begin.minute - hours.end.hour * 60 - hours.end.minute) % 1440
+        assert at < end <= at + timedelta(hours=36 if awake > 120 else 60)
         assert not is_quiet(hours, end, where)
 
 
