@@ -31,9 +31,10 @@ from recovery.shops.events import (
     Unmapped,
 )
 from recovery.shops.shopify_consent import consent_of
-from recovery.shops.shopify_facts import MOST_ITEMS, checkout_money, customer_of, is_empty, order_money
+from recovery.shops.shopify_facts import checkout_money, customer_of, is_empty, order_money
 from recovery.shops.shopify_topics import misfit
-from recovery.shops.shopify_values import cart_of, email_of, fact_of, is_shop, keys_of, object_of, text_of, time_of
+from recovery.shops.shopify_values import cart_of, email_of
+from recovery.shops.values import MOST_ITEMS, fact_of, is_shop, keys_of, object_of, text_of, time_of
 
 _SOURCES = {
     "shop": "X-Shopify-Shop-Domain",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from recovery.domain.checkout import Consent
-from recovery.shops.shopify_values import object_of, text_of, time_of, valid
+from recovery.shops.values import object_of, text_of, time_of, valid
 
 _GIVEN, _REFUSED = ("subscribed",), ("unsubscribed", "redacted", "invalid")
 

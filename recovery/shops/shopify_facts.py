@@ -5,8 +5,7 @@ from typing import Any
 
 from recovery.domain.checkout import Customer, Item
 from recovery.shops.names import family_first, full_name
-from recovery.shops.shopify_values import object_of, text_of, valid
-from recovery.shops.values import MOST_ITEMS as MOST_ITEMS
+from recovery.shops.values import MOST_ITEMS, object_of, text_of, valid
 
 NO_VARIANT = "Default Title"
 """Shopify's title for the only variant of a product without variants."""

@@ -6,14 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recovery.domain.fields import Email
-from recovery.shops.values import LONGEST_NAME as LONGEST_NAME
-from recovery.shops.values import fact_of as fact_of
-from recovery.shops.values import is_shop as is_shop
-from recovery.shops.values import keys_of as keys_of
-from recovery.shops.values import object_of as object_of
-from recovery.shops.values import text_of as text_of
-from recovery.shops.values import time_of as time_of
-from recovery.shops.values import valid as valid
+from recovery.shops.values import keys_of, object_of
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 

@@ -14,8 +14,7 @@ from recovery.shops import shopify
 from recovery.shops.adapter import Trust
 from recovery.shops.events import Cancelled, DataRequest, Emptied, Ignored, Redact, Touched, Unmapped
 from recovery.shops.shopify import Shopify
-from recovery.shops.shopify_facts import MOST_ITEMS
-from recovery.shops.shopify_values import LONGEST_NAME
+from recovery.shops.values import LONGEST_NAME, MOST_ITEMS
 from tests.support.builders import NOON
 from tests.support.shopify_bodies import SHOP, checkout, line, order, read
 
