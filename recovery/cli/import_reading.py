@@ -120,7 +120,10 @@ class _Remembering:
 def _of_csv(lines: Iterator[str]) -> Iterator[Record]:
     header = next(lines).removeprefix("\ufeff")
     delimiter = ";" if ";" in header else ","
-    names = _columns(next(csv.reader([header], delimiter=delimiter)))
+    try:
+        names = _columns(next(csv.reader([header], delimiter=delimiter), []))
+    except csv.Error as exc:
+        raise CommandError(f"The header is no line of CSV ({exc}): give CSV with a header, or lines of JSON.") from exc
     remembering = _Remembering(lines)
     rows = csv.reader(remembering, delimiter=delimiter)
     while True:

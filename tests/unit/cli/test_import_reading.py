@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recovery import Checkout, Order
@@ -208,7 +208,8 @@ def test_a_line_without_end_is_not_read_into_memory():
         read("shop\n" + "x" * 300_000, 1000)
 
 
-@given(st.binary(max_size=80))
+@given(st.binary(max_size=80) | st.text('ab,;"\r\n', max_size=12).map(str.encode))
+@example(b"0\r0")
 def test_any_file_is_read_to_its_end_or_refused_with_a_sentence(data):
     """No bytes are met with a traceback."""
     with contextlib.suppress(CommandError):
