@@ -121,9 +121,9 @@ def _of_csv(lines: Iterator[str]) -> Iterator[Record]:
     header = next(lines).removeprefix("\ufeff")
     delimiter = ";" if ";" in header else ","
     try:
-        names = _columns(next(csv.reader([header], delimiter=delimiter)))
+        names = _columns(next(csv.reader([header], delimiter=delimiter), []))
     except csv.Error as exc:
-        raise CommandError(f"The header is no line of CSV: {exc}.") from exc
+        raise CommandError(f"The header is no line of CSV ({exc}): give CSV with a header, or lines of JSON.") from exc
     remembering = _Remembering(lines)
     rows = csv.reader(remembering, delimiter=delimiter)
     while True:

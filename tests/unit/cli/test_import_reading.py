@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recovery import Checkout, Order
@@ -204,7 +204,7 @@ def test_an_unknown_column_ends_the_import_before_anything_is_read():
 
 def test_a_header_with_a_bare_carriage_return_is_refused():
     """Old Macintosh files end their lines so: what is read is one line that CSV does not know."""
-    with pytest.raises(CommandError, match=r"The header is no line of CSV: "):
+    with pytest.raises(CommandError, match="The header is no line of CSV"):
         read(b"shop,order_id\rbikes.example,1042\n")
 
 
@@ -214,7 +214,8 @@ def test_a_line_without_end_is_not_read_into_memory():
         read("shop\n" + "x" * 300_000, 1000)
 
 
-@given(st.binary(max_size=80))
+@given(st.binary(max_size=80) | st.text('ab,;"\r\n', max_size=12).map(str.encode))
+@example(b"0\r0")
 def test_any_file_is_read_to_its_end_or_refused_with_a_sentence(data):
     """No bytes are met with a traceback."""
     with contextlib.suppress(CommandError):
