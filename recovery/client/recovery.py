@@ -109,7 +109,6 @@ class Recovery:
         self._client = connect(mongodb) if self._own else mongodb
         self._bounds = Bounds(timeout, shortened=own_limit(self._client), most_at_once=most_at_once)
         self._checkouts = self._client[database].get_collection(CHECKOUTS, **OPTIONS)
-        self._listed = self._client[database].get_collection(CHECKOUTS, **listing.LISTED)
         self._suppressions = self._client[database].get_collection(SUPPRESSIONS, **OPTIONS)
         self._pseudonyms = Pseudonyms(suppression_keys)
         self._persons = Persons(self._client[database], self._pseudonyms)
@@ -281,7 +280,7 @@ class Recovery:
             email, _ = _addressed(email, None)
         filters = Filters(shops, status, step, state, reason, since, until, email)
         with self._bounds.call(timeout, READING) as call, call.driver():
-            return await listing.page(self._listed, filters, limit, after)
+            return await listing.page(self._checkouts, filters, limit, after)
 
     async def suppress(self, email: str, *, shop: str | None = None, timeout: float | None = None) -> bool | None:
         """Suppress an address: it gets no more reminders from this shop or, without a shop, from any.

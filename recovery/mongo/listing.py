@@ -174,8 +174,9 @@ def needing(index: str) -> Iterator[None]:
 async def page(checkouts: Any, filters: Filters, limit: int = USUAL, after: str | None = None) -> Page:
     """Return one page of the checkouts that match. Raises `BadFilter`, `Refused`, and PyMongo's errors.
 
-    `checkouts` is the collection of any client, with the options `LISTED`.
+    `checkouts` is the collection of any client.
     """
+    checkouts = checkouts.with_options(**LISTED)
     if not 1 <= limit <= MOST:
         raise BadFilter("limit", f"must be from 1 to {MOST}")
     ranges = list(_ranges(filters, position(after) if after is not None else None))

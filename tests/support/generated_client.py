@@ -13,8 +13,9 @@ import pytest
 from tests.support.paths import ROOT
 
 HOME = ROOT / ".bench" / "openapi-client"
-CONFIGURATION = {"content_type_overrides": {"message/rfc822": "application/octet-stream"}}
-"""It knows no media type of mails, which /bounces takes: they are bytes."""
+_BYTES = "application/octet-stream"
+CONFIGURATION = {"content_type_overrides": {"message/rfc822": _BYTES, "application/x-ndjson": _BYTES}}
+"""It knows no media type of mails, which /bounces takes, and none of lines of JSON: they are bytes."""
 
 
 def generate(folder: Path) -> str:

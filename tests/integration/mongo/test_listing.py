@@ -6,7 +6,8 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.monitoring import CommandListener
 
 from recovery import Order, Recovery, SyncRecovery
 from recovery.domain.state import Cause, Message, MessageState, Status
@@ -305,9 +306,28 @@ async def test_a_page_ends_at_a_time_that_datetime_cannot_hold(listed):
     assert ([each.id for each in second.checkouts], second.next) == (["shop.example/1"], None)
 
 
-def test_a_page_is_of_one_moment(database):
+class ReadConcerns(CommandListener):
+    """The read concerns of the queries that are sent."""
+
+    def __init__(self):
+        self.levels = []
+
+    def started(self, event):
+        if event.command_name in ("aggregate", "find"):
+            self.levels.append(event.command.get("readConcern", {}).get("level"))
+
+    def succeeded(self, event):
+        pass
+
+    failed = succeeded
+
+
+async def test_a_page_is_of_one_moment(mongodb, database):
     """Pages are read from a snapshot: no status changes between the ranges that are merged."""
-    assert Recovery(database.client, database=database.name)._listed.read_concern.level == "snapshot"
+    concerns = ReadConcerns()
+    async with AsyncMongoClient(mongodb, event_listeners=[concerns]) as client:
+        await Recovery(client, database=database.name).list(shop="a.example")
+    assert concerns.levels == ["snapshot"]
 
 
 async def test_a_database_of_the_last_version_gets_the_indexes(database):
