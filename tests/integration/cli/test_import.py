@@ -120,6 +120,14 @@ def test_a_dry_run_stores_nothing(run, stored, file):
     assert len(refused(file)) == 1
 
 
+@pytest.fixture
+def ctrl_c():
+    """Have Ctrl-C interrupt, whatever ran before: a job in the background is started with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted_after(monkeypatch, count):
     """Press Ctrl-C when so many records are counted."""
     counting = import_run.Import._counting
@@ -137,6 +145,7 @@ def interrupted_after(monkeypatch, count):
     monkeypatch.setattr(import_run.Import, "_counting", pressing)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_after_ctrl_c_it_goes_on_where_it_stopped(run, stored, file, monkeypatch):
     """No record is left out or counted twice, and those refused before stay in their file."""
     write(file, [b"{nope", *map(checkout, range(2000)), b"nope"])
@@ -154,6 +163,7 @@ def test_after_ctrl_c_it_goes_on_where_it_stopped(run, stored, file, monkeypatch
     assert not file.with_name("carts.ndjson.import").exists()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_import_of_another_file_is_not_resumed(run, file, monkeypatch):
     """The place where it stopped would be another record."""
     write(file, map(checkout, range(2000)))
