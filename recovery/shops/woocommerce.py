@@ -31,7 +31,10 @@ _PAID = ("processing", "completed")
 _PLACED = (*_PAID, "on-hold")
 _OFF = ("cancelled", "refunded", "trash")
 
-_ELSEWHERE = ("admin", "subscription")
+_RENEWAL = "subscription"
+"""The `created_via` of a renewal. It has a copy of the first order's metadata: our key is not that of its checkout."""
+
+_ELSEWHERE = ("admin", _RENEWAL)
 """Values of `created_via` of orders that no customer has left: typed in by the shop, or renewed by a subscription."""
 
 _CHECKOUTS = ("checkout", "store-api")
@@ -79,7 +82,8 @@ def _order_or_checkout(request: WebhookRequest, payload: Mapping[str, Any]) -> F
     keys = (*keys_of({"key": meta_of(payload, "_recovery_checkout")}, "key"), *number)
     if payload.keys() == {"id"}:  # deleted: nothing else is known of it
         return Cancelled(request.shop, keys)
-    if len(keys) == 1 and payload.get("created_via") in _ELSEWHERE:
+    made_by = payload.get("created_via")
+    if made_by == _RENEWAL or (len(keys) == 1 and made_by in _ELSEWHERE):
         return Ignored("no customer has left it: the shop or a subscription made it")
     if payload.get("parent_id"):
         return Ignored("is a part of another order, which is reported by itself")

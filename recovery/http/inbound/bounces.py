@@ -14,7 +14,7 @@ from recovery.domain.fields import Email, Instant, Key, ShopKey
 from recovery.domain.masking import masked, private
 from recovery.http.api.description import header
 from recovery.http.customer.feedback import Feedback
-from recovery.http.inbound.findings import KEPT, Finding, Taken, Taker, of_event, weakest
+from recovery.http.inbound.findings import KEPT, Finding, Taken, Taker, domain_of, of_event, weakest
 from recovery.http.inbound.provider_events import add_provider_events
 from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answers, invalid_body
@@ -146,11 +146,17 @@ def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> Find
         report=bounced.report,
         detail=bounced.detail,
         at=bounced.at,
-        domain=(bounced.email or "").rpartition("@")[2].lower()[:253],
+        domain=domain_of(bounced.email),
+        wrote_to=domain_of(email or _ours(bounced.email, pseudonym, feedback)),
         words=masked(bounced.words, private(email or bounced.email or "", None))[:KEPT],
         full=bounced.full,
         delayed=bounced.delayed,
     )
+
+
+def _ours(email: str | None, pseudonym: str, feedback: Feedback) -> str | None:
+    """Return the address that a report names if it is that of its return path: we wrote to no other."""
+    return email if email is not None and pseudonym in feedback.pseudonyms.all(email) else None
 
 
 def _request_body() -> dict[str, Any]:

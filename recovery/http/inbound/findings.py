@@ -42,7 +42,10 @@ class Taken(BaseModel):
 
 
 class Finding(BaseModel):
-    """A report's statement about one address. `full`: its mailbox is full. `delayed`: the server goes on trying."""
+    """A report's statement about one address. `full`: its mailbox is full. `delayed`: the server goes on trying.
+
+    `domain` is that of the address in the report, `wrote_to` that of the address that we wrote to; empty if unknown.
+    """
 
     kind: BounceKind
     pseudonym: str
@@ -51,6 +54,7 @@ class Finding(BaseModel):
     detail: str
     at: datetime | None
     domain: str = ""
+    wrote_to: str = ""
     words: str = ""
     full: bool = False
     delayed: bool = False
@@ -71,6 +75,7 @@ def of_event(
     """Return the finding of a provider's event. `words` is the server's reply: if weaker than `kind`, it counts."""
     words = masked(words, private(email, None))[:KEPT]
     kind = _weaker(kind, words)
+    domain = domain_of(email)
     return Finding(
         kind=kind,
         pseudonym=feedback.pseudonyms.of(email),
@@ -78,11 +83,17 @@ def of_event(
         report=report or (at.isoformat() if at else "without id"),
         detail=code(words),
         at=at,
-        domain=email.rpartition("@")[2].lower(),
+        domain=domain,
+        wrote_to=domain,
         words=words,
         full=kind is BounceKind.SOFT and (full or says_full(words)),
         delayed=delayed,
     )
+
+
+def domain_of(email: str | None) -> str:
+    """Return the domain of an address; empty without one."""
+    return (email or "").rpartition("@")[2].lower()[:253]
 
 
 def _weaker(kind: BounceKind, words: str) -> BounceKind:
@@ -113,9 +124,10 @@ class Taker:
         now = self._feedback.clock.now().timestamp()
         for found in findings:
             finding = self._believed(found, now)
-            await self._keep(finding)
+            is_new = await self._keep(finding)
             self._observer.bounced(finding.kind.value)
-            self._observer.returned(finding.shop, finding.domain, finding.kind.value)
+            if is_new:
+                self._observer.returned(finding.shop, finding.wrote_to, finding.kind.value)
             if finding.kind is BounceKind.BLOCKED:
                 self._observer.blocked(self._domains.label(finding.domain))
                 _log.warning("mail blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
@@ -138,16 +150,16 @@ class Taker:
         )
         return finding.model_copy(update={"kind": BounceKind.SOFT})
 
-    async def _keep(self, finding: Finding) -> None:
+    async def _keep(self, finding: Finding) -> bool:
+        """Store what follows from a finding; return False if it was known: who has our mail may report it any time."""
         suppressions, report = self._feedback.suppressions, _hashed(finding.report)
         reason = _REASONS.get(finding.kind)
         if finding.kind is BounceKind.BLOCKED or finding.delayed:
-            return  # the fault is ours, not the address's; or it may still arrive
+            return True  # the fault is ours, not the address's; or it may still arrive
         if reason is None:
-            await suppressions.bounced(finding.pseudonym, report, finding.at, full=finding.full)
-            return
+            return await suppressions.bounced(finding.pseudonym, report, finding.at, full=finding.full)
         source = ", ".join(filter(None, [finding.detail, _mark(finding), f"report {report}"]))
-        await suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
+        return await suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
 
 
 class _Domains:

@@ -1,5 +1,6 @@
 """Fetching of small files: what is kept, what is not asked again, and the bounds."""
 
+import asyncio
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +21,22 @@ async def test_a_file_is_fetched_once():
         await fetched(f"https://b.example/{number}")
     await fetched("https://a.example/1")
     assert asked.count("https://a.example/1") == 2
+
+
+async def test_a_kept_file_waits_for_no_other():
+    """Others may be slow, and any number of them: whoever knows the name of a topic may ask for certificates."""
+    ended = threading.Event()
+    fetched = Fetcher(lambda url: ended.wait(30) and b"" if "slow" in url else url.encode())
+    await fetched("https://a.example/1")
+    slow = asyncio.create_task(fetched("https://slow.example/1"))
+    await asyncio.sleep(0)
+    kept = asyncio.create_task(fetched("https://a.example/1"))
+    await asyncio.sleep(0)
+    try:
+        assert kept.done()
+    finally:
+        ended.set()
+        await asyncio.gather(slow, kept)
 
 
 async def test_what_failed_is_not_asked_again_at_once(monkeypatch):

@@ -120,6 +120,13 @@ def test_what_no_customer_has_left_is_ignored(created_via, status):
     assert isinstance(read("order.created", order(status, created_via=created_via)), Ignored)
 
 
+@pytest.mark.parametrize("status", ["pending", "failed", "completed", "cancelled"])
+def test_a_renewal_is_ignored_whatever_it_was_copied_from(status):
+    """WooCommerce Subscriptions copies the metadata of the first order into each renewal, our key with it."""
+    renewal = order(status, meta_data=[OURS], created_via="subscription")
+    assert isinstance(read("order.created", renewal), Ignored)
+
+
 def test_a_part_of_an_order_is_ignored():
     """Market places split an order by seller; its customer has left one checkout."""
     assert isinstance(read("order.created", order(parent_id=1041)), Ignored)

@@ -233,12 +233,18 @@ async def test_that_we_are_blocked_is_said_aloud(api):
 
 
 async def test_each_report_counts_for_the_receiver_of_its_address(api):
-    """Events and mails: with the shop, if it is known, and the domain, never the address."""
+    """Events and mails: with the shop, if it is known, and the domain that we wrote to, never the address."""
     told = []
     api.telemetry.on_returned = lambda *what: told.append(what)
-    await api.report(delivery("5.7.1", to=api.feedback.links.default.return_path(SHOP, ADA)))
+    links = api.feedback.links.default
+    await api.report(delivery("5.7.1", to=links.return_path(SHOP, ADA), email="Ada@Example.com"))
+    await api.report(delivery("5.7.1", original=f"List-Unsubscribe: <{links.unsubscribe(SHOP, ADA)}>"))
     await api.report({"kind": "complaint", "email": "Ada@Example.com", "shop": SHOP})
-    assert told == [(None, "other.example", "blocked"), (SHOP, "example.com", "complaint")]
+    assert told == [
+        (None, "example.com", "blocked"),
+        (SHOP, "example.com", "blocked"),
+        (SHOP, "example.com", "complaint"),
+    ]
 
 
 @pytest.mark.parametrize(
