@@ -64,7 +64,7 @@ class NotRead(Exception):
     """The caller does not read the answer."""
 
 
-class Answer:
+class StreamedAnswer:
     """The lines of an answer that is a stream: those of one turn of the event loop are sent together.
 
     `write` waits where the caller does not read, and raises `NotRead` when that takes too long.
