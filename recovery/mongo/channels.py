@@ -1,4 +1,4 @@
-"""The stored channels: when each shop was last heard of, by which adapter, and why reports were refused or ignored."""
+"""The stored channels: when each shop last reported over each, and why reports were refused or ignored."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
