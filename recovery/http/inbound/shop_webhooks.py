@@ -164,7 +164,7 @@ class _Receiver:
         access = self.accesses.of_shop(shop).get(adapter.name, WebhookAccess())
         if adapter.key_set_path:
             if not access.address:
-                detail = f"The address of this shop's {adapter.title} is not configured: set one in the settings."
+                detail = f"The address of this shop's {adapter.title} is not configured: set webhooks.addresses."
                 raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         elif not any(access.secrets):
             detail = f"No secret for {adapter.title}'s webhooks is configured: set one in the settings."
@@ -199,7 +199,7 @@ def _refused(adapter: Adapter, fault: str) -> Problem:
 
 
 async def _is_ping(request: Request, adapter: Adapter) -> bool:
-    """Return whether a request is the platform's unsigned question; only a short body of a told length is read."""
+    """Return whether a request is the platform's unsigned question; only a short body with a Content-Length is read."""
     length = request.headers.get("content-length", "")
     if header_of(request.headers, adapter.signature_header) or not (length.isascii() and length.isdigit()):
         return False

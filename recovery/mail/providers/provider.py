@@ -21,7 +21,7 @@ from recovery.domain.fields import Email
 from recovery.mail.bounce_words import BounceKind
 
 DAY = 86_400
-"""Seconds after which a signature is stale, of providers that repeat a delivery for hours without signing anew."""
+"""Seconds after which a signature is stale, of providers that repeat a delivery for hours without signing it again."""
 
 AHEAD = 300
 """Seconds by which a signature may be ahead of our clock."""
@@ -152,7 +152,7 @@ def _instant(value: object) -> datetime | None:
 
 
 Recipient = Annotated[str, AfterValidator(_address)]
-"""An address, perhaps with a name; None after validation if it is no address."""
+"""An address, perhaps with a name; None after validation if it is not valid."""
 At = Annotated[datetime | None, BeforeValidator(_instant)]
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value)[:2000])]
 """Text that may be missing or a number."""
