@@ -27,7 +27,7 @@ PAUSE = 10.0
 
 
 class CannotFetch(RecoveryError):
-    """A file could not be fetched; the message says why."""
+    """The error of a file that could not be fetched; the message says why."""
 
 
 Fetch = Callable[[str], bytes]

@@ -61,7 +61,7 @@ async def parts(receive: Receive) -> AsyncGenerator[bytes, None]:
 
 
 class NotRead(Exception):
-    """The caller does not read the answer."""
+    """The error of an answer that its caller does not read."""
 
 
 class StreamedAnswer:

@@ -169,7 +169,7 @@ def _reported(message: Message, parts: Sequence[Message], text: str) -> list[Sai
 
 
 def _notified(text: str) -> list[Said] | None:
-    """Return the statements of a notification of Amazon SES that SNS sends as a mail; None if it is none."""
+    """Return the statements of a notification of Amazon SES that SNS sends as a mail; None for any other mail."""
     if not text.lstrip().startswith("{") or "notificationType" not in text:
         return None
     try:
@@ -220,7 +220,7 @@ def _delivery(recipients: Sequence[Message], message: Message, text: str) -> lis
 
 
 def _judged(action: str, status: str, words: str, *, at_rcpt: bool) -> BounceKind | None:
-    """Return the bounce kind of one recipient; None if it is no bounce."""
+    """Return the bounce kind of one recipient; None if nothing bounced."""
     if action in DELIVERED:
         return None
     if action == "delayed" or not status.startswith("5"):

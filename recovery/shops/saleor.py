@@ -201,7 +201,7 @@ def _items_of(lines: Iterable[Mapping[str, Any]]) -> list[Item]:
 
 
 def _amount_of(money: Mapping[str, Any]) -> Decimal | None:
-    """Return an amount, which Saleor sends as a binary fraction, rounded to four decimals; None if it is none."""
+    """Return an amount, which Saleor sends as a binary fraction, rounded to four decimals; None if it is invalid."""
     amount = money.get("amount")
     if not isinstance(amount, int | float | str) or isinstance(amount, bool):
         return None

@@ -200,7 +200,7 @@ def _money_of(session: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _amount_of(value: object, currency: str | None) -> Decimal | None:
-    """Return an amount in the main unit of its currency, or None if it is none."""
+    """Return an amount in the main unit of its currency, or None if it is invalid."""
     if not isinstance(value, int) or isinstance(value, bool) or currency is None:
         return None
     code = currency.upper()

@@ -1,4 +1,4 @@
-"""Endpoints that take many reports at once: the body is read, and the answer written, a line at a time.
+"""Endpoints for batches, many reports in one request: the body is read, and the answer written, a line at a time.
 
 Like `recovery.http.api.reports`, they answer beside FastAPI, which only documents them. The body has no limit of its
 own; a report in it has that of a single one. Memory does not grow with the body: what is read waits for room among the
@@ -40,7 +40,7 @@ MOST_BATCHES = 8
 """Batches that are read at the same time; a further one gets 503."""
 
 RETRY_AFTER = 30
-"""Seconds, in the header Retry-After of that."""
+"""Seconds after which a batch that got 503 is to be sent again."""
 
 MOST_BYTES = 1024 * 1024
 """Bytes of the reports of one batch that are on their way at the same time; one report may be longer."""

@@ -85,22 +85,22 @@ def shop_webhooks(
             _serve_without_shop(router, adapter, receiver)
 
     @router.post(
-        f"{_PREFIX}{{adapter}}/{{shop}}",
+        f"{_PREFIX}{{platform}}/{{shop}}",
         operation_id="takeWebhook",
         summary="Take a webhook of a shop platform",
         responses=answers(401, 404, 413, 503),
         openapi_extra={"requestBody": _BODY, "security": []},
     )
-    async def take(adapter: str, shop: str, request: Request) -> dict[str, str]:
-        """Take what a platform reports of a shop: `adapter` is the platform's name, `shop` the shop's key.
+    async def take(platform: str, shop: str, request: Request) -> dict[str, str]:
+        """Take what a platform reports of a shop: `platform` is its name, `shop` the shop's key.
 
         The body must be signed as the platform does, by a configured secret or a key that the shop publishes. Answers
         with the `id` of the checkout, of the first if there are several, or with the reason why the webhook was
         `ignored`: everything that is signed is answered with 200, since platforms repeat what fails and then drop the
         subscription.
         """
-        if (known := by_name.get(adapter)) is None:
-            raise Problem(404, f"There is no adapter of this name. Use one of: {', '.join(sorted(by_name))}.")
+        if (known := by_name.get(platform)) is None:
+            raise Problem(404, f"There is no platform of this name. Use one of: {', '.join(sorted(by_name))}.")
         return await receiver.take(request, known, known.shop_of(request.headers, _checked(shop)))
 
     return router

@@ -133,7 +133,7 @@ _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
 def _address(value: str) -> str | None:
-    """Return the address of a mailbox; None for a text that is none, since we have written to no such address."""
+    """Return a valid address, else None: we have written to no other."""
     try:
         return _EMAIL.validate_python(parseaddr(value)[1] or value)
     except ValidationError:
@@ -175,7 +175,7 @@ def has_secret(request: SignedRequest, secrets: Sequence[str]) -> bool:
 
 
 def same(given: str, expected: Sequence[str]) -> bool:
-    """Return whether a text is one of the expected, in constant time; an empty text is none."""
+    """Return whether a text is one of the expected, in constant time; an empty text never is."""
     shown = given.encode(errors="replace")
     found = [hmac.compare_digest(shown, each.encode()) for each in expected]
     return sum(found) > 0 and bool(given)
