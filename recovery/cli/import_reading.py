@@ -183,7 +183,7 @@ def _nested(cells: Mapping[str, str]) -> dict[str, Any]:
         for parent in parents:
             inner = inner.setdefault(parent, {})
             if not isinstance(inner, dict):
-                raise ValueError(f"{path}: {parent} has a cell of its own as well")  # noqa: TRY004  the file is wrong
+                raise ValueError(f"{path}: {parent} has a cell of its own: give one or the other")  # noqa: TRY004  the file is wrong
         inner[name] = _value(path, cell)
     if isinstance(items := values.get("items"), dict):
         values["items"] = [items[name] for name in sorted(items, key=lambda name: (len(name), name))]

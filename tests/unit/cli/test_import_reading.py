@@ -82,7 +82,7 @@ FILES = {
 @pytest.mark.parametrize("size", [1, 7, 10**6])
 @pytest.mark.parametrize("form", FILES)
 def test_checkouts_and_orders_are_read_from_each_form(form, size):
-    """The form is told by the beginning of the file, and an order by its time."""
+    """The form follows from the beginning of the file, and whether a record is an order from its time."""
     first, second = read(FILES[form], size)
     assert first.report == Checkout(**CHECKOUT)
     assert second.report == Order(**ORDER)
