@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recovery.client import Damaged, Kept, Recovery, RecoveryError, Refused, Reported, SyncRecovery, Unavailable
+    from recovery.client import Damaged, Kept, Recovery, RecoveryError, Refused, ReportResult, SyncRecovery, Unavailable
     from recovery.domain.checkout import Checkout, Consent, Customer, Item, Order
     from recovery.domain.state import CheckoutState
 
@@ -20,7 +20,7 @@ __all__ = [
     "Recovery",
     "RecoveryError",
     "Refused",
-    "Reported",
+    "ReportResult",
     "SyncRecovery",
     "Unavailable",
 ]

@@ -39,7 +39,7 @@ add_action( 'woocommerce_set_additional_field_value', safely( __NAMESPACE__ . '\
 foreach ( array( 'woocommerce_add_to_cart', 'woocommerce_cart_item_removed', 'woocommerce_cart_item_restored', 'woocommerce_after_cart_item_quantity_update', 'woocommerce_applied_coupon', 'woocommerce_removed_coupon' ) as $hook ) {
 	add_action( $hook, safely( __NAMESPACE__ . '\note_change' ), 10, 0 );
 }
-add_action( 'woocommerce_cart_emptied', safely( __NAMESPACE__ . '\begin_anew' ), 10, 0 );
+add_action( 'woocommerce_cart_emptied', safely( __NAMESPACE__ . '\forget_checkout' ), 10, 0 );
 add_action( 'woocommerce_checkout_create_order', safely( __NAMESPACE__ . '\mark_order' ) );
 add_action( 'woocommerce_store_api_checkout_update_order_meta', safely( __NAMESPACE__ . '\mark_and_save_order' ) );
 add_action( 'woocommerce_order_status_changed', safely( __NAMESPACE__ . '\report_order' ), 10, 4 );
@@ -115,7 +115,7 @@ function checkout_key() {
 }
 
 /** Forget the checkout: an order was made of it, or nothing is left in it. */
-function begin_anew() {
+function forget_checkout() {
 	foreach ( session() ? array( 'checkout', 'sent', 'customer', 'consent' ) : array() as $name ) {
 		session()->set( "recovery_$name", null );
 	}
@@ -195,7 +195,7 @@ function prepare_report() {
 			$path = '/checkouts/' . rawurlencode( shop() ) . '/' . rawurlencode( checkout_key() );
 			Pending::$requests[] = array( 'method' => 'DELETE', 'path' => $path, 'body' => '' );
 		}
-		begin_anew();
+		forget_checkout();
 		return;
 	}
 	$report = report();

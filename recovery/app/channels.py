@@ -1,4 +1,4 @@
-"""The records of channels: stores at intervals what was heard of each shop over HTTP."""
+"""The records of channels: stores at intervals how each shop's reports over HTTP were answered."""
 
 import asyncio
 from contextlib import suppress
@@ -9,8 +9,7 @@ from recovery.http.channels import ChannelCounts
 from recovery.mongo.channels import Channels
 
 STORED_EVERY = 10.0
-"""Seconds between two writes: one bulk of everything since the last, and none where nothing was heard."""
-
+"""Seconds between two writes: one bulk of everything since the last, and none without a report."""
 
 LAST_STORE = 1.0
 """Seconds that the last write may take."""
@@ -37,7 +36,7 @@ class ChannelRecords:
                 await self.store()
 
     async def store(self) -> None:
-        """Store what was heard since the last time; while the database is unavailable, keep it."""
+        """Store the counts since the last time; while the database is unavailable, keep it."""
         heard = self.counts.taken()
         if not heard:
             return

@@ -1,4 +1,4 @@
-"""`recovery check --shops`: when each shop was last heard of, by which adapter, and what was refused or ignored."""
+"""`recovery check --shops`: when each shop last reported, over which channel, and what was refused or ignored."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -40,7 +40,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def findings(known: list[Channel], opened: Mapping[str, datetime], configured: Mapping[str, object]) -> list[Finding]:
-    """Return the findings, by shop: of those heard of over HTTP, with checkouts, or with settings of their own."""
+    """Return the findings, by shop: of those that reported over HTTP, with checkouts, or with settings of their own."""
     by_shop: dict[str, list[Channel]] = {shop: [] for shop in sorted({*configured, *opened, *(c.shop for c in known)})}
     for channel in known:
         by_shop[channel.shop].append(channel)
@@ -50,7 +50,7 @@ def findings(known: list[Channel], opened: Mapping[str, datetime], configured: M
         if not of_shop:
             found.append(_unheard(shop, opened.get(shop)))
     if not found:
-        return [warning("shops", "nothing was ever heard of any shop", "report a checkout, or set up a webhook.")]
+        return [warning("shops", "no shop has reported yet", "report a checkout, or set up a webhook.")]
     return found
 
 
@@ -59,7 +59,9 @@ def _finding(channel: Channel) -> Finding:
     detail = "; ".join(_said(answer, channel.answers[answer]) for answer in Answer if answer in channel.answers)
     check = f"{channel.shop} over {'the HTTP API' if channel.channel == API else channel.channel}"
     if last is not None and any(channel.answers.get(fault) is last for fault in _FAULTS):
-        return Finding(check, Severity.WARNING, detail, "the last report was lost, see why.")
+        return Finding(
+            check, Severity.WARNING, detail, "the last report is lost: fix what the reason names, and report it again."
+        )
     return Finding(check, Severity.OK, detail)
 
 
@@ -70,6 +72,6 @@ def _said(answer: Answer, said: Answered) -> str:
 
 def _unheard(shop: str, opened: datetime | None) -> Finding:
     if opened is None:
-        return warning(shop, "has settings, and was never heard of", "report a checkout, or set up its webhooks.")
+        return warning(shop, "has settings, and has never reported", "report a checkout, or set up its webhooks.")
     detail = f"nothing over HTTP, as from Python; the newest checkout was opened at {opened:%Y-%m-%d %H:%M:%S} UTC"
     return Finding(shop, Severity.OK, detail)

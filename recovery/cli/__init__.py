@@ -102,7 +102,7 @@ def run_check(
         bool, typer.Option("--mail", help="Check the DNS records and settings that mails to real people need.")
     ] = False,
     shops: Annotated[
-        bool, typer.Option("--shops", help="Show when each shop was last heard of, and what was refused, and why.")
+        bool, typer.Option("--shops", help="Show when each shop last reported, and what was refused, and why.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -29,10 +29,10 @@ def prospect(report: Checkout | Order, schedule: Schedule, now: datetime) -> Pro
 def _state(report: Checkout | Order, now: datetime) -> CheckoutState:
     """Return the checkout that a report makes. It is valid, so it is not checked again."""
     if isinstance(report, Checkout):
-        status, told_at, confirm, consent = Status.OPEN, report.touched_at, True, report.consent
+        status, reported_at, confirm, consent = Status.OPEN, report.touched_at, True, report.consent
     else:
-        status, told_at, confirm, consent = Status.ORDERED, report.ordered_at, report.confirm is not False, None
-    at = min(told_at or now, now)
+        status, reported_at, confirm, consent = Status.ORDERED, report.ordered_at, report.confirm is not False, None
+    at = min(reported_at or now, now)
     return CheckoutState.model_construct(
         id=report.id,
         status=status,

@@ -18,7 +18,7 @@ LONGEST = 256 * 1024
 """Bytes of a report, as over HTTP."""
 
 ALSO = {"email": "customer.email", "name": "customer.name"}
-"""Columns that have a short name, too."""
+"""The short names of columns."""
 
 _COLUMNS = {*Checkout.model_fields, *Order.model_fields}
 _NOT_OF_ORDERS = set(Checkout.model_fields) - set(Order.model_fields)
@@ -26,7 +26,7 @@ _YES_OR_NO = {"true": True, "false": False}
 
 
 class Unreadable(Exception):
-    """A record is no report; the message says which field is wrong, and why."""
+    """A record that is not a valid report; the message names the field and the fault."""
 
     def __init__(self, why: str, field: str | None = None) -> None:
         super().__init__(why)
@@ -70,9 +70,9 @@ def _read_json(data: bytes) -> Checkout | Order | Unreadable:
     try:
         values = from_json(data)
     except ValueError as exc:
-        return Unreadable(f"it is no JSON: {exc}")
+        return Unreadable(f"it is not valid JSON: {exc}")
     if not isinstance(values, dict):
-        return Unreadable("it is no JSON object")
+        return Unreadable("it is not a JSON object")
     model = _model_of(values)
     try:
         return _timed(model.model_validate_json(data))
@@ -123,7 +123,9 @@ def _of_csv(lines: Iterator[str]) -> Iterator[Record]:
     try:
         names = _columns(next(csv.reader([header], delimiter=delimiter), []))
     except csv.Error as exc:
-        raise CommandError(f"The header is no line of CSV ({exc}): give CSV with a header, or lines of JSON.") from exc
+        raise CommandError(
+            f"The header is not a valid line of CSV ({exc}): give CSV with a header, or lines of JSON."
+        ) from exc
     remembering = _Remembering(lines)
     rows = csv.reader(remembering, delimiter=delimiter)
     while True:
@@ -133,7 +135,7 @@ def _of_csv(lines: Iterator[str]) -> Iterator[Record]:
             return
         except csv.Error as exc:
             number, original = remembering.take()
-            yield Record(number + 1, original[:LONGEST], Unreadable(f"it is no CSV: {exc}"))
+            yield Record(number + 1, original[:LONGEST], Unreadable(f"it is not valid CSV: {exc}"))
             continue
         number, original = remembering.take()
         if row:
@@ -181,7 +183,7 @@ def _nested(cells: Mapping[str, str]) -> dict[str, Any]:
         for parent in parents:
             inner = inner.setdefault(parent, {})
             if not isinstance(inner, dict):
-                raise ValueError(f"{path}: {parent} has a cell of its own, too")  # noqa: TRY004  the file is wrong
+                raise ValueError(f"{path}: {parent} has a cell of its own: give one or the other")  # noqa: TRY004  the file is wrong
         inner[name] = _value(path, cell)
     if isinstance(items := values.get("items"), dict):
         values["items"] = [items[name] for name in sorted(items, key=lambda name: (len(name), name))]
@@ -195,7 +197,7 @@ def _value(path: str, cell: str) -> Any:
         try:
             return json.loads(cell)
         except (ValueError, RecursionError):
-            raise ValueError("items: the cell is no JSON") from None
+            raise ValueError("items: the cell is not valid JSON") from None
     return cell
 
 
@@ -204,7 +206,7 @@ def _model_of(values: Mapping[str, Any]) -> type[Checkout] | type[Order]:
 
 
 def _timed(report: Checkout | Order) -> Checkout | Order | Unreadable:
-    """Refuse a checkout without its time: it would count as left just now, and its customer be written to."""
+    """Return a report, or why it is refused: without its time, a checkout would count as left just now."""
     if isinstance(report, Checkout) and report.touched_at is None:
         why = "touched_at: Field required: the time of the last activity, or for an order, ordered_at"
         return Unreadable(why, "touched_at")

@@ -1,4 +1,4 @@
-"""One import of a file: read, report, count, and keep how far it came."""
+"""One import of a file: reads its records, reports and counts them, and stores the progress."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ from recovery.client import Refused, Unavailable
 from recovery.domain.checkout import Checkout, Order
 
 SAVED_EVERY = 1000
-"""Records between two times that it is kept how far the import came."""
+"""Records between two writes of the progress."""
 
 CHUNK = 64 * 1024
 
@@ -93,7 +93,7 @@ class Import:
     async def _results(
         self, session: Session, found: Iterator[Record]
     ) -> AsyncGenerator[tuple[Record, Exception | None], None]:
-        """Yield each record, and the error why it is not stored. Raises `Unavailable`."""
+        """Yield each record, with the error if it is not stored. Raises `Unavailable`."""
         if self._dry_run:
             for record in found:
                 yield record, record.report if isinstance(record.report, Unreadable) else None
@@ -159,7 +159,7 @@ def _opened(path: Path | None) -> Iterator[BufferedReader]:
 
 @contextmanager
 def _shown(path: Path | None) -> Iterator[Callable[[BufferedReader, int], None]]:
-    """Show how far the import is, its rate and the time left, on a terminal; without a file's size, no time left."""
+    """Return a context manager with a progress bar, on a terminal only; the time left is shown for files only."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

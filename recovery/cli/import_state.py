@@ -1,4 +1,4 @@
-"""What an import keeps beside its file: how far it came, and the records that were refused."""
+"""Files that an import writes beside its own: the progress, and the records that were refused."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _HEAD = 64 * 1024
 
 @dataclass(slots=True)
 class Counts:
-    """How far an import came: records read, reports stored, records refused; and of those stored, who gets mail."""
+    """The progress of an import: records read, stored and refused; and of those stored, how many lead to mails."""
 
     records: int = 0
     stored: int = 0
@@ -28,7 +28,7 @@ class Counts:
 
 
 class Progress:
-    """The file beside an imported one that says how far an import came, while it is not at its end."""
+    """The file with the progress of an import; it exists until the import is at its end."""
 
     def __init__(self, file: Path) -> None:
         self._of = file
@@ -49,13 +49,13 @@ class Progress:
         return counts
 
     def save(self, counts: Counts) -> None:
-        """Keep how far it came, all or nothing."""
+        """Write the progress, whole or not at all."""
         new = self.path.with_name(f"{self.path.name}.new")
         new.write_text(json.dumps({**self._identity(), "counts": asdict(counts)}))
         new.replace(self.path)
 
     def clear(self) -> None:
-        """Delete it: the import is at its end."""
+        """Delete the file: the import is at its end."""
         self.path.unlink(missing_ok=True)
 
     def _identity(self) -> Mapping[str, object]:
@@ -80,13 +80,13 @@ class RefusedFile:
         """Add a record, with its line, the reason and what it was."""
         if self._file is None:
             self._file = self._open(os.O_APPEND if self._resumed else os.O_TRUNC)
-        told = {
+        entry = {
             "line": record.number,
             "reason": str(why),
             "field": getattr(why, "field", None),
             "original": record.original.decode("utf-8", "backslashreplace"),
         }
-        self._file.write(f"{json.dumps(told, ensure_ascii=False)}\n")
+        self._file.write(f"{json.dumps(entry, ensure_ascii=False)}\n")
 
     def flush(self) -> None:
         """Write what was added."""

@@ -140,7 +140,7 @@ def _print(page: "Page") -> None:
             ),
         )
     elif not page.unreadable:
-        say("There are no such checkouts.")
+        say("No checkouts match.")
     for id_ in page.unreadable:
         say(f"{id_} cannot be read: it is damaged, or of a newer version")
     if page.next is not None:

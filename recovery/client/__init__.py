@@ -4,7 +4,7 @@
 loop.
 """
 
-from recovery.client.many import Reported
+from recovery.client.many import ReportResult
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
 from recovery.client.synchronous import SyncRecovery
@@ -20,7 +20,7 @@ __all__ = [
     "Recovery",
     "RecoveryError",
     "Refused",
-    "Reported",
+    "ReportResult",
     "SyncRecovery",
     "Unavailable",
     "connect",

@@ -32,7 +32,7 @@ Asked = CheckoutReport | OrderReport
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class ReportResult:
     """What became of one of many reports: `kept` is where it is stored, or None if it is not because of `error`.
 
     An `error` is what `Recovery.checkout` or `Recovery.order` would have raised, or what the source of the reports
@@ -63,11 +63,11 @@ class Window:
     def __init__(self, send: Callable[[Asked], Coroutine[Any, Any, Kept]], most: int = AT_ONCE) -> None:
         self._send = send
         self._room = asyncio.Semaphore(most)
-        self._sent: asyncio.Queue[Reported | tuple[Checkout | Order, asyncio.Task[Kept]] | None] = asyncio.Queue()
+        self._sent: asyncio.Queue[ReportResult | tuple[Checkout | Order, asyncio.Task[Kept]] | None] = asyncio.Queue()
         self._latest: dict[str, asyncio.Task[Kept]] = {}
         """The last report of each checkout that is on its way."""
 
-    async def results(self, reports: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Reported, None]:
+    async def results(self, reports: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[ReportResult, None]:
         """Yield the results in order, each as soon as it and those before it are there.
 
         The source is read no further than there is room. What it raises is raised after the results of what it yielded.
@@ -75,7 +75,7 @@ class Window:
         feeding = asyncio.create_task(self._feed(reports), name="reports")
         try:
             while (sent := await self._sent.get()) is not None:
-                result = sent if isinstance(sent, Reported) else await self._result(*sent)
+                result = sent if isinstance(sent, ReportResult) else await self._result(*sent)
                 self._room.release()
                 yield result
             await feeding
@@ -109,7 +109,7 @@ class Window:
     async def _begin(self, item: Item) -> None:
         await self._room.acquire()
         if isinstance(item, Exception):
-            self._sent.put_nowait(Reported(None, error=item))
+            self._sent.put_nowait(ReportResult(None, error=item))
             return
         call = asked(item)
         before = self._latest.get(item.id)
@@ -122,11 +122,11 @@ class Window:
         await asyncio.wait([before])
         return await self._send(call)
 
-    async def _result(self, report: Checkout | Order, task: "asyncio.Task[Kept]") -> Reported:
+    async def _result(self, report: Checkout | Order, task: "asyncio.Task[Kept]") -> ReportResult:
         try:
-            return Reported(report, await task)
+            return ReportResult(report, await task)
         except Exception as exc:  # noqa: BLE001  the result of this report, and of no other
-            return Reported(report, error=exc)
+            return ReportResult(report, error=exc)
         finally:
             if self._latest.get(report.id) is task:
                 del self._latest[report.id]
@@ -136,7 +136,7 @@ async def in_batches(
     send_all: Callable[[Sequence[Asked]], Awaitable[Sequence[Kept | Exception]]],
     reports: Iterable[Item],
     most: int = TOGETHER,
-) -> AsyncGenerator[Reported, None]:
+) -> AsyncGenerator[ReportResult, None]:
     """Yield the results in order, without an event loop: reports are sent when so many are read, or all.
 
     What the source raises is raised after the results of what it yielded.
@@ -146,13 +146,13 @@ async def in_batches(
         results = deque(await send_all(good))
         for item in batch:
             if isinstance(item, Exception):
-                yield Reported(None, error=item)
+                yield ReportResult(None, error=item)
                 continue
             result = results.popleft()
             if isinstance(result, Kept):
-                yield Reported(item, result)
+                yield ReportResult(item, result)
             else:
-                yield Reported(item, error=result)
+                yield ReportResult(item, error=result)
 
 
 def _batches(reports: Iterable[Item], most: int) -> Iterator[list[Item]]:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.client.bounds import READING, TIMEOUT, Bounds, checked
 from recovery.client.direct import Direct
-from recovery.client.many import Asked, Item, Reported, Window, in_batches
+from recovery.client.many import Asked, Item, ReportResult, Window, in_batches
 from recovery.client.outbox import MOST_KEPT, Outbox, opened
 from recovery.client.reports import (
     CancelReport,
@@ -152,7 +152,7 @@ class Recovery:
 
     async def report(
         self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
-    ) -> AsyncGenerator[Reported, None]:
+    ) -> AsyncGenerator[ReportResult, None]:
         """Store many checkouts and orders; yield the result of each, in their order.
 
             async for each in recovery.report(reports):

@@ -10,7 +10,7 @@ from pymongo import MongoClient
 
 from recovery.client.bounds import TIMEOUT, checked
 from recovery.client.driving import run
-from recovery.client.many import Item, Reported
+from recovery.client.many import Item, ReportResult
 from recovery.client.outbox import MOST_KEPT
 from recovery.client.recovery import Recovery
 from recovery.client.reports import Kept
@@ -80,7 +80,7 @@ class SyncRecovery:
 
     def report(
         self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
-    ) -> Iterator[Reported]:
+    ) -> Iterator[ReportResult]:
         """Store many checkouts and orders; yield the result of each, in their order: see `Recovery.report`.
 
         They are stored together, 200 at a time: results come when so many are read, or all. `reports` must not be an
@@ -219,5 +219,5 @@ class SyncRecovery:
         self.close()
 
 
-async def _next(results: AsyncGenerator[Reported, None]) -> Reported:
+async def _next(results: AsyncGenerator[ReportResult, None]) -> ReportResult:
     return await anext(results)

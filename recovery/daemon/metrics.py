@@ -98,7 +98,7 @@ RECEIVER_RATE = Metric(
     "recovery_receiver_rate",
     Gauge,
     "Messages a second to a receiver that is slowed, of all daemons together; of others none is shown",
-    {"receiver": "the providers, and 50 groups or domains; others has the lowest rate of all further ones"},
+    {"receiver": "the mailbox providers, and 50 groups or domains; others has the lowest rate of all further ones"},
 )
 REPORTS = Metric(
     "recovery_reports_total",

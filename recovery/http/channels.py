@@ -1,4 +1,4 @@
-"""Counts of what shops report, by channel, from which `recovery check --shops` tells when each was last heard of.
+"""Counts of what shops report, by channel, from which `recovery check --shops` says when each last reported.
 
 A report costs a dictionary lookup; a flusher stores the counts at intervals. No body, no address: masked reasons only.
 """
@@ -22,7 +22,7 @@ _Key = tuple[str, str, Answer]
 
 
 class ChannelCounts:
-    """What was heard of each shop since the last flush.
+    """The counts of each shop's reports since the last flush.
 
     Anyone may name any shop in a request that is refused: of such, only those with settings of their own are `known`.
     """

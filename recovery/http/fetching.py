@@ -27,7 +27,7 @@ PAUSE = 10.0
 
 
 class CannotFetch(RecoveryError):
-    """A file could not be fetched; the message says why."""
+    """The error of a file that could not be fetched; the message says why."""
 
 
 Fetch = Callable[[str], bytes]
@@ -36,7 +36,7 @@ Fetch = Callable[[str], bytes]
 def fetch(url: str) -> bytes:
     """Return the file at an address, within `TIMEOUT` as a whole and of at most `LONGEST` bytes. Follows no redirect.
 
-    Raises `OSError`, `http.client.HTTPException`, or `ValueError` for an answer that is no such file.
+    Raises `OSError`, `http.client.HTTPException`, or `ValueError` for another answer than a file of that size.
     """
     parts = urlsplit(url)
     ends = time.monotonic() + TIMEOUT

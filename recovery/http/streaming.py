@@ -61,10 +61,10 @@ async def parts(receive: Receive) -> AsyncGenerator[bytes, None]:
 
 
 class NotRead(Exception):
-    """The caller does not read the answer."""
+    """The error of an answer that its caller does not read."""
 
 
-class Answer:
+class StreamedAnswer:
     """The lines of an answer that is a stream: those of one turn of the event loop are sent together.
 
     `write` waits where the caller does not read, and raises `NotRead` when that takes too long.

@@ -11,7 +11,7 @@ from email.message import Message
 from itertools import pairwise
 
 from recovery.domain.masking import plain
-from recovery.mail.bounce_words import SEARCHED, STATUS, BounceKind, judged, says_full, says_no_domain
+from recovery.mail.bounce_words import SEARCHED, STATUS, BounceKind, judged, says_full, says_no_domain, strength
 
 READ = 16 * 1024
 """Characters of a text that are read: what happened precedes the returned message."""
@@ -107,10 +107,7 @@ def is_bounce(message: Message, text: str) -> bool:
 def is_feedback_loop(message: Message) -> bool:
     """Return whether a mail is a complaint as Outlook.com's feedback loop (JMRP) sends it: the message, no report."""
     subject, sender = _header(message, "Subject"), _header(message, "From")
-    return message.is_multipart() and (
-        _COMPLAINT.match(subject) is not None
-        or re.search(r"\bstaff@(?:hotmail|outlook|msn)\.com\b", sender) is not None
-    )
+    return message.is_multipart() and (_COMPLAINT.match(subject) is not None or _JMRP.search(sender) is not None)
 
 
 def is_unsubscription(message: Message) -> bool:
@@ -166,7 +163,7 @@ def read_text(message: Message, text: str) -> Said:
     verdicts = list(_verdicts(text))
     if not verdicts:
         return Said(BounceKind.SOFT, email, "", next(filter(says_full, _paragraphs(text)), ""), delayed)
-    kind, detail, words = min(verdicts, key=lambda verdict: list(BounceKind).index(verdict[0]))
+    kind, detail, words = min(verdicts, key=lambda verdict: strength(verdict[0]))
     if kind is BounceKind.HARD and (delayed or any(map(says_full, _paragraphs(text)))):
         kind = BounceKind.SOFT
     return Said(kind, email, detail, words, delayed)

@@ -22,13 +22,15 @@ class BounceKind(StrEnum):
     COMPLAINT = "complaint"
 
 
+strength = list(BounceKind).index
+"""The severity of a kind as a number: 0 is the weakest."""
+
 STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 
 SEARCHED = 2000
 """Characters of a server's text that are judged."""
 
 _KINDS = {OutcomeKind.DEAD_ADDRESS: BounceKind.HARD, OutcomeKind.OUR_FAULT: BounceKind.BLOCKED}
-_rank = list(BounceKind).index
 
 _MAY_COME_BACK = re.compile(
     r"\b(?:disabled|in-?activ\w*|not active|suspended|locked|deactivated|dormant|discontinued|on hold|quarantined?)\b",
@@ -67,7 +69,7 @@ def judged(status: str, words: str, *, at_rcpt: bool = False) -> BounceKind:
     if any(code.startswith("4") for code in codes):
         return BounceKind.SOFT
     # The phase of the SMTP session is not certain. After the dot, only an enhanced code can mean a dead address.
-    kind = min((_by_code(code, words) for code in codes), key=_rank)
+    kind = min((_by_code(code, words) for code in codes), key=strength)
     return BounceKind.HARD if kind is BounceKind.SOFT and _is_nobody(codes, words, at_rcpt=at_rcpt) else kind
 
 

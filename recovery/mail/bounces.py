@@ -25,7 +25,7 @@ from recovery.mail.bounce_text import (
     read_text,
     text_of,
 )
-from recovery.mail.bounce_words import STATUS, BounceKind, judged, says_full
+from recovery.mail.bounce_words import STATUS, BounceKind, judged, says_full, strength
 from recovery.mail.providers.provider import EventType
 from recovery.mail.providers.ses import read_notification
 
@@ -169,7 +169,7 @@ def _reported(message: Message, parts: Sequence[Message], text: str) -> list[Sai
 
 
 def _notified(text: str) -> list[Said] | None:
-    """Return the statements of a notification of Amazon SES that SNS sends as a mail; None if it is none."""
+    """Return the statements of a notification of Amazon SES that SNS sends as a mail; None for any other mail."""
     if not text.lstrip().startswith("{") or "notificationType" not in text:
         return None
     try:
@@ -209,7 +209,7 @@ def _delivery(recipients: Sequence[Message], message: Message, text: str) -> lis
         status, (type_, _, words) = _status(fields), _text(fields, "Diagnostic-Code").partition(";")
         kind = _judged(action, status, words.strip(), at_rcpt=at_rcpt)
         if kind is BounceKind.SOFT and len(recipients) == 1 and action == "failed" and not words.strip():
-            kind = max(kind, read_text(message, text).kind, key=list(BounceKind).index)
+            kind = max(kind, read_text(message, text).kind, key=strength)
         by_program = type_.strip().lower() == "x-unix"  # whose exit code may mean anything
         if kind is BounceKind.HARD and (by_program or not DELIVERED.isdisjoint(actions)):
             kind = BounceKind.SOFT  # the address stands for several mailboxes, and some of them work
@@ -220,7 +220,7 @@ def _delivery(recipients: Sequence[Message], message: Message, text: str) -> lis
 
 
 def _judged(action: str, status: str, words: str, *, at_rcpt: bool) -> BounceKind | None:
-    """Return the bounce kind of one recipient; None if it is no bounce."""
+    """Return the bounce kind of one recipient; None if nothing bounced."""
     if action in DELIVERED:
         return None
     if action == "delayed" or not status.startswith("5"):

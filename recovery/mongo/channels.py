@@ -1,4 +1,4 @@
-"""The stored channels: when each shop was last heard of, by which adapter, and why reports were refused or ignored."""
+"""The stored channels: when each shop last reported over each, and why reports were refused or ignored."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from recovery.mongo.listing import LISTED, Filters, needing, page
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How often reports were answered so, when last, and the reason of the last answer."""
+    """Reports that were answered alike: how many, when the last was, and the reason of its answer."""
 
     times: int
     at: datetime
@@ -33,7 +33,7 @@ class Channel:
 
 
 class Channels:
-    """The channels of a database: one small document for each shop and adapter. Times are the database's."""
+    """The channels of a database: one small document for each shop and channel. Times are the database's."""
 
     def __init__(self, database: Database) -> None:
         self._channels = database.get_collection(CHANNELS, **OPTIONS)

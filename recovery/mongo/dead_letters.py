@@ -11,7 +11,7 @@ from recovery.domain.state import Cause, MessageState
 from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated
-from recovery.mongo.settled import marks_of_step
+from recovery.mongo.marks import marks_of_step
 
 ERRORS_KEPT = 20
 """The number of errors that a letter holds, the newest ones."""

@@ -247,7 +247,7 @@ CHANNEL: Fields = {
             )
         },
     ),
-    "at": Field("date", "when it was last heard of", required=True),
+    "at": Field("date", "when the shop last reported over it", required=True),
 }
 
 DATA_REQUEST: Fields = {

@@ -26,7 +26,7 @@ from recovery.errors import Refused
 from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, FORGIVING, Document
 from recovery.mongo.documents import read
 from recovery.mongo.drivers import settled
-from recovery.mongo.settled import mark
+from recovery.mongo.marks import mark
 
 LISTED: dict[str, Any] = FORGIVING | {"read_concern": ReadConcern("snapshot")}
 """Options of the collection that a list is read from.

@@ -10,7 +10,7 @@ from recovery.engine.writes import ClaimRequest, Completion, Plan, Unreadable, r
 from recovery.mongo.batch_updates import HISTORY_KEPT, GuardedUpdate
 from recovery.mongo.collections import Document
 from recovery.mongo.documents import to_document
-from recovery.mongo.settled import marks_of
+from recovery.mongo.marks import marks_of
 
 
 def unchanged(seen: CheckoutState) -> Document:

@@ -7,4 +7,4 @@ from recovery.shops.stripe import Stripe
 from recovery.shops.woocommerce import WooCommerce
 
 ADAPTERS: tuple[Adapter, ...] = (Saleor(), Shopify(), Stripe(), WooCommerce())
-"""All adapters. The first segment of the path, `/webhooks/{name}/{shop}`, names one."""
+"""All adapters. The first segment of the path, `/webhooks/{platform}/{shop}`, names one."""

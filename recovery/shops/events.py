@@ -38,7 +38,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Activity in a cart whose contents are not told: it postpones the reminders of the checkouts made from it."""
+    """Activity in a cart, without its contents: it postpones the reminders of the checkouts made from it."""
 
     shop: str
     cart: str

@@ -66,7 +66,7 @@ _KEY_SET, _KEY, _HEADER = TypeAdapter(_KeySet), TypeAdapter(_Key), TypeAdapter(_
 
 
 def read_key_set(document: bytes) -> PublicKeys:
-    """Return the keys of a key set that can sign with RS256. Raises `ValueError` if it is no key set.
+    """Return the keys of a key set that can sign with RS256. Raises `ValueError` if it is not a key set.
 
     A key of another kind, or one that cannot be read, is left out, as RFC 7517 section 5 asks.
     """

@@ -56,7 +56,7 @@ class Saleor(Adapter):
         """Return None if the signature is a detached JWS of the body by a key of the shop."""
         signature = header_of(headers, self.signature_header)
         if ".." not in signature:
-            return "is no detached JWS: create the webhook without secretKey"
+            return "is not a detached JWS: create the webhook without secretKey"
         return None if is_signed_by(trust.keys, body, signature) else "is not the signature of this body by the shop"
 
     def read(self, request: WebhookRequest) -> Sequence[Found]:
@@ -201,7 +201,7 @@ def _items_of(lines: Iterable[Mapping[str, Any]]) -> list[Item]:
 
 
 def _amount_of(money: Mapping[str, Any]) -> Decimal | None:
-    """Return an amount, which Saleor sends as a binary fraction, rounded to four decimals; None if it is none."""
+    """Return an amount, which Saleor sends as a binary fraction, rounded to four decimals; None if it is invalid."""
     amount = money.get("amount")
     if not isinstance(amount, int | float | str) or isinstance(amount, bool):
         return None

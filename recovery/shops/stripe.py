@@ -1,6 +1,6 @@
 """Stripe Checkout's webhooks: the adapter that verifies them and translates them into events.
 
-Stripe reports nothing when a session is created. A checkout is heard of when its session expires, a day after it was
+Stripe reports nothing when a session is created. A checkout is reported when its session expires, a day after it was
 opened (30 minutes at the least), and the event has the customer's address only if they agreed to promotions. Amounts
 are in the smallest unit of their currency. An event never has the items: a shop may put them into the session's
 metadata, else one line stands for all of them.
@@ -94,7 +94,7 @@ def _read(request: WebhookRequest, event: Mapping[str, Any]) -> Found:
         return Ignored("this event is not about a checkout session")
     session = object_of(object_of(event.get("data")).get("object"))
     if session.get("object") != "checkout.session":
-        return Unmapped("data.object", "is no checkout session")
+        return Unmapped("data.object", "is not a checkout session")
     at = _time_of(event.get("created"))
     match kind.removeprefix(_SESSION):
         case "expired":
@@ -116,10 +116,10 @@ def _expired(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
     if customer is None:
         return Ignored("no address to write to is known")
     if at is None:
-        return Unmapped("created", "is no time")
+        return Unmapped("created", "is not a time")
     money = _money_of(session)
     if not money["items"]:
-        return Unmapped("data.object.amount_total", "is no amount in the smallest unit of data.object.currency")
+        return Unmapped("data.object.amount_total", "is not an amount in the smallest unit of data.object.currency")
     id_ = session.get("id")
     link = object_of(object_of(session.get("after_expiration")).get("recovery")).get("url")
     try:
@@ -200,7 +200,7 @@ def _money_of(session: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _amount_of(value: object, currency: str | None) -> Decimal | None:
-    """Return an amount in the main unit of its currency, or None if it is none."""
+    """Return an amount in the main unit of its currency, or None if it is invalid."""
     if not isinstance(value, int) or isinstance(value, bool) or currency is None:
         return None
     code = currency.upper()

@@ -46,7 +46,7 @@ def fact_of(field: str, value: object) -> dict[str, Any]:
 
 
 def time_of(value: object) -> datetime | None:
-    """Return a time, or None if this is none."""
+    """Return a time, or None if it is not a valid one."""
     try:
         return _TIME.validate_python(value)
     except ValidationError:

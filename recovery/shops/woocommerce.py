@@ -68,7 +68,7 @@ class WooCommerce(Adapter):
     def read(self, request: WebhookRequest) -> Sequence[Found]:
         """Return the event that a webhook reports."""
         if header_of(request.headers, self.topic_header) not in TOPICS:
-            return [Ignored("this topic says nothing of an order")]
+            return [Ignored("this topic is not about an order")]
         return [_order_or_checkout(request, request.json())]
 
 
@@ -128,9 +128,9 @@ def _checkout(request: WebhookRequest, keys: tuple[str, ...], payload: Mapping[s
 
 def _order(request: WebhookRequest, keys: tuple[str, ...], payload: Mapping[str, Any], *, paid: bool) -> Found:
     """Read an order: it is one even if its facts are unusable, since first of all it means "stop"."""
-    told = money(payload)
-    facts = fact_of("items", told["items"]) | fact_of("locale", locale_of(payload))
-    amount = fact_of("total", told["total"]) | fact_of("currency", told["currency"])
+    read = money(payload)
+    facts = fact_of("items", read["items"]) | fact_of("locale", locale_of(payload))
+    amount = fact_of("total", read["total"]) | fact_of("currency", read["currency"])
     if len(amount) == 2:  # one alone would be combined with the currency or total of the checkout
         facts |= amount
     confirm = request.confirm_orders and paid and payload.get("created_via") in _CHECKOUTS

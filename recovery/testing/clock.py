@@ -28,10 +28,6 @@ class VirtualClock:
         """Set the time, never back."""
         self._now = max(self._now, _whole(at.astimezone(UTC)))
 
-    def move_on(self, by: timedelta) -> None:
-        """Let time pass."""
-        self.move_to(self._now + by)
-
 
 def _whole(at: datetime) -> datetime:
     """Return a time to the millisecond, rounded up: what is due then is due."""

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from recovery.client import Recovery
 from recovery.client.driving import run
-from recovery.client.many import Item, Reported
+from recovery.client.many import Item, ReportResult
 from recovery.domain.state import Past
 from recovery.mail.links import BACK
 from recovery.testing.clock import BEGINNING, VirtualClock
@@ -65,7 +65,7 @@ class RecoveryKit(Recovery):
 
     async def report(
         self, reports: Iterable[Item] | AsyncIterable[Item], *, timeout: float | None = None
-    ) -> AsyncGenerator[Reported, None]:
+    ) -> AsyncGenerator[ReportResult, None]:
         """Store many checkouts and orders; yield the result of each: see `Recovery.report`."""
         if not isinstance(reports, AsyncIterable):
             async with aclosing(super().report(reports, timeout=timeout)) as results:

@@ -56,7 +56,7 @@ class MemoryRelay:
         """What the mail of a dead daemon waits for in vain."""
 
     def refuse(self, reply: str, *, to: str | None, step: str | None, times: int | None) -> None:
-        """Refuse mails with this reply. Raises `ValueError` for a text that is no refusal."""
+        """Refuse mails with this reply. Raises `ValueError` for a text that is not a refusal."""
         code, _, text = reply.partition(" ")
         if not (code.isascii() and code.isdigit() and len(code) == 3 and 400 <= int(code) <= 599):
             raise ValueError(f"the reply {reply!r} refuses nothing: begin it with a code such as 550 or 451")

@@ -38,7 +38,7 @@ class Collected:
     kind: str
 
     def read(self) -> set[str]:
-        """Return the kinds of what is read from it; none if it is no report."""
+        """Return the kinds of what is read from it; none if it is not a report."""
         try:
             return {found.kind.value for found in read(self.path.read_bytes())}
         except NoReport:

@@ -1,4 +1,4 @@
-"""Endpoints that take many reports at once: the body is read, and the answer written, a line at a time.
+"""Endpoints for batches, many reports in one request: the body is read, and the answer written, a line at a time.
 
 Like `recovery.http.api.reports`, they answer beside FastAPI, which only documents them. The body has no limit of its
 own; a report in it has that of a single one. Memory does not grow with the body: what is read waits for room among the
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from recovery.client import Reported, Unavailable
+from recovery.client import ReportResult, Unavailable
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.splitting import Elements, Fault, FaultKind, Lines, Part, Splitter
 from recovery.http.api.description import header
@@ -29,7 +29,7 @@ from recovery.http.log_bound import LogBound
 from recovery.http.middleware import AnswerCount, headers_of, host_fault
 from recovery.http.problems import Problem, ProblemDetails, answers, details_of, invalid_body, problem_of
 from recovery.http.security import Guard
-from recovery.http.streaming import Answer, NotRead, abort_stream, begin_stream, parts
+from recovery.http.streaming import NotRead, StreamedAnswer, abort_stream, begin_stream, parts
 
 CHECKOUTS, ORDERS = "/checkouts", "/orders"
 """The paths of batches."""
@@ -40,7 +40,7 @@ MOST_BATCHES = 8
 """Batches that are read at the same time; a further one gets 503."""
 
 RETRY_AFTER = 30
-"""Seconds, in the header Retry-After of that."""
+"""Seconds after which a batch that got 503 is to be sent again."""
 
 MOST_BYTES = 1024 * 1024
 """Bytes of the reports of one batch that are on their way at the same time; one report may be longer."""
@@ -214,7 +214,7 @@ class _Reading:
 class _Results:
     """The answer: a line for each result, or, if `minimal`, for each report that is not stored, and then the totals."""
 
-    def __init__(self, lines: Answer, *, minimal: bool) -> None:
+    def __init__(self, lines: StreamedAnswer, *, minimal: bool) -> None:
         self._lines = lines
         self._minimal = minimal
         self._kept = self._refused = 0
@@ -224,7 +224,7 @@ class _Results:
         """Whether anything was sent."""
         return self._lines.begun
 
-    async def write(self, number: int, result: Reported, problem: Problem | None) -> None:
+    async def write(self, number: int, result: ReportResult, problem: Problem | None) -> None:
         """Write the result of the report in this line."""
         if problem is not None:
             self._refused += 1
@@ -262,7 +262,7 @@ def _answer_of(headers: Mapping[str, str], send: Send) -> _Results:
     """Return the answer, as the caller prefers it (RFC 7240, section 4.2)."""
     minimal = any(each.partition(";")[0].strip() == "return=minimal" for each in headers.get("prefer", "").split(","))
     applied = [(b"preference-applied", b"return=minimal")] if minimal else []
-    return _Results(Answer(send, [(b"content-type", LINES.encode()), *applied]), minimal=minimal)
+    return _Results(StreamedAnswer(send, [(b"content-type", LINES.encode()), *applied]), minimal=minimal)
 
 
 class Stored(BaseModel):

@@ -45,8 +45,8 @@ def _lists(_: str, operation: _Operation) -> bool:
     return bool(operation["operationId"] == "listCheckouts")
 
 
-def _names_adapter(path: str, _: _Operation) -> bool:
-    return path.startswith("/webhooks/{adapter}")
+def _names_platform(path: str, _: _Operation) -> bool:
+    return path.startswith("/webhooks/{platform}")
 
 
 def _takes_mail(path: str, _: _Operation) -> bool:
@@ -80,7 +80,7 @@ _POSSIBLE = (
     _Possible(ProblemType.NOT_THIS_MACHINE, 403, "No API key is configured: set http.keys.", _needs_key),
     _Possible(ProblemType.NO_CHECKOUT, 404, "Unknown checkout: it was never reported.", _names_checkout),
     _Possible(ProblemType.NOT_CONFIGURED, 404, "No secret is configured: set one in the settings.", _is_signed),
-    _Possible(ProblemType.NOT_FOUND, 404, "There is no adapter of this name.", _names_adapter),
+    _Possible(ProblemType.NOT_FOUND, 404, "There is no platform of this name.", _names_platform),
     _Possible(ProblemType.TOO_LONG, 413, "The body is longer than 262144 bytes.", _has_body),
     _Possible(ProblemType.MEDIA_TYPE, 415, "The body must be JSON.", _has_body),
     _Possible(ProblemType.INVALID, 422, "total is invalid: Field required", _always),

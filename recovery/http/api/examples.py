@@ -107,7 +107,7 @@ EXAMPLES: Mapping[str, Example] = {
     "takeWebhook": Example(
         answer={"ignored": "this event is not about a checkout"},
         body={"event": "product.updated"},
-        parameters={"adapter": "shopify", "shop": "bikes.myshopify.com"},
+        parameters={"platform": "shopify", "shop": "bikes.myshopify.com"},
     ),
     "reportBounce": Example(answer={"hard": 1, "soft": 0, "complaint": 0, "blocked": 0}),
     "takeProviderEvents": Example(

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from recovery.client.many import Item, Reported
+from recovery.client.many import Item, ReportResult
 from recovery.domain.checkout import Checkout, Consent, Order
 from recovery.domain.state import CheckoutState, MessageState, Status
 from recovery.mongo.data_subjects import Receipt
@@ -31,7 +31,7 @@ class Ingestion(Protocol):
         """Store the order of a checkout, whichever alias that is stored under."""
         ...
 
-    def report(self, reports: AsyncIterable[Item]) -> AsyncGenerator[Reported, None]:
+    def report(self, reports: AsyncIterable[Item]) -> AsyncGenerator[ReportResult, None]:
         """Store many reports; yield the result of each, in their order."""
         ...
 

@@ -12,7 +12,7 @@ from recovery.domain.suppression import SuppressionReason
 from recovery.engine.brake import IN_A_ROW, Row, alike
 from recovery.http.customer.feedback import Feedback
 from recovery.http.observer import HttpObserver
-from recovery.mail.bounce_words import BounceKind, judged, says_full
+from recovery.mail.bounce_words import BounceKind, judged, says_full, strength
 from recovery.mail.smtp.wording import says_nobody
 
 KEPT = 200
@@ -27,7 +27,6 @@ DOMAINS = 50
 """Domains with a label of their own in the metric of blocked mail."""
 
 _REASONS = {BounceKind.HARD: SuppressionReason.HARD_BOUNCE, BounceKind.COMPLAINT: SuppressionReason.COMPLAINT}
-STRENGTH = list(BounceKind).index
 
 _log = structlog.get_logger()
 
@@ -100,12 +99,12 @@ def _weaker(kind: BounceKind, words: str) -> BounceKind:
     """Return the weaker of the provider's kind and the kind that the server's reply means."""
     if kind is not BounceKind.HARD or not words:
         return kind
-    return min(kind, judged(NO_SUCH_ADDRESS, words), key=STRENGTH)
+    return min(kind, judged(NO_SUCH_ADDRESS, words), key=strength)
 
 
 def weakest(findings: Iterable[Finding]) -> list[Finding]:
     """Return one finding per address, the weakest: if the address is a mailing list, only some members may be dead."""
-    strongest_first = sorted(findings, key=lambda finding: -STRENGTH(finding.kind))
+    strongest_first = sorted(findings, key=lambda finding: -strength(finding.kind))
     return list({finding.pseudonym: finding for finding in strongest_first}.values())
 
 

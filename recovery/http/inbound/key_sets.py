@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 
 
 class KeySetUnavailable(Exception):
-    """A key set cannot be fetched, or was asked for a moment ago. `retry_after` is in seconds."""
+    """The error of a key set that cannot be fetched, or was asked for a moment ago. `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)

@@ -94,7 +94,7 @@ async def _fetched(url: str, feedback: Feedback) -> bytes:
     try:
         return await feedback.fetch(url)
     except CannotFetch as exc:
-        _log.warning("certificate not fetched", host=urlsplit(url).hostname, error=str(exc))
+        _log.warning("could not fetch certificate", host=urlsplit(url).hostname, error=str(exc))
         raise Problem(
             503, f"A file of {urlsplit(url).hostname}: {exc}. Send this again.", headers={"Retry-After": RETRY_AFTER}
         ) from exc

@@ -85,22 +85,22 @@ def shop_webhooks(
             _serve_without_shop(router, adapter, receiver)
 
     @router.post(
-        f"{_PREFIX}{{adapter}}/{{shop}}",
+        f"{_PREFIX}{{platform}}/{{shop}}",
         operation_id="takeWebhook",
         summary="Take a webhook of a shop platform",
         responses=answers(401, 404, 413, 503),
         openapi_extra={"requestBody": _BODY, "security": []},
     )
-    async def take(adapter: str, shop: str, request: Request) -> dict[str, str]:
-        """Take what a platform reports of a shop: `adapter` is the platform's name, `shop` the shop's key.
+    async def take(platform: str, shop: str, request: Request) -> dict[str, str]:
+        """Take what a platform reports of a shop: `platform` is its name, `shop` the shop's key.
 
         The body must be signed as the platform does, by a configured secret or a key that the shop publishes. Answers
         with the `id` of the checkout, of the first if there are several, or with the reason why the webhook was
         `ignored`: everything that is signed is answered with 200, since platforms repeat what fails and then drop the
         subscription.
         """
-        if (known := by_name.get(adapter)) is None:
-            raise Problem(404, f"There is no adapter of this name. Use one of: {', '.join(sorted(by_name))}.")
+        if (known := by_name.get(platform)) is None:
+            raise Problem(404, f"There is no platform of this name. Use one of: {', '.join(sorted(by_name))}.")
         return await receiver.take(request, known, known.shop_of(request.headers, _checked(shop)))
 
     return router
@@ -164,7 +164,7 @@ class _Receiver:
         access = self.accesses.of_shop(shop).get(adapter.name, WebhookAccess())
         if adapter.key_set_path:
             if not access.address:
-                detail = f"The address of this shop's {adapter.title} is not configured: set one in the settings."
+                detail = f"The address of this shop's {adapter.title} is not configured: set webhooks.addresses."
                 raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         elif not any(access.secrets):
             detail = f"No secret for {adapter.title}'s webhooks is configured: set one in the settings."
@@ -199,7 +199,7 @@ def _refused(adapter: Adapter, fault: str) -> Problem:
 
 
 async def _is_ping(request: Request, adapter: Adapter) -> bool:
-    """Return whether a request is the platform's unsigned question; only a short body of a told length is read."""
+    """Return whether a request is the platform's unsigned question; only a short body with a Content-Length is read."""
     length = request.headers.get("content-length", "")
     if header_of(request.headers, adapter.signature_header) or not (length.isascii() and length.isdigit()):
         return False

@@ -21,7 +21,7 @@ from recovery.domain.fields import Email
 from recovery.mail.bounce_words import BounceKind
 
 DAY = 86_400
-"""Seconds after which a signature is stale, of providers that repeat a delivery for hours without signing anew."""
+"""Seconds after which a signature is stale, of providers that repeat a delivery for hours without signing it again."""
 
 AHEAD = 300
 """Seconds by which a signature may be ahead of our clock."""
@@ -133,7 +133,7 @@ _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
 def _address(value: str) -> str | None:
-    """Return the address of a mailbox; None for a text that is none, since we have written to no such address."""
+    """Return a valid address, else None: we have written to no other."""
     try:
         return _EMAIL.validate_python(parseaddr(value)[1] or value)
     except ValidationError:
@@ -152,7 +152,7 @@ def _instant(value: object) -> datetime | None:
 
 
 Recipient = Annotated[str, AfterValidator(_address)]
-"""An address, perhaps with a name; None after validation if it is no address."""
+"""An address, perhaps with a name; None after validation if it is not valid."""
 At = Annotated[datetime | None, BeforeValidator(_instant)]
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value)[:2000])]
 """Text that may be missing or a number."""
@@ -175,7 +175,7 @@ def has_secret(request: SignedRequest, secrets: Sequence[str]) -> bool:
 
 
 def same(given: str, expected: Sequence[str]) -> bool:
-    """Return whether a text is one of the expected, in constant time; an empty text is none."""
+    """Return whether a text is one of the expected, in constant time; an empty text never is."""
     shown = given.encode(errors="replace")
     found = [hmac.compare_digest(shown, each.encode()) for each in expected]
     return sum(found) > 0 and bool(given)

@@ -1,4 +1,4 @@
-"""Stripe Checkout's webhooks: a checkout is heard of when its session expires."""
+"""Stripe Checkout's webhooks: a checkout is reported when its session expires."""
 
 import hmac
 import json

@@ -30,7 +30,7 @@ class World(WebhookWorld):
         self._stored = MongoCheckouts(database)
 
     async def deliver(self, name, messages):
-        """Begin anew, and deliver these messages; each is answered with 200."""
+        """Begin again, and deliver these messages; each is answered with 200."""
         await self.checkouts.delete_many({})
         for message in messages:
             answer = await self.send(name, message)

@@ -34,7 +34,7 @@ def test_checkouts_are_listed_for_people(call, at, shop):
     assert [line.split()[1] for line in lines] == ["shop.example/2", "shop.example/1", "shop.example/0"]
     assert "ordered" in lines[1]
     assert "customer2@example.com" in lines[0]
-    assert "There are no such checkouts." in call("list", "--shop", "other.example", **at)[1]
+    assert "No checkouts match." in call("list", "--shop", "other.example", **at)[1]
 
 
 def test_what_strangers_wrote_is_printed_as_text(call, at, shop, database_name):

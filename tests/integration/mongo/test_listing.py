@@ -16,7 +16,7 @@ from recovery.mongo import collections, listing
 from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS, CHECKOUTS
 from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.listing import LISTED, BadFilter, Filters
-from recovery.mongo.settled import marks_of
+from recovery.mongo.marks import marks_of
 from tests.support.builders import NOON, minutes, report, state
 from tests.support.stores import bury
 

@@ -105,7 +105,7 @@ async def bounced_on(suppressions, database, *days, full=False):
 
 @pytest.mark.parametrize(("full", "days"), [(False, 90), (True, 30)])
 async def test_soft_bounces_on_three_days_add_up(suppressions, database, full, days):
-    """They stop reminders of all shops for 90 days, or for 30 if the mailbox is full, and then count anew."""
+    """They stop reminders of all shops for 90 days, or for 30 if the mailbox is full, and are then counted again."""
     await bounced_on(suppressions, database, 5, 5, 3)
     assert await suppressions.of([(SHOP, ADA)]) == {}
     await bounced_on(suppressions, database, 1, full=full)

@@ -82,7 +82,7 @@ FILES = {
 @pytest.mark.parametrize("size", [1, 7, 10**6])
 @pytest.mark.parametrize("form", FILES)
 def test_checkouts_and_orders_are_read_from_each_form(form, size):
-    """The form is told by the beginning of the file, and an order by its time."""
+    """The form follows from the beginning of the file, and whether a record is an order from its time."""
     first, second = read(FILES[form], size)
     assert first.report == Checkout(**CHECKOUT)
     assert second.report == Order(**ORDER)
@@ -204,7 +204,7 @@ def test_an_unknown_column_ends_the_import_before_anything_is_read():
 
 def test_a_header_with_a_bare_carriage_return_is_refused():
     """Old Macintosh files end their lines so: what is read is one line that CSV does not know."""
-    with pytest.raises(CommandError, match="The header is no line of CSV"):
+    with pytest.raises(CommandError, match="The header is not a valid line of CSV"):
         read(b"shop,order_id\rbikes.example,1042\n")
 
 

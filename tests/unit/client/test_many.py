@@ -8,7 +8,7 @@ import pytest
 
 from recovery import Order, Unavailable
 from recovery.client.driving import run
-from recovery.client.many import Reported, Window, asked, in_batches
+from recovery.client.many import ReportResult, Window, asked, in_batches
 from recovery.client.reports import Kept
 from tests.support.builders import report
 
@@ -197,4 +197,4 @@ async def test_what_is_neither_checkout_nor_order_is_a_mistake_of_the_caller():
 
 def test_a_result_says_what_became_of_its_report():
     """A result without an error is kept."""
-    assert Reported(*of_numbers(1), Kept.DATABASE).error is None
+    assert ReportResult(*of_numbers(1), Kept.DATABASE).error is None

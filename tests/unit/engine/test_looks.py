@@ -110,7 +110,7 @@ async def test_each_shop_has_its_schedule():
 
 
 async def test_messages_of_one_batch_are_sent_in_the_order_of_the_look():
-    """What the caller names first is sent first: a batch is no set."""
+    """What the caller names first is sent first: a batch keeps its order."""
     ids = [f"shop.example/{number}" for number in range(40)]
     house = EngineInMemory(*(state(str(number)) for number in range(40)))
     house.clock.time = NOON + minutes(30)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recovery.domain.state import Cause, Message, MessageState, Status
 from recovery.mongo.collections import BY_ADDRESS, BY_MARK, BY_STATUS
 from recovery.mongo.listing import BadFilter, Filters, Position, position
-from recovery.mongo.settled import LONGEST_REASON, mark, marks_of
+from recovery.mongo.marks import LONGEST_REASON, mark, marks_of
 
 A = ("a.example",)
 

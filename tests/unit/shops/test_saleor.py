@@ -219,7 +219,7 @@ def test_without_a_link_back_the_setting_is_named():
 
 
 def test_a_line_that_cannot_be_shown_spoils_no_other():
-    """A price that is none, a picture that is no address."""
+    """An invalid price, and a picture whose address is invalid."""
     good = checkout()["checkout"]["lines"][0]
     product = {"name": "Lamp", "thumbnail": {"url": "no address"}}
     lines = [good, {**good, "unitPrice": None}, None, {**good, "variant": {"name": "", "product": product}}]
@@ -231,7 +231,7 @@ def test_a_line_that_cannot_be_shown_spoils_no_other():
 
 
 def test_the_signature():
-    """A detached JWS by a key of the shop; the deprecated HMAC by a secret is told apart."""
+    """A detached JWS by a key of the shop; the deprecated HMAC by a secret is refused with what to do."""
     body = json.dumps(checkout()).encode()
     trust = Trust(NOON, keys=read_key_set(published("1", KEY)))
 

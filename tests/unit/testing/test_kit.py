@@ -64,7 +64,7 @@ async def test_a_mail_can_be_read(kit):
 
 
 async def test_why_tells_the_history_with_reasons(kit):
-    """Each decision about a checkout is told with its time and reason."""
+    """Each decision about a checkout has its time and reason."""
     await kit.checkout(checkout())
     await kit.advance(minutes=31)
     told = [(past.decision, past.reason) for past in kit.why(SHOP, "1042")]

@@ -215,7 +215,7 @@ async def test_only_a_short_question_is_read(api):
     [
         (
             "/webhooks/exmaple/bikes.example",
-            f"There is no adapter of this name. Use one of: {', '.join(NAMES)}.",
+            f"There is no platform of this name. Use one of: {', '.join(NAMES)}.",
         ),
         ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured: set one in the settings."),
         ("/webhooks/example/a%20b", "The last part of this address is not a valid shop."),

@@ -160,7 +160,7 @@ async def test_a_bad_event_is_told(api, content, field):
 
 
 async def test_a_body_that_is_too_long_is_refused(api):
-    """Five megabytes are no event."""
+    """A body of five megabytes is refused."""
     assert (await api.post(b"[" + b" " * 5_000_000)).status_code == 413
 
 
