@@ -111,9 +111,9 @@ def run_check(
     if mail and shops:
         raise CommandError("Check --mail or --shops, one at a time.")
     if shops:
-        from recovery.checks import shops as heard
+        from recovery.checks import shops as channels
 
-        findings = heard.examine(settings)
+        findings = channels.examine(settings)
     elif mail:
         from recovery.checks import deliverability  # loads libraries that nothing else needs
 

@@ -20,7 +20,6 @@ from recovery.mongo.intake import CheckoutWrite, Write, as_update
 MOST_TOGETHER = 32
 """The maximum size of a group. Larger ones would leave others waiting: two groups at a time are a third faster."""
 
-
 DUPLICATE_KEY = 11000
 
 Faults = dict[int, Exception]
