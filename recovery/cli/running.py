@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 def run(settings: Settings, processes: int) -> int:
     """Run this number of daemons until SIGTERM or SIGINT; return the exit code."""
+    gc.freeze()  # imported modules stay: no collection needs to traverse them again
+    gc.enable()
     if processes > 1:
         return run_together(_one_of_several, each_of(settings, processes))
     _run(settings)
@@ -27,7 +29,6 @@ def run(settings: Settings, processes: int) -> int:
 
 
 def _run(settings: Settings) -> None:
-    gc.freeze()  # imported modules stay: no collection needs to traverse them again
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
         runner.run(_until_signalled(settings))
 
@@ -36,6 +37,7 @@ def _one_of_several(settings: Settings) -> None:
     """Run one daemon in a newly spawned process."""
     from recovery.cli import exit_on_error
 
+    gc.freeze()  # as in the first process
     configure_logging(settings)
     exit_on_error(lambda: _run(settings))
 

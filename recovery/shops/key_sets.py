@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PublicKeys = Mapping[str, RSAPublicKey]
 """The public keys of one shop, by their ids."""
@@ -42,7 +42,13 @@ def _number(text: object) -> int:
 _Number = Annotated[int, BeforeValidator(_number)]
 
 
-class _Key(BaseModel):
+class _Part(BaseModel):
+    """A part of a key set or a signature. Built when the first one is read: most daemons serve no such platform."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class _Key(_Part):
     kty: str
     kid: Annotated[str, Field(min_length=1, max_length=200)]
     n: _Number
@@ -51,18 +57,15 @@ class _Key(BaseModel):
     alg: str = "RS256"
 
 
-class _KeySet(BaseModel):
+class _KeySet(_Part):
     keys: Annotated[list[Any], Field(max_length=MOST_KEYS)]
 
 
-class _Header(BaseModel):
+class _Header(_Part):
     alg: str
     kid: Annotated[str, Field(max_length=200)] = ""
     crit: tuple[str, ...] = ()
     b64: bool = True
-
-
-_KEY_SET, _KEY, _HEADER = TypeAdapter(_KeySet), TypeAdapter(_Key), TypeAdapter(_Header)
 
 
 def read_key_set(document: bytes) -> PublicKeys:
@@ -71,9 +74,9 @@ def read_key_set(document: bytes) -> PublicKeys:
     A key of another kind, or one that cannot be read, is left out, as RFC 7517 section 5 asks.
     """
     found: dict[str, RSAPublicKey] = {}
-    for each in _KEY_SET.validate_json(document).keys:
+    for each in _KeySet.model_validate_json(document).keys:
         try:
-            key = _KEY.validate_python(each)
+            key = _Key.model_validate(each)
             if (key.kty, key.use, key.alg) != ("RSA", "sig", "RS256"):
                 continue
             if SMALLEST_KEY <= key.n.bit_length() <= LARGEST_KEY and key.e.bit_length() <= 32:
@@ -114,7 +117,7 @@ def _parts_of(signature: str) -> tuple[_Header, bytes, bytes] | None:
     if len(signature) > LONGEST_SIGNATURE or len(parts) != 3 or parts[1]:
         return None
     try:
-        header = _HEADER.validate_json(_decoded(parts[0]), strict=True)
+        header = _Header.model_validate_json(_decoded(parts[0]), strict=True)
         return header, parts[0].encode(), _decoded(parts[2])
     except (ValidationError, ValueError):
         return None

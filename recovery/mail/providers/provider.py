@@ -126,7 +126,8 @@ class Provider(ABC):
 class Payload(BaseModel):
     """Base of the models of providers' events: what is not named here is ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    # Built when the first event comes: most daemons have no provider, and each would start more slowly.
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, defer_build=True)
 
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
