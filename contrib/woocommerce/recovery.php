@@ -356,6 +356,11 @@ function report_order( $id, $from, $to, $order = null ) {
 		$report              = array( 'shop' => shop(), 'order_id' => $key, 'ordered_at' => now(), 'confirm' => false ); // WooCommerce confirms it.
 		Pending::$requests[] = array( 'method' => 'POST', 'path' => '/order', 'body' => wp_json_encode( $report ) );
 	}
+	if ( 'cancelled' === $to && '' !== $key && session() && session()->get( 'recovery_checkout' ) === $key ) {
+		session()->set( 'recovery_checkout', null ); // The customer called off the payment: that ends this checkout.
+		session()->set( 'recovery_sent', null );
+		note_change(); // What is still in the cart is another one.
+	}
 }
 
 /** Send what this request has to report, once its answer is on its way. */

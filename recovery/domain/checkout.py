@@ -115,7 +115,7 @@ class Checkout(_Report):
 
     `touched_at` is the time of the customer's last activity in it; by default, the time of the report. A report older
     than the stored one changes nothing, so reports may arrive in any order. `consent` has its own time, and holds until
-    a later one.
+    a later one. `opened_at` is for a first report that comes late: the customer may have ordered elsewhere since.
     """
 
     customer: Customer
@@ -125,6 +125,7 @@ class Checkout(_Report):
     checkout_url: WebAddress
     consent: Consent | None = None
     touched_at: Instant | None = None
+    opened_at: Instant | None = None
 
 
 class Order(_Report):

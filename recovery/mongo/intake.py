@@ -20,6 +20,7 @@ NOW = "$$NOW"
 KEPT = "$$ROOT"
 FACTS = "$$reported"
 AT = "$$at"
+OPENED_AT = "$$opened_at"
 ADDRESS = "$$address"
 SHOP = "$$shop"
 CONFIRM = "$$confirm"
@@ -41,7 +42,7 @@ def _checked_out(changes_nothing: dict[str, Any]) -> dict[str, Any]:
         address=ADDRESS,
         shop=SHOP,
         status=Status.OPEN,
-        opened_at={"$ifNull": ["$opened_at", AT]},
+        opened_at={"$ifNull": ["$opened_at", OPENED_AT]},
         touched_at=AT,
     )
     return {
@@ -146,7 +147,7 @@ class CheckoutWrite(NamedTuple):
             "address": report.customer.address,
             "shop": report.shop,
             "status": Status.OPEN.value,
-            "opened_at": at,
+            "opened_at": at if report.opened_at is None else min(report.opened_at, at),
             "touched_at": at,
             "revision": 1,
             "next_at": now,
@@ -173,7 +174,9 @@ def checkout_write(report: Checkout, *, known_as: Sequence[str] = ()) -> Write:
     latest consent counts, whichever report is the newest.
     """
     becomes = _CHECKED_OUT_NOW if report.touched_at is None else _CHECKED_OUT_THEN
-    stages = [_given(report, report.touched_at, becomes)]
+    at = _capped(report.touched_at)
+    opened_at = at if report.opened_at is None else {"$min": [report.opened_at, at]}
+    stages = [_given(report, report.touched_at, becomes, opened_at=opened_at)]
     if report.consent is not None:
         stages.append(_consented(report.consent))
     return _write(report.id, *stages, *_known_as(known_as))

@@ -133,6 +133,7 @@ def _expired(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
                 "checkout_url": link or request.link(str(id_)),
                 "consent": Consent(basis="opt-in", at=at, source=f"Stripe Checkout, {_agreed_by(session)}"),
                 "touched_at": at,
+                "opened_at": _time_of(session.get("created")),
             }
         )
     except ValidationError as exc:

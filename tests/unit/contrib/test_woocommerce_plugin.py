@@ -264,6 +264,23 @@ def test_a_placed_order_is_reported_at_once(status, reported):
     assert requests(SET_UP, unknown, change)["sent"] == []
 
 
+@pytest.mark.parametrize(("status", "reports"), [("cancelled", 2), ("failed", 1)])
+def test_a_payment_that_is_called_off_leaves_the_cart(status, reports):
+    """WooCommerce cancels the order, and so ends its checkout for good; what is left in the cart is another one."""
+    placed = [{"does": "order", "with": {}}, {"does": "with order", "hook": "woocommerce_checkout_create_order"}]
+    change = {
+        "does": "with order",
+        "hook": "woocommerce_order_status_changed",
+        "with": [7, "pending", status],
+        "ends": True,
+    }
+    found = bodies(requests(SET_UP, CART, TICKED, *placed, change, TYPED))
+    assert len({each.order_id for each in found[:reports]}) == reports
+    assert all(each.consent.given and each.customer.email == "zoe@example.com" for each in found[:reports])
+    other = requests(SET_UP, CART, TYPED, {"does": "order", "with": {"_recovery_checkout": "woo-7f3a"}}, change)
+    assert len(other["sent"]) == 1
+
+
 @pytest.mark.parametrize(("number", "reported"), [(7, 1), (8, 0)])
 def test_an_order_is_found_by_its_number(number, reported):
     """Some plug-ins fire WooCommerce's hook without the order; and an order may be gone."""

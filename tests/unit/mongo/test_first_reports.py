@@ -155,3 +155,11 @@ def test_inserts_pause_while_many_are_in_vain(firsts, monkeypatch):
     assert tried == [False, False, False, True, True]
     firsts.inserted(first_reports.SAMPLE, stored=first_reports.SAMPLE // 100)
     assert firsts.document(write(9), NOON) is not None
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(-20, -20), (1, 0)])
+def test_a_report_may_say_when_its_checkout_was_opened(hours, kept):
+    """Of a checkout that is heard of late; never later than its last activity."""
+    opened_at = NOON + timedelta(hours=hours)
+    document = CheckoutWrite(report(touched_at=NOON, opened_at=opened_at)).document(NOON)
+    assert (document["opened_at"], document["touched_at"]) == (NOON + timedelta(hours=kept), NOON)

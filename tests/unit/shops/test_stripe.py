@@ -1,7 +1,7 @@
 """Stripe Checkout's events: what each field becomes, and which say nothing."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -41,6 +41,7 @@ def test_an_expired_session_is_a_checkout():
             locale="de",
             consent=Consent(given=True, basis="opt-in", at=AT, source="Stripe Checkout, consent_collection"),
             touched_at=AT,
+            opened_at=AT - timedelta(days=1),
         )
     )
 
@@ -263,6 +264,7 @@ def test_the_session_of_stripe_mock():
                 "currency": "USD",
                 "checkout_url": "https://buy.stripe.com/r/test_1",
                 "touched_at": AT,
+                "opened_at": datetime.fromtimestamp(session["created"], UTC),
                 "consent": {"basis": "opt-in", "at": AT, "source": "Stripe Checkout, consent_collection"},
             }
         )

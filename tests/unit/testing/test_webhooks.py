@@ -7,8 +7,8 @@ import pytest
 
 from recovery.shops import ADAPTERS
 from recovery.testing import RecoveryKit
-from recovery.testing.webhooks import Cart, Webhook, shopify
-from tests.support.kits import steps
+from recovery.testing.webhooks import Cart, Webhook, shopify, stripe
+from tests.support.kits import BEGINNING, steps
 
 NAMES = [adapter.name for adapter in ADAPTERS]
 
@@ -57,3 +57,14 @@ async def test_fields_of_the_body_can_be_put_in():
     await kit.advance(hours=1)
     assert steps(kit) == ["reminder-1"]
     assert (await kit.get("b.myshopify.com", "7")).facts.locale == "de"
+
+
+@pytest.mark.parametrize(("began", "mails"), [(-600, []), (600, ["reminder-1"])])
+async def test_a_session_that_was_left_for_another_one_causes_no_mail(began, mails):
+    """Shops open a session for each press of a button; that one of them expires is heard of when another is paid."""
+    kit = RecoveryKit(schedule={"stop_on": "customer"})
+    await kit.deliver(stripe.order(Cart(order_id="cs_2")))
+    await kit.advance(hours=20)
+    await kit.deliver(stripe.checkout(Cart(order_id="cs_1"), created=int(BEGINNING.timestamp()) + began))
+    await kit.advance(hours=2)
+    assert steps(kit) == mails
