@@ -89,7 +89,9 @@ def test_a_clock_that_is_behind_refuses_nothing():
     assert (fault(BODY, header), their_fault(BODY, header)) == (None, None)
 
 
-@pytest.mark.parametrize("time", ["", "x", "-1", "1.5", "٣", "9" * 12, f"{AT},t={AT}"])
+@pytest.mark.parametrize(
+    "time", ["", "x", "-1", "1.5", "٣", "9" * 12, f"{AT},t={AT}"], ids=["none", "x", "-1", "1.5", "٣", "long", "twice"]
+)
 def test_a_time_that_is_none_is_told(time):
     """It has to be in whole seconds, once."""
     assert "t=<unix seconds>" in fault(BODY, signature(BODY, at=AT).replace(f"t={AT}", f"t={time}"))
