@@ -92,3 +92,19 @@ def test_what_could_not_be_stored_is_counted_again():
         Heard("a.example", "api", Answer.REFUSED, 2, "newer"),
         Heard("b.example", "api", Answer.ACCEPTED, 1),
     ]
+
+
+@pytest.mark.parametrize("shop", ["\ud83d", "a b", "a/b", "x" * 101, ""])
+def test_what_cannot_be_a_shop_is_not_counted(shop):
+    """A refused report may name anything: half an emoji cannot even be stored."""
+    counts = ChannelCounts()
+    counts.note("checkout", 422, {"shop": shop})
+    assert counts.taken() == []
+
+
+def test_a_reason_is_text_that_can_be_stored():
+    """Half an emoji in it is replaced."""
+    counts = ChannelCounts()
+    counts.note("checkout", 422, {"shop": "lamps.example", "reason": "name \ud83d is not valid"})
+    [heard] = counts.taken()
+    assert heard.reason.encode()
