@@ -11,7 +11,7 @@ demo: $(READY)  ## watch a shop's afternoon: checkouts become mails (DEMO=--keep
 	@$(BIN)/recovery demo $(DEMO)
 
 test: $(READY)  ## run all tests, on a real mongod; what fails is run once more, alone
-	$(BIN)/pytest || { [ $$? -eq 1 ] && $(BIN)/pytest -n 0 --maxfail 1 --last-failed; }
+	$(BIN)/pytest || { [ $$? -eq 1 ] && $(BIN)/pytest -n 0 --maxfail 1 --last-failed --last-failed-no-failures none; }
 
 test-asyncio: $(READY)  ## run all tests with daemons on asyncio's own event loop
 	PYTHONPATH=$(CURDIR)/tests/without_uvloop $(BIN)/pytest
