@@ -42,7 +42,7 @@ def php() -> str:
 
 
 def requests(*steps: dict[str, Any], fpm: bool = True) -> dict[str, Any]:
-    """Return what a shop sent, scheduled, logged and kept after these steps, each of one request.
+    """Return a shop's requests, schedule, log and session after these steps, each of one request.
 
     `fpm` is whether the server can answer a customer before a request ends.
     """

@@ -10,13 +10,12 @@ from recovery.mail.providers.provider import (
     At,
     EventType,
     Payload,
-    Provider,
     ProviderEvent,
     Recipient,
     RejectReason,
     SignedRequest,
     Text,
-    has_secret,
+    UnsignedProvider,
 )
 
 _TYPES: dict[str, tuple[EventType, RejectReason | None, BounceKind | None]] = {
@@ -52,14 +51,10 @@ class _Event(Payload):
     at: At = Field(None, alias="ts_event")
 
 
-class Brevo(Provider):
+class Brevo(UnsignedProvider):
     """Brevo: https://developers.brevo.com/docs/transactional-webhooks."""
 
-    name, title, signs = "brevo", "Brevo", "The password in the webhook's address"
-
-    def verify(self, request: SignedRequest, secrets: Sequence[str]) -> bool:
-        """Return whether one of the secrets is in the request."""
-        return has_secret(request, secrets)
+    name, title = "brevo", "Brevo"
 
     def read(self, request: SignedRequest) -> Sequence[ProviderEvent]:
         """Return the events of a verified request."""

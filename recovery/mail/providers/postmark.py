@@ -10,13 +10,12 @@ from recovery.mail.providers.provider import (
     At,
     EventType,
     Payload,
-    Provider,
     ProviderEvent,
     Recipient,
     RejectReason,
     SignedRequest,
     Text,
-    has_secret,
+    UnsignedProvider,
 )
 
 _OTHERS = {"Click": EventType.CLICKED, "Delivery": EventType.DELIVERED, "Open": EventType.OPENED}
@@ -68,14 +67,10 @@ class _Subscription(Payload):
     message: Text = Field("", alias="MessageID")
 
 
-class Postmark(Provider):
+class Postmark(UnsignedProvider):
     """Postmark: https://postmarkapp.com/developer/webhooks/webhooks-overview."""
 
-    name, title, signs = "postmark", "Postmark", "The password in the webhook's address"
-
-    def verify(self, request: SignedRequest, secrets: Sequence[str]) -> bool:
-        """Return whether one of the secrets is in the request."""
-        return has_secret(request, secrets)
+    name, title = "postmark", "Postmark"
 
     def read(self, request: SignedRequest) -> Sequence[ProviderEvent]:
         """Return the events of a verified request."""

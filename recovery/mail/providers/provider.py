@@ -123,6 +123,16 @@ class Provider(ABC):
         return None
 
 
+class UnsignedProvider(Provider):
+    """A provider that signs nothing: the address of its webhook, which the settings' owner enters, carries a secret."""
+
+    signs = "The password in the webhook's address"
+
+    def verify(self, request: SignedRequest, secrets: Sequence[str]) -> bool:
+        """Return whether one of the secrets is in the request."""
+        return has_secret(request, secrets)
+
+
 class Payload(BaseModel):
     """Base of the models of providers' events: what is not named here is ignored."""
 

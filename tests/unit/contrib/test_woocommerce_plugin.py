@@ -25,7 +25,7 @@ def bodies(result, path="/checkout"):
 
 
 def token(result):
-    """Return what the link of the first report carries."""
+    """Return the content of the link in the first report."""
     (address,) = {report.checkout_url for report in bodies(result)[:1]}
     return parse_qs(urlsplit(address).query)["recovery"][0]
 

@@ -113,6 +113,13 @@ def test_the_document_is_fetched():
         assert server.paths == ["/.well-known/jwks.json"]
 
 
+def test_the_query_is_a_part_of_the_address():
+    """Amazon SNS confirms a subscription by an address with a token in its query."""
+    with Server() as server:
+        fetch(f"{server.url}?Action=ConfirmSubscription&Token=1")
+        assert server.paths == ["/.well-known/jwks.json?Action=ConfirmSubscription&Token=1"]
+
+
 @pytest.mark.parametrize("status", [204, 302, 404, 500])
 def test_another_status_is_refused_and_no_redirect_followed(status):
     """A key set that lies elsewhere is not that of the configured shop."""
