@@ -36,6 +36,7 @@ from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.template_reload import reload
 from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
+from recovery.engine.pauses import KnownPauses
 from recovery.http.app import create_app
 from recovery.http.channels import ChannelCounts
 from recovery.http.server import listen, serve
@@ -47,6 +48,7 @@ from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.shadows import MongoShadows
@@ -110,7 +112,8 @@ class _Daemon:
         self._registry = CollectorRegistry()
         self._telemetry = telemetry = Telemetry(self._registry)
         self._expirer = Expirer(MongoShadows(database), self._share, clock)
-        factory = LaneFactory(settings, database, clock, shops, self._share, telemetry, self._expirer)
+        self._pauses = KnownPauses(begun=telemetry.paused, ended=self._resumed)
+        factory = LaneFactory(settings, database, clock, shops, self._share, telemetry, self._expirer, self._pauses)
         self._lanes = factory.lanes(mailers)
         lanes = self._lanes
         self._look_ahead = LookAhead(MongoShadows(database), lanes, self._share, clock)
@@ -120,6 +123,7 @@ class _Daemon:
             paced_rate=lambda: lanes.paced_rate,
             warmup_limit=lambda: lanes.warmup_limit,
             warmup_halted=lambda: lanes.warmup_halted,
+            pauses=lambda: self._pauses.count,
         )
         telemetry.on_returned = lanes.returned
         self._channels = ChannelRecords(Channels(database), ChannelCounts(settings.shops))
@@ -162,7 +166,14 @@ class _Daemon:
             expiry=daemon.heartbeat_expiry,
             ability=ability,
             on_outage=lanes.outage,
+            pauses=Pauses(self._database),
+            on_paused=self._pauses.hear,
         )
+
+    def _resumed(self, paused: str) -> None:
+        """Have the sweeps look at what a pause has left due."""
+        self._telemetry.resumed(paused)
+        self._lanes.behind()
 
     def _make_readiness(self) -> Readiness:
         heartbeat, lanes = self._heartbeat, self._lanes
@@ -225,6 +236,7 @@ class _Daemon:
             self._registry,
             self._telemetry,
             self._channels.counts,
+            self._pauses,
         )
         root.start("channels", self._channels.run())
         root.start("http", serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))))
@@ -257,6 +269,7 @@ def _api(
     registry: CollectorRegistry,
     telemetry: Telemetry,
     channels: ChannelCounts,
+    pauses: KnownPauses,
 ) -> Any:
     async def faults() -> Mapping[str, str | None]:
         return readiness.faults()
@@ -270,5 +283,6 @@ def _api(
         channels=channels,
         readiness=faults,
         registry=registry,
+        paused=lambda: pauses.in_words,
         max_body=settings.http.max_body,
     )

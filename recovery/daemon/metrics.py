@@ -94,6 +94,11 @@ WARMUP_HALTED = Metric(
     Gauge,
     "1 while complaints have halted a warm-up: no reminders are sent",
 )
+SENDING_PAUSED = Metric(
+    "recovery_sending_paused",
+    Gauge,
+    "Pauses of sending in force, each of one shop or of all: `recovery pauses` lists them; 0 while nothing is paused",
+)
 RECEIVER_RATE = Metric(
     "recovery_receiver_rate",
     Gauge,
@@ -145,6 +150,7 @@ METRICS = (
     PACED_RATE,
     WARMUP_LIMIT,
     WARMUP_HALTED,
+    SENDING_PAUSED,
     RECEIVER_RATE,
     REPORTS,
     WRONG_KEYS,
@@ -175,6 +181,7 @@ class Telemetry:
         self._breaker_open = BREAKER_OPEN.gauge(registry)
         self._warmup_limit = WARMUP_LIMIT.gauge(registry)
         self._warmup_halted = WARMUP_HALTED.gauge(registry)
+        self._sending_paused = SENDING_PAUSED.gauge(registry)
         self._wrong_keys = WRONG_KEYS.counter(registry)
         self._bounces = BOUNCES.counter(registry)
         self._blocked = BLOCKED.counter(registry)
@@ -189,6 +196,7 @@ class Telemetry:
         paced_rate: Callable[[], float],
         warmup_limit: Callable[[], int],
         warmup_halted: Callable[[], bool],
+        pauses: Callable[[], int],
     ) -> None:
         """Read the gauges from these functions whenever the metrics are read."""
         self._in_flight.set_function(in_flight)
@@ -196,6 +204,7 @@ class Telemetry:
         self._breaker_open.set_function(breaker_open)
         self._warmup_limit.set_function(warmup_limit)
         self._warmup_halted.set_function(warmup_halted)
+        self._sending_paused.set_function(pauses)
 
     def receiver_rates(self, rates: Mapping[str, float]) -> None:
         """Show the rates of the receivers that are slowed, and of no others."""
@@ -279,6 +288,14 @@ class Telemetry:
             log.info("warm-up goes on")
         else:
             log.error("warm-up halted", fault=fault)
+
+    def paused(self, what: str) -> None:
+        """Log that a shop is paused, or all sending."""
+        log.warning("sending paused", shop=what)
+
+    def resumed(self, what: str) -> None:
+        """Log that a pause is over."""
+        log.info("sending resumed", shop=what)
 
     # Of the API
 

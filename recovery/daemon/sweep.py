@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -32,6 +33,8 @@ class Sweep:
     At intervals it skips those overdue by less than `grace`, which the streams will report; others they have missed. It
     also looks at `everybodys` checkouts that are overdue by more than `everybodys_after`, since their owner does not do
     its work. While the engine is behind, it looks at everything due at once, until nothing is.
+
+    What is due and paused stays due, without a look: the end of a pause has it look at everything due.
 
     It also looks at everything due at the start. So a stream position may be saved as soon as the sweeps are asked to
     look: what the stream could not report is due in the database, and stays due until it has been looked at.
@@ -132,8 +135,11 @@ class Sweep:
             room = await self._engine.sender.wait_for_room()
             if not grace:  # a pass that leaves some out must not clear the flag for them
                 self._engine.behind.clear()
+            if self._engine.pauses.everything:
+                return looked
             before = self._clock.now() - grace
-            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose, self._shops)
+            shops = replace(self._shops, paused=self._engine.pauses.shops)
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose, shops)
             if not ids or ids == stuck:
                 return looked
             await self._engine.look(ids, cause)

@@ -51,6 +51,15 @@ class KnownPauses:
         return self._names - {EVERYTHING}
 
     @property
+    def in_words(self) -> str | None:
+        """What is paused, without the names of shops; None if nothing is."""
+        if self.everything:
+            return "all sending"
+        if not self._names:
+            return None
+        return f"sending for {len(self._names)} shop{'s' if len(self._names) > 1 else ''}"
+
+    @property
     def count(self) -> int:
         """The number of pauses."""
         return len(self._names)

@@ -1,6 +1,6 @@
 """The HTTP application: routers, middleware and the OpenAPI description, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -91,12 +91,13 @@ def create_app(
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
     key_sets: KeySets | None = None,
+    paused: Callable[[], str | None] = lambda: None,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    `channels` counts what each shop reports. Without API keys, everyone on this machine may do everything; the settings
-    refuse a public address then. Raises `ValueError` if a key is empty.
+    `channels` counts what each shop reports, and `paused` returns what is paused, in words. Without API keys, everyone
+    on this machine may do everything; the settings refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -119,7 +120,7 @@ def create_app(
     app.include_router(bounces(feedback, observer))
     app.include_router(unsubscribe(feedback, observer))
     app.include_router(return_link(ingestion, feedback, observer))
-    app.include_router(health(readiness, registry))
+    app.include_router(health(readiness, registry, paused))
     app.include_router(reference())
     count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)

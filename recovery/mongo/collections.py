@@ -28,6 +28,7 @@ DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
 CHANNELS = "channels"
+PAUSES = "pauses"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -55,7 +56,7 @@ that one bad document does not fail the batch."""
 BY_STATUS, BY_MARK, BY_ADDRESS = "listed", "settled", "person"
 """The indexes that lists of checkouts are read from, newest first."""
 
-LAYOUT = 5
+LAYOUT = 6
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -155,6 +156,7 @@ COLLECTIONS = {
         fields.CHANNEL,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),),
     ),
+    PAUSES: Collection(fields.PAUSE),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,
         indexes=(

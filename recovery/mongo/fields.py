@@ -84,7 +84,7 @@ MESSAGE: Fields = {
     "handed_over": Field("bool", "whether the content of this attempt was sent, where that is recorded"),
 }
 
-PAUSE: Fields = {
+CHECKOUT_PAUSE: Fields = {
     "at": Field("date", "since when"),
     "reason": Field("string", "why"),
 }
@@ -118,7 +118,9 @@ CHECKOUT: Fields = {
     "opened_at": Field("date", "when it was opened", required=True),
     "touched_at": Field("date", "when the customer was last active in it", required=True),
     "active_at": Field("date null", "when they were last active in its cart, where that was reported without facts"),
-    "paused": Field("object null", "a pause of the reminders; it ends when `touched_at` is later", fields=PAUSE),
+    "paused": Field(
+        "object null", "a pause of the reminders; it ends when `touched_at` is later", fields=CHECKOUT_PAUSE
+    ),
     "ordered_at": Field("date null", "when it was ordered"),
     "confirm": Field("bool null", "whether the order is to be confirmed"),
     "revision": Field(
@@ -248,6 +250,13 @@ CHANNEL: Fields = {
         },
     ),
     "at": Field("date", "when the shop last reported over it", required=True),
+}
+
+PAUSE: Fields = {
+    "_id": Field("string", "the shop that is paused, or `*` for all sending", required=True),
+    "at": Field("date", "since when"),
+    "by": Field("string", "who paused it"),
+    "reason": Field("string", "why"),
 }
 
 DATA_REQUEST: Fields = {

@@ -156,7 +156,9 @@ async def test_a_reminder_that_is_too_late_after_a_pause_is_skipped():
 def test_what_begins_and_ends_is_told_once():
     """However often the same pauses are heard, each begins once and ends once."""
     told = []
-    pauses = KnownPauses(begun=lambda what: told.append(("begun", what)), ended=lambda what: told.append(("ended", what)))
+    pauses = KnownPauses(
+        begun=lambda what: told.append(("begun", what)), ended=lambda what: told.append(("ended", what))
+    )
     for what in ({SHOP}, {SHOP}, {SHOP, EVERYTHING}, {EVERYTHING}, (), ()):
         pauses.hear(what)
     assert told == [("begun", SHOP), ("begun", EVERYTHING), ("ended", SHOP), ("ended", EVERYTHING)]
