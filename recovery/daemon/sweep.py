@@ -139,13 +139,18 @@ class Sweep:
                 return looked
             before = self._clock.now() - grace
             shops = replace(self._shops, paused=self._engine.pauses.shops)
-            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose, shops)
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._open(whose), shops)
             if not ids or ids == stuck:
                 return looked
             await self._engine.look(ids, cause)
             looked += len(ids)
             # What a look did not move, though there was room, is left to the next sweep: no hot loop.
             stuck = [] if self._engine.behind.is_set() and not grace else ids
+
+    def _open(self, whose: Callable[[str], bool]) -> Callable[[str], bool]:
+        """Leave out what is paused, in documents of older versions too, which are in no queue of their shop."""
+        pauses = self._engine.pauses
+        return (lambda id_: whose(id_) and not pauses.cover(id_)) if pauses.count else whose
 
     async def _insist(self, sweep: Callable[[], Awaitable[object]]) -> None:
         while True:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from recovery.domain.checkout import Item, shop_of
 from recovery.domain.fields import Address
 from recovery.domain.pauses import EVERYTHING
-from recovery.domain.recipient import NOTHING_KNOWN, Other, RecipientHistory
+from recovery.domain.recipient import Other, RecipientHistory
 from recovery.domain.state import CheckoutState, Status
 from recovery.domain.suppression import SuppressionReason
 from recovery.engine.writes import RecipientQuery
@@ -67,9 +67,9 @@ class MongoAddresses:
             address = addresses.get(id_)
             # Checkouts in the same batch are rivals as well: each sees all but itself.
             rivals = [other for other_id, other in found.get(address, {}).items() if other_id != id_] if address else []
-            history = RecipientHistory(suppressed.get(address) if address else None, rivals, paused=_of(id_, paused))
-            if history != NOTHING_KNOWN:
-                histories[id_] = history
+            suppression, pause = suppressed.get(address) if address else None, _of(id_, paused)
+            if rivals or suppression or pause:
+                histories[id_] = RecipientHistory(suppression, rivals, paused=pause)
         return histories
 
     @translated

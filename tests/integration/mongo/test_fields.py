@@ -25,6 +25,7 @@ from recovery.mongo.collections import COLLECTIONS
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.queues import ALL
 from recovery.mongo.receivers import MongoReceivers
@@ -125,6 +126,7 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
     heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
     await Channels(database).add(heard)
+    await Pauses(database).pause("shop.example", "ada", "wrong prices", NOON)
     await seen.look()
 
     assert seen.wrong == set()
@@ -147,6 +149,7 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "pauses": {"_id": "*"},
     "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
     "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
