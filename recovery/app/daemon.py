@@ -25,6 +25,7 @@ from recovery.app.factories import (
 from recovery.app.initialise import ensure
 from recovery.app.lanes import LaneFactory
 from recovery.app.shops import Shop, shops_of
+from recovery.daemon.activity import ActivityRecords
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.look_ahead import LookAhead
@@ -43,6 +44,7 @@ from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo import collections, preflight
+from recovery.mongo.activity import Activity
 from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
@@ -126,6 +128,7 @@ class _Daemon:
             pauses=lambda: self._pauses.count,
         )
         telemetry.on_returned = lanes.returned
+        self._activity = ActivityRecords(Activity(database), telemetry.activity, clock, self._share.daemon)
         self._channels = ChannelRecords(Channels(database), ChannelCounts(settings.shops))
         self._records = ReceiverRecords(
             MongoReceivers(database),
@@ -207,6 +210,7 @@ class _Daemon:
             root.start("look ahead", self._look_ahead.run())
         root.start("readiness", self._readiness.run())
         root.start("receivers", self._records.run())
+        root.start("activity", self._activity.run())
 
     def _watchers(self) -> dict[str, Watcher]:
         positions = Positions(self._database, self._name)
@@ -252,8 +256,9 @@ class _Daemon:
         watchers = (f"watcher {stream}" for stream in self._feeds)
         await root.stop("readiness", "expirer", "look ahead", *sweeps, *watchers)
         await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in self._lanes.all))
-        await root.stop("receivers")
+        await root.stop("receivers", "activity")
         await self._records.store()
+        await self._activity.finish()
         await root.stop("heartbeat")
         await self._heartbeat.leave()
         await root.finish("http")

@@ -14,14 +14,19 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from recovery.domain.activity import Tally
+from recovery.domain.checkout import shop_of
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.receivers import OTHERS, PROVIDERS
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.state import Cause, Past
+from recovery.domain.state import Cause, MessageState, Past
 from recovery.engine.writes import DeadLetter
 
 RECEIVERS_SHOWN = 50
 """Receivers beside the providers that have a label of their own."""
+
+SKIPPED = f"{MessageState.SKIPPED} "
+"""The beginning of a decision that skips a message, whose step follows."""
 
 log = structlog.get_logger()
 
@@ -165,6 +170,8 @@ class Telemetry:
     """The engine's `Observer` and the API's `HttpObserver`: counts everything, and logs what the engine does."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.activity = Tally()
+        """What is sent, skipped and given up, by shop, to be stored."""
         self._newer_is_logged = False
         # Of what is counted often, each combination of labels is looked up once: that costs more than to count.
         self._looks = cache(LOOKS.counter(registry).labels)
@@ -231,14 +238,18 @@ class Telemetry:
         log.debug("looked", cause=cause, checkouts=count)
 
     def decided(self, checkout: str, past: Past) -> None:
-        """Log a decision."""
+        """Log a decision, and count a message that it skips."""
+        if past.decision.startswith(SKIPPED):
+            self.activity.skipped(shop_of(checkout), past.decision.removeprefix(SKIPPED), past.reason)
         log.debug("decided", checkout=checkout, decision=past.decision, reason=past.reason)
 
-    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
+    def attempted(self, shop: str, step: str, outcome: Outcome, lateness: timedelta) -> None:
         """Count an attempt and, if the message was sent, its lateness."""
         self._attempts(step, outcome.kind).inc()
         if outcome.kind is OutcomeKind.SENT:
-            self._lateness(step).observe(lateness.total_seconds())
+            seconds = lateness.total_seconds()
+            self._lateness(step).observe(seconds)
+            self.activity.sent(shop, step, seconds)
             log.debug("sent", step=step, message_id=outcome.message_id, reply=outcome.reply)
         elif not outcome.kind.tells_of_relay or outcome.kind.blames_relay:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
@@ -273,6 +284,7 @@ class Telemetry:
     def buried(self, letter: DeadLetter) -> None:
         """Count and log a dead letter."""
         self._dead_letters.labels(letter.cause).inc()
+        self.activity.dead(shop_of(letter.checkout), letter.step or "", letter.cause)
         log.error("dead letter", checkout=letter.checkout, step=letter.step, cause=letter.cause, error=letter.error)
 
     def warming(self, day: int, limit: int | None) -> None:

@@ -29,6 +29,7 @@ ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
 CHANNELS = "channels"
 PAUSES = "pauses"
+ACTIVITY = "activity"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -157,6 +158,10 @@ COLLECTIONS = {
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),),
     ),
     PAUSES: Collection(fields.PAUSE),
+    ACTIVITY: Collection(
+        fields.ACTIVITY,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=8 * 24 * 3600),),
+    ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,
         indexes=(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from recovery.domain.activity import Fate
 from recovery.domain.state import MessageState, Status
 from recovery.engine.receivers import Count
 
@@ -257,6 +258,32 @@ PAUSE: Fields = {
     "at": Field("date", "since when"),
     "by": Field("string", "who paused it"),
     "reason": Field("string", "why"),
+}
+
+ACTIVITY: Fields = {
+    "_id": Field("string", "the key, `<hour>/<daemon>/<shop>`", required=True),
+    "at": Field("date", "the start of the hour", required=True),
+    "daemon": Field("string", "the daemon that counted"),
+    "shop": Field("string", "the shop whose messages they were"),
+    "counts": Field(
+        "array",
+        "what became of messages in that hour",
+        fields={
+            "step": Field("string", "the message"),
+            "fate": Field("string", "what became of it", values=tuple(fate.value for fate in Fate)),
+            "reason": Field("string", "why it was skipped or given up"),
+            "n": Field("int long", "how many"),
+        },
+    ),
+    "lateness": Field(
+        "array",
+        "how late those were that were sent, from due to recorded",
+        fields={
+            "step": Field("string", "the message"),
+            "within": Field("double", "seconds that they were late at most, and more than the next lower bound"),
+            "n": Field("int long", "how many"),
+        },
+    ),
 }
 
 DATA_REQUEST: Fields = {

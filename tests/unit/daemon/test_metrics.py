@@ -37,8 +37,8 @@ def test_an_attempt_is_counted_and_its_lateness_observed():
     """Lateness is that of messages that were sent; other attempts are only counted."""
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
-    telemetry.attempted("first", Outcome(OutcomeKind.SENT, "250 ok"), timedelta(seconds=2))
-    telemetry.attempted("first", Outcome(OutcomeKind.LATER, "451 later"), timedelta(seconds=9))
+    telemetry.attempted("shop.example", "first", Outcome(OutcomeKind.SENT, "250 ok"), timedelta(seconds=2))
+    telemetry.attempted("shop.example", "first", Outcome(OutcomeKind.LATER, "451 later"), timedelta(seconds=9))
     value = registry.get_sample_value
     assert value("recovery_attempts_total", {"step": "first", "outcome": "sent"}) == 1
     assert value("recovery_attempts_total", {"step": "first", "outcome": "later"}) == 1
