@@ -5,7 +5,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -92,12 +92,14 @@ def create_app(
     adapters: Sequence[Adapter] = ADAPTERS,
     key_sets: KeySets | None = None,
     paused: Callable[[], str | None] = lambda: None,
+    console: Callable[[Guard], APIRouter] | None = None,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    `channels` counts what each shop reports, and `paused` returns what is paused, in words. Without API keys, everyone
-    on this machine may do everything; the settings refuse a public address then. Raises `ValueError` if a key is empty.
+    `channels` counts what each shop reports, and `paused` returns what is paused, in words. `console` returns the pages
+    for people, given what knows the keys. Without API keys, everyone on this machine may do everything; the settings
+    refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -122,6 +124,8 @@ def create_app(
     app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry, paused))
     app.include_router(reference())
+    if console is not None:
+        app.include_router(console(guard))
     count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
     app.batches = Batches(ingestion, guard, count, max_body=max_body)

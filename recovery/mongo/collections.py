@@ -30,6 +30,7 @@ RECEIVERS = "receivers"
 CHANNELS = "channels"
 PAUSES = "pauses"
 ACTIVITY = "activity"
+SELECTIONS = "selections"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -168,6 +169,10 @@ COLLECTIONS = {
             IndexModel([("asked_at", ASCENDING)], name="asked_at", expireAfterSeconds=90 * 24 * 3600),
             IndexModel([("address", ASCENDING)], name="address"),
         ),
+    ),
+    SELECTIONS: Collection(
+        fields.SELECTION,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3600),),
     ),
     SUPPRESSIONS: Collection(
         fields.SUPPRESSION,

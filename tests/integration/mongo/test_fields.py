@@ -32,6 +32,7 @@ from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.queues import ALL
 from recovery.mongo.receivers import MongoReceivers
+from recovery.mongo.selections import Selections
 from recovery.mongo.suppressions import Suppressions
 from recovery.mongo.warmups import MongoWarmupRecords
 from tests.support.builders import NOON, minutes, report
@@ -57,6 +58,10 @@ class Seen:
                     self.of[name].add(path)
                     if field is None or kind not in field.types.split():
                         self.wrong.add((name, path, kind))
+
+
+async def _one(id_):
+    yield id_
 
 
 async def tell(database):
@@ -128,6 +133,7 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp", 4.0, NOON, capped=True)
     await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
     heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
+    await Selections(database).keep(_one("shop.example/1"), "olga", NOON)
     await Channels(database).add(heard)
     late = {"reminder-1": Lateness(Counter({0.5: 1}))}
     shop_hour = ShopHour(Counter({("reminder-1", Fate.SENT, ""): 1}), late)
@@ -157,6 +163,7 @@ OLD = {
     "allowances": {"_id": "relay.example:25", "at": NOON},
     "pauses": {"_id": "*"},
     "activity": {"_id": "2126-03-05T12/me/shop.example", "at": NOON},
+    "selections": {"_id": "0f/000000", "by": "olga", "at": NOON, "ids": ["shop.example/1"]},
     "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
     "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
