@@ -31,8 +31,7 @@ async def test_a_paused_daemon_sends_nothing_and_afterwards_everything_once(worl
         await daemon.said("sending paused")
 
         async def due():
-            query = {"next_at": {"$lte": datetime.now(UTC)}, "opened_at": {"$lte": datetime.now(UTC)}}
-            return await database[CHECKOUTS].count_documents(query) == 2
+            return await database[CHECKOUTS].count_documents({"next_at": {"$lte": datetime.now(UTC)}}) == 2
 
         await asyncio.sleep(2.5)  # past the first reminder, and a sweep
         assert await due()
