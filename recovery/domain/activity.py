@@ -108,7 +108,9 @@ class Tally:
     def sent(self, shop: str, step: str, seconds: float) -> None:
         """Count a message that was sent, so many seconds after it was due."""
         if (of := self._count(shop, (step, Fate.SENT, ""))) is not None:
-            of.lateness.setdefault(step, Lateness()).count(seconds)
+            if (lateness := of.lateness.get(step)) is None:
+                lateness = of.lateness[step] = Lateness()
+            lateness.count(seconds)
 
     def skipped(self, shop: str, step: str, reason: str) -> None:
         """Count a message that was skipped."""
