@@ -56,6 +56,17 @@ class Sums:
         """The number of reminders."""
         return sum(count for step, count in self.mails.items() if step != CONFIRMATION)
 
+    def add(self, other: "Sums") -> None:
+        """Add the sums of other checkouts."""
+        self.mails += other.mails
+        self.moved += other.moved
+        self.skipped += other.skipped
+        self.saved += other.saved
+        self.hours = [one + more for one, more in zip(self.hours, other.hours, strict=True)]
+        self.moved_for = {cause: by + other.moved_for[cause] for cause, by in self.moved_for.items()}
+        self.ordered += other.ordered
+        self.ordered_unreminded += other.ordered_unreminded
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -91,6 +102,19 @@ class Comparison:
     def different(self) -> Sequence[Difference]:
         """The checkouts that are listed."""
         return [*self.first_changed, *self.first_moved][: self.most_listed]
+
+    def add(self, other: "Comparison") -> None:
+        """Add a comparison of the same schedules over other checkouts."""
+        self.checkouts += other.checkouts
+        self.same += other.same
+        self.moved += other.moved
+        self.changed += other.changed
+        self.suppressed += other.suppressed
+        self.apart += other.apart
+        self.in_force.add(other.in_force)
+        self.new.add(other.new)
+        self.first_changed = [*self.first_changed, *other.first_changed][: self.most_listed]
+        self.first_moved = [*self.first_moved, *other.first_moved][: self.most_listed]
 
 
 class _Way:

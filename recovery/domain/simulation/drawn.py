@@ -31,7 +31,7 @@ _CONSENTS = {given: KeptConsent(given=given, basis="drawn", at=_EVER, source="dr
 _FACTS = Facts(customer=Customer(email="customer@shop.example"))
 
 
-def drawn(count: int, seed: int, since: datetime, until: datetime, time_zone: str) -> Iterator[list[Course]]:
+def drawn(count: int, seed: int | str, since: datetime, until: datetime, time_zone: str) -> Iterator[list[Course]]:
     """Yield so many checkouts, those of one person together, left between the two times by the clock of a shop's zone.
 
     The same arguments give the same checkouts. Times are whole milliseconds, as they are stored.

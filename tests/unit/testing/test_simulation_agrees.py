@@ -20,7 +20,10 @@ SCHEDULES = {
     "default": {},
     "quiet hours": {"quiet_hours": "21:00-08:00", "time_zone": "Europe/Berlin", "require_consent": True},
     "many": {
-        "steps": [{"name": f"step-{hours}", "delay": f"{hours}h", "max_lateness": "2d"} for hours in (1, 4, 9, 24)],
+        "steps": [
+            {"name": f"step-{hours}", "delay": f"{hours}h", "max_lateness": "2d", "template": "reminder-1"}
+            for hours in (1, 4, 9, 24)
+        ],
         "quiet_hours": "22:30-06:45",
         "min_gap": "3h",
         "min_gap_per_address": "5h",
