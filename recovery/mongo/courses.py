@@ -53,7 +53,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """The checkouts to read: those opened between two times, of one shop or of all, with their items if these matter."""
+    """The checkouts to read: opened between two times, of one shop or of all, with their items if these matter."""
 
     since: datetime
     until: datetime
@@ -62,7 +62,7 @@ class Which:
 
 
 async def courses(database: Database, suppressions: Suppressions, which: Which) -> AsyncIterator[Batch]:
-    """Yield the courses of checkouts, in batches. Raises `Unavailable`, and `Refused` if the index is missing."""
+    """Yield the courses of checkouts, in batches. Raises `Unavailable`, and `Refused` without the index."""
     kept = database.get_collection(CHECKOUTS, **FORGIVING)
     query = {
         "opened_at": {"$gte": which.since, "$lt": which.until},

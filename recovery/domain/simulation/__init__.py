@@ -4,8 +4,8 @@
 checkouts, `comparison.py` sums up what two schedules do, and `drawn.py` makes up a population.
 """
 
-from recovery.domain.simulation.comparison import Comparison, Difference, Schedules, Simulation, Sums
+from recovery.domain.simulation.comparison import Comparison, Difference, Fate, Schedules, Simulation, Sums
 from recovery.domain.simulation.courses import Course
 from recovery.domain.simulation.replay import Cause, Entry, replay
 
-__all__ = ["Cause", "Comparison", "Course", "Difference", "Entry", "Schedules", "Simulation", "Sums", "replay"]
+__all__ = ["Cause", "Comparison", "Course", "Difference", "Entry", "Fate", "Schedules", "Simulation", "Sums", "replay"]

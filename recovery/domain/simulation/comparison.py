@@ -69,12 +69,37 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a message: sent at a time, or not sent. `why`: why then, or why not."""
+
+    at: datetime | None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
-    """A checkout that comes out differently: what becomes of its messages by each schedule."""
+    """A checkout that comes out differently: each message that does, by the schedule in force and the new."""
 
     course: Course
-    in_force: Sequence[Entry]
-    new: Sequence[Entry]
+    fates: Sequence[tuple[str, Fate, Fate]]
+
+
+def _difference(course: Course, schedules: Schedules, old: Sequence[Entry], new: Sequence[Entry]) -> Difference:
+    steps = dict.fromkeys(each.name for each in (*schedules.in_force.messages, *schedules.new.messages))
+    fates = [
+        (step, _fate(course, schedules.in_force, step, old), _fate(course, schedules.new, step, new)) for step in steps
+    ]
+    return Difference(course, [each for each in fates if each[1].at != each[2].at])
+
+
+def _fate(course: Course, schedule: Schedule, step: str, entries: Sequence[Entry]) -> Fate:
+    for entry in entries:
+        if entry.step == step:
+            moved = None if entry.moved_by is None else f"moved by {entry.moved_by}"
+            return Fate(entry.at, moved) if entry.reason is None else Fate(None, entry.reason)
+    if step not in {each.name for each in schedule.messages}:
+        return Fate(None, "no such step")
+    return Fate(None, "ordered before" if course.ordered_at is not None else "paused" if course.paused else "not due")
 
 
 @dataclass(slots=True)
@@ -220,10 +245,12 @@ class Simulation:
                 result.same += 1
             elif sorted(step for step, _ in mails) == sorted(step for step, _ in others):
                 result.moved += 1
-                self._list(result.first_moved, course, old, other)
+                if len(result.first_moved) < result.most_listed:
+                    result.first_moved.append(_difference(course, self.schedules.of_shop(shop), old, other))
             else:
                 result.changed += 1
-                self._list(result.first_changed, course, old, other)
+                if len(result.first_changed) < result.most_listed:
+                    result.first_changed.append(_difference(course, self.schedules.of_shop(shop), old, other))
 
     def leave_out(self, reason: str, count: int = 1) -> None:
         """Count checkouts that cannot be simulated."""
@@ -235,7 +262,3 @@ class Simulation:
         ways = _Way(schedules.in_force, result.in_force, where), _Way(schedules.new, result.new, where)
         self._ways[shop] = ways
         return ways
-
-    def _list(self, listed: list[Difference], course: Course, old: Sequence[Entry], new: Sequence[Entry]) -> None:
-        if len(listed) < self.result.most_listed:
-            listed.append(Difference(course, old, new))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recovery.domain.checkout import Customer, Facts, Item
 from recovery.domain.per_shop import PerShop
-from recovery.domain.simulation import Cause, Course, Schedules, Simulation, replay
+from recovery.domain.simulation import Cause, Course, Fate, Schedules, Simulation, replay
 from recovery.domain.simulation.drawn import drawn
 from recovery.domain.simulation.pieces import Pieces
 from recovery.domain.state import KeptConsent, Pause
@@ -235,3 +235,35 @@ def test_a_population_is_the_same_for_the_same_seed():
     assert sum(len(group) for group in first) == 200
     assert any(len(group) > 1 for group in first)
     assert all(NOON - timedelta(days=1) <= group[0].left_at <= until + timedelta(days=1) for group in first)
+
+
+def test_a_difference_says_why():
+    """For each message that differs: when and why by each schedule."""
+    slow = schedule(
+        steps=[{"name": "reminder-1", "delay": "2h"}, {"name": "late", "delay": "10h"}], quiet_hours="21:00-08:00"
+    )
+    ordered = course(id="ordered", ordered_at=NOON + timedelta(hours=1))
+    result = compared([course(), ordered], schedule(steps=[{"name": "reminder-1", "delay": "30m"}]), slow)
+    fates = {each.course.id: {step: (old, new) for step, old, new in each.fates} for each in result.different}
+    assert fates == {
+        "1042": {
+            "reminder-1": (Fate(NOON + timedelta(minutes=30)), Fate(NOON + timedelta(hours=2))),
+            "late": (Fate(None, "no such step"), Fate(NOON + timedelta(hours=20), "moved by quiet hours")),
+        },
+        "ordered": {"reminder-1": (Fate(NOON + timedelta(minutes=30)), Fate(None, "ordered before"))},
+    }
+
+
+def test_comparisons_of_parts_add_up():
+    """The sums of two halves are those of the whole, and the list is as long as asked for."""
+    in_force, new = schedule(), schedule(steps=[{"name": "reminder-1", "delay": "11h"}], quiet_hours="21:00-08:00")
+    groups = list(drawn(60, 1, NOON, NOON + timedelta(days=9), "UTC"))
+    whole, parts = (Simulation(PerShop(Schedules(in_force, new)), 5) for _ in range(2))
+    other = Simulation(PerShop(Schedules(in_force, new)), 5)
+    for number, group in enumerate(groups):
+        whole.add("a", group)
+        (parts if number < 20 else other).add("a", group)
+    other.leave_out("cancelled")
+    whole.leave_out("cancelled")
+    parts.result.add(other.result)
+    assert parts.result == whole.result
