@@ -15,7 +15,7 @@ from recovery.domain.schedule import StopOn
 from recovery.domain.simulation import Comparison, Course, Schedules, Simulation
 from recovery.domain.simulation.drawn import drawn
 from recovery.mongo.collections import Database
-from recovery.mongo.courses import Which, courses
+from recovery.mongo.courses import BATCH, Which, courses
 from recovery.settings import Settings
 from recovery.settings.proposed import proposed
 
@@ -29,8 +29,9 @@ follow, few clocks are changed."""
 SHARD = 25_000
 """Checkouts that one process draws and replays at a time."""
 
-A_BREATH = 20
-"""Groups of checkouts that are replayed before other tasks have their turn: some milliseconds."""
+A_BREATH, SMALL_BATCH = 10, 50
+"""Groups of checkouts that are replayed, and checkouts that are read, before other tasks have their turn: a few
+milliseconds."""
 
 
 def schedules_of(settings: Settings, tables: Mapping[str, Any], origin: str, shop: str | None) -> PerShop[Schedules]:
@@ -66,7 +67,8 @@ async def simulate_kept(
     """Replay kept checkouts by both schedules. Nothing is written. Raises `Unavailable`, `Refused`."""
     simulation = Simulation(schedules, most_listed)
     items = any(StopOn.CUSTOMER in (each.in_force.stop_on, each.new.stop_on) for each in schedules.each())
-    asked = Which(which.since, which.now, which.shop, items)
+    batch_size = BATCH if which.pause is None else SMALL_BATCH
+    asked = Which(which.since, which.now, which.shop, items, batch_size)
     count = 0
     async for batch in courses(database, suppressions_of(settings, database), asked):
         for reason, left_out in batch.left_out.items():

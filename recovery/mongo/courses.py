@@ -26,7 +26,7 @@ from recovery.mongo.marks import mark
 from recovery.mongo.suppressions import Suppressions
 
 BATCH = 500
-"""Checkouts that are read together. Those of one person stay together, so a batch may be larger."""
+"""Checkouts that are read together by default."""
 
 CANCELLED = "cancelled: it is not kept when"
 DEAD = "with a dead letter: its mails did not arrive"
@@ -53,12 +53,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """The checkouts to read: opened between two times, of one shop or of all, with their items if these matter."""
+    """The checkouts to read: opened between two times, of one shop or of all, with their items if these matter.
+
+    `batch` is how many are read together. Those of one person stay together, so there may be more.
+    """
 
     since: datetime
     until: datetime
     shop: str | None = None
     items: bool = False
+    batch: int = BATCH
 
 
 async def courses(database: Database, suppressions: Suppressions, which: Which) -> AsyncIterator[Batch]:
@@ -72,9 +76,9 @@ async def courses(database: Database, suppressions: Suppressions, which: Which) 
     order = [("address", ASCENDING), ("opened_at", ASCENDING), ("_id", ASCENDING)]
     documents: list[Document] = []
     with translating(), needing(BY_ADDRESS):
-        async with kept.find(query, fields, sort=order, hint=BY_ADDRESS, batch_size=BATCH) as cursor:
+        async with kept.find(query, fields, sort=order, hint=BY_ADDRESS, batch_size=which.batch) as cursor:
             async for document in cursor:
-                if len(documents) >= BATCH and _address(document) != _address(documents[-1]):
+                if len(documents) >= which.batch and _address(document) != _address(documents[-1]):
                     yield await _batch(documents, suppressions)
                     documents = []
                 documents.append(document)

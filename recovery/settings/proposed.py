@@ -1,5 +1,6 @@
 """Proposed settings: a schedule that is to be tried, over the settings in force. Nothing of it takes effect."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from recovery.settings.durations import format_duration
 from recovery.settings.given import GivenSettings
 from recovery.settings.loading import Settings, sentence
 from recovery.settings.names import settings_of
@@ -54,6 +56,33 @@ def proposed(in_force: Settings, tables: Mapping[str, Any], origin: str) -> Sett
     except ValidationError as exc:
         problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in exc.errors()]
     raise SettingsError(problems)  # outside of the handler: the error that has the values is not chained
+
+
+def text_of(settings: Settings) -> str:
+    """Return the schedule of these settings as it stands in a configuration file, with what most often changes."""
+    schedule, tables = settings.schedule, []
+    for step in schedule.steps:
+        entries = {"name": step.name, "delay": format_duration(step.delay), "template": step.template}
+        written = ", ".join(f"{name} = {_quoted(value)}" for name, value in entries.items() if value)
+        tables.append(f"    {{ {written} }},\n")
+    quiet = schedule.quiet_hours
+    lines = [
+        "[schedule]\n",
+        "steps = [\n",
+        *tables,
+        "]\n",
+        f"quiet_hours = {_quoted(f'{quiet.begin:%H:%M}-{quiet.end:%H:%M}' if quiet is not None else '')}\n",
+        f"time_zone = {_quoted(schedule.time_zone)}\n",
+        f"min_gap = {_quoted(format_duration(schedule.min_gap))}\n",
+        f"min_gap_per_address = {_quoted(format_duration(schedule.min_gap_per_address))}\n",
+        f"require_consent = {'true' if schedule.require_consent else 'false'}\n",
+        f"stop_on = {_quoted(schedule.stop_on)}\n",
+    ]
+    return "".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)  # a basic string of TOML has the same escapes
 
 
 def _others(tables: Mapping[str, Any]) -> list[str]:
