@@ -26,7 +26,7 @@ DRAWN_FROM = datetime(2026, 6, 1, tzinfo=UTC)
 """The time from which checkouts are drawn: always the same, so that a run can be repeated. A Monday; in the months that
 follow, few clocks are changed."""
 
-SHARD = 25_000
+SHARD = 100_000
 """Checkouts that one process draws and replays at a time."""
 
 A_BREATH, SMALL_BATCH = 10, 50

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
+from bson.min_key import MinKey
 from pymongo import ASCENDING
 
 from recovery.domain.checkout import Facts, shop_of
@@ -65,18 +66,25 @@ class Which:
     batch: int = BATCH
 
 
-async def courses(database: Database, suppressions: Suppressions, which: Which) -> AsyncIterator[Batch]:
-    """Yield the courses of checkouts, in batches. Raises `Unavailable`, and `Refused` without the index."""
-    kept = database.get_collection(CHECKOUTS, **FORGIVING)
-    query = {
+ORDER = [("address", ASCENDING), ("opened_at", ASCENDING), ("_id", ASCENDING)]
+
+
+def query(which: Which) -> Document:
+    """Return the query for the checkouts, which the index serves in its order."""
+    return {
+        "address": {"$gte": MinKey()},  # all of them: without a condition, the server would use no other bounds either
         "opened_at": {"$gte": which.since, "$lt": which.until},
         "_id": {"$type": "string"} if which.shop is None else of_shop(which.shop),
     }
+
+
+async def courses(database: Database, suppressions: Suppressions, which: Which) -> AsyncIterator[Batch]:
+    """Yield the courses of checkouts, in batches. Raises `Unavailable`, and `Refused` without the index."""
+    kept = database.get_collection(CHECKOUTS, **FORGIVING)
     fields = dict.fromkeys((*_FIELDS, *(["facts.items"] * which.items)), 1)
-    order = [("address", ASCENDING), ("opened_at", ASCENDING), ("_id", ASCENDING)]
     documents: list[Document] = []
     with translating(), needing(BY_ADDRESS):
-        async with kept.find(query, fields, sort=order, hint=BY_ADDRESS, batch_size=which.batch) as cursor:
+        async with kept.find(query(which), fields, sort=ORDER, hint=BY_ADDRESS, batch_size=which.batch) as cursor:
             async for document in cursor:
                 if len(documents) >= which.batch and _address(document) != _address(documents[-1]):
                     yield await _batch(documents, suppressions)

@@ -1,11 +1,11 @@
-"""Shared work of replays: checkouts that were left within the same quarter of an hour mostly fare alike.
+"""Shared work of replays: checkouts that were left within the same quarter of an hour of a day mostly fare alike.
 
 Alone, the mails of an unordered checkout depend on when it was left, on the zone of its quiet hours and on consent.
 As that time moves on within a quarter of an hour, each mail moves along with it, or stands still at the end of quiet
 hours; only where quiet hours begin does it leap, and then by their whole length. So both ends of the quarter are
 replayed. If each mail has moved from one end to the other exactly as far as the checkout, or not at all, then the same
-holds for all checkouts between them. Otherwise, and near a change of the clocks, each checkout is replayed by itself.
-Without quiet hours all mails move along, however far.
+holds for all checkouts between them; and for those of another day, all is later by whole days. Otherwise, and near a
+change of the clocks, each checkout is replayed by itself. Without quiet hours all mails move along, however far.
 """
 
 from collections.abc import Sequence
@@ -33,10 +33,11 @@ class _Piece:
     entries: Sequence[tuple[Entry, bool]]
 
     def at(self, left_at: datetime) -> list[Entry]:
-        """Return the entries of a checkout left at this time."""
+        """Return the entries of a checkout left at this time, or at the same time of another day."""
         later = left_at - self.begin
+        days = later // _DAY * _DAY
         return [
-            Entry(entry.at + later, entry.step, entry.reason, entry.moved_by) if moves else entry
+            Entry(entry.at + (later if moves else days), entry.step, entry.reason, entry.moved_by)
             for entry, moves in self.entries
         ]
 
@@ -47,25 +48,38 @@ class Pieces:
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._pieces: dict[Any, _Piece | None] = {}
-        self._reach = max((step.delay for step in schedule.steps), default=timedelta()) + 2 * _DAY
+        self._steady: dict[tuple[int, str], timedelta | None] = {}
+        self._reach = max((step.delay for step in schedule.steps), default=timedelta()) + 3 * _DAY
+        quiet = schedule.quiet_hours
+        self._has_quiet_hours = quiet is not None
+        self._is_too_short = quiet is not None and 0 < (_minutes(quiet.end) - _minutes(quiet.begin)) % _A_DAY <= _PIECE
 
     def of(self, course: Course) -> list[Entry]:
         """Return what becomes of the messages of a checkout that is `plain`, as if it were not ordered."""
-        schedule = self._schedule
-        number, where = 0, ""
-        if schedule.quiet_hours is not None:
-            number, where = (course.left_at - _EPOCH) // LENGTH, course.facts.time_zone or schedule.time_zone
-        key = number, where, course.consent_given
-        if key not in self._pieces:
-            self._pieces[key] = self._piece(never_ordered(course), _EPOCH + number * LENGTH, where)
-        piece = self._pieces[key]
-        return replay([never_ordered(course)], schedule)[0] if piece is None else piece.at(course.left_at)
+        piece = self._find(course)
+        return replay([never_ordered(course)], self._schedule)[0] if piece is None else piece.at(course.left_at)
 
-    def _piece(self, like: Course, begin: datetime, where: str) -> _Piece | None:
+    def _find(self, course: Course) -> _Piece | None:
+        """Return the piece that a checkout belongs to, or None if none is certain."""
+        if not self._has_quiet_hours:
+            key: tuple[Any, ...] = (course.consent_given,)
+            begin = _EPOCH
+        else:
+            where = course.facts.time_zone or self._schedule.time_zone
+            day, since = divmod(course.left_at - _EPOCH, _DAY)
+            offset = self._offset(day, where)
+            if self._is_too_short or offset is None:
+                return None
+            quarter = since // LENGTH
+            key = quarter, offset, where, course.consent_given
+            begin = _EPOCH + day * _DAY + quarter * LENGTH
+        if key not in self._pieces:
+            self._pieces[key] = self._piece(course, begin)
+        return self._pieces[key]
+
+    def _piece(self, like: Course, begin: datetime) -> _Piece | None:
         """Return what is common to all checkouts `like` this one that are left from `begin` on, or None."""
         length = LENGTH - TICK
-        if where and not self._is_steady(begin, where):
-            return None
         first = replay([_left(like, begin)], self._schedule)[0]
         last = replay([_left(like, begin + length)], self._schedule)[0]
         if [entry[1:] for entry in first] != [entry[1:] for entry in last]:
@@ -75,13 +89,14 @@ class Pieces:
             return None
         return _Piece(begin, [(entry, each == length) for entry, each in zip(first, moved, strict=True)])
 
-    def _is_steady(self, begin: datetime, where: str) -> bool:
-        """Return whether quiet hours are longer than a piece, and no change of the clocks is near."""
-        quiet = self._schedule.quiet_hours
-        if quiet is not None and 0 < (_minutes(quiet.end) - _minutes(quiet.begin)) % _A_DAY <= _PIECE:
-            return False
-        offsets = {at.astimezone(zone(where)).utcoffset() for at in (begin - _DAY, begin + self._reach)}
-        return len(offsets) == 1
+    def _offset(self, day: int, where: str) -> timedelta | None:
+        """Return the offset of a zone from UTC, or None if its clocks change near this day."""
+        key = day, where
+        if key not in self._steady:
+            midnight = _EPOCH + day * _DAY
+            found = {at.astimezone(zone(where)).utcoffset() for at in (midnight - _DAY, midnight + self._reach)}
+            self._steady[key] = found.pop() if len(found) == 1 else None
+        return self._steady[key]
 
 
 def _left(like: Course, at: datetime) -> Course:

@@ -9,7 +9,7 @@ from recovery.domain.state import KeptConsent, Message, Pause
 from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Refused
 from recovery.mongo.collections import BY_ADDRESS, CHECKOUTS
-from recovery.mongo.courses import CANCELLED, DAMAGED, DEAD, Which, courses
+from recovery.mongo.courses import CANCELLED, DAMAGED, DEAD, ORDER, Which, courses, query
 from recovery.mongo.marks import marks_of
 from recovery.mongo.suppressions import Suppressions
 from tests.support.builders import NOON, minutes, report, state
@@ -119,11 +119,8 @@ async def test_an_index_serves_the_reading_and_its_lack_is_told(database, read):
     await read(document("1"), document("2", opened_at=NOON - 9 * DAY))
     find = {
         "find": CHECKOUTS,
-        "filter": {
-            "opened_at": {"$gte": NOON - DAY, "$lt": NOON + DAY},
-            "_id": {"$gte": "shop.example/", "$lt": "shop.example0"},
-        },
-        "sort": {"address": 1, "opened_at": 1, "_id": 1},
+        "filter": query(Which(NOON - DAY, NOON + DAY, "shop.example")),
+        "sort": dict(ORDER),
         "hint": BY_ADDRESS,
     }
     told = await database.command("explain", find, verbosity="executionStats")

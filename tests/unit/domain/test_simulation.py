@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recovery.domain.checkout import Customer, Facts, Item
 from recovery.domain.per_shop import PerShop
+from recovery.domain.quiet_hours import zone
 from recovery.domain.simulation import Cause, Course, Fate, Schedules, Simulation, replay
 from recovery.domain.simulation.drawn import drawn
 from recovery.domain.simulation.pieces import Pieces
@@ -133,24 +134,42 @@ SCHEDULES = st.builds(
     st.sampled_from(["0s", "5m", "6h"]),
     st.booleans(),
 )
-COURSES = st.builds(
-    lambda seconds, zone, given: course(
-        timedelta(seconds=seconds, milliseconds=7),
-        facts=ADA.model_copy(update={"time_zone": zone}),
-        consent=None if given is None else consent(given, NOON - timedelta(days=40)),
-    ),
-    st.integers(0, 35 * 86_400),  # the clocks are put forward in it, in each of the zones
-    st.sampled_from([None, "America/New_York", "Australia/Lord_Howe"]),
-    st.sampled_from([None, True, False]),
-)
+
+
+def of_one_quarter(quarter):
+    """Return lists of checkouts that were left in the same quarter of an hour of days around changes of the clocks."""
+    return st.lists(
+        st.builds(
+            lambda day, ms, zone, given: course(
+                timedelta(days=day, minutes=15 * quarter, milliseconds=ms),
+                facts=ADA.model_copy(update={"time_zone": zone}),
+                consent=None if given is None else consent(given, NOON - timedelta(days=40)),
+            ),
+            st.integers(0, 35),
+            st.integers(0, 899_999),
+            st.sampled_from([None, "America/New_York", "Australia/Lord_Howe"]),
+            st.sampled_from([None, True, False]),
+        ),
+        min_size=2,
+        max_size=8,
+    )
+
+
+COURSES = st.integers(0, 95).flatmap(of_one_quarter)
 
 
 @settings(max_examples=150)
-@given(SCHEDULES, st.lists(COURSES, min_size=1, max_size=6))
+@given(SCHEDULES, COURSES)
 def test_shared_work_comes_to_the_same(found, courses):
     """What is worked out for a quarter of an hour is what a replay of the single checkout gives."""
     pieces = Pieces(found)
     assert [pieces.of(each) for each in courses] == [replay([each], found)[0] for each in courses]
+
+
+def persons(seed):
+    """Return drawn checkouts of people of whom every other has left two."""
+    groups = list(drawn(24, seed, NOON, NOON + timedelta(days=3), "Europe/Berlin"))
+    return [one + other for one, other in zip(groups[::2], groups[1::2], strict=False)]
 
 
 @settings(max_examples=60)
@@ -162,17 +181,20 @@ def test_taking_checkouts_for_alone_comes_to_the_same(found, seed, gap, stop_on)
     given_gap = timedelta(hours=int(gap.rstrip("hs")))
     found = replace(found, min_gap_per_address=given_gap, stop_on=type(found.stop_on)(stop_on))
     simulation = Simulation(PerShop(Schedules(found, found)))
-    mails, ordered_unreminded = 0, 0
-    for group in drawn(25, seed, NOON, NOON + timedelta(days=3), "Europe/Berlin"):
+    mails, ordered_unreminded, hours = 0, 0, [0] * 168
+    for group in persons(seed):
         simulation.add("shop.example", group)
         for each, entries in zip(group, replay(group, found), strict=True):
             steps = [step for step, _ in sent(entries)]
             mails += len(steps)
+            for at in (entry.at.astimezone(zone(found.time_zone)) for entry in entries if entry.reason is None):
+                hours[at.weekday() * 24 + at.hour] += 1
             ordered_unreminded += each.ordered_at is not None and steps in (["confirmation"], [])
     result = simulation.result
     assert sum(result.in_force.mails.values()) == mails
     assert result.in_force.ordered_unreminded == ordered_unreminded
-    assert result.same == result.checkouts == 25
+    assert result.in_force.hours == hours
+    assert result.same == result.checkouts > 20
     assert result.in_force == result.new
 
 
@@ -235,6 +257,14 @@ def test_a_population_is_the_same_for_the_same_seed():
     assert sum(len(group) for group in first) == 200
     assert any(len(group) > 1 for group in first)
     assert all(NOON - timedelta(days=1) <= group[0].left_at <= until + timedelta(days=1) for group in first)
+
+
+def test_an_order_at_the_moment_at_which_a_reminder_is_due_saves_it():
+    """In a comparison as in a replay."""
+    at_once = course(ordered_at=NOON + timedelta(minutes=30))
+    result = compared([at_once], schedule(), schedule())
+    assert result.new.mails == {"confirmation": 1}
+    assert result.new.saved == {"reminder-1": 1, "reminder-2": 1, "reminder-3": 1}
 
 
 def test_a_difference_says_why():
