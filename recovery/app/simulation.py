@@ -114,7 +114,7 @@ def _shard(schedules: Schedules, count: int, seed: str, days: int, most_listed: 
 
 
 def not_known(settings: Settings, since: timedelta, shop: str | None) -> str | None:
-    """Return what is missing among kept checkouts of so long ago, or None."""
+    """Return a sentence on checkouts of so long ago that are missing, or None."""
     retention = settings.of(shop or "").schedule.retention
     if since <= retention:
         return None

@@ -29,7 +29,7 @@ class ScheduleTrial:
         return text_of(self._settings.of(shop))
 
     async def compare(self, text: str, shop: str, since: timedelta) -> Comparison:
-        """Return what the schedule in a text does beside the one in force. Raises `BadSchedule`, `Unavailable`."""
+        """Return the schedule of a text, compared with the one in force. Raises `BadSchedule`, `Unavailable`."""
         try:
             tables = proposal_of(text, "this text")
             schedules = schedules_of(self._settings, tables, "set in this text", shop)

@@ -6,15 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import Request, Response
-from markupsafe import Markup
 
-from recovery.console.charts import Bar, bars
 from recovery.console.desk import Desk
 from recovery.console.forms import Form, asked
 from recovery.console.routes import Routes
+from recovery.console.schedule_charts import pairs, week
 from recovery.console.trial import MOST_TRIED, BadSchedule
 from recovery.console.viewer import Viewer
-from recovery.console.week import week
 from recovery.domain.schedule import CONFIRMATION
 from recovery.domain.scopes import Scope
 from recovery.domain.simulation import Cause, Comparison, Sums
@@ -121,7 +119,10 @@ def _drawn(compared: Comparison) -> dict[str, Any]:
             Line("people who ordered before any reminder", old.ordered_unreminded, new.ordered_unreminded),
         ],
         "held": _held(old, new),
-        "chart": _chart(steps, old, new),
+        "chart": pairs(
+            [(step, old.mails[step], new.mails[step]) for step in steps],
+            described="Mails by step: in force, and by the new schedule",
+        ),
         "weeks": [
             (name, week(sums.hours, most, described=f"Mails by hour of the week, {name}"))
             for name, sums in (("in force", old), ("new", new))
@@ -130,7 +131,7 @@ def _drawn(compared: Comparison) -> dict[str, Any]:
 
 
 def _held(old: Sums, new: Sums) -> list[Line]:
-    """Return how many messages are moved, and not sent, for each reason."""
+    """Return the numbers of messages that are moved, and not sent, for each reason."""
     moved = [
         Line(
             f"reminders moved by {cause}",
@@ -143,15 +144,3 @@ def _held(old: Sums, new: Sums) -> list[Line]:
         for step, reason in sorted({*old.skipped, *new.skipped})
     ]
     return [line for line in (*moved, *skipped) if line.in_force or line.new]
-
-
-def _chart(steps: Sequence[str], old: Sums, new: Sums) -> Markup:
-    data = [
-        bar
-        for step in steps
-        for bar in (
-            Bar(step, {"skipped": old.mails[step]}, f"{step}, in force: {old.mails[step]:,}"),
-            Bar("", {"sent": new.mails[step]}, f"{step}, new: {new.mails[step]:,}"),
-        )
-    ]
-    return bars(data, described="Mails by step: in force, and by the new schedule")

@@ -25,5 +25,5 @@ class Trial(Protocol):
         ...
 
     async def compare(self, text: str, shop: str, since: timedelta) -> Comparison:
-        """Return what the schedule in a text does beside the one in force. Raises `BadSchedule`, `Unavailable`."""
+        """Return the schedule of a text, compared with the one in force. Raises `BadSchedule`, `Unavailable`."""
         ...

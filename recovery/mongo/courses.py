@@ -116,7 +116,7 @@ async def _batch(documents: Sequence[Document], suppressions: Suppressions) -> B
 
 
 def _address(document: Mapping[str, object]) -> object:
-    """Return what a document has in common with others of its person: without an address, its id alone."""
+    """Return the address in a document, or its id if it has none: it then belongs to no other."""
     return document.get("address") or document["_id"]
 
 

@@ -1,8 +1,12 @@
 """The page *schedule*: what is in force, another one tried beside it, and what it refuses."""
 
+import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 from recovery import Customer, Order
+from recovery.app.trial import ScheduleTrial
+from recovery.domain.simulation import Comparison
 from recovery.mongo.collections import CHECKOUTS
 from tests.support.builders import report
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, tab
@@ -111,3 +115,28 @@ async def test_a_key_of_one_shop_tries_for_no_other(world):
         assert "lamps.example" in page
         assert "shop.example" not in page
         assert (await client.get("/console/schedule?shop=shop.example")).status_code == 403
+
+
+async def test_one_schedule_is_tried_at_a_time(world, monkeypatch):
+    """The second gets a sentence, and what it wrote."""
+    await _fill(world)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_args):
+        begun.set()
+        await go_on.wait()
+        return Comparison()
+
+    monkeypatch.setattr(ScheduleTrial, "compare", slow)
+    async with world.client(OPERATOR) as client:
+        page = (await client.get("/console/schedule")).text
+        token = re.search(r'action="/console/schedule">\s*<input type="hidden" name="token" value="([^"]+)"', page)[1]
+        form = {"token": token, "shop": "shop.example", "since": "30", "schedule": LATER}
+        first = asyncio.create_task(client.post("/console/schedule", data=form))
+        await begun.wait()
+        second = await client.post("/console/schedule", data=form)
+        go_on.set()
+        assert (await first).status_code == 200
+    assert second.status_code == 503
+    assert "Another schedule is being tried" in second.text
+    assert "delay = &#34;2h&#34;" in second.text

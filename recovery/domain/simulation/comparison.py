@@ -154,7 +154,7 @@ class _Way:
         self._confirmed: dict[tuple[bool, bool], Sequence[Entry]] = {}
 
     def take(self, courses: Sequence[Course]) -> list[list[Entry]]:
-        """Return what becomes of the checkouts of one person at one shop, and add it to the sums."""
+        """Return the entries of the checkouts of one person at one shop, and add them to the sums."""
         unordered = [self._unordered(course) for course in courses]
         entries = self._entries(courses, unordered)
         for course, found, ahead in zip(courses, entries, unordered, strict=True):
@@ -162,7 +162,7 @@ class _Way:
         return entries
 
     def _unordered(self, course: Course) -> list[Entry]:
-        """Return what would become of a checkout if it were not ordered, and the only one of its person."""
+        """Return the entries of a checkout as if it were not ordered, and the only one of its person."""
         return self._pieces.of(course) if course.is_plain else replay([never_ordered(course)], self._schedule)[0]
 
     def _entries(self, courses: Sequence[Course], unordered: Sequence[list[Entry]]) -> list[list[Entry]]:
@@ -175,7 +175,7 @@ class _Way:
         return replay(courses, self._schedule)
 
     def _until_ordered(self, course: Course, unordered: list[Entry]) -> list[Entry]:
-        """Return what becomes of a plain checkout: the same as if it were not ordered, until it is."""
+        """Return the entries of a plain checkout: the same as if it were not ordered, until it is."""
         ordered_at = course.ordered_at
         if ordered_at is None:
             return unordered

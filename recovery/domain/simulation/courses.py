@@ -56,7 +56,7 @@ class Course:
         return _OPEN.model_copy(update={**known, "opened_at": self.opened_at, "touched_at": self.left_at})
 
     def changes(self) -> list[tuple[datetime, dict[str, Any]]]:
-        """Return what changes in the checkout later, latest first: the time, and the fields."""
+        """Return the later changes of the checkout, latest first: the time, and the fields."""
         found: list[tuple[datetime, dict[str, Any]]] = []
         if self.ordered_at is not None:
             at = max(self.ordered_at, self.left_at)

@@ -55,7 +55,7 @@ class Pieces:
         self._is_too_short = quiet is not None and 0 < (_minutes(quiet.end) - _minutes(quiet.begin)) % _A_DAY <= _PIECE
 
     def of(self, course: Course) -> list[Entry]:
-        """Return what becomes of the messages of a checkout that is `plain`, as if it were not ordered."""
+        """Return the entries of a checkout that is `plain`, as if it were not ordered."""
         piece = self._find(course)
         return replay([never_ordered(course)], self._schedule)[0] if piece is None else piece.at(course.left_at)
 
@@ -78,7 +78,7 @@ class Pieces:
         return self._pieces[key]
 
     def _piece(self, like: Course, begin: datetime) -> _Piece | None:
-        """Return what is common to all checkouts `like` this one that are left from `begin` on, or None."""
+        """Return the piece of all checkouts `like` this one that are left from `begin` on, or None."""
         length = LENGTH - TICK
         first = replay([_left(like, begin)], self._schedule)[0]
         last = replay([_left(like, begin + length)], self._schedule)[0]

@@ -72,14 +72,14 @@ class _Running:
         return changed_at if until is None or changed_at < until else until
 
     def as_other(self, now: datetime) -> Other:
-        """Return what another checkout of the same person is told of this one."""
+        """Return this checkout as another one of the same person sees it."""
         ordered_at = self.state.ordered_at
         bought = self.state.facts.items if ordered_at is not None and ordered_at <= now else ()
         return Other(written_at=self.written_at, ordered_at=ordered_at, bought=bought)
 
 
 def replay(courses: Sequence[Course], schedule: Schedule) -> list[list[Entry]]:
-    """Return what becomes of the messages of one person's checkouts at one shop: entries in order of time for each."""
+    """Return the entries of one person's checkouts at one shop, in order of time for each."""
     all_ = [_Running(number, course) for number, course in enumerate(courses)]
     looks = sorted(each.key(each.course.left_at) for each in all_)
     while looks:
@@ -130,7 +130,7 @@ def _history(each: _Running, now: datetime, all_: Sequence[_Running]) -> Recipie
 
 
 def moved_by(course: Course, step: Step, schedule: Schedule, at: datetime) -> Cause | None:
-    """Return what made a message later than its delay says, or None if it is not: the last of the causes counts."""
+    """Return the cause for which a message is later than its delay says, or None; the last of several counts."""
     if not step.kind.respects_quiet_hours or at <= course.left_at + step.delay:
         return None
     quiet = schedule.quiet_hours

@@ -1,4 +1,4 @@
-"""A week as SVG: a row for each day, a square for each hour, the darker the more mails."""
+"""The charts of two schedules beside each other, as SVG: their mails by step, and by hour of the week."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,29 @@ from markupsafe import Markup
 SIDE, GAP, LEFT, TOP = 18, 2, 34, 16
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _FAINTEST = 0.12
+WIDTH, BAR, ROW, LABEL = 360, 10, 32, 16
+"""Pixels of a chart by step: its width, a bar, the two bars of a step with their label, and the label."""
+
+
+def pairs(rows: Sequence[tuple[str, int, int]], *, described: str) -> Markup:
+    """Return a chart with two bars for each name: its number in force, and by the new schedule."""
+    most = max((max(old, new) for _, old, new in rows), default=0) or 1
+    drawn = [
+        Markup("<g><title>{}: {:,} in force, {:,} new</title>{}{}{}</g>").format(
+            *(name, old, new, _text(0, top + LABEL - 5, name)),
+            *(_bar("skipped", top + LABEL, old / most), _bar("sent", top + LABEL + BAR + GAP, new / most)),
+        )
+        for top, (name, old, new) in zip(range(0, len(rows) * (ROW + LABEL), ROW + LABEL), rows, strict=True)
+    ]
+    return Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
+        described, WIDTH, len(rows) * (ROW + LABEL), Markup("").join(drawn)
+    )
+
+
+def _bar(class_: str, y: int, part: float) -> Markup:
+    return Markup('<rect class="{}" x="0" y="{}" width="{:.1f}" height="{}" rx="2"/>').format(
+        class_, y, WIDTH * part, BAR
+    )
 
 
 def week(hours: Sequence[int], most: int, *, described: str) -> Markup:
