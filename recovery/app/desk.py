@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from recovery.app.factories import per_shop, recovery_of, suppressions_of
+from recovery.app.trial import ScheduleTrial
 from recovery.console.desk import Desk
 from recovery.engine.ports import Clock
 from recovery.mongo.collections import Database
@@ -27,4 +28,5 @@ def desk_of(
         faults=faults,
         shops=sorted(settings.shops),
         closing=closing,
+        trial=ScheduleTrial(settings, database, clock),
     )

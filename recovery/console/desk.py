@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.client import Recovery
+from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Schedule
 from recovery.engine.ports import Clock
@@ -18,7 +19,7 @@ class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
-    settings of their own. `closing` is set when the daemon stops: what streams must end then.
+    settings of their own. `closing` is set when the daemon stops: what streams must end then. `trial` tries schedules.
     """
 
     database: Database
@@ -29,6 +30,7 @@ class Desk:
     faults: Callable[[], Mapping[str, str | None]]
     shops: Sequence[str] = ()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    trial: Trial | None = None
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""
