@@ -20,6 +20,7 @@ from recovery.cli.listing import listing
 from recovery.cli.mails import mails
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
+from recovery.cli.results import results
 from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import AsJson, CommandError, NotConfirmed, load, out, plain, say, sentence
 from recovery.errors import RecoveryError
@@ -36,6 +37,7 @@ cli.add_typer(listing)
 cli.add_typer(mails)
 cli.add_typer(persons)
 cli.add_typer(requests)
+cli.add_typer(results)
 cli.add_typer(receivers)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
