@@ -29,6 +29,7 @@ ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
 CHANNELS = "channels"
 RESULTS = "results"
+SELECTIONS = "selections"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -177,6 +178,10 @@ COLLECTIONS = {
             IndexModel([("asked_at", ASCENDING)], name="asked_at", expireAfterSeconds=90 * 24 * 3600),
             IndexModel([("address", ASCENDING)], name="address"),
         ),
+    ),
+    SELECTIONS: Collection(
+        fields.SELECTION,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3600),),
     ),
     SUPPRESSIONS: Collection(
         fields.SUPPRESSION,

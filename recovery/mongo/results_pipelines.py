@@ -170,7 +170,7 @@ def _grouped(**keys: Any) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """An aggregation over checkouts. `field` is the time by which they are found, by `index`; `kind` its own results."""
+    """An aggregation over checkouts. `field` is the time by which they are found, by `index`; `kind` are its results."""
 
     field: str
     index: str

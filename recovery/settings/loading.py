@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from recovery.domain.experiments import Experiments
 from recovery.domain.schedule import OnAmbiguous, Schedule
 from recovery.domain.warmup import Warmup
+from recovery.settings.console import ConsoleSettings
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.experiments import (
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     confirmation: ConfirmationSettings = ConfirmationSettings()
     http: HttpSettings = HttpSettings()
+    console: ConsoleSettings = ConsoleSettings()
     shopify: ShopifySettings = ShopifySettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     links: LinksSettings = LinksSettings()
