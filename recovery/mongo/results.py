@@ -10,14 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 from bson.decimal128 import Decimal128
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
 from recovery.domain.results import Cell, Sums
 from recovery.mongo.collections import BY_DAY, OPTIONS, RESULTS, Database, Document
 from recovery.mongo.errors import translated
-from recovery.mongo.results_pipelines import ARMS, LONGEST_COUNT, MAILS
+from recovery.mongo.results_pipelines import AMOUNTS, ARMS, COUNTS, KEYS, LONGEST_COUNT, MAILS
 
 DAY = timedelta(days=1)
+_MARK = dict.fromkeys(KEYS, "") | {"day": datetime(1970, 1, 1, tzinfo=UTC)}
+"""The key of the mark of the last count that came to its end: sums of nothing, on a day before all others."""
+
+_ZERO = dict.fromkeys(COUNTS, 0) | dict.fromkeys(AMOUNTS, Decimal128("0"))
+
 MARGIN = timedelta(hours=2)
 """The time for which a day is still counted after its last window has ended."""
 
@@ -33,7 +38,6 @@ class MongoResults:
         self._window = window
         self._retention = retention
         self._left_out = tuple(left_out)
-        self._counted_at: datetime | None = None
 
     @translated
     async def count(self, now: datetime) -> None:
@@ -44,13 +48,11 @@ class MongoResults:
         since = first_day(now, await self._last_count(), self._window, self._retention)
         for pipeline in (MAILS, ARMS):
             await pipeline.run(self._database, since, self._window, self._left_out)
-        self._counted_at = now
+        await self._results.update_one({"_id": _MARK}, {"$max": {"at": now}, "$setOnInsert": _ZERO}, upsert=True)
 
     async def _last_count(self) -> datetime | None:
-        """Return the time of the last count, or None before the first."""
-        if self._counted_at is not None:
-            return self._counted_at
-        last = await self._results.find_one({}, {"at": 1}, sort=[("at", DESCENDING)])
+        """Return the time of the last count that came to its end, or None before the first."""
+        last = await self._results.find_one({"_id": _MARK}, {"at": 1})
         return None if last is None else last["at"]
 
     @translated

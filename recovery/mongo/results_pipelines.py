@@ -170,7 +170,7 @@ def _grouped(**keys: Any) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """An aggregation over checkouts. `field` is the time by which they are found, by `index`; `kind` are its results."""
+    """An aggregation over checkouts: they are found by their time in `field`, by `index`; `kind` matches its sums."""
 
     field: str
     index: str
@@ -186,7 +186,7 @@ class Pipeline:
 
     def stages(self, since: datetime, window: timedelta, left_out: Sequence[str]) -> list[Document]:
         """Return all stages. Sums of these days that no checkout belongs to any more become zero."""
-        known = [{"$match": {"_id.day": {"$gte": since}, **self.kind}}, {"$project": {"_id": 1}}]
+        known = [{"$match": {"_id.day": {"$gte": since}} | self.kind}, {"$project": {"_id": 1}}]
         return [
             {"$match": {self.field: {"$gte": since}, "shop": {"$type": "string"}, **_but(left_out)}},
             *self.rows(since, window),

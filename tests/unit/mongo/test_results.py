@@ -23,7 +23,7 @@ def day(number, month=11):
         (None, day(1)),
         (NOW + timedelta(days=3), day(24)),
     ],
-    ids=["as usual", "after ten days down", "after longer than anything is kept", "for the first time", "clock set back"],
+    ids=["as usual", "after ten days down", "after longer than all is kept", "for the first time", "clock set back"],
 )
 def test_days_are_counted_to_their_end_as_long_as_nothing_is_deleted(counted_at, first):
     """A day can change for the window after its end, and is whole for the retention after its begin."""
