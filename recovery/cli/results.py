@@ -76,8 +76,9 @@ def show_results(
 async def _found(
     by: str, shops: list[str], since: date | None, until: date | None
 ) -> "tuple[Results, tuple[date, date]]":
-    from recovery.app.factories import results_of, terms_of
+    from recovery.app.factories import terms_of
     from recovery.domain.results import By, results
+    from recovery.mongo.results import ResultsReader
 
     async with open_database() as session:
         now = session.clock.now()
@@ -85,7 +86,7 @@ async def _found(
         first = since or last - timedelta(days=USUAL_DAYS)
         if first > last:
             raise CommandError(f"There are no days from {first} to {last}: --since must not be after --until.")
-        cells = await results_of(session.settings, session.database).cells(first, last, shops)
+        cells = await ResultsReader(session.database).cells(first, last, shops)
         return results(cells, By(by), terms_of(session.settings), now), (first, last)
 
 

@@ -141,6 +141,18 @@ class Terms:
     smallest_lift: float
 
 
+USUAL = Terms((), timedelta(days=5), 0.02)
+"""The terms of the default settings."""
+
+
+def by_day(cells: Iterable[Cell]) -> list[tuple[date, Sums]]:
+    """Return the sums of each day, oldest first."""
+    found: dict[date, Sums] = {}
+    for cell in cells:
+        found[cell.day] = found.get(cell.day, Sums()) + cell.sums
+    return [(day, found[day]) for day in sorted(found)]
+
+
 def results(cells: Iterable[Cell], by: By, terms: Terms, now: datetime) -> Results:
     """Return the results of these cells, in rows."""
     mails: list[Cell] = []

@@ -55,6 +55,13 @@ class MongoResults:
         last = await self._results.find_one({"_id": _MARK}, {"at": 1})
         return None if last is None else last["at"]
 
+
+class ResultsReader:
+    """Reads the sums by day."""
+
+    def __init__(self, database: Database) -> None:
+        self._results = database.get_collection(RESULTS, **OPTIONS)
+
     @translated
     async def cells(self, since: date, until: date, shops: Sequence[str] = ()) -> list[Cell]:
         """Return the sums of these days, `until` included, of these shops or of all. Raises `Unavailable`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from recovery.mongo import collections
@@ -74,7 +75,7 @@ ELSEWHERE = {
 """Modules of the room that read and write no document."""
 
 BSON_TYPES = {
-    str: "string", bool: "bool", int: "int", Int64: "long", float: "double", datetime: "date", dict: "object",
+    str: "string", bool: "bool", int: "int", Int64: "long", float: "double", Decimal128: "decimal", datetime: "date", dict: "object",
     list: "array", type(None): "null",
 }  # fmt: skip
 

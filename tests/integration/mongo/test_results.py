@@ -13,7 +13,7 @@ import pytest
 from recovery.domain.results import Cell, Sums
 from recovery.errors import Unavailable
 from recovery.mongo.collections import CHECKOUTS, RESULTS
-from recovery.mongo.results import MongoResults
+from recovery.mongo.results import MongoResults, ResultsReader
 from recovery.mongo.returns import Returns
 from tests.support.paths import ROOT
 
@@ -53,7 +53,7 @@ def counter(database, **changes):
 
 async def cells_of(database):
     """The sums of all days, without those that are zero."""
-    found = await counter(database).cells(ago(40).date(), NOW.date() + timedelta(days=1))
+    found = await ResultsReader(database).cells(ago(40).date(), NOW.date() + timedelta(days=1))
     return [cell for cell in found if cell.sums != Sums()]
 
 
