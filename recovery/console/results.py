@@ -14,7 +14,7 @@ from recovery.console.routes import Routes
 from recovery.console.sessions import PATH
 from recovery.console.viewer import Viewer
 from recovery.domain.results import By, Cell, Lift, Results, Verdict, by_day, results
-from recovery.domain.results_text import HEADINGS, cells_of, csv_text, money, part, sentence_of, short
+from recovery.domain.results_text import HEADINGS, cells_of, csv_text, headline, money, part, sentence_of, short
 from recovery.http.problems import Problem
 from recovery.mongo.results import ResultsReader
 
@@ -91,9 +91,11 @@ class ResultsPages:
             then_ordered=part(total.sums.returned_orders, total.sums.checkouts),
             ordered=part(total.sums.ordered, total.sums.checkouts),
             money=money(total.money),
-            lift=short(total.lift),
+            lift=headline(total.lift),
             headings=HEADINGS,
-            rows=[(row.group or "(none)", cells_of(row)) for row in [*found.rows, total]],
+            rows=[
+                (row.group or "(none)", list(zip(HEADINGS, cells_of(row), strict=True))) for row in [*found.rows, total]
+            ],
             chart=chart(cells),
             experiments=[(each, sentence_of(each), whisker(each), _mark(each)) for each in found.lifts],
         )
@@ -132,7 +134,7 @@ def chart(cells: Sequence[Cell]) -> Markup:
     return bars(data, described=described, every=-(-len(data) // LABELLED) or 1)
 
 
-WIDTH, HEIGHT, EDGE = 320, 28, 12
+WIDTH, HEIGHT, EDGE = 560, 28, 12
 
 
 def whisker(lift: Lift) -> Markup | None:

@@ -11,11 +11,11 @@ from recovery.domain.statistics import Interval
 HEADINGS = (
     "mails",
     "checkouts",
-    "came back by our link",
-    "and then ordered",
-    "ordered within the window",
-    "its money",
-    "lift against a hold-out",
+    "came back",
+    "then ordered",
+    "ordered within window",
+    "money",
+    "lift",
 )
 """The headings of a table, beside that of the group."""
 
@@ -74,6 +74,19 @@ def short(lift: Lift | None) -> str:
             return f"{points(lift.orders)}, a look before the end date"
         case Verdict.FINAL:
             return points(lift.orders)
+
+
+def headline(lift: Lift | None) -> tuple[str, str]:
+    """Return a lift in two lines, for a figure: the first is as much as its data bears."""
+    if lift is None:
+        return "–", "without a hold-out nobody knows who would have ordered anyway"
+    if lift.verdict is Verdict.LOPSIDED:
+        return "not to be believed", lift.verdict.value
+    if lift.verdict is Verdict.TOO_LITTLE or lift.orders is None:
+        return Verdict.TOO_LITTLE.value, f"{lift.missing:,} more checkouts"
+    value, _, interval = points(lift.orders).partition(" (")
+    look = f", {lift.verdict.value}" if lift.verdict is Verdict.EARLY else ""
+    return value, f"({interval}{look}"
 
 
 def points(interval: Interval | None) -> str:

@@ -75,8 +75,8 @@ ELSEWHERE = {
 """Modules of the room that read and write no document."""
 
 BSON_TYPES = {
-    str: "string", bool: "bool", int: "int", Int64: "long", float: "double", Decimal128: "decimal", datetime: "date", dict: "object",
-    list: "array", type(None): "null",
+    str: "string", bool: "bool", int: "int", Int64: "long", float: "double", datetime: "date", dict: "object",
+    list: "array", type(None): "null", Decimal128: "decimal",
 }  # fmt: skip
 
 _WORD = re.compile(r"\$?[a-z_<>]+(\.[a-z_<>]+)*")

@@ -9,7 +9,7 @@ import pytest
 
 from recovery.domain.experiments import Experiment
 from recovery.domain.results import By, Cell, Sums, Terms, Verdict, results
-from recovery.domain.results_text import cells_of, csv_text, sentence_of, short
+from recovery.domain.results_text import cells_of, csv_text, headline, sentence_of, short
 
 DAY = date(2026, 11, 2)
 LAST = date(2026, 11, 30)
@@ -171,3 +171,25 @@ def test_nothing_is_a_total_of_nothing():
     """A new installation."""
     whole = found()
     assert (whole.rows, whole.lifts, whole.total.sums) == ([], [], Sums())
+
+
+@pytest.mark.parametrize(
+    ("arms", "now", "lines"),
+    [
+        ((10_000, 1_000, 10_000, 800), LONG_AFTER, ("+2.0 points", "(+1.2 to +2.8)")),
+        (
+            (10_000, 1_000, 10_000, 800),
+            datetime(2026, 11, 9, tzinfo=UTC),
+            ("+2.0 points", "(+1.2 to +2.8), a look before the end date"),
+        ),
+        ((50, 30, 50, 4), LONG_AFTER, ("too little data", "6,321 more checkouts")),
+        ((9_000, 900, 11_000, 800), LONG_AFTER, ("not to be believed", "the arms do not have their shares")),
+    ],
+    ids=["final", "early", "too little", "lopsided"],
+)
+def test_a_figure_has_two_lines(arms, now, lines):
+    """The first line is as much as the data bears."""
+    treated, ordered, held, held_ordered = arms
+    total = found(arm("reminded", treated, ordered), arm("held out", held, held_ordered), now=now).total
+    assert headline(total.lift) == lines
+    assert headline(None)[0] == "–"
