@@ -84,6 +84,10 @@ def _print(state: "CheckoutState", suppression: "Suppression | None", ahead: "li
     say("  ".join(f"{what} {format_time(at)}" for what, at in times.items() if at is not None))
     if state.pause is not None:
         say(f"paused {format_time(state.pause.at)}: {state.pause.reason}")
+    for step, at in state.returned.items():
+        say(f"came back {format_time(at)} by the link of {step}")
+    for experiment, arm in state.experiments.items():
+        say(f"experiment {experiment}: {arm}")
     say(f"next look at {format_time(state.next_at)}" if state.next_at else "at rest")
     for each in ahead:
         say(f"to come: {each.step}, {format_time(each.at)}" if each.at else f"not to come: {each.step}, {each.why}")

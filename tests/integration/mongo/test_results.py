@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from recovery import Recovery
 from recovery.domain.results import Cell, Sums
 from recovery.errors import Unavailable
 from recovery.mongo.collections import CHECKOUTS, RESULTS
@@ -340,3 +341,11 @@ def test_a_cell_is_what_is_compared():
     """The comparison sees a difference in any count."""
     cell = Cell(NOW.date(), "a", "EUR", Sums(mails=1))
     assert keyed([cell]) != keyed([Cell(NOW.date(), "a", "EUR", Sums(mails=2))])
+
+
+async def test_a_shop_that_is_erased_leaves_no_sums(database):
+    """Its name is all that they have of it."""
+    await counted(database, stored(1, sent=[ago(20)]), stored(2, sent=[ago(20)], shop="b"))
+    await Recovery(database.client, database=database.name).erase_shop("a")
+    await counter(database).count(NOW)
+    assert {cell.shop for cell in await cells_of(database)} == {"b"}
