@@ -107,3 +107,17 @@ def test_nothing_yet(call, at):
     code, printed, _ = call("results", **at)
     assert code == 0
     assert "There is nothing yet" in printed
+
+
+def test_show_tells_who_came_back_and_the_arms(call, counted):
+    """`recovery show` says by which mail a customer came back, and in which arm the checkout is."""
+
+    async def assign():
+        async with connect(counted["MONGODB__URI"]) as client:
+            checkouts = client[counted["MONGODB__DATABASE"]][CHECKOUTS]
+            await checkouts.update_one({"_id": "lamps.example/0"}, {"$set": {"experiments": {"quiet-1": "reminded"}}})
+
+    asyncio.run(assign())
+    _, printed, _ = call("show", "lamps.example/0", **counted)
+    assert re.search(r"^came back \S+ \S+ by the link of reminder-1$", printed, re.MULTILINE)
+    assert "experiment quiet-1: reminded\n" in printed
