@@ -22,6 +22,7 @@ from recovery.app.factories import (
     database_of,
     feedback_of,
     recovery_of,
+    results_of,
     webhooks_of,
 )
 from recovery.app.initialise import ensure
@@ -35,6 +36,7 @@ from recovery.daemon.look_ahead import LookAhead
 from recovery.daemon.metrics import Telemetry
 from recovery.daemon.readiness import Readiness
 from recovery.daemon.receivers import ReceiverRecords
+from recovery.daemon.results import ResultsCount
 from recovery.daemon.share import Ability, Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.template_reload import reload
@@ -141,6 +143,9 @@ class _Daemon:
             telemetry.receiver_rates,
             daemons=lambda: len(self._share.daemons),
         )
+        self._results = ResultsCount(
+            results_of(settings, database), self._share, clock, lambda: lanes.is_behind, every=settings.results.every
+        )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()
@@ -215,6 +220,7 @@ class _Daemon:
         root.start("readiness", self._readiness.run())
         root.start("receivers", self._records.run())
         root.start("activity", self._activity.run())
+        root.start("results", self._results.run())
 
     def _watchers(self) -> dict[str, Watcher]:
         positions = Positions(self._database, self._name)
@@ -265,7 +271,7 @@ class _Daemon:
         self._closing.set()
         sweeps = (f"sweep {lane.relay}" for lane in self._lanes.all)
         watchers = (f"watcher {stream}" for stream in self._feeds)
-        await root.stop("readiness", "expirer", "look ahead", *sweeps, *watchers)
+        await root.stop("readiness", "results", "expirer", "look ahead", *sweeps, *watchers)
         await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in self._lanes.all))
         await root.stop("receivers", "activity")
         await self._records.store()

@@ -21,6 +21,7 @@ from recovery.cli.mails import mails
 from recovery.cli.pauses import pauses
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
+from recovery.cli.results import results
 from recovery.cli.simulate import simulate
 from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import AsJson, CommandError, NotConfirmed, load, out, plain, say, sentence
@@ -39,6 +40,7 @@ cli.add_typer(mails)
 cli.add_typer(pauses)
 cli.add_typer(persons)
 cli.add_typer(requests)
+cli.add_typer(results)
 cli.add_typer(receivers)
 cli.add_typer(simulate)
 cli.add_typer(dead, name="dead")
