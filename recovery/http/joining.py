@@ -49,7 +49,7 @@ class JoinedWrites(asyncio.Transport):
         self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what is known of the transport under this name."""
+        """Return the information about the transport under this name."""
         return self._transport.get_extra_info(name, default)
 
     def _flush(self) -> None:
