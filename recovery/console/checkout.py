@@ -11,6 +11,7 @@ from recovery.console.checkout_paths import MAIL_ROUTE, ROUTE, asked_for, mail_p
 from recovery.console.checkouts import STATUS_TAGS, TAGS
 from recovery.console.desk import Desk
 from recovery.console.forms import asked
+from recovery.console.recipients import recipient_of
 from recovery.console.rendering import frame
 from recovery.console.routes import Routes
 from recovery.console.sessions import PATH
@@ -21,7 +22,6 @@ from recovery.domain.decision import decide, left
 from recovery.domain.outlook import outlook
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState
-from recovery.domain.suppression import Suppression
 from recovery.http.problems import Problem
 from recovery.mail.composer import RenderError
 from recovery.mail.templates.templates import Rendered
@@ -55,7 +55,7 @@ class CheckoutPage:
         if state.id != id_:
             return RedirectResponse(path_of(state.id), 303)
         schedule, now = self._desk.schedules.of(id_), self._desk.clock.now()
-        suppression = await suppression_of(self._desk, state)
+        recipient = await recipient_of(self._desk, state)
         shop, order_id = shop_and_order(id_)
         customer = state.facts.customer
         return self._routes.rendering.page(
@@ -69,9 +69,9 @@ class CheckoutPage:
             path=path_of(id_),
             letters_path=f"{PATH}/dead-letters",
             address=viewer.address(customer.email if customer is not None else None),
-            suppression=suppression,
+            suppression=recipient.suppression,
             story=list(reversed(story(state))),
-            ahead=outlook(state, schedule, suppression, now),
+            ahead=outlook(state, schedule, recipient.suppression, now, recipient.others),
             left=[step.name for step in left(state, schedule)],
             rest=decide(state, schedule, now).reason,
             stops=stops(state, schedule),
@@ -123,11 +123,3 @@ class CheckoutPage:
             shown = type(customer).model_construct(email=viewer.address(customer.email), name=customer.name)
             state = state.model_copy(update={"facts": state.facts.model_copy(update={"customer": shown})})
         return self._desk.rendered(state, step)
-
-
-async def suppression_of(desk: Desk, state: CheckoutState) -> Suppression | None:
-    """Return the suppression of a checkout's address, if there is one. Raises `Unavailable`."""
-    if state.facts.customer is None:
-        return None
-    address = shop_and_order(state.id)[0], state.facts.customer.address
-    return (await desk.suppressions.of([address])).get(address)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import structlog
 from fastapi import Request, Response
 
-from recovery.console.checkout import suppression_of
 from recovery.console.checkout_paths import ROUTE, asked_for, path_of, unknown
 from recovery.console.checkouts import LIST
 from recovery.console.desk import Desk
 from recovery.console.forms import Form
+from recovery.console.recipients import recipient_of
 from recovery.console.routes import Ask, Done, Routes, is_sure
 from recovery.console.viewer import Viewer
 from recovery.domain.checkout import Customer, shop_and_order
@@ -60,7 +60,13 @@ class CheckoutActs:
             return send_now(state, schedule, step, now)
 
         return await self._changed(
-            request, viewer, form, decided, "Send {step} now?", "Send it now", "{step} is due now: it goes at once."
+            request,
+            viewer,
+            form,
+            decided,
+            "Send {step} now?",
+            "Make it due now",
+            "{step} is due now: it goes as soon as the rules of the schedule allow.",
         )
 
     async def skip(self, request: Request, viewer: Viewer, form: Form) -> Done | Ask:
@@ -207,7 +213,8 @@ class CheckoutActs:
         self, after: CheckoutState, schedule: Schedule, step: str | None, now: datetime
     ) -> tuple[str, ...]:
         """Return what is then to come, a line for each message; the line of the one that it is about is the first."""
-        ahead = outlook(after, schedule, await suppression_of(self._desk, after), now)
+        recipient = await recipient_of(self._desk, after)
+        ahead = outlook(after, schedule, recipient.suppression, now, recipient.others)
         lines = []
         for each in sorted(ahead, key=lambda each: each.step != step):
             if each.at is None:
@@ -215,7 +222,8 @@ class CheckoutActs:
             elif each.at <= now:
                 lines.append(f"{each.step} goes at once.")
             else:
-                lines.append(f"{each.step} goes at {each.at:%Y-%m-%d %H:%M} UTC.")
+                why = f": {each.why}" if each.why else ""
+                lines.append(f"{each.step} goes at {each.at:%Y-%m-%d %H:%M} UTC{why}.")
         return tuple(lines) or ("Then nothing more is to come.",)
 
     async def _until(self, id_: str, form: Form) -> datetime:
