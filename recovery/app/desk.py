@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from recovery.app.factories import per_shop, recovery_of, suppressions_of
+from recovery.app.trial import ScheduleTrial
 from recovery.console.desk import Desk
 from recovery.domain.per_shop import PerShop
 from recovery.engine.ports import Clock
@@ -31,4 +32,5 @@ def desk_of(
         shops=sorted(settings.shops),
         closing=closing,
         rendered=lambda checkout, step: composers.of(checkout.id).render(checkout, step),
+        trial=ScheduleTrial(settings, database, clock),
     )

@@ -20,6 +20,7 @@ from recovery.console.viewer import Viewer
 from recovery.domain.checkout import shop_and_order
 from recovery.domain.decision import decide, left
 from recovery.domain.outlook import outlook
+from recovery.domain.pauses import why
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState
 from recovery.http.problems import Problem
@@ -70,6 +71,7 @@ class CheckoutPage:
             letters_path=f"{PATH}/dead-letters",
             address=viewer.address(customer.email if customer is not None else None),
             suppression=recipient.suppression,
+            paused=None if recipient.paused is None else why(recipient.paused),
             story=list(reversed(story(state))),
             ahead=outlook(state, schedule, recipient.suppression, now, recipient.others),
             left=[step.name for step in left(state, schedule)],

@@ -17,6 +17,7 @@ from recovery.console.viewer import Viewer
 from recovery.domain.checkout import Customer, shop_and_order
 from recovery.domain.operations import Change, NotPossible, Operator, pause, postpone, resume, send_now, skip
 from recovery.domain.outlook import outlook
+from recovery.domain.pauses import why
 from recovery.domain.schedule import Schedule
 from recovery.domain.scopes import Scope
 from recovery.domain.state import CheckoutState
@@ -215,7 +216,7 @@ class CheckoutActs:
         """Return what is then to come, a line for each message; the line of the one that it is about is the first."""
         recipient = await recipient_of(self._desk, after)
         ahead = outlook(after, schedule, recipient.suppression, now, recipient.others)
-        lines = []
+        lines = [] if recipient.paused is None else [f"Nothing goes before it is resumed: {why(recipient.paused)}."]
         for each in sorted(ahead, key=lambda each: each.step != step):
             if each.at is None:
                 lines.append(f"{each.step} will not be sent: {each.why}.")

@@ -12,6 +12,7 @@ from recovery.console.entrance import Entrance
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
 from recovery.console.routes import Routes
+from recovery.console.schedule import SchedulePage
 from recovery.console.sessions import Sessions
 from recovery.http.keys import ApiKey
 from recovery.http.problems import Problem
@@ -27,6 +28,7 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     Checkouts(routes, desk)
     CheckoutPage(routes, desk)
     CheckoutActs(routes, desk)
+    SchedulePage(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")
     return routes
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.client import Recovery
+from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState
@@ -25,8 +26,8 @@ class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
-    settings of their own. `closing` is set when the daemon stops: what streams must end then. `rendered` returns the
-    mail of a checkout as its shop's templates make it now, or raises `RenderError`.
+    settings of their own. `closing` is set when the daemon stops: what streams must end then. `trial` tries schedules.
+    `rendered` returns the mail of a checkout as its shop's templates make it now, or raises `RenderError`.
     """
 
     database: Database
@@ -38,6 +39,7 @@ class Desk:
     shops: Sequence[str] = ()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     rendered: Callable[[CheckoutState, Step], Rendered] = _nothing
+    trial: Trial | None = None
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""

@@ -28,6 +28,8 @@ DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
 CHANNELS = "channels"
+PAUSES = "pauses"
+ACTIVITY = "activity"
 SELECTIONS = "selections"
 
 Document = dict[str, Any]
@@ -155,6 +157,11 @@ COLLECTIONS = {
     CHANNELS: Collection(
         fields.CHANNEL,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),),
+    ),
+    PAUSES: Collection(fields.PAUSE),
+    ACTIVITY: Collection(
+        fields.ACTIVITY,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=8 * 24 * 3600),),
     ),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from recovery.domain.activity import Fate
 from recovery.domain.state import MessageState, Status
 from recovery.engine.receivers import Count
 
@@ -84,7 +85,7 @@ MESSAGE: Fields = {
     "handed_over": Field("bool", "whether the content of this attempt was sent, where that is recorded"),
 }
 
-PAUSE: Fields = {
+CHECKOUT_PAUSE: Fields = {
     "at": Field("date", "since when"),
     "reason": Field("string", "why"),
 }
@@ -118,7 +119,9 @@ CHECKOUT: Fields = {
     "opened_at": Field("date", "when it was opened", required=True),
     "touched_at": Field("date", "when the customer was last active in it", required=True),
     "active_at": Field("date null", "when they were last active in its cart, where that was reported without facts"),
-    "paused": Field("object null", "a pause of the reminders; it ends when `touched_at` is later", fields=PAUSE),
+    "paused": Field(
+        "object null", "a pause of the reminders; it ends when `touched_at` is later", fields=CHECKOUT_PAUSE
+    ),
     "ordered_at": Field("date null", "when it was ordered"),
     "confirm": Field("bool null", "whether the order is to be confirmed"),
     "revision": Field(
@@ -248,6 +251,39 @@ CHANNEL: Fields = {
         },
     ),
     "at": Field("date", "when the shop last reported over it", required=True),
+}
+
+PAUSE: Fields = {
+    "_id": Field("string", "the shop that is paused, or `*` for all sending", required=True),
+    "at": Field("date", "since when"),
+    "by": Field("string", "who paused it"),
+    "reason": Field("string", "why"),
+}
+
+ACTIVITY: Fields = {
+    "_id": Field("string", "the key, `<hour>/<daemon>/<shop>`", required=True),
+    "at": Field("date", "the start of the hour", required=True),
+    "daemon": Field("string", "the daemon that counted"),
+    "shop": Field("string", "the shop whose messages they were"),
+    "counts": Field(
+        "array",
+        "what became of messages in that hour",
+        fields={
+            "step": Field("string", "the message"),
+            "fate": Field("string", "what became of it", values=tuple(fate.value for fate in Fate)),
+            "reason": Field("string", "why it was skipped or given up"),
+            "n": Field("int long", "how many"),
+        },
+    ),
+    "lateness": Field(
+        "array",
+        "how late those were that were sent, from due to recorded",
+        fields={
+            "step": Field("string", "the message"),
+            "within": Field("double", "seconds that they were late at most, and more than the next lower bound"),
+            "n": Field("int long", "how many"),
+        },
+    ),
 }
 
 DATA_REQUEST: Fields = {

@@ -12,6 +12,7 @@ from recovery.console.checkout_paths import mail_path_of, path_of
 from recovery.domain.state import Cause, Message, MessageState
 from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import CHECKOUTS, SUPPRESSIONS
+from recovery.mongo.pauses import Pauses
 from tests.support.accessibility import findings
 from tests.support.builders import report
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, tab
@@ -99,6 +100,15 @@ async def test_a_suppressed_address_is_told_with_what_it_stops(world, open_check
         page = (await client.get(PAGE)).text
     assert "The address is suppressed: shop" in page
     assert page.count("will not be sent: the address is suppressed: shop") == 3
+
+
+async def test_a_pause_of_its_shop_is_told(world, open_checkout):
+    await Pauses(world.database).pause("shop.example", "olga", "", datetime.now(UTC))
+    async with world.client(OPERATOR) as client:
+        page = (await client.get(PAGE)).text
+        assert "Nothing is sent at present: sending for shop.example is paused." in page
+        question = await client.post(f"{PAGE}/send-now", data={"token": _token(page, "send-now")})
+    assert "Nothing goes before it is resumed: sending for shop.example is paused." in question.text
 
 
 async def test_a_dead_letter_of_it_is_told(world, open_checkout):

@@ -1,6 +1,7 @@
 """The definition of each document against what is stored, on a real mongod."""
 
 import time
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from pymongo.errors import WriteError
 from recovery import Consent, Customer, Item, Order, Recovery
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import Ability, Share
+from recovery.domain.activity import Entry, Fate, Lateness, ShopHour
 from recovery.domain.channels import Answer, Heard
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
@@ -18,6 +20,7 @@ from recovery.domain.warmup import Warmup
 from recovery.engine.receivers import Count, Slowed
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
+from recovery.mongo.activity import Activity
 from recovery.mongo.allowances import MongoAllowance
 from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
@@ -25,6 +28,7 @@ from recovery.mongo.collections import COLLECTIONS
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.queues import ALL
 from recovery.mongo.receivers import MongoReceivers
@@ -131,6 +135,10 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
     await Selections(database).keep(_one("shop.example/1"), "olga", NOON)
     await Channels(database).add(heard)
+    late = {"reminder-1": Lateness(Counter({0.5: 1}))}
+    shop_hour = ShopHour(Counter({("reminder-1", Fate.SENT, ""): 1}), late)
+    await Activity(database).put("me", [Entry(NOON, "shop.example", shop_hour)])
+    await Pauses(database).pause("shop.example", "ada", "wrong prices", NOON)
     await seen.look()
 
     assert seen.wrong == set()
@@ -153,6 +161,8 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "pauses": {"_id": "*"},
+    "activity": {"_id": "2126-03-05T12/me/shop.example", "at": NOON},
     "selections": {"_id": "0f/000000", "by": "olga", "at": NOON, "ids": ["shop.example/1"]},
     "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
     "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
