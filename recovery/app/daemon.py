@@ -259,7 +259,8 @@ class _Daemon:
     def _console(self) -> Callable[[Guard], APIRouter] | None:
         if not self._settings.console.enabled:
             return None
-        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing)
+        composers = self._shops.map(lambda shop: shop.composer)
+        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing, composers)
         return partial(console, desk, keys=api_keys_of(self._settings))
 
     async def _stop(self, root: Supervisor) -> None:

@@ -18,6 +18,7 @@ from recovery.cli.findings import print_findings, print_json
 from recovery.cli.imports import imports
 from recovery.cli.listing import listing
 from recovery.cli.mails import mails
+from recovery.cli.operations import operations
 from recovery.cli.pauses import pauses
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
@@ -37,6 +38,7 @@ cli.add_typer(checkouts)
 cli.add_typer(imports)
 cli.add_typer(listing)
 cli.add_typer(mails)
+cli.add_typer(operations)
 cli.add_typer(pauses)
 cli.add_typer(persons)
 cli.add_typer(requests)

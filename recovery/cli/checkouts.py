@@ -20,7 +20,7 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.cli.outlook import Ahead
+    from recovery.domain.outlook import Ahead
     from recovery.domain.state import CheckoutState
     from recovery.domain.suppression import Suppression
     from recovery.mongo.pauses import KeptPause
@@ -47,8 +47,8 @@ def show(
 
 async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead], list[KeptPause]]":
     from recovery.app.factories import suppressions_of
-    from recovery.cli.outlook import outlook
     from recovery.domain.checkout import shop_of
+    from recovery.domain.outlook import outlook
     from recovery.mongo.pauses import Pauses
 
     async with open_database() as session:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
+from recovery.console.checkout import CheckoutPage
+from recovery.console.checkout_acts import CheckoutActs
+from recovery.console.checkouts import Checkouts
 from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
 from recovery.console.overview import Overview
@@ -23,6 +26,9 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     routes = Routes(sessions, Rendering(sessions), desk.clock)
     Entrance(routes, guard, desk.clock)
     Overview(routes, desk)
+    Checkouts(routes, desk)
+    CheckoutPage(routes, desk)
+    CheckoutActs(routes, desk)
     SchedulePage(routes, desk)
     ResultsPages(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")

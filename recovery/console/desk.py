@@ -8,11 +8,18 @@ from recovery.client import Recovery
 from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
 from recovery.domain.results import USUAL, Terms
-from recovery.domain.schedule import Schedule
+from recovery.domain.schedule import Schedule, Step
+from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock
+from recovery.mail.composer import RenderError
+from recovery.mail.templates.templates import Rendered
 from recovery.mongo.channels import Channels
 from recovery.mongo.collections import Database
 from recovery.mongo.suppressions import Suppressions
+
+
+def _nothing(_checkout: CheckoutState, step: Step) -> Rendered:
+    raise RenderError(f"{step.name}: there are no templates here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,8 @@ class Desk:
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
     settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
-    then. `trial` tries schedules.
+    then. `trial` tries schedules. `rendered` returns the mail of a checkout as its shop's templates make it now, or
+    raises `RenderError`.
     """
 
     database: Database
@@ -33,6 +41,7 @@ class Desk:
     shops: Sequence[str] = ()
     terms: Terms = USUAL
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    rendered: Callable[[CheckoutState, Step], Rendered] = _nothing
     trial: Trial | None = None
 
     async def known_shops(self, limit: int) -> list[str]:

@@ -113,6 +113,13 @@ def with_arms(checkout: CheckoutState, assigned: Assignment | None) -> CheckoutS
     return checkout.model_copy(update={"experiments": {**checkout.experiments, **dict(assigned.arms)}})
 
 
+def left(checkout: CheckoutState, schedule: Schedule) -> list[Step]:
+    """Return the messages that this checkout may still get, in the order in which they are decided on."""
+    return [
+        step for step, _ in _wanted(checkout, schedule) if not checkout.messages.get(step.name, NOT_BEGUN).state.settled
+    ]
+
+
 def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step, datetime]]:
     """Yield the messages that this checkout may get, each with its due time, earliest first."""
     if checkout.status is Status.CANCELLED:

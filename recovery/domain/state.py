@@ -58,10 +58,10 @@ class Message(_Kept):
     """The state of one message (a step's reminder, or the confirmation) of a checkout.
 
     `retry_at` is the earliest time of the next attempt; `replayed_at` is the time at which an operator replayed a dead
-    message, which makes it due then. `deferred_to` is the due time of a message that was postponed because its address
-    had another mail. `coupon` is the code that the mail contains. `ambiguous` counts the attempts after which the relay
-    may have taken it. `handed_over` says, while the message is being sent, whether its content was sent; None if that
-    is not recorded.
+    message, or sent one early, which makes it due then. `deferred_to` is the due time of a message that was postponed,
+    by an operator or because its address had another mail. `coupon` is the code that the mail contains. `ambiguous`
+    counts the attempts after which the relay may have taken it. `handed_over` says, while the message is being sent,
+    whether its content was sent; None if that is not recorded.
     """
 
     state: MessageState = MessageState.WAITING

@@ -51,6 +51,7 @@ _LISTED = {
     },
     "sending_until": None,
     "returned": {},
+    "experiments": {},
     "next_at": "2026-03-02T13:05:00Z",
     "purge_at": None,
 }
