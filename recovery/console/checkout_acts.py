@@ -213,7 +213,7 @@ class CheckoutActs:
     async def _forecast(
         self, after: CheckoutState, schedule: Schedule, step: str | None, now: datetime
     ) -> tuple[str, ...]:
-        """Return what is then to come, a line for each message; the line of the one that it is about is the first."""
+        """Return the messages to come, a line for each; the line of the one that it is about is the first."""
         recipient = await recipient_of(self._desk, after)
         ahead = outlook(after, schedule, recipient.suppression, now, recipient.others)
         lines = [] if recipient.paused is None else [f"Nothing goes before it is resumed: {why(recipient.paused)}."]
@@ -223,8 +223,8 @@ class CheckoutActs:
             elif each.at <= now:
                 lines.append(f"{each.step} goes at once.")
             else:
-                why = f": {each.why}" if each.why else ""
-                lines.append(f"{each.step} goes at {each.at:%Y-%m-%d %H:%M} UTC{why}.")
+                because = f": {each.why}" if each.why else ""
+                lines.append(f"{each.step} goes at {each.at:%Y-%m-%d %H:%M} UTC{because}.")
         return tuple(lines) or ("Then nothing more is to come.",)
 
     async def _until(self, id_: str, form: Form) -> datetime:
