@@ -32,13 +32,15 @@ from recovery.mail.templates.flattening import flattened
 from recovery.mail.templates.generator import FIELDS, Generator
 from recovery.mail.templates.inlining import NotWellFormed, inline
 from recovery.mail.templates.locales import amount, date, money
+from recovery.mail.templates.metadata import Metadata
 from recovery.mail.templates.references import write_references
 from recovery.mail.templates.words import FILE, Word, Words
 
 NAMES = frozenset(
     {
         *("customer", "items", "total", "currency", "checkout_url", "unsubscribe_url", "coupon", "shop", "order_id"),
-        *("locale", "time_zone", "touched_at", "ordered_at"),
+        *("locale", "time_zone", "touched_at", "ordered_at", "brand", "direction", "start", "end"),
+        *("discount", "discount_code", "shipping", "tax", "order_url", "metadata"),
     }
 )
 """The names available to a template; docs/templates.md says what they are, and a test compares."""
@@ -106,12 +108,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Return an attribute; called by Jinja."""
         if attribute in FIELDS.get(type(obj), ()):
             return getattr(obj, attribute)
+        if type(obj) is Metadata:
+            return obj.get(attribute)
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Return an element, or an attribute by its name, as `selectattr` does; called by Jinja."""
         if type(obj) in FIELDS and argument in FIELDS[type(obj)]:
             return getattr(obj, argument)
+        if type(obj) is Metadata:
+            return obj.get(argument)
         return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:

@@ -21,6 +21,9 @@ FILE = "words.toml"
 SUBJECT = "subject"
 """The word that no template uses: it is the mail's subject."""
 
+LANGUAGE = "language"
+"""The word that says which language the words are in, as a language tag (BCP 47)."""
+
 _WRITTEN = re.compile(r"""\{%[-+]?\s*word\s+(["'])(?P<key>.*?)\1""")
 
 
