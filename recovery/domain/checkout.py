@@ -89,10 +89,9 @@ class Consent(_Word):
 class Facts(_Word):
     """The reported facts of a checkout. Only fields that are given are stored.
 
-    `total` is what the customer pays. `discount`, `shipping` and `tax` are the parts of it that are not items, each as
-    the shop states it; `discount` is what is taken off, a positive amount, and `discount_code` the code that the
-    customer entered for it. Nothing is computed from them. `order_url` is where the customer sees the order. `metadata`
-    are values for the shop's own templates.
+    `total` is what the customer pays: items + `shipping` + `tax` - `discount`. So `tax` is left out where prices include
+    it, and `discount`, which is positive, where they are those after it; nothing is computed from them. `discount_code`
+    is what the customer entered. `order_url` is where they see the order. `metadata` are values for templates alone.
     """
 
     customer: Customer | None = None
