@@ -89,9 +89,9 @@ class Consent(_Word):
 class Facts(_Word):
     """The reported facts of a checkout. Only fields that are given are stored.
 
-    `total` is what the customer pays: items + `shipping` + `tax` - `discount`. So `tax` is left out where prices include
-    it, and `discount`, which is positive, where they are those after it; nothing is computed from them. `discount_code`
-    is what the customer entered. `order_url` is where they see the order. `metadata` are values for templates alone.
+    `total` is what the customer pays: items + `shipping` + `tax` - `discount`. So `tax` is left out where it is in the
+    prices, and `discount` (positive) where they are those after it; nothing is computed from them. `discount_code` is
+    what the customer entered; `order_url` shows them the order. `metadata` are values for templates alone.
     """
 
     customer: Customer | None = None
