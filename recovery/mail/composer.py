@@ -27,6 +27,7 @@ from recovery.errors import RecoveryError
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.links import Links
 from recovery.mail.templates.context import UNNAMED
+from recovery.mail.templates.pages import Pages
 from recovery.mail.templates.references import has_long_line
 from recovery.mail.templates.templates import Rendered, Templates
 
@@ -187,7 +188,13 @@ class Composer:
         customer = checkout.facts.customer
         if self._links is None or customer is None or not step.kind.is_marketing:
             return None
-        return self._links.unsubscribe(shop_of(checkout.id), customer.address)
+        language = self.templates.language(checkout.facts.locale or "en")
+        return self._links.unsubscribe(shop_of(checkout.id), customer.address, language)
+
+    @property
+    def pages(self) -> Pages:
+        """The pages that the links of these mails lead to."""
+        return Pages(self.templates, self._brand)
 
     def _render(self, checkout: CheckoutState, step: Step, unsubscribe: str | None) -> Rendered:
         back = checkout.facts.checkout_url if self._links is None else self._links.back(checkout, step)

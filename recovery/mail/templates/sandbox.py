@@ -1,7 +1,7 @@
 """Jinja sandbox, in which the templates of one mail in one language are compiled and rendered."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -158,15 +158,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         check_arguments(__obj, arguments, named)
         return super().call(__context, __obj, *arguments, **named)
 
-    def parse_word(self, word: Word) -> nodes.Template:
-        """Return a word's syntax tree; raise `jinja2.TemplateSyntaxError` if it is invalid or uses unknown names."""
+    def parse_word(self, word: Word, known: Set[str] = _IN_WORDS) -> nodes.Template:
+        """Return the syntax tree of a word, which may use the `known` names.
+
+        Raises `jinja2.TemplateSyntaxError` if it is invalid or uses another name.
+        """
         try:
             tree = self.parse(word.text, FILE, str(word.path))
         except jinja2.TemplateSyntaxError as exc:
             raise jinja2.TemplateSyntaxError(exc.message or "", word.line, FILE, str(word.path)) from exc
         made = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
         for name in tree.find_all(nodes.Name):
-            if name.name not in _IN_WORDS | made | self.globals.keys():
+            if name.name not in known | made | self.globals.keys():
                 raise jinja2.TemplateSyntaxError(f"'{name.name}' is undefined", word.line, FILE, str(word.path))
         return tree
 

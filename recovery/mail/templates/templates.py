@@ -24,7 +24,8 @@ from recovery.mail.templates.context import UNNAMED, names_of
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp
 from recovery.mail.templates.files import TemplateError as TemplateError
-from recovery.mail.templates.locales import direction, sides
+from recovery.mail.templates.locales import direction, known, sides
+from recovery.mail.templates.pages import PageWords
 from recovery.mail.templates.references import joined
 from recovery.mail.templates.sandbox import Sandbox, Sources, as_template_error
 from recovery.mail.templates.trial import tried
@@ -88,6 +89,15 @@ class Templates:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
         return self._edition.render(step, checkout, checkout_url, unsubscribe_url, brand)
 
+    @property
+    def pages(self) -> PageWords:
+        """The words of the pages behind the links in mails, as the files have them now."""
+        return self._edition.pages
+
+    def language(self, locale: str) -> str:
+        """Return the language that a mail to a customer with this locale is in; "" if its words do not say."""
+        return self._edition.language(locale)
+
     async def refresh(self) -> TemplateError | None:
         """Reload the shop's folder if a file in it has changed.
 
@@ -119,14 +129,32 @@ class Edition:
         self._sources = Sources(files)
         self._chain = lru_cache(maxsize=256)(files.chain)  # customers may report any number of locales
         self._words: dict[Chain, Words] = {}
+        self._languages: dict[Chain, str] = {}
         self._mails: dict[tuple[str, str | None, Chain], _Mail] = {}
+        self.pages = PageWords(files, self.sandbox)
+        """The words of the pages behind the links in mails."""
 
     def checks(self, steps: Iterable[Step]) -> Iterator[None]:
-        """Render these mails with a sample, one in one language a turn; raise `TemplateError` for the first fault."""
+        """Render these mails with a sample, one in one language a turn; raise `TemplateError` for the first fault.
+
+        Then render the pages.
+        """
         for step in steps:
             for locale in self.locales:
                 self.check(step, locale)
                 yield
+        self.pages.check()
+
+    def language(self, locale: str) -> str:
+        """Return the language that a mail to a customer with this locale is in, as its words say it; "" if they do not.
+
+        Mails that say it by Jinja, as by `{{ locale }}`, do not.
+        """
+        chain = self._chain(locale)
+        if (found := self._languages.get(chain)) is None:
+            word = self.sandbox("", chain).words.find("", LANGUAGE)
+            found = self._languages[chain] = word.text if word is not None and known(word.text) is not None else ""
+        return found
 
     @property
     def locales(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class Addresses:
         self.addresses = unsubscribe, back, path
         self.asked: set[tuple[str, str]] = set()
 
-    def unsubscribe(self, shop: str, email: str) -> str | None:
+    def unsubscribe(self, shop: str, email: str, language: str = "") -> str | None:
         self.asked.add((shop, email))
         return self.addresses[0]
 

@@ -38,7 +38,7 @@ FIXED = ["From", "Auto-Submitted", "MIME-Version", "Content-Type"]
 class Addresses:
     """Links as they are made for each mail."""
 
-    def unsubscribe(self, shop: str, email: str) -> str | None:
+    def unsubscribe(self, shop: str, email: str, language: str = "") -> str | None:
         return samples.UNSUBSCRIBE_URL
 
     def back(self, checkout: CheckoutState, step: Step) -> str | None:
