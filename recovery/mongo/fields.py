@@ -266,6 +266,13 @@ DATA_REQUEST: Fields = {
     "done_at": Field("date null", "when they were answered"),
 }
 
+SELECTION: Fields = {
+    "_id": Field("string", "the key, `<name>/<number>`", required=True),
+    "by": Field("string", "the key of the person who was asked", required=True),
+    "at": Field("date", "when they were asked", required=True),
+    "ids": Field("array", "the ids that they were asked about", required=True, of="string"),
+}
+
 SUPPRESSION: Fields = {
     "_id": Field(
         "string",
