@@ -11,9 +11,11 @@ from secrets import token_hex
 from typing import Any
 
 import structlog
+from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from recovery.app.channels import ChannelRecords
+from recovery.app.desk import desk_of
 from recovery.app.factories import (
     CannotStart,
     api_keys_of,
@@ -25,6 +27,7 @@ from recovery.app.factories import (
 from recovery.app.initialise import ensure
 from recovery.app.lanes import LaneFactory
 from recovery.app.shops import Shop, shops_of
+from recovery.console.console import console
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.look_ahead import LookAhead
@@ -38,9 +41,11 @@ from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
 from recovery.http.channels import ChannelCounts
+from recovery.http.security import Guard
 from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
+from recovery.mail.templates.pages import Pages
 from recovery.mongo import collections, preflight
 from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
@@ -221,13 +226,21 @@ class _Daemon:
             self._settings,
             self._database,
             self._clock,
+            self._shops.map(lambda shop: shop.composer.pages),
             self._readiness,
             self._registry,
             self._telemetry,
             self._channels.counts,
+            self._console(),
         )
         root.start("channels", self._channels.run())
         root.start("http", serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))))
+
+    def _console(self) -> Callable[[Guard], APIRouter] | None:
+        if not self._settings.console.enabled:
+            return None
+        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing)
+        return partial(console, desk, keys=api_keys_of(self._settings))
 
     async def _stop(self, root: Supervisor) -> None:
         """Stop the parts in order, within the grace period. First of all nothing more is claimed."""
@@ -253,22 +266,25 @@ def _api(
     settings: Settings,
     database: Database,
     clock: MongoClock,
+    pages: PerShop[Pages],
     readiness: Readiness,
     registry: CollectorRegistry,
     telemetry: Telemetry,
     channels: ChannelCounts,
+    console: Callable[[Guard], APIRouter] | None,
 ) -> Any:
     async def faults() -> Mapping[str, str | None]:
         return readiness.faults()
 
     return create_app(
         recovery_of(settings, database.client),
-        feedback_of(settings, database, clock),
+        feedback_of(settings, database, clock, pages),
         api_keys=api_keys_of(settings),
         webhooks=webhooks_of(settings),
         observer=telemetry,
         channels=channels,
         readiness=faults,
         registry=registry,
+        console=console,
         max_body=settings.http.max_body,
     )

@@ -19,6 +19,7 @@ from recovery.http.keys import ApiKey, unscoped
 from recovery.mail.links import Links
 from recovery.mail.providers import PROVIDERS
 from recovery.mail.seals import Seals
+from recovery.mail.templates.pages import Pages
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import Settings
@@ -85,7 +86,7 @@ def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
     )
 
 
-def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedback:
+def feedback_of(settings: Settings, database: Database, clock: Clock, pages: PerShop[Pages]) -> Feedback:
     """Return the parts that the endpoints for customers and mail systems share."""
     all_keys = [key for own in settings.each() for key in own.links.keys]
     return Feedback(
@@ -96,6 +97,7 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         expire_after=settings.links.expire_after,
         bounce_secrets=secrets_of(settings.bounces.secrets),
         provider_secrets=provider_secrets_of(settings),
+        pages=pages,
     )
 
 

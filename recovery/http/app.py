@@ -1,11 +1,11 @@
 """The HTTP application: routers, middleware and the OpenAPI description, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -91,12 +91,14 @@ def create_app(
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
     key_sets: KeySets | None = None,
+    console: Callable[[Guard], APIRouter] | None = None,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    `channels` counts what each shop reports. Without API keys, everyone on this machine may do everything; the settings
-    refuse a public address then. Raises `ValueError` if a key is empty.
+    `channels` counts what each shop reports. `console` returns the pages for people, given what knows the keys.
+    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
+    `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -121,6 +123,8 @@ def create_app(
     app.include_router(return_link(ingestion, feedback, observer))
     app.include_router(health(readiness, registry))
     app.include_router(reference())
+    if console is not None:
+        app.include_router(console(guard))
     count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
     app.batches = Batches(ingestion, guard, count, max_body=max_body)

@@ -65,13 +65,20 @@ class KeyRing:
     def holder(self, authorization: str) -> Caller | None:
         """Return the caller whose key is in an Authorization header (latin-1, as it arrives), or None."""
         scheme, _, key = authorization.partition(" ")
-        given = key.strip() if scheme.lower() == "bearer" else ""
-        digest = sha256(given.encode("latin-1")).digest()  # the bytes that were sent
+        return self.owner(key.strip().encode("latin-1") if scheme.lower() == "bearer" else b"")  # the bytes as sent
+
+    def owner(self, key: bytes) -> Caller | None:
+        """Return the caller whose key this is, or None."""
+        digest = sha256(key).digest()
         found = None
         for known, caller in self._known:
             if hmac.compare_digest(digest, known):
                 found = caller
         return found
+
+    def named(self, name: str) -> Caller | None:
+        """Return the caller whose key has this name, or None."""
+        return next((caller for _, caller in self._known if caller.name == name), None)
 
 
 MOST_AT_ONCE, EVERY = 10, 6.0

@@ -40,14 +40,29 @@ class Guard:
     async def admit(self, headers: Mapping[str, str], *scopes: Scope) -> Caller:
         """Return the authenticated caller. Raises `Problem`: 401 without a valid key, 403 if a scope is missing."""
         if self._ring is None:
-            _must_be_this_machine(headers)
-            return THIS_MACHINE
+            return self._this_machine(headers)
         caller = self._ring.holder(headers.get("authorization", ""))
         if caller is None:
             raise await self._refused()
         for scope in scopes:
             caller.needs(scope)
         return caller
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any key is configured; without, callers on this machine need none."""
+        return self._ring is not None
+
+    async def sign_in(self, key: str) -> Caller:
+        """Return the caller whose key this is. Raises `Problem` (401), delayed as for any wrong key."""
+        caller = None if self._ring is None else self._ring.owner(key.encode())
+        if caller is None:
+            raise await self._refused()
+        return caller
+
+    def signed_in(self, name: str, headers: Mapping[str, str]) -> Caller | None:
+        """Return the caller with this name as the settings have them now, or None. Raises `Problem` (403)."""
+        return self._this_machine(headers) if self._ring is None else self._ring.named(name)
 
     def needs(self, *scopes: Scope) -> Any:
         """Return the FastAPI dependency that yields the caller; it also documents the required scopes."""
@@ -57,6 +72,11 @@ class Guard:
         self, request: Request, needed: SecurityScopes, _described: Annotated[Any, Security(_bearer)]
     ) -> Caller:
         return await self.admit(request.headers, *map(Scope, needed.scopes))
+
+    @staticmethod
+    def _this_machine(headers: Mapping[str, str]) -> Caller:
+        _must_be_this_machine(headers)
+        return THIS_MACHINE
 
     async def _refused(self) -> Problem:
         if self._observer is not None:

@@ -28,6 +28,7 @@ DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
 CHANNELS = "channels"
+SELECTIONS = "selections"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -55,7 +56,7 @@ that one bad document does not fail the batch."""
 BY_STATUS, BY_MARK, BY_ADDRESS = "listed", "settled", "person"
 """The indexes that lists of checkouts are read from, newest first."""
 
-LAYOUT = 5
+LAYOUT = 6
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -161,6 +162,10 @@ COLLECTIONS = {
             IndexModel([("asked_at", ASCENDING)], name="asked_at", expireAfterSeconds=90 * 24 * 3600),
             IndexModel([("address", ASCENDING)], name="address"),
         ),
+    ),
+    SELECTIONS: Collection(
+        fields.SELECTION,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3600),),
     ),
     SUPPRESSIONS: Collection(
         fields.SUPPRESSION,

@@ -55,7 +55,7 @@ class Queues:
     async def due(self, before: datetime, limit: int, mine: Callable[[str], bool], shops: Shops) -> list[str]:
         """Return up to `limit` ids that are due before that time."""
         until = {"$lte": before}
-        found = await self._ids({**_waiting(until), "status": Status.ORDERED.value}, limit, mine, shops)
+        found = await self._ids({**waiting(until), "status": Status.ORDERED.value}, limit, mine, shops)
         if len(found) < limit:
             known, is_old = await self._shops()
             found = await self._in_turn(found, until, limit, mine, [shop for shop in known if shops.have(shop)])
@@ -83,7 +83,7 @@ class Queues:
         for start in range(0, len(shops), SHOPS_AT_ONCE):
             asked = shops[start : start + SHOPS_AT_ONCE]
             queues = await asyncio.gather(
-                *(self._ids(_waiting(until) | {"shop": shop}, each, mine, ALL) for shop in asked)
+                *(self._ids(waiting(until) | {"shop": shop}, each, mine, ALL) for shop in asked)
             )
             in_turn = (id_ for id_ in chain.from_iterable(zip_longest(*queues)) if id_ is not None)
             ids = list(dict.fromkeys([*ids, *in_turn]))
@@ -100,7 +100,7 @@ class Queues:
         ids: list[str] = []
         for start in range(0, len(wanted), SHOPS_AT_ONCE):
             asked = {"shop": {"$in": wanted[start : start + SHOPS_AT_ONCE]}, "claim.token": {"$exists": False}}
-            query = _waiting({"$gt": after, "$lte": before}) | asked
+            query = waiting({"$gt": after, "$lte": before}) | asked
             async with self._checkouts.find(query, {"_id": 1}).batch_size(limit) as cursor:
                 async for document in cursor:
                     if mine(document["_id"]):
@@ -121,6 +121,10 @@ class Queues:
                 if len(found) >= limit:
                     break
         return found
+
+    async def shops(self) -> Sequence[str | None]:
+        """Return the shops with waiting checkouts, as they were within the last seconds."""
+        return (await self._shops())[0]
 
     async def _shops(self) -> tuple[Sequence[str | None], bool]:
         """Return the shops with waiting checkouts, by one index seek each, and whether that list is from the cache."""
@@ -147,7 +151,7 @@ class Queues:
             yield last
 
 
-def _waiting(between: Document) -> Document:
+def waiting(between: Document) -> Document:
     """Match checkouts that wait between these times, except those written by a newer version.
 
     `$type` is needed for the server to use the partial index: without it, it reads every checkout.

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from recovery.domain.schedule import OnAmbiguous, Schedule
 from recovery.domain.warmup import Warmup
+from recovery.settings.brand import BrandSettings
+from recovery.settings.console import ConsoleSettings
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
 from recovery.settings.feedback import BouncesSettings, LinksSettings, ProvidersSettings, SuppressionsSettings
@@ -47,10 +49,12 @@ class Settings(BaseSettings):
     warmup: WarmupSettings = WarmupSettings()
     receivers: ReceiversSettings = ReceiversSettings()
     mail: MailSettings = MailSettings()
+    brand: BrandSettings = BrandSettings()
     dkim: DkimSettings = DkimSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     confirmation: ConfirmationSettings = ConfirmationSettings()
     http: HttpSettings = HttpSettings()
+    console: ConsoleSettings = ConsoleSettings()
     shopify: ShopifySettings = ShopifySettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     links: LinksSettings = LinksSettings()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from recovery import Recovery
+from tests.support.chromium import chromium
 from tests.support.log_lines import addresses
 from tests.support.smtp_servers import RecordingRelay
 
-CHROMIUM = Path("/usr/bin/chromium")
 BINARY = Path(sys.executable).with_name("recovery")
 STEPS = [
     {"name": "reminder-1", "delay": "1s", "template": "reminder-1", "subject": "One", "max_lateness": "50s"},
@@ -125,12 +125,6 @@ async def world(request, mongodb, database_name, database, relay) -> AsyncIterat
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium. People without it may skip this; CI may not."""
-    if not CHROMIUM.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"there is no {CHROMIUM}")
-        pytest.skip(f"there is no {CHROMIUM}")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    """Debian's Chromium."""
+    async with chromium() as browser:
         yield browser
-        await browser.close()

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from playwright.async_api import async_playwright
 from pymongo import AsyncMongoClient
 from rich.console import Console
 
@@ -21,10 +20,10 @@ from recovery.app import daemon as app
 from recovery.app.factories import CannotStart
 from recovery.demo import configuration, play, show
 from recovery.demo.inbox import Inbox
+from tests.support.chromium import chromium
 
 BINARY = Path(sys.executable).with_name("recovery")
-CHROMIUM = Path("/usr/bin/chromium")
-BROWSER = CHROMIUM.exists()
+
 AFTERNOON = 20
 """How many mails the afternoon calls for."""
 
@@ -132,12 +131,7 @@ async def test_what_is_kept_can_be_looked_at_and_ends_on_request(tmp_path, mongo
 
 async def look_at_a_mail(page_address: str) -> None:
     """Open the inbox in a browser, click the German customer's last reminder, and read it, in German."""
-    if not BROWSER:
-        if os.environ.get("CI"):
-            pytest.fail("there is no browser")
-        return
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    async with chromium() as browser:
         page = await browser.new_page()
         await page.goto(page_address)
         await page.get_by_role("link", name="Clara Schönfeld").first.click()
@@ -146,7 +140,6 @@ async def look_at_a_mail(page_address: str) -> None:
         assert await mail.get_by_text("173,80").first.is_visible()
         await page.get_by_role("link", name="Text").click()
         await mail.get_by_text("Bestellung abschließen").first.wait_for()
-        await browser.close()
 
 
 @pytest.mark.parametrize("moment", ["Starting a throw-away MongoDB", "Ben Carter leaves"])

@@ -205,7 +205,7 @@ _FIRST = (
     Mutant("silence-untold", "a database that does not answer is not told of", ("frozen-database",),
            (Edit("daemon/heartbeat.py", "if silent_for > self._expiry.total_seconds():", "if False:"),)),
     Mutant("first-come-first-served", "confirmations wait behind what was due before them", ("hot-shop",),
-           (Edit("mongo/queues.py", "found = await self._ids({**_waiting(until), \"status\": Status.ORDERED.value}, limit, mine, shops)", "found: list[str] = []"),)),
+           (Edit("mongo/queues.py", "found = await self._ids({**waiting(until), \"status\": Status.ORDERED.value}, limit, mine, shops)", "found: list[str] = []"),)),
     Mutant("unbounded-wait", "a message waits for a connection however long, and nobody asks again before the content", ("order-race-slow-relay",),
            (Edit("mail/smtp/mailer.py", "time() + hand_over_within", "time() + 60"),
             Edit("engine/flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"))),

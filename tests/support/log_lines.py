@@ -9,6 +9,8 @@ import pytest
 from structlog import BoundLoggerBase
 
 _ADDRESS = re.compile(r"[^\s<>\"'=:]+@[^\s<>\"']+")
+_MESSAGE_ID = re.compile(r"[0-9a-f]{40}@")
+"""The beginning of a Message-ID, which looks like an address."""
 
 OPERATORS = (
     "shop@lampshop.example",  # the sender of the samples
@@ -18,7 +20,11 @@ OPERATORS = (
 
 def addresses(lines: Iterable[str]) -> list[str]:
     """Return the lines that have an address in them other than the operator's own."""
-    return [line for line in lines if any(found not in OPERATORS for found in _ADDRESS.findall(line))]
+    return [
+        line
+        for line in lines
+        if any(found not in OPERATORS and not _MESSAGE_ID.match(found) for found in _ADDRESS.findall(line))
+    ]
 
 
 @contextmanager

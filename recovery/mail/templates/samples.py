@@ -12,6 +12,7 @@ TIME = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
 """Time at which the sample was left."""
 
 CHECKOUT_URL = "https://lampshop.example/checkouts/c0ffee"
+ORDER_URL = "https://lampshop.example/orders/c0ffee"
 UNSUBSCRIBE_URL = "https://recovery.example/u/1f0c2d"
 
 _WORDS = {
@@ -96,10 +97,19 @@ def awkward(step_name: str, locale: str = "en") -> Iterator[tuple[str, CheckoutS
             "items": (Item(name="💡" * 40, price=Decimal(1), quantity=1_000_000),),
         },
     }
+    cases["a total with its parts"] = {
+        "discount": Decimal("34.17"),
+        "discount_code": "SPRING-10",
+        "shipping": Decimal("4.90"),
+        "tax": Decimal("54.39"),
+        "order_url": ORDER_URL,
+        "metadata": {"gift": "yes"},
+    }
     if MessageKind.of(step_name) is MessageKind.CONFIRMATION:  # an order may be reported with nothing but an address
         cases["nothing but an address"] = {
             **dict.fromkeys(Facts.model_fields),
             "items": (),
+            "metadata": {},
             "customer": plain.facts.customer,
         }
     for what, facts in cases.items():

@@ -1,7 +1,7 @@
 """Jinja sandbox, in which the templates of one mail in one language are compiled and rendered."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -32,13 +32,15 @@ from recovery.mail.templates.flattening import flattened
 from recovery.mail.templates.generator import FIELDS, Generator
 from recovery.mail.templates.inlining import NotWellFormed, inline
 from recovery.mail.templates.locales import amount, date, money
+from recovery.mail.templates.metadata import Metadata
 from recovery.mail.templates.references import write_references
 from recovery.mail.templates.words import FILE, Word, Words
 
 NAMES = frozenset(
     {
         *("customer", "items", "total", "currency", "checkout_url", "unsubscribe_url", "coupon", "shop", "order_id"),
-        *("locale", "time_zone", "touched_at", "ordered_at"),
+        *("locale", "time_zone", "touched_at", "ordered_at", "brand", "direction", "start", "end"),
+        *("discount", "discount_code", "shipping", "tax", "order_url", "metadata"),
     }
 )
 """The names available to a template; docs/templates.md says what they are, and a test compares."""
@@ -106,12 +108,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Return an attribute; called by Jinja."""
         if attribute in FIELDS.get(type(obj), ()):
             return getattr(obj, attribute)
+        if type(obj) is Metadata:
+            return obj.get(attribute)
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Return an element, or an attribute by its name, as `selectattr` does; called by Jinja."""
         if type(obj) in FIELDS and argument in FIELDS[type(obj)]:
             return getattr(obj, argument)
+        if type(obj) is Metadata:
+            return obj.get(argument)
         return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
@@ -152,15 +158,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         check_arguments(__obj, arguments, named)
         return super().call(__context, __obj, *arguments, **named)
 
-    def parse_word(self, word: Word) -> nodes.Template:
-        """Return a word's syntax tree; raise `jinja2.TemplateSyntaxError` if it is invalid or uses unknown names."""
+    def parse_word(self, word: Word, known: Set[str] = _IN_WORDS) -> nodes.Template:
+        """Return the syntax tree of a word, which may use the `known` names.
+
+        Raises `jinja2.TemplateSyntaxError` if it is invalid or uses another name.
+        """
         try:
             tree = self.parse(word.text, FILE, str(word.path))
         except jinja2.TemplateSyntaxError as exc:
             raise jinja2.TemplateSyntaxError(exc.message or "", word.line, FILE, str(word.path)) from exc
         made = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
         for name in tree.find_all(nodes.Name):
-            if name.name not in _IN_WORDS | made | self.globals.keys():
+            if name.name not in known | made | self.globals.keys():
                 raise jinja2.TemplateSyntaxError(f"'{name.name}' is undefined", word.line, FILE, str(word.path))
         return tree
 

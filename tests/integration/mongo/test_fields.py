@@ -28,6 +28,7 @@ from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.positions import Positions
 from recovery.mongo.queues import ALL
 from recovery.mongo.receivers import MongoReceivers
+from recovery.mongo.selections import Selections
 from recovery.mongo.suppressions import Suppressions
 from recovery.mongo.warmups import MongoWarmupRecords
 from tests.support.builders import NOON, minutes, report
@@ -53,6 +54,10 @@ class Seen:
                     self.of[name].add(path)
                     if field is None or kind not in field.types.split():
                         self.wrong.add((name, path, kind))
+
+
+async def _one(id_):
+    yield id_
 
 
 async def tell(database):
@@ -124,6 +129,7 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     slowed = Slowed("google", 2.0, NOON, "421 4.7.28 gsmtp", 4.0, NOON, capped=True)
     await MongoReceivers(database).add("relay.example:25", {("google", Count.ACCEPTED): 1}, [slowed])
     heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
+    await Selections(database).keep(_one("shop.example/1"), "olga", NOON)
     await Channels(database).add(heard)
     await seen.look()
 
@@ -147,6 +153,7 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "selections": {"_id": "0f/000000", "by": "olga", "at": NOON, "ids": ["shop.example/1"]},
     "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
     "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},

@@ -37,7 +37,7 @@ class Addresses:
         self.addresses = unsubscribe, back, path
         self.asked: set[tuple[str, str]] = set()
 
-    def unsubscribe(self, shop: str, email: str) -> str | None:
+    def unsubscribe(self, shop: str, email: str, language: str = "") -> str | None:
         self.asked.add((shop, email))
         return self.addresses[0]
 
@@ -314,3 +314,14 @@ def test_a_title_is_no_link_of_its_own() -> None:
     for kind in ("plain", "html"):
         assert "https://evil.example" not in part(message, kind)
         assert "https://evil.example/x" in part(message, kind).replace(WORD_JOINER, "")
+
+
+@pytest.mark.parametrize("evil", ["\u202e", "\u2067", "\u200f", "\u061c", "\u200b", "\u00ad", "\U000e0041", "\u206a"])
+def test_formatting_characters_reach_neither_subject_nor_recipient(evil: str) -> None:
+    """What turns the direction of text, or is seen by nobody, is in no header, wherever it came from."""
+    step = replace(STEP, subject=f"{evil}You left {{{{ items[0].name }}}}{evil}")
+    composer = Composer(TEMPLATES, Identity(f"Lamp{evil}Shop <shop@lamps.example>"))
+    message = read(composer.compose(left(name=f"A{evil}da", item=f"gpj{evil}.exe"), step, NOW))
+    assert message["Subject"] == "You left gpj.exe"
+    assert message["To"].addresses[0].display_name == "Ada"
+    assert message["From"].addresses[0].display_name == "LampShop"

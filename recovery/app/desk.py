@@ -1,0 +1,30 @@
+"""The desk of the console, from the settings."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from recovery.app.factories import per_shop, recovery_of, suppressions_of
+from recovery.console.desk import Desk
+from recovery.engine.ports import Clock
+from recovery.mongo.collections import Database
+from recovery.settings import Settings
+
+
+def desk_of(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    faults: Callable[[], Mapping[str, str | None]],
+    closing: asyncio.Event,
+) -> Desk:
+    """Return the desk of the console. `closing` is set when the daemon stops."""
+    return Desk(
+        database=database,
+        recovery=recovery_of(settings, database.client),
+        clock=clock,
+        schedules=per_shop(settings, lambda own: own.to_schedule()),
+        suppressions=suppressions_of(settings, database),
+        faults=faults,
+        shops=sorted(settings.shops),
+        closing=closing,
+    )

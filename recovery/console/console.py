@@ -1,0 +1,34 @@
+"""The console: all its pages and acts, as one router."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request, Response
+
+from recovery.console.desk import Desk
+from recovery.console.entrance import Entrance
+from recovery.console.overview import Overview
+from recovery.console.rendering import Rendering
+from recovery.console.routes import Routes
+from recovery.console.sessions import Sessions
+from recovery.http.keys import ApiKey
+from recovery.http.problems import Problem
+from recovery.http.security import Guard
+
+
+def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
+    """Return the routes of the console. `guard` authenticates the `keys`."""
+    sessions = Sessions(guard, [key.secret for key in keys])
+    routes = Routes(sessions, Rendering(sessions), desk.clock)
+    Entrance(routes, guard, desk.clock)
+    Overview(routes, desk)
+    routes.open("/{rest:path}", _unknown, "GET")
+    return routes
+
+
+def console(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> APIRouter:
+    """Return the router of the console."""
+    return routes_of(desk, guard, keys).router
+
+
+async def _unknown(_request: Request) -> Response:
+    raise Problem(404, "The address is mistyped, or what it named is gone.")

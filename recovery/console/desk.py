@@ -1,0 +1,40 @@
+"""The desk: what the pages work with. `recovery.app` fills it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recovery.client import Recovery
+from recovery.domain.per_shop import PerShop
+from recovery.domain.schedule import Schedule
+from recovery.engine.ports import Clock
+from recovery.mongo.channels import Channels
+from recovery.mongo.collections import Database
+from recovery.mongo.suppressions import Suppressions
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts of a daemon that the pages read, and act with.
+
+    `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
+    settings of their own. `closing` is set when the daemon stops: what streams must end then.
+    """
+
+    database: Database
+    recovery: Recovery
+    clock: Clock
+    schedules: PerShop[Schedule]
+    suppressions: Suppressions
+    faults: Callable[[], Mapping[str, str | None]]
+    shops: Sequence[str] = ()
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def known_shops(self, limit: int) -> list[str]:
+        """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""
+        found = set(self.shops)
+        async for shop, _ in Channels(self.database).opened():
+            if len(found) >= limit:
+                break
+            found.add(shop)
+        return sorted(found)[:limit]
