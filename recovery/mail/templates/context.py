@@ -5,6 +5,7 @@ docs/templates.md says what they are.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -54,6 +55,7 @@ def names_of(
         "discount_code": facts.discount_code and unlinked(facts.discount_code),
         "shipping": facts.shipping,
         "tax": facts.tax,
+        "tax_included": facts.tax is None or not _adds_up_with_tax(facts, facts.tax),
         "currency": facts.currency,
         "checkout_url": checkout_url,
         "order_url": facts.order_url,
@@ -74,6 +76,15 @@ def names_of(
 @lru_cache(maxsize=1024)
 def _named(brand: Brand, name: str) -> Brand:
     return replace(brand, name=name)
+
+
+def _adds_up_with_tax(facts: Facts, tax: Decimal) -> bool:
+    """Return whether the total is what the items and the other parts come to with the tax on top of them.
+
+    Where it is not, as in countries where prices have the tax in them, the tax is a part of the total.
+    """
+    items = sum((item.price * item.quantity for item in facts.items), Decimal(0))
+    return facts.total == items + (facts.shipping or 0) - (facts.discount or 0) + tax
 
 
 def _metadata(facts: Facts) -> Metadata:

@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from unicodedata import bidirectional
 
 import jinja2
 from jinja2 import meta, nodes
 
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
 from recovery.mail.templates.files import File, Files, TemplateError
+from recovery.mail.templates.isolation import not_isolated
 from recovery.mail.templates.sandbox import GLOBALS, NAMES, Sandbox, as_template_error
 from recovery.mail.templates.templates import Edition, Rendered
 from recovery.mail.templates.words import FILE, LANGUAGE, PAGES, Words
@@ -72,6 +75,7 @@ def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[F
             yield Fault(str(error), f"Fix it there, with an {{% if %}} around what may be missing; seen with {what}.")
         else:
             yield from _judged(step, sources, mail, unsubscribe)
+            yield from _turned(sources, mail, checkout)
 
 
 def _read(sandbox: Sandbox, files: Files, name: str, chain: tuple[str, ...]) -> list[tuple[File, nodes.Template]]:
@@ -112,6 +116,22 @@ def _judged(step: Step, sources: list[File], mail: Rendered, unsubscribe: str | 
         if (unfit := _unfit(tag, attribute, value)) is not None:
             where = _place(sources, value or attribute or f"<{tag}", html)
             yield Fault(f"{where}: {unfit}", "Mail programs drop or distrust it: use a link with https://.")
+
+
+def _turned(sources: list[File], mail: Rendered, checkout: CheckoutState) -> Iterator[Fault]:
+    """Yield a warning for each name from right to left that would turn the text around it."""
+    customer, items = checkout.facts.customer, checkout.facts.items
+    named = [(customer and customer.name, "customer.name")]
+    named += [(item.name, "item.name") for item in items] + [(item.variant, "item.variant") for item in items]
+    fields = {text: field for text, field in named if text and bidirectional(text[0]) in ("R", "AL")}
+    pages = [file for file in sources if file.path.name.endswith("html.j2")]
+    for field in (fields[text] for text in not_isolated(mail.html, fields)):
+        where = _place(pages, f"{field.removeprefix('item')} }}}}", pages[0])
+        yield Fault(
+            f"{where}: {field} without <bdi> around it",
+            f"Write <bdi>{{{{ {field} }}}}</bdi>, or a name from right to left turns the text beside it.",
+            is_warning=True,
+        )
 
 
 def _no_unsubscribe(file: File, link: str) -> Fault:

@@ -30,7 +30,7 @@ from recovery.mail.templates.bounds import (
 from recovery.mail.templates.files import File, Files, TemplateError
 from recovery.mail.templates.flattening import flattened
 from recovery.mail.templates.generator import FIELDS, Generator
-from recovery.mail.templates.inlining import NotWellFormed, inline
+from recovery.mail.templates.inlining import ISOLATED, NotWellFormed, inline
 from recovery.mail.templates.locales import amount, date, money
 from recovery.mail.templates.metadata import Metadata
 from recovery.mail.templates.references import write_references
@@ -40,7 +40,7 @@ NAMES = frozenset(
     {
         *("customer", "items", "total", "currency", "checkout_url", "unsubscribe_url", "coupon", "shop", "order_id"),
         *("locale", "time_zone", "touched_at", "ordered_at", "brand", "direction", "start", "end"),
-        *("discount", "discount_code", "shipping", "tax", "order_url", "metadata"),
+        *("discount", "discount_code", "shipping", "tax", "tax_included", "order_url", "metadata"),
     }
 )
 """The names available to a template; docs/templates.md says what they are, and a test compares."""
@@ -51,20 +51,28 @@ GLOBALS: dict[str, Any] = {
 }
 """Jinja's global names, without those that make texts or lists of any length."""
 
-_IN_WORDS = NAMES | {"more"}
+_NUMBERS = {"more"}
+"""The names of words alone, all of which are numbers."""
+
+_IN_WORDS = NAMES | _NUMBERS
 _AMOUNT = "amount in"
 """The filter `money` with currency and locale as arguments; a template cannot name it, for the blank in it."""
 
 
 class WordTag(Extension):
-    """The tag `{% word "headline" %}`, replaced by the word when the template is compiled."""
+    """The tag `{% word "headline" %}`, replaced by the word when the template is compiled.
 
-    tags = {"word"}  # noqa: RUF012 - as the class above has it
+    Where it stands in the text of an HTML page, `recovery.mail.templates.inlining` has written it as `ISOLATED`: then
+    each `<bdi>` keeps what a mail puts into the word from turning the words around it (UAX #9).
+    """
+
+    tags = {"word", ISOLATED}  # noqa: RUF012 - as the class above has it
     environment: "Sandbox"
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """Return the nodes of the word; its text is escaped where the template is HTML."""
-        line = next(parser.stream).lineno
+        tag = next(parser.stream)
+        line = tag.lineno
         key = parser.stream.expect("string").value
         word = self.environment.words.find(self.environment.mail, key)
         if word is None:
@@ -73,9 +81,26 @@ class WordTag(Extension):
         if _is_html(parser.name):
             for data in tree.find_all(nodes.TemplateData):
                 data.data = str(escape(data.data))
+            if tag.value == ISOLATED:
+                _isolate(tree)
         for node in tree.find_all(nodes.Node):
             node.set_lineno(line, override=True)
         return list(tree.body)
+
+
+def _isolate(word: nodes.Template) -> None:
+    """Put a `<bdi>` around each text that a mail puts into a word; a number needs none."""
+    before, after = nodes.TemplateData("<bdi>"), nodes.TemplateData("</bdi>")
+    for output in list(word.find_all(nodes.Output)):
+        output.nodes = [
+            each for child in output.nodes for each in ([before, child, after] if _puts_in_text(child) else [child])
+        ]
+
+
+def _puts_in_text(node: nodes.Expr) -> bool:
+    return any(
+        isinstance(each, nodes.Name) and each.name not in _NUMBERS for each in (node, *node.find_all(nodes.Name))
+    )
 
 
 class Sandbox(ImmutableSandboxedEnvironment):

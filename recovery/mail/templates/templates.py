@@ -20,6 +20,7 @@ from recovery.domain.brand import Brand
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
+from recovery.mail.templates.blame import blamed
 from recovery.mail.templates.context import UNNAMED, names_of
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp
@@ -276,4 +277,4 @@ class _Template:
             written = self._sandbox.get_template(self._name) if self._is_flat else self._compiled
             return written.render(names)  # fails in the same way, and its error has the template's line
         except Exception as exc:
-            raise as_template_error(exc, self._name) from exc
+            raise blamed(exc, self._name, self._sandbox, names) from exc

@@ -87,13 +87,18 @@ class Words:
         return {key for words in self._by_locale for key in words}
 
 
+def written(text: str) -> list[str]:
+    """Return the keys of the words that a template uses."""
+    return [match["key"] for match in _WRITTEN.finditer(text)]
+
+
 def _check(words: _Parsed, files: Files) -> None:
     """Raise `TemplateError` for the first word that no template and no page uses."""
     templates = list(files.templates())
     mails = {name.removesuffix(".j2").removesuffix(".txt").removesuffix(".html") for name, _ in templates}
     keys = {SUBJECT}
     for text in [text for _, text in templates] + [word.text for word in words.values()]:
-        keys |= {match["key"] for match in _WRITTEN.finditer(text)}
+        keys |= set(written(text))
     for (mail, key), word in words.items():
         where = f"{word.path}, line {word.line}"
         if mail in PAGES:

@@ -127,7 +127,7 @@ def test_bad_address_is_refused(email: str) -> None:
         (left(items=()), STEP, 'the subject "{{ items[0].name }}": '),
         (left(name="\ud800"), STEP, "surrogates not allowed"),
         (left(checkout_url="javascript:alert(1)"), STEP, "must be an http:// or https:// address"),
-        (left(currency=5), STEP, "layout.txt.j2, line 15: TypeError"),
+        (left(currency=5), STEP, "layout.txt.j2, line 19: TypeError"),
         (left(), Step("late", timedelta(), "gone", "", timedelta()), "gone.txt.j2: no such template"),
     ],
 )
@@ -285,7 +285,7 @@ def test_a_coupon_is_shown_where_the_step_gives_one() -> None:
         message = read(COMPOSER.compose(left(), step, NOW))
         assert part(message, "plain").count("Your coupon code: <LAMP-10>") == count
         assert part(message, "html").count("&lt;LAMP-10&gt;") == count
-        assert part(message, "html").count("Your coupon code:") == count
+        assert part(message, "html").count("Your coupon code<") == count
 
 
 @pytest.mark.parametrize("name", ["see https://evil.example/login", "call +1 900 555 12", "a" * 61])

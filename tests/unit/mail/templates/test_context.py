@@ -49,7 +49,7 @@ def test_a_shop_without_a_name_goes_by_its_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "language", "locale", "expected"),
     [
-        (None, None, "ar", "ltr left right"),  # no Arabic words: English ones, which run from the left
+        (None, None, "fa", "ltr left right"),  # no Persian words: English ones, which run from the left
         (None, None, "de", "ltr left right"),
         ("words.ar.toml", "ar", "ar-EG", "rtl right left"),
         ("words.ar.toml", "ar", "en", "ltr left right"),
@@ -116,3 +116,25 @@ def test_a_brand_belongs_to_a_mail_and_not_to_the_compiled_templates(tmp_path: P
         templates.render(step("own"), samples.left_open(), brand=Brand(name)).text for name in ("Lamps", "Shades", "")
     ]
     assert names == ["Lamps", "Shades", "lampshop.example"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "included"),
+    [
+        ({}, True),
+        ({"tax": Decimal(20), "total": Decimal(120)}, False),
+        ({"tax": Decimal("20.00"), "total": Decimal(120), "shipping": None, "discount": None}, False),
+        ({"tax": Decimal(20), "total": Decimal(100)}, True),
+        ({"tax": Decimal(20), "total": Decimal(115), "shipping": Decimal(5), "discount": Decimal(10)}, False),
+        ({"tax": Decimal(20), "total": Decimal(95), "shipping": Decimal(5), "discount": Decimal(10)}, True),
+        ({"tax": Decimal(20), "total": Decimal(77)}, True),
+        ({"tax": Decimal(20), "total": None}, True),
+        ({"tax": Decimal(0), "total": Decimal(100)}, False),
+    ],
+)
+def test_tax_is_in_the_prices_unless_it_adds_up_with_it(
+    tmp_path: Path, parts: dict[str, Decimal], included: bool
+) -> None:
+    """Only where the items, the other parts and the tax come to the total, the tax is a line above it."""
+    items = (Item(name="Lamp", price=Decimal(50), quantity=2),)
+    assert told(tmp_path, "{{ tax_included }}", items=items, **parts) == str(included)

@@ -12,6 +12,7 @@ from recovery.mail.templates import samples
 from recovery.mail.templates.context import names_of
 from recovery.mail.templates.files import Files
 from recovery.mail.templates.flattening import flattened
+from recovery.mail.templates.locales import direction, sides
 from recovery.mail.templates.references import has_long_line
 from recovery.mail.templates.templates import Edition, TemplateError
 from tests.support.mail_reading import characters
@@ -112,7 +113,7 @@ def test_a_fault_has_the_file_and_line_where_it_stands(tmp_path, own, file, line
 
 
 @pytest.mark.parametrize("name", ["reminder-1", "reminder-2", "reminder-3", "confirmation"])
-@pytest.mark.parametrize("language", ["en", "de", "ja"])
+@pytest.mark.parametrize("language", ["en", "de", "ja", "ar", "he"])
 def test_default_mails_are_flat_and_the_same(name, language):
     """Each of the package's mails is one function, and renders the page that Jinja renders."""
     step = Step(name, timedelta(), name, None, timedelta(hours=1))
@@ -124,6 +125,7 @@ def test_default_mails_are_flat_and_the_same(name, language):
             continue
         mail = edition.render(step, checkout, checkout.facts.checkout_url, None)
         given_names = names_of(step, checkout, "UTC", checkout.facts.checkout_url, None)
+        given_names |= sides(direction(language))
         assert flattened(sandbox, f"{name}.html.j2") is not None
         assert mail.text == sandbox.get_template(f"{name}.txt.j2").render(given_names)
         page = sandbox.get_template(f"{name}.html.j2").render(given_names)
