@@ -16,8 +16,11 @@ def blamed(exc: Exception, template: str, sandbox: Sandbox, names: dict[str, Any
     that line that fails in the same way by itself is what is at fault.
     """
     frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.endswith(".j2")]
-    line = frames and linecache.getline(frames[-1].filename, frames[-1].lineno or 0)
-    for key in written(line or ""):
+    line = ""
+    if frames:
+        linecache.checkcache(frames[-1].filename)  # a running daemon reads changed templates
+        line = linecache.getline(frames[-1].filename, frames[-1].lineno or 0)
+    for key in written(line):
         if (word := sandbox.words.find(sandbox.mail, key)) is None:
             continue
         try:
