@@ -49,6 +49,7 @@ from recovery.http.security import Guard
 from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
+from recovery.mail.templates.pages import Pages
 from recovery.mongo import collections, preflight
 from recovery.mongo.activity import Activity
 from recovery.mongo.channels import Channels
@@ -246,6 +247,7 @@ class _Daemon:
             self._settings,
             self._database,
             self._clock,
+            self._shops.map(lambda shop: shop.composer.pages),
             self._readiness,
             self._registry,
             self._telemetry,
@@ -288,6 +290,7 @@ def _api(
     settings: Settings,
     database: Database,
     clock: MongoClock,
+    pages: PerShop[Pages],
     readiness: Readiness,
     registry: CollectorRegistry,
     telemetry: Telemetry,
@@ -300,7 +303,7 @@ def _api(
 
     return create_app(
         recovery_of(settings, database.client),
-        feedback_of(settings, database, clock),
+        feedback_of(settings, database, clock, pages),
         api_keys=api_keys_of(settings),
         webhooks=webhooks_of(settings),
         observer=telemetry,

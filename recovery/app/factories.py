@@ -21,6 +21,7 @@ from recovery.http.keys import ApiKey, unscoped
 from recovery.mail.links import Links
 from recovery.mail.providers import PROVIDERS
 from recovery.mail.seals import Seals
+from recovery.mail.templates.pages import Pages
 from recovery.mongo.collections import OPTIONS, Database
 from recovery.mongo.results import MongoResults
 from recovery.mongo.returns import Returns
@@ -89,7 +90,7 @@ def links_of(settings: Settings, others: Sequence[SecretStr] = ()) -> Links:
     )
 
 
-def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedback:
+def feedback_of(settings: Settings, database: Database, clock: Clock, pages: PerShop[Pages]) -> Feedback:
     """Return the parts that the endpoints for customers and mail systems share."""
     all_keys = [key for own in settings.each() for key in own.links.keys]
     return Feedback(
@@ -101,6 +102,7 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         bounce_secrets=secrets_of(settings.bounces.secrets),
         provider_secrets=provider_secrets_of(settings),
         returns=Returns(database),
+        pages=pages,
     )
 
 

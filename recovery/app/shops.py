@@ -60,7 +60,14 @@ def composer_of(settings: Settings, templates: Templates, *, subject_prefix: str
     """Return the composer of a shop with these templates. Raises `CannotStart` for a DKIM key that cannot sign."""
     mail = settings.mail
     identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
-    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
+    return Composer(
+        templates,
+        identity,
+        links_of(settings),
+        brand=settings.brand.to_brand(),
+        subject_prefix=subject_prefix,
+        sign=signer_of(settings),
+    )
 
 
 def signer_of(settings: Settings) -> Signer | None:

@@ -54,13 +54,20 @@ FACTS: Fields = {
             "variant": Field("string", "the variant of the product"),
             "url": Field("string", "its page"),
             "image_url": Field("string", "its picture"),
+            "sku": Field("string", "its number in the shop's stock"),
         },
     ),
     "total": Field("string", "the amount to pay, a decimal number"),
+    "discount": Field("string", "what is taken off, a decimal number"),
+    "discount_code": Field("string", "the code that the customer entered"),
+    "shipping": Field("string", "the price of shipping, a decimal number"),
+    "tax": Field("string", "the tax, a decimal number"),
     "currency": Field("string", "of all amounts, ISO 4217"),
     "checkout_url": Field("string", "where the customer goes on"),
+    "order_url": Field("string", "where the customer sees the order"),
     "locale": Field("string", "the language of the mails"),
     "time_zone": Field("string", "for quiet hours and times in mails, by its name in the tz database"),
+    "metadata": Field("object", "values for templates alone", fields={"<name>": Field("string", "a value")}),
 }
 
 CONSENT: Fields = {

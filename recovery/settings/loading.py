@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from recovery.domain.experiments import Experiments
 from recovery.domain.schedule import OnAmbiguous, Schedule
 from recovery.domain.warmup import Warmup
+from recovery.settings.brand import BrandSettings
 from recovery.settings.console import ConsoleSettings
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     warmup: WarmupSettings = WarmupSettings()
     receivers: ReceiversSettings = ReceiversSettings()
     mail: MailSettings = MailSettings()
+    brand: BrandSettings = BrandSettings()
     dkim: DkimSettings = DkimSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     confirmation: ConfirmationSettings = ConfirmationSettings()

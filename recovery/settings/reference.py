@@ -48,7 +48,8 @@ _EXPERIMENTS = """\
 
 _SHOPS = f"""\
 # Overrides for single shops: everything that is not set for a shop is as above. The name of a shop is the one in its
-# reports. Sections that can be overridden: {", ".join(SECTIONS)}.
+# reports. Sections that can be overridden:
+# {", ".join(SECTIONS)}.
 # A secret may be read from a file, as in password_file = "/run/secrets/lamps-smtp".
 #
 # [shops."lamps.example".mail]

@@ -15,7 +15,7 @@ from recovery.domain.state import CheckoutState, Message
 from recovery.errors import Unavailable
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.customer.feedback import Feedback
-from recovery.http.customer.pages import EXPIRED, RETURN, UNKNOWN, PageRoute, answer
+from recovery.http.customer.pages import EXPIRED, RETURN, UNKNOWN, answer, page_route
 from recovery.http.observer import HttpObserver
 from recovery.mail.links import BACK as PATH
 
@@ -25,8 +25,8 @@ RECORDED_WITHIN = 1.0
 
 def return_link(ingestion: Ingestion, feedback: Feedback, observer: HttpObserver) -> APIRouter:
     """Return the endpoints of the return link. Its sealed token authenticates it: they need no key."""
-    router = APIRouter(route_class=PageRoute, include_in_schema=False)
-    links = feedback.links
+    router = APIRouter(route_class=page_route(feedback.pages), include_in_schema=False)
+    links, pages = feedback.links, feedback.pages
 
     def target(shop: str, state: CheckoutState | None, step: str) -> str | None:
         """Return the URL of the checkout, or None if the link has expired."""
@@ -49,14 +49,15 @@ def return_link(ingestion: Ingestion, feedback: Feedback, observer: HttpObserver
     async def lead(request: Request, token: str) -> Response:
         opened = links.default.opened_back(token)
         if opened is None:
-            return answer(request, UNKNOWN)
+            return answer(request, UNKNOWN, pages)
         await request.body()
         step, checkout = opened
         shop, order_id = shop_and_order(checkout)
         state = await ingestion.get(shop, order_id)
         url = target(shop, state, step)
         if state is None or url is None or request.method != "POST":
-            return answer(request, EXPIRED if url is None else RETURN, shop)
+            locale = (state.facts.locale if state is not None else None) or ""
+            return answer(request, EXPIRED if url is None else RETURN, pages, shop, locale)
         await record(state.id, step)
         observer.clicked(shop, step)
         return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
