@@ -223,8 +223,8 @@ class CheckoutActs:
             elif each.at <= now:
                 lines.append(f"{each.step} goes at once.")
             else:
-                why = f": {each.why}" if each.why else ""
-                lines.append(f"{each.step} goes at {each.at:%Y-%m-%d %H:%M} UTC{why}.")
+                because = f": {each.why}" if each.why else ""
+                lines.append(f"{each.step} goes at {each.at:%Y-%m-%d %H:%M} UTC{because}.")
         return tuple(lines) or ("Then nothing more is to come.",)
 
     async def _until(self, id_: str, form: Form) -> datetime:
