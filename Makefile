@@ -83,8 +83,8 @@ logs: $(READY)  ## write docs/logs.md from the code and docs/logs.toml
 quotations: $(READY)  ## quote again, in CONTRIBUTING.md and docs/architecture.md, what they quote
 	$(BIN)/python -m tests.support.quotations
 
-pictures: $(READY)  ## take the pictures of the mails again (needs Debian's chromium and fonts-noto-cjk)
-	$(BIN)/python scripts/pictures
+pictures: $(READY)  ## take the pictures of the mails again (needs of Debian chromium, fonts-noto-core, fonts-noto-cjk)
+	PYTHONPATH=$(CURDIR) $(BIN)/python scripts/pictures $(PICTURES)
 
 clean:  ## remove what was installed and cached
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

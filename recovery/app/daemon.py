@@ -22,6 +22,7 @@ from recovery.app.factories import (
     database_of,
     feedback_of,
     recovery_of,
+    results_of,
     webhooks_of,
 )
 from recovery.app.initialise import ensure
@@ -35,6 +36,7 @@ from recovery.daemon.look_ahead import LookAhead
 from recovery.daemon.metrics import Telemetry
 from recovery.daemon.readiness import Readiness
 from recovery.daemon.receivers import ReceiverRecords
+from recovery.daemon.results import ResultsCount
 from recovery.daemon.share import Ability, Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.template_reload import reload
@@ -47,6 +49,7 @@ from recovery.http.security import Guard
 from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
+from recovery.mail.templates.pages import Pages
 from recovery.mongo import collections, preflight
 from recovery.mongo.activity import Activity
 from recovery.mongo.channels import Channels
@@ -141,6 +144,9 @@ class _Daemon:
             telemetry.receiver_rates,
             daemons=lambda: len(self._share.daemons),
         )
+        self._results = ResultsCount(
+            results_of(settings, database), self._share, clock, lambda: lanes.is_behind, every=settings.results.every
+        )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
         self._readiness = self._make_readiness()
@@ -215,6 +221,7 @@ class _Daemon:
         root.start("readiness", self._readiness.run())
         root.start("receivers", self._records.run())
         root.start("activity", self._activity.run())
+        root.start("results", self._results.run())
 
     def _watchers(self) -> dict[str, Watcher]:
         positions = Positions(self._database, self._name)
@@ -240,6 +247,7 @@ class _Daemon:
             self._settings,
             self._database,
             self._clock,
+            self._shops.map(lambda shop: shop.composer.pages),
             self._readiness,
             self._registry,
             self._telemetry,
@@ -253,7 +261,8 @@ class _Daemon:
     def _console(self) -> Callable[[Guard], APIRouter] | None:
         if not self._settings.console.enabled:
             return None
-        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing)
+        composers = self._shops.map(lambda shop: shop.composer)
+        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing, composers)
         return partial(console, desk, keys=api_keys_of(self._settings))
 
     async def _stop(self, root: Supervisor) -> None:
@@ -265,7 +274,7 @@ class _Daemon:
         self._closing.set()
         sweeps = (f"sweep {lane.relay}" for lane in self._lanes.all)
         watchers = (f"watcher {stream}" for stream in self._feeds)
-        await root.stop("readiness", "expirer", "look ahead", *sweeps, *watchers)
+        await root.stop("readiness", "results", "expirer", "look ahead", *sweeps, *watchers)
         await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in self._lanes.all))
         await root.stop("receivers", "activity")
         await self._records.store()
@@ -281,6 +290,7 @@ def _api(
     settings: Settings,
     database: Database,
     clock: MongoClock,
+    pages: PerShop[Pages],
     readiness: Readiness,
     registry: CollectorRegistry,
     telemetry: Telemetry,
@@ -293,7 +303,7 @@ def _api(
 
     return create_app(
         recovery_of(settings, database.client),
-        feedback_of(settings, database, clock),
+        feedback_of(settings, database, clock, pages),
         api_keys=api_keys_of(settings),
         webhooks=webhooks_of(settings),
         observer=telemetry,

@@ -41,7 +41,7 @@ def composers_of(settings: Settings) -> PerShop[Composer]:
     made: dict[Hashable, Templates] = {}
 
     def shared(own: Settings) -> Composer:
-        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().messages
+        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().mails
         if key not in made:
             made[key] = templates_of(own)
         return composer_of(own, made[key])
@@ -52,7 +52,7 @@ def composers_of(settings: Settings) -> PerShop[Composer]:
 def templates_of(settings: Settings) -> Templates:
     """Return the templates of a shop, checked. Raises `recovery.mail.templates.templates.TemplateError`."""
     templates = Templates(settings.mail.templates, settings.schedule.time_zone)
-    templates.check(settings.to_schedule().messages)
+    templates.check(settings.to_schedule().mails)
     return templates
 
 
@@ -60,7 +60,14 @@ def composer_of(settings: Settings, templates: Templates, *, subject_prefix: str
     """Return the composer of a shop with these templates. Raises `CannotStart` for a DKIM key that cannot sign."""
     mail = settings.mail
     identity = Identity(mail.sender, mail.reply_to, mail.message_id_domain, mail.list_id)
-    return Composer(templates, identity, links_of(settings), subject_prefix=subject_prefix, sign=signer_of(settings))
+    return Composer(
+        templates,
+        identity,
+        links_of(settings),
+        brand=settings.brand.to_brand(),
+        subject_prefix=subject_prefix,
+        sign=signer_of(settings),
+    )
 
 
 def signer_of(settings: Settings) -> Signer | None:

@@ -47,6 +47,8 @@ def mailing_of(settings: Settings) -> Mailing:
         needs_consent=settings.schedule.require_consent,
         keyed=bool(settings.suppressions.keys),
         test_recipients=mail.test_recipients,
+        brand=settings.brand.name or "",
+        address=settings.brand.address or "",
     )
 
 

@@ -10,6 +10,7 @@ from recovery.checks.finding import Finding, error, ok, warning
 _RESERVED = re.compile(r"(?:.*\.)?(?:example|test|invalid|localhost|local|example\.(?:com|net|org))")
 """Reserved domains, which cannot exist in the public DNS, RFC 2606 and RFC 6762."""
 
+_HOST_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _TEST_INBOX = 1025
 
 Question = tuple[str, str]
@@ -23,7 +24,8 @@ class Mailing:
     """Mail setup of a shop, from its settings.
 
     `sender`, `reply_to` and `return_path` are domains in ASCII; the return path, where bounces go, is the sender's if
-    None. `near`: the relay is on this machine. `keyed`: suppressions are stored under a key.
+    None. `near`: the relay is on this machine. `keyed`: suppressions are stored under a key. `brand` is the shop's
+    name, `address` its postal address; either may be empty.
     """
 
     sender: str
@@ -38,6 +40,8 @@ class Mailing:
     needs_consent: bool
     keyed: bool
     test_recipients: Sequence[str]
+    brand: str
+    address: str
 
     @property
     def bounces_to(self) -> str:
@@ -60,6 +64,8 @@ def judge(mailing: Mailing, answers: Answers) -> list[Finding]:
     dmarc = Dmarc(mailing.sender, {domain: answers[f"_dmarc.{domain}", "TXT"] for domain in upwards(mailing.sender)})
     return [
         _sender(mailing),
+        _name(mailing.brand),
+        _address(mailing.address),
         _relay(mailing),
         spf(mailing.bounces_to, answers[mailing.bounces_to, "TXT"]),
         dkim(key, answers[key.name, "TXT"]) if (key := mailing.key) else _unsigned(mailing.sender),
@@ -89,6 +95,25 @@ def _sender(mailing: Mailing) -> Finding:
         fix = "set mail.sender to an address in the shop's own domain."
         return error(check, f"{mailing.sender} is an example domain", fix)
     return ok(check, mailing.sender)
+
+
+def _name(brand: str) -> Finding:
+    check = "the shop's name"
+    if not brand:
+        detail = "It is not set, so customers read the key of the shop, as in its reports"
+        return warning(check, detail, "set brand.name to the name that they know.")
+    if _HOST_NAME.fullmatch(brand):
+        detail = f"{brand} looks like the name of a host"
+        return warning(check, detail, "set brand.name to the name that customers know, unless this is it.")
+    return ok(check, brand)
+
+
+def _address(address: str) -> Finding:
+    check = "the postal address"
+    if not address:
+        detail = "It is not set, and a mail that advertises must have one in the USA (CAN-SPAM)"
+        return warning(check, detail, "set brand.address.")
+    return ok(check, ", ".join(address.splitlines()))
 
 
 def _relay(mailing: Mailing) -> Finding:

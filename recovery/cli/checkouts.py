@@ -20,7 +20,7 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.cli.outlook import Ahead
+    from recovery.domain.outlook import Ahead
     from recovery.domain.state import CheckoutState
     from recovery.domain.suppression import Suppression
     from recovery.mongo.pauses import KeptPause
@@ -47,8 +47,8 @@ def show(
 
 async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead], list[KeptPause]]":
     from recovery.app.factories import suppressions_of
-    from recovery.cli.outlook import outlook
     from recovery.domain.checkout import shop_of
+    from recovery.domain.outlook import outlook
     from recovery.mongo.pauses import Pauses
 
     async with open_database() as session:
@@ -95,6 +95,10 @@ def _print(
     for pause in pauses:
         what = "all sending" if pause.shop is None else "sending for this shop"
         say(f"{what} is paused since {format_time(pause.at)}: {pause.reason}".rstrip(": "))
+    for step, at in state.returned.items():
+        say(f"came back {format_time(at)} by the link of {step}")
+    for experiment, arm in state.experiments.items():
+        say(f"experiment {experiment}: {arm}")
     say(f"next look at {format_time(state.next_at)}" if state.next_at else "at rest")
     for each in ahead:
         say(f"to come: {each.step}, {format_time(each.at)}" if each.at else f"not to come: {each.step}, {each.why}")

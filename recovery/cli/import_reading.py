@@ -193,11 +193,11 @@ def _nested(cells: Mapping[str, str]) -> dict[str, Any]:
 def _value(path: str, cell: str) -> Any:
     if path in ("confirm", "consent.given"):
         return _YES_OR_NO.get(cell.strip().lower(), cell)
-    if path == "items":
+    if path in ("items", "metadata"):
         try:
             return json.loads(cell)
         except (ValueError, RecursionError):
-            raise ValueError("items: the cell is not valid JSON") from None
+            raise ValueError(f"{path}: the cell is not valid JSON") from None
     return cell
 
 

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
+from recovery.console.checkout import CheckoutPage
+from recovery.console.checkout_acts import CheckoutActs
+from recovery.console.checkouts import Checkouts
 from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
+from recovery.console.results import ResultsPages
 from recovery.console.routes import Routes
 from recovery.console.schedule import SchedulePage
 from recovery.console.sessions import Sessions
@@ -22,7 +26,11 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     routes = Routes(sessions, Rendering(sessions), desk.clock)
     Entrance(routes, guard, desk.clock)
     Overview(routes, desk)
+    Checkouts(routes, desk)
+    CheckoutPage(routes, desk)
+    CheckoutActs(routes, desk)
     SchedulePage(routes, desk)
+    ResultsPages(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")
     return routes
 

@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from recovery.client import Recovery
 from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
-from recovery.domain.schedule import Schedule
+from recovery.domain.results import USUAL, Terms
+from recovery.domain.schedule import Schedule, Step
+from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock
+from recovery.mail.composer import RenderError
+from recovery.mail.templates.templates import Rendered
 from recovery.mongo.channels import Channels
 from recovery.mongo.collections import Database
 from recovery.mongo.suppressions import Suppressions
+
+
+def _nothing(_checkout: CheckoutState, step: Step) -> Rendered:
+    raise RenderError(f"{step.name}: there are no templates here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +27,9 @@ class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
-    settings of their own. `closing` is set when the daemon stops: what streams must end then. `trial` tries schedules.
+    settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
+    then. `trial` tries schedules. `rendered` returns the mail of a checkout as its shop's templates make it now, or
+    raises `RenderError`.
     """
 
     database: Database
@@ -29,7 +39,9 @@ class Desk:
     suppressions: Suppressions
     faults: Callable[[], Mapping[str, str | None]]
     shops: Sequence[str] = ()
+    terms: Terms = USUAL
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    rendered: Callable[[CheckoutState, Step], Rendered] = _nothing
     trial: Trial | None = None
 
     async def known_shops(self, limit: int) -> list[str]:

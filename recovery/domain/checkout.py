@@ -17,6 +17,7 @@ from recovery.domain.fields import (
     Email,
     Instant,
     Key,
+    Metadata,
     Name,
     ShopKey,
     WebAddress,
@@ -67,6 +68,7 @@ class Item(_Word):
     variant: Name | None = None
     url: WebAddress | None = None
     image_url: WebAddress | None = None
+    sku: Name | None = None
 
 
 class Consent(_Word):
@@ -85,19 +87,33 @@ class Consent(_Word):
 
 
 class Facts(_Word):
-    """The reported facts of a checkout. Only fields that are given are stored."""
+    """The reported facts of a checkout. Only fields that are given are stored.
+
+    `total` is what the customer pays: items + `shipping` + `tax` - `discount`. So `tax` is left out where it is in the
+    prices, and `discount` (positive) where they are those after it; nothing is computed from them. `discount_code` is
+    what the customer entered; `order_url` shows them the order. `metadata` are values for templates alone.
+    """
 
     customer: Customer | None = None
     items: Annotated[tuple[Item, ...], FailFast(), Field(max_length=200)] = ()
     total: Amount | None = None
+    discount: Amount | None = None
+    discount_code: Name | None = None
+    shipping: Amount | None = None
+    tax: Amount | None = None
     currency: Currency | None = None
     checkout_url: WebAddress | None = None
+    order_url: WebAddress | None = None
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     time_zone: Zone | None = None
+    metadata: Metadata = Field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return the given facts as plain values: amounts as decimal strings, without fields that were left out."""
-        return self.model_dump(mode="json", include=set(Facts.model_fields), exclude_none=True, exclude_defaults=True)
+        return self.model_dump(mode="json", include=_FACTS, exclude_none=True, exclude_defaults=True)
+
+
+_FACTS = set(Facts.model_fields)
 
 
 class _Report(Facts):

@@ -194,6 +194,14 @@ Currency = Annotated[
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 """A name given by strangers: stored unchanged, and made plain wherever it is written or shown."""
 
+MetadataKey = Annotated[str, Field(max_length=50, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Metadata = Annotated[
+    dict[MetadataKey, Annotated[str, Field(max_length=500)]],
+    Field(max_length=20),
+    AfterValidator(lambda given: dict(sorted(given.items()))),
+]
+"""Values for templates alone, by name; in order, so that a report with the same ones is the same report."""
+
 # pydantic validates in Rust what comes before a validator of ours, and in Python what comes after it.
 Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4), BeforeValidator(_ascii_digits)]
 """An amount of money in the major unit of its currency: `"19.90"` is nineteen euros ninety."""

@@ -18,6 +18,12 @@ _BLANK = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 """Control characters (C0, DEL, C1), line separators, and characters that change text direction (UAX #9)."""
 
+_INVISIBLE = re.compile("[\xad\u180e\u200b\u2060-\u2064\u206a-\u206f\ufff9-\ufffb\U000e0000-\U000e007f]+")
+"""Characters that no reader sees and a filter does: they break words apart, or hide a text (tags, annotations)."""
+
+_JOINERS = re.compile("[\u200c\u200d]+")
+"""Joiners, which Persian, Indian scripts and emoji need, and which break a domain apart as well."""
+
 _NOT_A_NAME = re.compile(
     r"://|www\.|@"
     r"|\w[.。．｡][^\W\d_]{2,}"  # a domain: mail programs make a link of it
@@ -58,6 +64,11 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", _BLANK.sub(" ", text))
 
 
+def visible(text: str) -> str:
+    """Return a plain text without characters that nobody sees; joiners, which scripts and emoji need, stay."""
+    return text if text.isprintable() else _INVISIBLE.sub("", plain(text))
+
+
 def is_plain(text: str) -> bool:
     """Return whether `plain` leaves a text unchanged."""
     return text.isprintable() or _CONTROL.search(text) is None
@@ -72,8 +83,8 @@ def greeted(name: str | None) -> str | None:
     """
     if name is None:
         return None
-    name = plain(name).strip()
-    seen = name if name.isascii() else normalize("NFKC", name)
+    name = visible(name).strip()
+    seen = name if name.isascii() else normalize("NFKC", _JOINERS.sub("", name))
     return None if not name or len(name) > LONGEST_GREETED or _NOT_A_NAME.search(seen) else name
 
 
@@ -83,7 +94,7 @@ def unlinked(title: str) -> str:
 
     A domain alone, such as `Node.js`, is left as it is: only one after `www.`, or before a path, is broken.
     """
-    title = plain(title)
+    title = visible(title)
     if "://" in title or "." in title or "@" in title:  # few have any of these, and a pattern is slow
         return _LINK.sub(WORD_JOINER, title) if _LINK.search(title) else title
     return title

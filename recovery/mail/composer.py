@@ -17,6 +17,7 @@ from struct import Struct
 
 from email_validator import validate_email
 
+from recovery.domain.brand import Brand
 from recovery.domain.checkout import shop_of
 from recovery.domain.fields import Address
 from recovery.domain.masking import greeted
@@ -25,6 +26,8 @@ from recovery.domain.state import CheckoutState
 from recovery.errors import RecoveryError
 from recovery.mail.headers import list_id, list_unsubscribe, mailbox, own_address, unstructured
 from recovery.mail.links import Links
+from recovery.mail.templates.context import UNNAMED
+from recovery.mail.templates.pages import Pages
 from recovery.mail.templates.references import has_long_line
 from recovery.mail.templates.templates import Rendered, Templates
 
@@ -83,8 +86,8 @@ class Composer:
     """Composes the mails of one sender. Raises `ValueError` if an address of the identity is invalid.
 
     Without `links`, a mail has the checkout's own link and no unsubscribe link, and bounces go to the sender.
-    `subject_prefix` is put before every subject. `sign`, if given, is called last: it returns the mail with a DKIM
-    signature.
+    `brand` is the name and look of the shop. `subject_prefix` is put before every subject. `sign`, if given, is called
+    last: it returns the mail with a DKIM signature.
     """
 
     def __init__(
@@ -93,11 +96,13 @@ class Composer:
         identity: Identity,
         links: Links | None = None,
         *,
+        brand: Brand = UNNAMED,
         subject_prefix: str = "",
         sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.templates = templates
         self._links = links
+        self._brand = brand
         self._subject_prefix = subject_prefix
         self._sign = sign
         name, self._sender, self._domain = own_address("sender", identity.sender)
@@ -183,11 +188,17 @@ class Composer:
         customer = checkout.facts.customer
         if self._links is None or customer is None or not step.kind.is_marketing:
             return None
-        return self._links.unsubscribe(shop_of(checkout.id), customer.address)
+        language = self.templates.language(checkout.facts.locale or "en")
+        return self._links.unsubscribe(shop_of(checkout.id), customer.address, language)
+
+    @property
+    def pages(self) -> Pages:
+        """The pages that the links of these mails lead to."""
+        return Pages(self.templates, self._brand)
 
     def _render(self, checkout: CheckoutState, step: Step, unsubscribe: str | None) -> Rendered:
         back = checkout.facts.checkout_url if self._links is None else self._links.back(checkout, step)
-        return self.templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe)
+        return self.templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe, brand=self._brand)
 
     def _return_path(self, checkout: CheckoutState, address: Address) -> str:
         path = None if self._links is None else self._links.return_path(shop_of(checkout.id), address)

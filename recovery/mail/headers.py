@@ -10,7 +10,7 @@ from binascii import b2a_base64
 from email_validator import validate_email
 
 from recovery.domain.mailboxes import is_list_id, split_mailbox
-from recovery.domain.masking import WORD_JOINER, plain
+from recovery.domain.masking import visible
 
 LINE = 78
 """Recommended length of a header line, RFC 5322 section 2.1.1."""
@@ -80,10 +80,10 @@ def unstructured(header: str, text: str) -> str:
 def _clean(text: str) -> str:
     """Return `text` on one line, without control characters: no text may end its header.
 
-    Characters that change the direction of text go, too. No mail program makes links in a header, so no word joiner is
-    needed.
+    Characters that change the direction of text go, too, and those that nobody sees: the word joiner among them, as no
+    mail program makes links in a header.
     """
-    return _BLANK.sub(" ", plain(text).replace(WORD_JOINER, "")).strip(" ")
+    return _BLANK.sub(" ", visible(text)).strip(" ")
 
 
 def _is_plain(text: str) -> bool:

@@ -55,11 +55,15 @@ class Links:
         """True if mails carry a token of ours, so that a report without one is not about them."""
         return self._base_url is not None or self._return_path is not None
 
-    def unsubscribe(self, shop: str, address: Address) -> str | None:
-        """Return the link that unsubscribes this address from this shop; None without a base URL."""
+    def unsubscribe(self, shop: str, address: Address, language: str = "") -> str | None:
+        """Return the link that unsubscribes this address from this shop; None without a base URL.
+
+        Its page is in the `language` of the mail, if that is known.
+        """
         if self._base_url is None:
             return None
-        return f"{self._base_url}{UNSUBSCRIBE}{self._seals.seal_text('unsubscribe', f'{shop}/{address}')}"
+        content = f"{language} {shop}/{address}" if language else f"{shop}/{address}"  # no shop has a space
+        return f"{self._base_url}{UNSUBSCRIBE}{self._seals.seal_text('unsubscribe', content)}"
 
     def back(self, checkout: CheckoutState, step: Step) -> str | None:
         """Return the link to the checkout for this step's mail, or None if the checkout has none."""
@@ -94,7 +98,13 @@ class Links:
 
     def opened_unsubscribe(self, token: str) -> tuple[str, str] | None:
         """Return shop and address of an unsubscribe token, or None if it was not made here."""
-        return _split(self._seals.open_text("unsubscribe", token))
+        opened = _split(self._seals.open_text("unsubscribe", token))
+        return opened and (opened[0].rpartition(" ")[2], opened[1])
+
+    def language_of(self, token: str) -> str:
+        """Return the language of the mail that an unsubscribe token is from, or "" if the token does not say."""
+        opened = _split(self._seals.open_text("unsubscribe", token))
+        return opened[0].rpartition(" ")[0] if opened else ""
 
     def opened_back(self, token: str) -> tuple[str, str] | None:
         """Return the step's name and the checkout's id of a return link's token, or None if it was not made here."""

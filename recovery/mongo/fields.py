@@ -54,13 +54,20 @@ FACTS: Fields = {
             "variant": Field("string", "the variant of the product"),
             "url": Field("string", "its page"),
             "image_url": Field("string", "its picture"),
+            "sku": Field("string", "its number in the shop's stock"),
         },
     ),
     "total": Field("string", "the amount to pay, a decimal number"),
+    "discount": Field("string", "what is taken off, a decimal number"),
+    "discount_code": Field("string", "the code that the customer entered"),
+    "shipping": Field("string", "the price of shipping, a decimal number"),
+    "tax": Field("string", "the tax, a decimal number"),
     "currency": Field("string", "of all amounts, ISO 4217"),
     "checkout_url": Field("string", "where the customer goes on"),
+    "order_url": Field("string", "where the customer sees the order"),
     "locale": Field("string", "the language of the mails"),
     "time_zone": Field("string", "for quiet hours and times in mails, by its name in the tz database"),
+    "metadata": Field("object", "values for templates alone", fields={"<name>": Field("string", "a value")}),
 }
 
 CONSENT: Fields = {
@@ -81,6 +88,7 @@ MESSAGE: Fields = {
     "reason": Field("string", "why it was skipped, postponed or given up"),
     "message_id": Field("string", "its Message-ID"),
     "reply": Field("string", "the relay's last reply"),
+    "coupon": Field("string", "the coupon code that the mail contains"),
     "ambiguous": Field("int", "attempts after which the relay may have it"),
     "handed_over": Field("bool", "whether the content of this attempt was sent, where that is recorded"),
 }
@@ -141,6 +149,17 @@ CHECKOUT: Fields = {
     "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
     "purge_at": Field("date null", "TTL: when the document goes, with its personal data"),
     "history": Field("array", "the last decisions with their reasons, as `recovery show` prints them", fields=HISTORY),
+    "returned": Field(
+        "object",
+        "when the customer first came back by the link in a mail, by step",
+        fields={"<step>": Field("date", "when it was after the mail of this step")},
+    ),
+    "experiments": Field(
+        "object",
+        "its arm in each experiment",
+        fields={"<experiment>": Field("string", "`held out`, `reminded`, `a` or `b`")},
+    ),
+    "assigned_at": Field("date", "for finding: when it was assigned to these arms"),
 }
 
 SHADOW: Fields = {
@@ -284,6 +303,34 @@ ACTIVITY: Fields = {
             "n": Field("int long", "how many"),
         },
     ),
+}
+
+RESULT: Fields = {
+    "_id": Field(
+        "object",
+        "what is summed up: the mails of a day, or the checkouts of an arm",
+        required=True,
+        fields={
+            "day": Field("date", "the day (UTC) of the mails, or on which the first reminder was due"),
+            "shop": Field("string", "the shop"),
+            "step": Field("string", "the step of the mails; empty for an arm"),
+            "language": Field("string", "the language of the checkouts, or empty"),
+            "coupon": Field("string", "the coupon code in the mails, or empty"),
+            "experiment": Field("string", "the experiment; empty for mails"),
+            "arm": Field("string", "the arm"),
+            "currency": Field("string", "of all amounts, or empty"),
+        },
+    ),
+    "mails": Field("int long", "the mails sent", required=True),
+    "checkouts": Field("int long", "the checkouts whose first mail this was, or those of the arm", required=True),
+    "returned": Field("int long", "those whose customer came back by our link", required=True),
+    "returned_orders": Field("int long", "those ordered after that", required=True),
+    "ordered": Field("int long", "those ordered within the window", required=True),
+    "open": Field("int long", "those of the arm that may still be ordered within it", required=True),
+    "money": Field("decimal", "the total of the orders within the window", required=True),
+    "squares": Field("decimal", "the sum of its squares", required=True),
+    "returned_money": Field("decimal", "the total of the orders of those who came back", required=True),
+    "at": Field("date", "when it was counted", required=True),
 }
 
 DATA_REQUEST: Fields = {

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from recovery.settings.fields import like
 from recovery.settings.names import suggestion
 
-SECTIONS = ("mail", "dkim", "smtp", "warmup", "schedule", "confirmation", "links", "shopify", "webhooks")
+SECTIONS = ("mail", "brand", "dkim", "smtp", "warmup", "schedule", "confirmation", "links", "shopify", "webhooks")
 """The sections that a shop can override. The others apply to the service as a whole."""
 
 Tables = Mapping[str, Mapping[str, Any]]

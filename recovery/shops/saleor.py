@@ -18,7 +18,17 @@ from recovery.shops.adapter import Adapter, Trust, WebhookRequest, header_of, un
 from recovery.shops.events import Emptied, Found, Ignored, Reported, Unmapped
 from recovery.shops.key_sets import is_signed_by, key_id_of
 from recovery.shops.names import full_name
-from recovery.shops.values import MOST_ITEMS, fact_of, keys_of, object_of, text_of, time_of, valid
+from recovery.shops.values import (
+    MOST_ITEMS,
+    amounts_of,
+    fact_of,
+    keys_of,
+    object_of,
+    parts_of,
+    text_of,
+    time_of,
+    valid,
+)
 
 CONSENT = "recovery_consent"
 """The key of a checkout's public metadata in which a storefront may say that the customer agreed to reminders."""
@@ -105,6 +115,7 @@ def _checkout(request: WebhookRequest, checkout: Mapping[str, Any]) -> Found:
                     "items": items,
                     "total": _amount_of(total),
                     "currency": total.get("currency"),
+                    **_parts_of(checkout),
                     "checkout_url": link,
                     "consent": _consent_of(checkout),
                     "touched_at": checkout.get("updatedAt"),
@@ -123,9 +134,8 @@ def _order(request: WebhookRequest, order: Mapping[str, Any]) -> Found:
     locale = _locale_of(order.get("languageCodeEnum"))
     total = object_of(object_of(order.get("total")).get("gross"))
     facts = fact_of("items", _items_of(_order_line(line) for line in _lines_of(order))) | fact_of("locale", locale)
-    amount = fact_of("total", _amount_of(total)) | fact_of("currency", total.get("currency"))
-    if len(amount) == 2:  # one alone would be combined with the currency or total of the checkout
-        facts |= amount
+    facts |= amounts_of({"total": _amount_of(total), "currency": total.get("currency"), **_parts_of(order)})
+    facts |= fact_of("order_url", order.get("redirectUrl"))
     try:
         report = Order.model_validate(
             {
@@ -140,6 +150,12 @@ def _order(request: WebhookRequest, order: Mapping[str, Any]) -> Found:
     except ValidationError as exc:
         return unmapped(exc, _ORDER)
     return Reported(report, confirm_default=False)
+
+
+def _parts_of(holder: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a total beside the items, whose prices are with tax and after discounts."""
+    shipping = _amount_of(object_of(object_of(holder.get("shippingPrice")).get("gross")))
+    return parts_of(shipping=shipping) | fact_of("discount_code", text_of(holder.get("voucherCode")))
 
 
 def _confirms(order: Mapping[str, Any]) -> bool | None:
@@ -178,19 +194,20 @@ def _lines_of(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _basket_line(line: Mapping[str, Any]) -> dict[str, Any]:
     variant = object_of(line.get("variant"))
     product = object_of(variant.get("product"))
-    return _line(line, text_of(product.get("name")), text_of(variant.get("name")), product)
+    return _line(line, text_of(product.get("name")), text_of(variant.get("name")), product, variant.get("sku"))
 
 
 def _order_line(line: Mapping[str, Any]) -> dict[str, Any]:
     name = text_of(line.get("translatedProductName"), line.get("productName"))
-    return _line(line, name, text_of(line.get("translatedVariantName"), line.get("variantName")), line)
+    variant = text_of(line.get("translatedVariantName"), line.get("variantName"))
+    return _line(line, name, variant, line, line.get("productSku"))
 
 
 def _line(
-    line: Mapping[str, Any], name: str | None, variant: str | None, pictured: Mapping[str, Any]
+    line: Mapping[str, Any], name: str | None, variant: str | None, pictured: Mapping[str, Any], sku: object
 ) -> dict[str, Any]:
     price = _amount_of(object_of(object_of(line.get("unitPrice")).get("gross")))
-    item = {"name": name, "variant": variant, "price": price, "quantity": line.get("quantity", 1)}
+    item = {"name": name, "variant": variant, "price": price, "quantity": line.get("quantity", 1), "sku": text_of(sku)}
     picture = object_of(pictured.get("thumbnail")).get("url")
     return item | {"image_url": picture} if valid(Item, item | {"image_url": picture}) else item
 

@@ -34,7 +34,7 @@ from recovery.shops.shopify_consent import consent_of
 from recovery.shops.shopify_facts import checkout_money, customer_of, is_empty, order_money
 from recovery.shops.shopify_topics import misfit
 from recovery.shops.shopify_values import cart_of, email_of
-from recovery.shops.values import MOST_ITEMS, fact_of, is_shop, keys_of, object_of, text_of, time_of
+from recovery.shops.values import MOST_ITEMS, amounts_of, fact_of, is_shop, keys_of, object_of, text_of, time_of
 
 _SOURCES = {
     "shop": "X-Shopify-Shop-Domain",
@@ -198,9 +198,7 @@ def _order(
     if not keys:
         return Unmapped("id", "names no order")
     facts = fact_of("items", money["items"]) | fact_of("locale", payload.get("customer_locale"))
-    amount = fact_of("total", money["total"]) | fact_of("currency", money["currency"])
-    if len(amount) == 2:  # one alone would be combined with the currency or total of the checkout
-        facts |= amount
+    facts |= amounts_of(money) | fact_of("order_url", payload.get("order_status_url"))
     times = ("completed_at", "processed_at", "created_at")
     ordered_at = next(filter(None, (time_of(payload.get(name)) for name in times)), None)
     try:

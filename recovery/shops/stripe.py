@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from recovery.domain.checkout import Checkout, Consent, Customer, Item, Order
 from recovery.shops.adapter import NOT_SIGNED, Adapter, Trust, WebhookRequest, header_of, is_one_of, unmapped
 from recovery.shops.events import Found, Ignored, Reported, Unmapped
-from recovery.shops.values import MOST_ITEMS, fact_of, keys_of, object_of, text_of, valid
+from recovery.shops.values import MOST_ITEMS, amounts_of, fact_of, keys_of, object_of, parts_of, text_of, valid
 
 TOLERANCE = 300
 """Seconds that a signature is valid, as in Stripe's own libraries. Each attempt to deliver is signed anew."""
@@ -146,10 +146,7 @@ def _ordered(request: WebhookRequest, session: Mapping[str, Any], at: datetime |
     if session.get("mode") in ("setup", "subscription") and session.get("amount_total") is None:
         return Ignored("a session without an amount sells nothing")
     money = _money_of(session)
-    facts = fact_of("items", money["items"]) | fact_of("locale", session.get("locale"))
-    amount = fact_of("total", money["total"]) | fact_of("currency", money["currency"])
-    if len(amount) == 2:  # one alone would be combined with the currency or total of the checkout
-        facts |= amount
+    facts = fact_of("items", money["items"]) | fact_of("locale", session.get("locale")) | amounts_of(money)
     paid = session.get("payment_status") in ("paid", "no_payment_required")
     try:
         order = Order.model_validate(
@@ -188,16 +185,38 @@ def _customer_of(session: Mapping[str, Any]) -> Customer | None:
 
 
 def _money_of(session: Mapping[str, Any]) -> dict[str, Any]:
-    """Return items, total and currency. Without items in the metadata, all are one line with the whole amount."""
+    """Return items, total with its parts, and currency. Without items in the metadata, one line stands for all."""
     currency = text_of(session.get("currency"))
     total = _amount_of(session.get("amount_total"), currency)
     items = _items_of(object_of(session.get("metadata")).get(ITEMS))
-    everything = valid(Item, {"name": ALL_ITEMS, "price": total})
+    goods, parts = _parts_of(session, total, currency)
+    everything = valid(Item, {"name": ALL_ITEMS, "price": goods})
     return {
+        **parts,
         "items": items or ([everything] if everything else []),
         "total": total,
         "currency": currency and currency.upper(),
     }
+
+
+def _parts_of(
+    session: Mapping[str, Any], total: Decimal | None, currency: str | None
+) -> tuple[Decimal | None, dict[str, Any]]:
+    """Return the amount of the goods, and the other parts of the total; the total and none if they do not add up.
+
+    Stripe does not say whether prices include the tax, so the sum does. Amounts of a session with several currencies,
+    or with parts that are not named here, do not add up.
+    """
+    details = object_of(session.get("total_details"))
+    named = [_amount_of(details.get(f"amount_{each}"), currency) for each in ("discount", "shipping", "tax")]
+    discount, shipping, tax = (each or Decimal(0) for each in named)
+    goods = _amount_of(session.get("amount_subtotal"), currency)
+    if goods is None or total is None:
+        return total, {}
+    before_tax = goods - discount + shipping
+    if before_tax == total:
+        return goods, parts_of(named[0], named[1])
+    return (goods, parts_of(*named)) if before_tax + tax == total else (total, {})
 
 
 def _amount_of(value: object, currency: str | None) -> Decimal | None:

@@ -45,6 +45,23 @@ def fact_of(field: str, value: object) -> dict[str, Any]:
     return {} if accepted is None or value is None else {field: getattr(accepted, field)}
 
 
+def parts_of(discount: object = None, shipping: object = None, tax: object = None) -> dict[str, Any]:
+    """Return those parts of a total that are valid amounts."""
+    return fact_of("discount", discount) | fact_of("shipping", shipping) | fact_of("tax", tax)
+
+
+def amounts_of(money: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an order's total with its currency and parts; none of them if either of the two is unusable.
+
+    One alone would be combined with the currency, or the total, of the checkout.
+    """
+    total, currency = (fact_of(field, money.get(field)) for field in ("total", "currency"))
+    if not total or not currency:
+        return {}
+    parts = (fact_of(field, money.get(field)) for field in ("discount", "discount_code", "shipping", "tax"))
+    return total | currency | {name: value for part in parts for name, value in part.items()}
+
+
 def time_of(value: object) -> datetime | None:
     """Return a time, or None if it is not a valid one."""
     try:

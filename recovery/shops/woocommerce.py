@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from recovery.domain.checkout import Checkout, Order
 from recovery.shops.adapter import Adapter, Trust, WebhookRequest, header_of, hmac_fault, unmapped
 from recovery.shops.events import Cancelled, Emptied, Found, Ignored, Reported, Unmapped
-from recovery.shops.values import fact_of, keys_of
+from recovery.shops.values import amounts_of, fact_of, keys_of
 from recovery.shops.woocommerce_facts import checkout_page, customer_of, gmt, locale_of, meta_of, money
 
 TOPICS = ("order.created", "order.updated", "order.deleted", "order.restored")
@@ -129,10 +129,7 @@ def _checkout(request: WebhookRequest, keys: tuple[str, ...], payload: Mapping[s
 def _order(request: WebhookRequest, keys: tuple[str, ...], payload: Mapping[str, Any], *, paid: bool) -> Found:
     """Read an order: it is one even if its facts are unusable, since first of all it means "stop"."""
     read = money(payload)
-    facts = fact_of("items", read["items"]) | fact_of("locale", locale_of(payload))
-    amount = fact_of("total", read["total"]) | fact_of("currency", read["currency"])
-    if len(amount) == 2:  # one alone would be combined with the currency or total of the checkout
-        facts |= amount
+    facts = fact_of("items", read["items"]) | fact_of("locale", locale_of(payload)) | amounts_of(read)
     confirm = request.confirm_orders and paid and payload.get("created_via") in _CHECKOUTS
     try:
         order = Order(

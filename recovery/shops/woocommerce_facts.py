@@ -9,7 +9,7 @@ from typing import Any
 
 from recovery.domain.checkout import Customer, Item
 from recovery.shops.names import full_name
-from recovery.shops.values import MOST_ITEMS, fact_of, object_of, text_of, time_of, valid
+from recovery.shops.values import MOST_ITEMS, fact_of, object_of, parts_of, text_of, time_of, valid
 
 NAIVE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?")
 """A time as WooCommerce writes it in the fields that end in `_gmt`: in UTC, without saying so."""
@@ -56,16 +56,28 @@ def meta_of(payload: Mapping[str, Any], key: str) -> str | None:
 
 
 def money(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return items, total and currency. Prices are what the customer pays: after discounts, with tax."""
+    """Return items, total, shipping and currency, all with tax.
+
+    Prices are what the customer pays, after discounts: so a discount is no part of the total, and has only its code.
+    """
     total = decimal(payload.get("total"))
     places = min(_DECIMALS, max(0, -int(total.as_tuple().exponent))) if total is not None else 2
+    coupons = payload.get("coupon_lines")
+    codes = [text_of(plain(object_of(each).get("code"))) for each in coupons] if isinstance(coupons, list) else []
     lines = payload.get("line_items")
     read = (_item(object_of(line), places) for line in lines[:MOST_ITEMS]) if isinstance(lines, list) else ()
     return {
         "items": [item for item in read if item is not None],
         "total": None if total is None else _rounded(total, places),
         "currency": payload.get("currency"),
+        **parts_of(shipping=_shipping(payload, places)),
+        **fact_of("discount_code", text_of(", ".join(filter(None, codes)))),
     }
+
+
+def _shipping(payload: Mapping[str, Any], places: int) -> Decimal | None:
+    amount = decimal(payload.get("shipping_total"))
+    return None if amount is None else _rounded(amount + (decimal(payload.get("shipping_tax")) or 0), places)
 
 
 def _item(line: Mapping[str, Any], places: int) -> Item | None:
@@ -77,6 +89,7 @@ def _item(line: Mapping[str, Any], places: int) -> Item | None:
     name, variant = _named(line)
     image = object_of(line.get("image")).get("src") or None
     item = {"name": name, "variant": variant, "price": _rounded(total / pieces, places), "quantity": pieces}
+    item["sku"] = text_of(line.get("sku"))
     return valid(Item, item | {"image_url": image}) or valid(Item, item)
 
 

@@ -32,6 +32,7 @@ class Parts:
     def __init__(self, made: Prepared, database: Any, agenda: Agenda, clock: VirtualClock) -> None:
         self._settings = made.settings
         self._schedules = made.schedules
+        self._pages = made.composers.map(lambda composer: composer.pages)
         self._database = database
         self._clock = clock
         self._observer = _Observer()
@@ -55,7 +56,7 @@ class Parts:
 
         return create_app(
             ingestion,
-            feedback_of(self._settings, self._database, self._clock),
+            feedback_of(self._settings, self._database, self._clock, self._pages),
             api_keys=[],
             webhooks=webhooks_of(self._settings),
             key_sets=KeySets(lambda _: saleor.key_set()),

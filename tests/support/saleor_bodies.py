@@ -30,6 +30,7 @@ def checkout(**changes):
                     "unitPrice": {"gross": {"amount": 19.9}},
                     "variant": {
                         "name": "Red",
+                        "sku": "L-1",
                         "product": {
                             "name": "Lamp",
                             "thumbnail": {"url": "https://lamps.saleor.cloud/thumbnail/UHJv/256/"},
@@ -37,6 +38,8 @@ def checkout(**changes):
                     },
                 }
             ],
+            "shippingPrice": {"gross": {"amount": 4.9}},
+            "voucherCode": "SPRING",
             "totalPrice": {"gross": {"amount": 44.7, "currency": "EUR"}},
             **changes,
         }
@@ -61,6 +64,7 @@ def order(**changes):
                 {
                     "quantity": 2,
                     "productName": "Lamp",
+                    "productSku": "L-1",
                     "translatedProductName": "Lampe",
                     "variantName": "Red",
                     "translatedVariantName": "",
@@ -68,6 +72,9 @@ def order(**changes):
                     "unitPrice": {"gross": {"amount": 19.9}},
                 }
             ],
+            "redirectUrl": "https://lamps.example/orders/1",
+            "shippingPrice": {"gross": {"amount": 4.9}},
+            "voucherCode": "SPRING",
             "total": {"gross": {"amount": 44.7, "currency": "EUR"}},
             **changes,
         }

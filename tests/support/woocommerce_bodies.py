@@ -34,6 +34,7 @@ def line(**changes):
         "total": "33.61",
         "total_tax": "6.39",
         "price": 16.805,
+        "sku": "ST-01-MS",
         "image": {"id": "44", "src": "https://lamps.example/mond.jpg"},
         "meta_data": [{"id": 1, "key": "pa_farbe", "value": "messing", "display_value": "Messing"}],
         **changes,
@@ -60,5 +61,10 @@ def order(status="pending", **changes):
         "created_via": "store-api",
         "meta_data": [],
         "line_items": [line()],
+        "discount_total": "8.41",
+        "discount_tax": "1.59",
+        "shipping_total": "4.12",
+        "shipping_tax": "0.78",
+        "coupon_lines": [{"id": 13, "code": "HERBST", "discount": "8.41", "discount_tax": "1.59"}],
         **changes,
     }

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from unicodedata import bidirectional
 
 import jinja2
 from jinja2 import meta, nodes
 
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
 from recovery.mail.templates.files import File, Files, TemplateError
+from recovery.mail.templates.isolation import not_isolated
 from recovery.mail.templates.sandbox import GLOBALS, NAMES, Sandbox, as_template_error
 from recovery.mail.templates.templates import Edition, Rendered
-from recovery.mail.templates.words import FILE, Words
+from recovery.mail.templates.words import FILE, LANGUAGE, PAGES, Words
 
 LONGEST_HTML = 102_000
 """Bytes of HTML after which Gmail clips a mail, and with it the unsubscribe link."""
@@ -44,6 +47,8 @@ def lint(folder: Path | None, steps: Iterable[Step]) -> list[Fault]:
             for fault in _mail(edition, files, step, locale)
         ]
         found += _missing_words(files, {step.template for step in steps})
+        found += _words_not_for_all(files, folder)
+        edition.pages.check()
     except TemplateError as error:
         return [Fault(str(error), "Fix this file first; the other files are checked after that.")]
     return list({fault.detail: fault for fault in reversed(found)}.values())[::-1]
@@ -70,6 +75,7 @@ def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[F
             yield Fault(str(error), f"Fix it there, with an {{% if %}} around what may be missing; seen with {what}.")
         else:
             yield from _judged(step, sources, mail, unsubscribe)
+            yield from _turned(sources, mail, checkout)
 
 
 def _read(sandbox: Sandbox, files: Files, name: str, chain: tuple[str, ...]) -> list[tuple[File, nodes.Template]]:
@@ -110,6 +116,22 @@ def _judged(step: Step, sources: list[File], mail: Rendered, unsubscribe: str | 
         if (unfit := _unfit(tag, attribute, value)) is not None:
             where = _place(sources, value or attribute or f"<{tag}", html)
             yield Fault(f"{where}: {unfit}", "Mail programs drop or distrust it: use a link with https://.")
+
+
+def _turned(sources: list[File], mail: Rendered, checkout: CheckoutState) -> Iterator[Fault]:
+    """Yield a warning for each name from right to left that would turn the text around it."""
+    customer, items = checkout.facts.customer, checkout.facts.items
+    named = [(customer and customer.name, "customer.name")]
+    named += [(item.name, "item.name") for item in items] + [(item.variant, "item.variant") for item in items]
+    fields = {text: field for text, field in named if text and bidirectional(text[0]) in ("R", "AL")}
+    pages = [file for file in sources if file.path.name.endswith("html.j2")]
+    for field in (fields[text] for text in not_isolated(mail.html, fields)):
+        where = _place(pages, f"{field.removeprefix('item')} }}}}", pages[0])
+        yield Fault(
+            f"{where}: {field} without <bdi> around it",
+            f"Write <bdi>{{{{ {field} }}}}</bdi>, or a name from right to left turns the text beside it.",
+            is_warning=True,
+        )
 
 
 def _no_unsubscribe(file: File, link: str) -> Fault:
@@ -160,12 +182,31 @@ def _missing_words(files: Files, mails: set[str]) -> Iterator[Fault]:
         chain = files.chain(locale)[:-1]
         if not (own := files.all(FILE, chain)):
             continue
-        missing = sorted(common - Words(files, chain).keys())
-        for mail in sorted({mail for mail, _ in missing if mail in mails or not mail}):
+        words = Words(files, chain)
+        missing = sorted((mail, key) for mail, key in common if words.find(mail, key) is None)
+        for mail in sorted({mail for mail, _ in missing if mail in mails or mail in PAGES or not mail}):
             keys = ", ".join(key for of, key in missing if of == mail)
             yield Fault(
                 f"{own[0].path}: no {keys} for {mail or 'all mails'} in {locale}",
-                f"Add the missing words{f' below [{mail}]' if mail else ' above the first table'}; until then the mail"
-                f" takes them from {FILE}, in another language.",
+                f"Add the missing words{f' below [{mail}]' if mail else ' above the first table'}; until then"
+                f" {'the whole page is' if mail in PAGES else 'the mail takes them'} from {FILE}, in another language.",
                 is_warning=True,
             )
+
+
+def _words_not_for_all(files: Files, folder: Path | None) -> Iterator[Fault]:
+    """Yield a warning for a shop's words that other languages do not take, as they have one of their own."""
+    if folder is None:
+        return
+    for (mail, key), word in Words(files, ("",)).items():
+        others = [locale for locale in files.locales if Words(files, files.chain(locale)[:-1]).find(mail, key)]
+        if others and key != LANGUAGE and word.path.is_relative_to(folder):
+            yield Fault(
+                f"{word.path}, line {word.line}: {key} is not used in {', '.join(others)}",
+                f"Each of these has a word of its own: if that is to change too, write a {_file_of(others[0])}.",
+                is_warning=True,
+            )
+
+
+def _file_of(locale: str) -> str:
+    return f"{Path(FILE).stem}.{locale}{Path(FILE).suffix}"

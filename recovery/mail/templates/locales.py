@@ -48,6 +48,21 @@ def known(locale: str) -> Locale | None:
     return None
 
 
+def direction(language: str) -> str:
+    """Return the direction in which a language is written, as HTML names it: "rtl" or "ltr"; "ltr" if it is unknown."""
+    found = known(language)
+    return "rtl" if found is not None and found.character_order == "right-to-left" else "ltr"
+
+
+def sides(direction: str) -> dict[str, str]:
+    """Return the names of a template that follow from a direction: itself, and the sides where a line starts and ends.
+
+    `align` and many mail programs know left and right alone.
+    """
+    start, end = ("right", "left") if direction == "rtl" else ("left", "right")
+    return {"direction": direction, "start": start, "end": end}
+
+
 @lru_cache(maxsize=4096)
 def amount(value: Decimal, currency: str | None, locale: str) -> str:
     """Return an amount in the locale's format: with its currency (ISO 4217), or as a plain number without one."""

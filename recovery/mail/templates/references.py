@@ -19,6 +19,9 @@ _NOT_A_REFERENCE = re.compile(r"&#(?:1(?:2[89]|[345]\d)|55(?:29[6-9]|[3-9]\d\d)|
 LONGEST_LINE = 990
 """Characters of a line of HTML that goes as it is, some below the 998 of RFC 5322 section 2.1.1."""
 
+_COLOURS = ("colour", "on_colour", "colour_dark")
+"""The attributes of the brand that are written in ASCII."""
+
 _RULE = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|(?P<end>\}) (?=[^ ])""")
 _CAPTURES = (nodes.AssignBlock, nodes.FilterBlock, nodes.CallBlock, nodes.Macro)
 _ELSEWHERE = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block)
@@ -104,7 +107,7 @@ class _Writer:
             child = nodes.TemplateData(str(escape(child.value)), lineno=child.lineno)
         if isinstance(child, nodes.TemplateData):
             child.data = "".join(self._written(child.data))
-        elif self._until is not None:
+        elif self._until is not None and not _is_ascii(child):
             self.sound = False
         return child
 
@@ -123,6 +126,16 @@ class _Writer:
             yield (_on_lines(raw) if self._until == "</style" else raw) + end
             if end:
                 self._until = None
+
+
+def _is_ascii(child: nodes.Expr) -> bool:
+    """Return whether what is put in is a colour of the brand, `#rrggbb`: no references are needed for it."""
+    return (
+        isinstance(child, nodes.Getattr)
+        and isinstance(child.node, nodes.Name)
+        and child.node.name == "brand"
+        and child.attr in _COLOURS
+    )
 
 
 def _on_lines(css: str) -> str:

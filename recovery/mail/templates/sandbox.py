@@ -1,7 +1,7 @@
 """Jinja sandbox, in which the templates of one mail in one language are compiled and rendered."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -30,15 +30,17 @@ from recovery.mail.templates.bounds import (
 from recovery.mail.templates.files import File, Files, TemplateError
 from recovery.mail.templates.flattening import flattened
 from recovery.mail.templates.generator import FIELDS, Generator
-from recovery.mail.templates.inlining import NotWellFormed, inline
+from recovery.mail.templates.inlining import ISOLATED, NotWellFormed, inline
 from recovery.mail.templates.locales import amount, date, money
+from recovery.mail.templates.metadata import Metadata
 from recovery.mail.templates.references import write_references
 from recovery.mail.templates.words import FILE, Word, Words
 
 NAMES = frozenset(
     {
         *("customer", "items", "total", "currency", "checkout_url", "unsubscribe_url", "coupon", "shop", "order_id"),
-        *("locale", "time_zone", "touched_at", "ordered_at"),
+        *("locale", "time_zone", "touched_at", "ordered_at", "brand", "direction", "start", "end"),
+        *("discount", "discount_code", "shipping", "tax", "tax_included", "order_url", "metadata"),
     }
 )
 """The names available to a template; docs/templates.md says what they are, and a test compares."""
@@ -49,20 +51,28 @@ GLOBALS: dict[str, Any] = {
 }
 """Jinja's global names, without those that make texts or lists of any length."""
 
-_IN_WORDS = NAMES | {"more"}
+_NUMBERS = {"more"}
+"""The names of words alone, all of which are numbers."""
+
+_IN_WORDS = NAMES | _NUMBERS
 _AMOUNT = "amount in"
 """The filter `money` with currency and locale as arguments; a template cannot name it, for the blank in it."""
 
 
 class WordTag(Extension):
-    """The tag `{% word "headline" %}`, replaced by the word when the template is compiled."""
+    """The tag `{% word "headline" %}`, replaced by the word when the template is compiled.
 
-    tags = {"word"}  # noqa: RUF012 - as the class above has it
+    Where it stands in the text of an HTML page, `recovery.mail.templates.inlining` has written it as `ISOLATED`: then
+    each `<bdi>` keeps what a mail puts into the word from turning the words around it (UAX #9).
+    """
+
+    tags = {"word", ISOLATED}  # noqa: RUF012 - as the class above has it
     environment: "Sandbox"
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """Return the nodes of the word; its text is escaped where the template is HTML."""
-        line = next(parser.stream).lineno
+        tag = next(parser.stream)
+        line = tag.lineno
         key = parser.stream.expect("string").value
         word = self.environment.words.find(self.environment.mail, key)
         if word is None:
@@ -71,9 +81,26 @@ class WordTag(Extension):
         if _is_html(parser.name):
             for data in tree.find_all(nodes.TemplateData):
                 data.data = str(escape(data.data))
+            if tag.value == ISOLATED:
+                _isolate(tree)
         for node in tree.find_all(nodes.Node):
             node.set_lineno(line, override=True)
         return list(tree.body)
+
+
+def _isolate(word: nodes.Template) -> None:
+    """Put a `<bdi>` around each text that a mail puts into a word; a number needs none."""
+    before, after = nodes.TemplateData("<bdi>"), nodes.TemplateData("</bdi>")
+    for output in list(word.find_all(nodes.Output)):
+        output.nodes = [
+            each for child in output.nodes for each in ([before, child, after] if _puts_in_text(child) else [child])
+        ]
+
+
+def _puts_in_text(node: nodes.Expr) -> bool:
+    return any(
+        isinstance(each, nodes.Name) and each.name not in _NUMBERS for each in (node, *node.find_all(nodes.Name))
+    )
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -106,12 +133,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Return an attribute; called by Jinja."""
         if attribute in FIELDS.get(type(obj), ()):
             return getattr(obj, attribute)
+        if type(obj) is Metadata:
+            return obj.get(attribute)
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Return an element, or an attribute by its name, as `selectattr` does; called by Jinja."""
         if type(obj) in FIELDS and argument in FIELDS[type(obj)]:
             return getattr(obj, argument)
+        if type(obj) is Metadata:
+            return obj.get(argument)
         return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
@@ -152,15 +183,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         check_arguments(__obj, arguments, named)
         return super().call(__context, __obj, *arguments, **named)
 
-    def parse_word(self, word: Word) -> nodes.Template:
-        """Return a word's syntax tree; raise `jinja2.TemplateSyntaxError` if it is invalid or uses unknown names."""
+    def parse_word(self, word: Word, known: Set[str] = _IN_WORDS) -> nodes.Template:
+        """Return the syntax tree of a word, which may use the `known` names.
+
+        Raises `jinja2.TemplateSyntaxError` if it is invalid or uses another name.
+        """
         try:
             tree = self.parse(word.text, FILE, str(word.path))
         except jinja2.TemplateSyntaxError as exc:
             raise jinja2.TemplateSyntaxError(exc.message or "", word.line, FILE, str(word.path)) from exc
         made = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
         for name in tree.find_all(nodes.Name):
-            if name.name not in _IN_WORDS | made | self.globals.keys():
+            if name.name not in known | made | self.globals.keys():
                 raise jinja2.TemplateSyntaxError(f"'{name.name}' is undefined", word.line, FILE, str(word.path))
         return tree
 

@@ -16,19 +16,21 @@ from typing import Any
 import jinja2
 from jinja2 import TemplateNotFound
 
-from recovery.domain.checkout import Customer, Item, shop_and_order
-from recovery.domain.fields import web_address
-from recovery.domain.masking import greeted, plain, unlinked
+from recovery.domain.brand import Brand
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
+from recovery.mail.templates.blame import blamed
+from recovery.mail.templates.context import UNNAMED, names_of
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp
 from recovery.mail.templates.files import TemplateError as TemplateError
+from recovery.mail.templates.locales import direction, known, sides
+from recovery.mail.templates.pages import PageWords
 from recovery.mail.templates.references import joined
-from recovery.mail.templates.sandbox import GLOBALS, Sandbox, Sources, as_template_error
+from recovery.mail.templates.sandbox import Sandbox, Sources, as_template_error
 from recovery.mail.templates.trial import tried
-from recovery.mail.templates.words import FILE, Words
+from recovery.mail.templates.words import FILE, LANGUAGE, Words
 
 Chain = tuple[str, ...]
 
@@ -83,9 +85,19 @@ class Templates:
         *,
         checkout_url: str | None = None,
         unsubscribe_url: str | None = None,
+        brand: Brand = UNNAMED,
     ) -> Rendered:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
-        return self._edition.render(step, checkout, checkout_url, unsubscribe_url)
+        return self._edition.render(step, checkout, checkout_url, unsubscribe_url, brand)
+
+    @property
+    def pages(self) -> PageWords:
+        """The words of the pages behind the links in mails, as the files have them now."""
+        return self._edition.pages
+
+    def language(self, locale: str) -> str:
+        """Return the language that a mail to a customer with this locale is in; "" if its words do not say."""
+        return self._edition.language(locale)
 
     async def refresh(self) -> TemplateError | None:
         """Reload the shop's folder if a file in it has changed.
@@ -118,14 +130,32 @@ class Edition:
         self._sources = Sources(files)
         self._chain = lru_cache(maxsize=256)(files.chain)  # customers may report any number of locales
         self._words: dict[Chain, Words] = {}
-        self._mails: dict[tuple[str, str | None, Chain], tuple[_Template, _Template, _Template]] = {}
+        self._languages: dict[Chain, str] = {}
+        self._mails: dict[tuple[str, str | None, Chain], _Mail] = {}
+        self.pages = PageWords(files, self.sandbox)
+        """The words of the pages behind the links in mails."""
 
     def checks(self, steps: Iterable[Step]) -> Iterator[None]:
-        """Render these mails with a sample, one in one language a turn; raise `TemplateError` for the first fault."""
+        """Render these mails with a sample, one in one language a turn; raise `TemplateError` for the first fault.
+
+        Then render the pages.
+        """
         for step in steps:
             for locale in self.locales:
                 self.check(step, locale)
                 yield
+        self.pages.check()
+
+    def language(self, locale: str) -> str:
+        """Return the language that a mail to a customer with this locale is in, as its words say it; "" if they do not.
+
+        Mails that say it by Jinja, as by `{{ locale }}`, do not.
+        """
+        chain = self._chain(locale)
+        if (found := self._languages.get(chain)) is None:
+            word = self.sandbox("", chain).words.find("", LANGUAGE)
+            found = self._languages[chain] = word.text if word is not None and known(word.text) is not None else ""
+        return found
 
     @property
     def locales(self) -> tuple[str, ...]:
@@ -140,26 +170,31 @@ class Edition:
     def check_subject(self, step: Step, locale: str = "en") -> None:
         """Find the templates of this step and render its subject with a sample; raise `TemplateError` for a fault."""
         sample = samples.of(step.name, locale)
-        names = _names(step, sample, self._time_zone, samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
+        names = names_of(step, sample, self._time_zone, samples.CHECKOUT_URL, samples.UNSUBSCRIBE_URL)
         chain = self._chain(names["locale"])
         for name in (f"{step.template}.txt.j2", f"{step.template}.html.j2"):
             if self._sources.find(name, chain) is None:
                 raise as_template_error(TemplateNotFound(name), name)
         sandbox = self.sandbox(step.template, chain)
         try:
-            _subject(sandbox, step.subject).fill(names)
+            _subject(sandbox, step.subject).fill(names | sides(_direction(sandbox, names["locale"])))
         except TemplateError as exc:
             if step.subject is None:  # the error names the file of the words, and the line
                 raise
             raise TemplateError(f"{step.name}: {exc}") from exc
 
     def render(
-        self, step: Step, checkout: CheckoutState, checkout_url: str | None, unsubscribe_url: str | None
+        self,
+        step: Step,
+        checkout: CheckoutState,
+        checkout_url: str | None,
+        unsubscribe_url: str | None,
+        brand: Brand = UNNAMED,
     ) -> Rendered:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
-        names = _names(step, checkout, self._time_zone, checkout_url, unsubscribe_url)
-        subject, text, html = self._mail(step.template, step.subject, self._chain(names["locale"]))
-        return Rendered(subject.fill(names), text.fill(names), html.fill(names))
+        mail = self._mail(step.template, step.subject, checkout.facts.locale or "en")
+        names = names_of(step, checkout, self._time_zone, checkout_url, unsubscribe_url, brand, mail.written)
+        return Rendered(mail.subject.fill(names), mail.text.fill(names), mail.html.fill(names))
 
     def sandbox(self, mail: str, chain: Chain) -> Sandbox:
         """Return the sandbox of a mail in a language. Raises `TemplateError` if its words cannot be read."""
@@ -167,13 +202,31 @@ class Edition:
             words = self._words[chain] = Words(self._files, chain)
         return Sandbox(self._sources, chain, words, mail)
 
-    def _mail(self, mail: str, subject: str | None, chain: Chain) -> "tuple[_Template, _Template, _Template]":
+    def _mail(self, mail: str, subject: str | None, locale: str) -> "_Mail":
+        chain = self._chain(locale)
         key = (mail, subject, chain)
         if (found := self._mails.get(key)) is None:
             sandbox = self.sandbox(mail, chain)
             text, html = (_Template(sandbox, f"{mail}.{ending}") for ending in ("txt.j2", "html.j2"))
-            found = self._mails[key] = (_subject(sandbox, subject), text, html)
+            written = sides(_direction(sandbox, locale))
+            found = self._mails[key] = _Mail(_subject(sandbox, subject), text, html, written)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A compiled mail in one language, with the names that follow from the direction of its writing."""
+
+    subject: "_Template"
+    text: "_Template"
+    html: "_Template"
+    written: dict[str, str]
+
+
+def _direction(sandbox: Sandbox, locale: str) -> str:
+    """Return the direction of a mail's words: that of the language which they say they are in, else of the locale."""
+    language = sandbox.words.find(sandbox.mail, LANGUAGE)
+    return direction(language.text if language is not None else locale)
 
 
 def _subject(sandbox: Sandbox, own: str | None) -> "_Template":
@@ -224,55 +277,4 @@ class _Template:
             written = self._sandbox.get_template(self._name) if self._is_flat else self._compiled
             return written.render(names)  # fails in the same way, and its error has the template's line
         except Exception as exc:
-            raise as_template_error(exc, self._name) from exc
-
-
-def _names(
-    step: Step, checkout: CheckoutState, time_zone: str, checkout_url: str | None, unsubscribe_url: str | None
-) -> dict[str, Any]:
-    facts = checkout.facts
-    shop, order_id = shop_and_order(checkout.id)
-    # Others can write to the database that the facts come from, and escaping does not stop a "javascript:" link.
-    for link in (checkout_url, unsubscribe_url, *(link for item in facts.items for link in (item.url, item.image_url))):
-        if link is not None:
-            _check(link)
-    return {
-        **GLOBALS,
-        "customer": _greeted(facts.customer),
-        "items": tuple(map(_unlinked, facts.items)),
-        "total": facts.total,
-        "currency": facts.currency,
-        "checkout_url": checkout_url,
-        "unsubscribe_url": unsubscribe_url,
-        "coupon": step.coupon,
-        "shop": plain(shop),
-        "order_id": plain(order_id),
-        "locale": facts.locale or "en",
-        "time_zone": facts.time_zone or time_zone,
-        "touched_at": checkout.touched_at,
-        "ordered_at": checkout.ordered_at,
-    }
-
-
-def _greeted(customer: Customer | None) -> Customer | None:
-    """Return the customer, with the name cleaned or removed if no mail should greet anybody by it."""
-    if customer is None or (name := greeted(customer.name)) == customer.name:
-        return customer
-    return customer.model_copy(update={"name": name})
-
-
-def _unlinked(item: Item) -> Item:
-    """Return the item with a name and variant that mail programs do not turn into links: only `url` was checked."""
-    name, variant = unlinked(item.name), item.variant and unlinked(item.variant)
-    if not name.strip():
-        name = "…"
-    if name == item.name and variant == item.variant:
-        return item
-    return item.model_copy(update={"name": name, "variant": variant})
-
-
-def _check(link: str) -> None:
-    try:
-        web_address(link)
-    except ValueError as exc:
-        raise TemplateError(f"the link {link!r} cannot be used in a mail: it {exc}") from exc
+            raise blamed(exc, self._name, self._sandbox, names) from exc

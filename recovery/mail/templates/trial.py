@@ -91,6 +91,8 @@ def main() -> None:
                 _write(mail=f"{step.name} in {locale}")
                 edition.check(step, locale)
                 fault = fault or _slow(edition, step, locale, limits.one_mail)
+        _write(mail="the pages")
+        edition.pages.check()
     except TemplateError as exc:
         fault = str(exc)
     except MemoryError:

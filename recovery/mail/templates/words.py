@@ -1,15 +1,20 @@
-"""The words of the mails, apart from their templates: `words.toml`, and `words.<locale>.toml` for other languages.
+"""The words of mails and pages, apart from templates: `words.toml`, and `words.<locale>.toml` for other languages.
 
 A word is a line of text. The words of one mail are in a table named after its template; those above the first table are
 for all mails. A template uses one by `{% word "headline" %}`: its mail's, else the one for all mails. A word may hold
 Jinja, with the names of a template. It is inserted when the template is compiled, so that a mail costs no more.
+
+A word of a closer language wins, even if it is for all mails, and that of a farther one for this mail alone: no mail
+mixes languages where it need not.
+
+The words of a page that a link in a mail leads to are in a table such as `[page-unsubscribe]`.
 
 A word that no template uses, or of a mail without a template, is an error: it is a typing mistake without any effect.
 """
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +25,15 @@ FILE = "words.toml"
 
 SUBJECT = "subject"
 """The word that no template uses: it is the mail's subject."""
+
+LANGUAGE = "language"
+"""The word that says which language the words are in, as a language tag (BCP 47)."""
+
+PAGES: Mapping[str, tuple[str, ...]] = {
+    **{f"page-{name}": ("title", "text", "button") for name in ("unsubscribe", "done", "undone", "back")},
+    **{f"page-{name}": ("title", "text") for name in ("too-late", "expired", "unknown", "away")},
+}
+"""The words of each page. A page takes all of them from one language."""
 
 _WRITTEN = re.compile(r"""\{%[-+]?\s*word\s+(["'])(?P<key>.*?)\1""")
 
@@ -33,39 +47,67 @@ class Word:
     line: int
 
 
+_Parsed = dict[tuple[str, str], Word]
+
+
 class Words:
-    """The words of a chain of locales, the most specific for each key. Raises `TemplateError`."""
+    """The words of a chain of locales, by mail or page, and key. Raises `TemplateError`."""
 
     def __init__(self, files: Files, chain: Sequence[str]) -> None:
-        self._words: dict[tuple[str, str], Word] = {}
-        parsed = [_parsed(file) for file in reversed(files.all(FILE, chain))]
-        for words in parsed:
-            self._words |= words
-        _check(parsed, files)
+        self._by_locale: list[_Parsed] = []
+        self._languages: dict[Path, str] = {}
+        for locale in chain:
+            merged: _Parsed = {}
+            for file in reversed(files.all(FILE, (locale,))):
+                parsed = _parsed(file)
+                _check(parsed, files)
+                merged |= parsed
+                if (language := parsed.get(("", LANGUAGE))) is not None:
+                    self._languages[file.path] = language.text
+            self._by_locale.append(merged)
 
     def find(self, mail: str, key: str) -> Word | None:
-        """Return the mail's word, else the word for all mails; None if there is neither."""
-        return self._words.get((mail, key)) or self._words.get(("", key))
+        """Return the word of the closest locale that has it: the mail's or page's, else that for all mails."""
+        for words in self._by_locale:
+            if found := words.get((mail, key)) or (None if mail in PAGES else words.get(("", key))):
+                return found
+        return None
+
+    def language_of(self, word: Word) -> str | None:
+        """Return the language which the file of a word says it is in, or None."""
+        return self._languages.get(word.path)
+
+    def items(self) -> Iterator[tuple[tuple[str, str], Word]]:
+        """Yield the mail ("" for all) or page and the key of every word, and the word."""
+        for words in self._by_locale:
+            yield from words.items()
 
     def keys(self) -> set[tuple[str, str]]:
-        """Return the mail ("" for all) and the key of every word."""
-        return set(self._words)
+        """Return the mail ("" for all) or page, and the key, of every word."""
+        return {key for words in self._by_locale for key in words}
 
 
-def _check(parsed: Sequence[dict[tuple[str, str], Word]], files: Files) -> None:
-    """Raise `TemplateError` for the first word that no template uses."""
+def written(text: str) -> list[str]:
+    """Return the keys of the words that a template uses."""
+    return [match["key"] for match in _WRITTEN.finditer(text)]
+
+
+def _check(words: _Parsed, files: Files) -> None:
+    """Raise `TemplateError` for the first word that no template and no page uses."""
     templates = list(files.templates())
     mails = {name.removesuffix(".j2").removesuffix(".txt").removesuffix(".html") for name, _ in templates}
     keys = {SUBJECT}
-    for text in [text for _, text in templates] + [word.text for words in parsed for word in words.values()]:
-        keys |= {match["key"] for match in _WRITTEN.finditer(text)}
-    for words in parsed:
-        for (mail, key), word in words.items():
-            where = f"{word.path}, line {word.line}"
-            if mail and mail not in mails:
-                raise TemplateError(f"{where}: there is no mail {mail}{_suggestion(mail, mails)}")
-            if key not in keys:
-                raise TemplateError(f"{where}: no template has the word {key}{_suggestion(key, keys)}")
+    for text in [text for _, text in templates] + [word.text for word in words.values()]:
+        keys |= set(written(text))
+    for (mail, key), word in words.items():
+        where = f"{word.path}, line {word.line}"
+        if mail in PAGES:
+            if key not in PAGES[mail]:
+                raise TemplateError(f"{where}: {mail} has no word {key}{_suggestion(key, set(PAGES[mail]))}")
+        elif mail and mail not in mails:
+            raise TemplateError(f"{where}: there is no mail {mail}{_suggestion(mail, mails | PAGES.keys())}")
+        elif key not in keys:
+            raise TemplateError(f"{where}: no template has the word {key}{_suggestion(key, keys)}")
 
 
 def _suggestion(name: str, known: set[str]) -> str:

@@ -24,6 +24,8 @@ READY = Mailing(
     keyed=True,
     needs_consent=True,
     test_recipients=("@shop.zone",),
+    brand="Lamp Shop",
+    address="1 Light Street\nBerlin",
 )
 RECORDS = {
     ("shop.zone", "TXT"): Answer(("google-site-verification=x", "v=spf1 include:relay.zone ~all")),
@@ -190,3 +192,25 @@ def test_each_setting_counts(changes, expected, says):
         assert all(mark(each) == "✓" for each in found)
     else:
         assert any(mark(each) == expected and says in each.text for each in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "says"),
+    [
+        ({"brand": ""}, "the shop's name", "set brand.name"),
+        ({"brand": "xyz.myshopify.com"}, "the shop's name", "xyz.myshopify.com looks like the name of a host"),
+        ({"brand": "lampen-müller.de"}, "the shop's name", "looks like the name of a host"),
+        ({"address": ""}, "the postal address", "CAN-SPAM"),
+    ],
+)
+def test_a_shop_without_a_name_or_an_address_is_warned(changes, check, says):
+    """A name that customers do not know, and a mail that says nowhere where it is from, are for people to judge."""
+    (found,) = (each for each in judged(replace(READY, **changes)) if each.check == check)
+    assert mark(found) == "!"
+    assert says in found.text
+
+
+@pytest.mark.parametrize("name", ["Lamp Shop", "Müller & Söhne", "J. R. Lamps", "Lamps Ltd.", "No.1 Lamps"])
+def test_a_name_is_a_name(name):
+    """What has a full stop in it need not be a host."""
+    assert [each.text for each in judged(replace(READY, brand=name)) if mark(each) != "✓"] == []

@@ -251,3 +251,31 @@ def test_what_a_checkout_leads_to(changes, rules, expected):
 def test_what_an_order_leads_to(changes, rules, expected):
     """A confirmation, unless it is late, unwanted, or to nobody known."""
     assert prospect(Order(**ORDER | changes), schedule(**rules), NOW) is expected
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"metadata.gift": "yes", "metadata.branch": "Köln"}, {"metadata": '{"gift": "yes", "branch": "Köln"}'}]
+)
+def test_all_facts_have_columns(metadata):
+    """The parts of a total, an order's link and metadata can be imported from CSV, metadata as columns or as JSON."""
+    parts = {
+        "discount": "1.00",
+        "discount_code": "SPRING",
+        "shipping": "4.90",
+        "tax": "0.10",
+        "order_url": "https://shop.example/o",
+        "items.0.sku": "L-1",
+    }
+    (record,) = read(as_csv([ROW | parts | metadata]))
+    facts = record.report.facts()
+    assert {name: facts.get(name) for name in parts if name != "items.0.sku"} == {
+        name: each for name, each in parts.items() if name != "items.0.sku"
+    }
+    assert facts["items"][0]["sku"] == "L-1"
+    assert facts["metadata"] == {"branch": "Köln", "gift": "yes"}
+
+
+def test_metadata_that_is_no_json_is_refused_by_its_name():
+    """A cell that is no object is an error that names the column."""
+    (record,) = read(as_csv([ROW | {"metadata": "gift"}]))
+    assert str(record.report) == "metadata: the cell is not valid JSON"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery.domain.checkout import Customer, Item, Order
-from recovery.domain.masking import code, greeted, is_plain, masked, plain, private, unlinked
+from recovery.domain.masking import code, greeted, is_plain, masked, plain, private, unlinked, visible
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,11 @@ def test_somebody_is_greeted_by_a_name(name):
         "٠١٢٣٤",
         "a" * 61,
         "ev\u202eil.example",
+        "evil\u200b.example",
+        "evil\u00ad.example",
+        "evil\u200d.example",
+        "evil.\u200cexample",
+        "\U000e0041\U000e0042",
         "\u200f",
         None,
     ],
@@ -124,3 +129,22 @@ def test_a_title_becomes_no_link(title):
 def test_other_titles_stay_as_they_are(title):
     """Most titles have no address in them."""
     assert unlinked(title) == title
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("A\u200bd\u00ada\u2060 \ufeffL", "Ada L"),
+        ("Ada\ufff9L\ufffaM\ufffb", "AdaLM"),
+        ("Ada" + "".join(chr(0xE0000 + ord(each)) for each in "call me"), "Ada"),
+        ("\u206aAda\u061c", "Ada"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("क\u094d\u200dष", "क\u094d\u200dष"),
+        ("佐藤 花子", "佐藤 花子"),
+    ],
+)
+def test_what_nobody_sees_is_taken_out_of_names(written, kept):
+    """Characters that hide a text or part a word go; joiners, which scripts need, stay."""
+    assert visible(written) == visible(visible(written)) == kept
+    assert greeted(written) == kept
+    assert unlinked(written) == kept

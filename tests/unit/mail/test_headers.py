@@ -37,7 +37,7 @@ class Addresses:
         self.addresses = unsubscribe, back, path
         self.asked: set[tuple[str, str]] = set()
 
-    def unsubscribe(self, shop: str, email: str) -> str | None:
+    def unsubscribe(self, shop: str, email: str, language: str = "") -> str | None:
         self.asked.add((shop, email))
         return self.addresses[0]
 
@@ -127,7 +127,7 @@ def test_bad_address_is_refused(email: str) -> None:
         (left(items=()), STEP, 'the subject "{{ items[0].name }}": '),
         (left(name="\ud800"), STEP, "surrogates not allowed"),
         (left(checkout_url="javascript:alert(1)"), STEP, "must be an http:// or https:// address"),
-        (left(currency=5), STEP, "layout.txt.j2, line 15: TypeError"),
+        (left(currency=5), STEP, "layout.txt.j2, line 19: TypeError"),
         (left(), Step("late", timedelta(), "gone", "", timedelta()), "gone.txt.j2: no such template"),
     ],
 )
@@ -285,7 +285,7 @@ def test_a_coupon_is_shown_where_the_step_gives_one() -> None:
         message = read(COMPOSER.compose(left(), step, NOW))
         assert part(message, "plain").count("Your coupon code: <LAMP-10>") == count
         assert part(message, "html").count("&lt;LAMP-10&gt;") == count
-        assert part(message, "html").count("Your coupon code:") == count
+        assert part(message, "html").count("Your coupon code<") == count
 
 
 @pytest.mark.parametrize("name", ["see https://evil.example/login", "call +1 900 555 12", "a" * 61])
@@ -314,3 +314,14 @@ def test_a_title_is_no_link_of_its_own() -> None:
     for kind in ("plain", "html"):
         assert "https://evil.example" not in part(message, kind)
         assert "https://evil.example/x" in part(message, kind).replace(WORD_JOINER, "")
+
+
+@pytest.mark.parametrize("evil", ["\u202e", "\u2067", "\u200f", "\u061c", "\u200b", "\u00ad", "\U000e0041", "\u206a"])
+def test_formatting_characters_reach_neither_subject_nor_recipient(evil: str) -> None:
+    """What turns the direction of text, or is seen by nobody, is in no header, wherever it came from."""
+    step = replace(STEP, subject=f"{evil}You left {{{{ items[0].name }}}}{evil}")
+    composer = Composer(TEMPLATES, Identity(f"Lamp{evil}Shop <shop@lamps.example>"))
+    message = read(composer.compose(left(name=f"A{evil}da", item=f"gpj{evil}.exe"), step, NOW))
+    assert message["Subject"] == "You left gpj.exe"
+    assert message["To"].addresses[0].display_name == "Ada"
+    assert message["From"].addresses[0].display_name == "LampShop"

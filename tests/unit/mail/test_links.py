@@ -44,6 +44,11 @@ def test_any_address_comes_back(shop, email):
     link = links().unsubscribe(shop, address)
     assert links().opened_unsubscribe(link.rpartition("/")[2]) == (shop, address)
     assert links().unsubscribe_in(f"<{link}>, <mailto:x@example.com>") == (shop, address)
+    assert links().language_of(link.rpartition("/")[2]) == ""
+    told = links().unsubscribe(shop, address, "pt-BR").rpartition("/")[2]
+    assert links().opened_unsubscribe(told) == (shop, address)
+    assert links().language_of(told) == "pt-BR"
+    assert len(told) - len(link.rpartition("/")[2]) <= 8
 
 
 @settings(deadline=None)
@@ -74,6 +79,7 @@ def test_an_old_link_opens_after_a_new_key():
     token = links("an old key").unsubscribe(SHOP, ADA).rpartition("/")[2]
     assert links("a new key", "an old key").opened_unsubscribe(token) == (SHOP, "ada@example.com")
     assert links("a new key").opened_unsubscribe(token) is None
+    assert links("a new key").language_of(token) == ""
 
 
 def test_one_link_is_no_other():

@@ -41,8 +41,10 @@ def test_a_checkout():
             shop=SHOP,
             order_id=CHECKOUT_ID,
             customer=Customer(email="ada@example.com", name="Ada Lovelace"),
-            items=(Item(name="Lamp", variant="Red", price=Decimal("19.9"), quantity=2, image_url=PICTURE),),
+            items=(Item(name="Lamp", variant="Red", price=Decimal("19.9"), quantity=2, image_url=PICTURE, sku="L-1"),),
             total=Decimal("44.7"),
+            discount_code="SPRING",
+            shipping=Decimal("4.9"),
             currency="EUR",
             checkout_url=f"https://lamps.example/checkout?checkout={CHECKOUT_ID.replace('=', '%3D')}",
             locale="de",
@@ -57,8 +59,11 @@ def test_an_order():
         shop=SHOP,
         order_id=CHECKOUT_ID,
         customer=Customer(email="ada@example.com", name="Ada Lovelace"),
-        items=(Item(name="Lampe", variant="Red", price=Decimal("19.9"), quantity=2, image_url=PICTURE),),
+        items=(Item(name="Lampe", variant="Red", price=Decimal("19.9"), quantity=2, image_url=PICTURE, sku="L-1"),),
         total=Decimal("44.7"),
+        discount_code="SPRING",
+        shipping=Decimal("4.9"),
+        order_url="https://lamps.example/orders/1",
         currency="EUR",
         locale="de",
         ordered_at=datetime(2026, 3, 1, 13, tzinfo=UTC),
@@ -110,6 +115,8 @@ def test_languages(code, locale):
     ("people", "language", "name"),
     [
         ({"billingAddress": {"firstName": "花子", "lastName": "佐藤"}}, "JA", "佐藤 花子"),
+        ({"billingAddress": {"firstName": "János", "lastName": "Nagy"}}, "HU", "Nagy János"),
+        ({"billingAddress": {"firstName": "민준", "lastName": "김"}}, "KO", "김민준"),
         (
             {"billingAddress": {"firstName": "", "lastName": ""}, "shippingAddress": {"firstName": "Al"}},
             "EN",
@@ -307,11 +314,13 @@ def test_the_order_of_saleors_own_app():
                 "order_id": CHECKOUT_ID,
                 "customer": {"email": "adrian.king@example.com", "name": "Adrian King"},
                 "items": [
-                    item("Organic Cotton T-Shirt", "Navy / Large", 2, 40, "tshirt"),
-                    item(mug, None, 1, 25, "mug"),
-                    item("Wireless Earbuds Pro", "Matte Black", 1, 96, "earbuds"),
+                    item("Organic Cotton T-Shirt", "Navy / Large", 2, 40, "tshirt", "OCT-NVY-L"),
+                    item(mug, None, 1, 25, "mug", "MUG-ANNIVERSARY-GOLD"),
+                    item("Wireless Earbuds Pro", "Matte Black", 1, 96, "earbuds", "WEP-BLK-001"),
                 ],
                 "total": 213,
+                "shipping": 12,
+                "order_url": "https://example.com/order/57b50a40-c4fb-4b43-b188-3bafde1770d9",
                 "currency": "USD",
                 "locale": "en",
                 "ordered_at": "2024-01-15T14:32:00+00:00",
@@ -322,10 +331,11 @@ def test_the_order_of_saleors_own_app():
     )
 
 
-def item(name, variant, quantity, price, seed):
+def item(name, variant, quantity, price, seed, sku):
     """Return a line of that order."""
     picture = f"https://picsum.photos/seed/{seed}/150/150"
-    return {"name": name, "variant": variant, "quantity": quantity, "price": price, "image_url": picture}
+    facts = {"name": name, "variant": variant, "quantity": quantity, "price": price, "sku": sku}
+    return facts | {"image_url": picture}
 
 
 def test_the_answer_of_the_documentation():

@@ -24,8 +24,8 @@ def test_a_whole_checkout_and_the_order_that_ends_it_are_read():
     """Of two whole bodies of today's webhooks, every fact arrives, and the order names the checkout by its token."""
     left, ordered = (json.loads((OWN_SAMPLES / name).read_text()) for name in ("checkout.json", "order.json"))
     items = [
-        {"name": "Stehleuchte „Mond“", "variant": "Messing", "price": "189.90", "quantity": 1},
-        {"name": "Leuchtmittel E27", "price": "5.00", "quantity": 2},
+        {"name": "Stehleuchte „Mond“", "variant": "Messing", "price": "189.90", "quantity": 1, "sku": "ST-01-MS"},
+        {"name": "Leuchtmittel E27", "price": "5.00", "quantity": 2, "sku": "LM-E27"},
     ]
     report = read("checkouts/update", SHOP, left)
     assert report.model_copy(update={"consent": None}) == Checkout(
@@ -34,6 +34,8 @@ def test_a_whole_checkout_and_the_order_that_ends_it_are_read():
         customer={"email": "zoe.bronte@example.com", "name": "Zoë Brontë"},
         items=items,
         total="194.80",
+        discount="10.00",
+        discount_code="HERBST",
         currency="EUR",
         checkout_url=left["abandoned_checkout_url"],
         locale="de-DE",
@@ -311,3 +313,47 @@ def test_amount_and_currency_go_together(changes):
 def test_order_without_a_key_is_told():
     """An order without any id cannot be stored."""
     assert read("orders/create", SHOP, order(checkout_id=None, id=None)) == Unmapped("id", "names no order")
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"total_discounts": "10.00", "total_tax": "19.00"}, ("10.00", None, None, None)),
+        ({"total_tax": "19.00", "taxes_included": False}, (None, None, None, "19.00")),
+        ({"total_tax": "19.00", "taxes_included": True}, (None, None, None, None)),
+        ({"shipping_lines": [{"price": "4.90"}, {"price": "1.10"}]}, (None, None, "6.00", None)),
+        ({"shipping_lines": [{"price": "4.90"}, {"price": None}]}, (None, None, None, None)),
+        ({"shipping_lines": []}, (None, None, None, None)),
+        ({"discount_codes": [{"code": "A"}, {"code": "B"}, {"code": ""}, None]}, (None, "A, B", None, None)),
+        ({"total_discounts": "-1", "discount_codes": "A", "shipping_lines": "B"}, (None, None, None, None)),
+    ],
+)
+@pytest.mark.parametrize(("topic", "make"), [("checkouts/update", checkout), ("orders/create", order)])
+def test_the_parts_of_a_total(topic, make, changes, parts):
+    """Each is told where Shopify says it, the tax only where the prices are without it; a bad one spoils no other."""
+    report = read(topic, SHOP, make(**changes))
+    told = (report.discount, report.discount_code, report.shipping, report.tax)
+    assert tuple(part and str(part) for part in told) == parts
+    assert str(report.total) == "409.94"
+
+
+def test_the_parts_are_in_the_currency_of_the_total():
+    """Of an order in the customer's currency, parts in the shop's are left out; without its total, all of them are."""
+
+    def both(amount, presented):
+        return {"shop_money": money(amount, "USD"), "presentment_money": money(presented, "EUR")}
+
+    def money(amount, currency):
+        return {"amount": amount, "currency_code": currency}
+
+    foreign = order(
+        line_items=[line(price_set=both("199.00", "180.00"))],
+        total_price_set=both("409.94", "370.00"),
+        total_shipping_price_set=both("5.00", "4.50"),
+        total_discounts="10.00",
+    )
+    report = read("orders/create", SHOP, foreign)
+    assert (report.total, report.currency, report.shipping) == (Decimal("370.00"), "EUR", Decimal("4.50"))
+    assert report.discount is None
+    without = read("orders/create", SHOP, order(total_price=None, total_discounts="10.00"))
+    assert (without.total, without.discount) == (None, None)

@@ -22,9 +22,16 @@ LEFT_AT, ORDERED_AT = datetime(2012, 10, 12, 11, 5, 27, tzinfo=UTC), datetime(20
 
 def nano(variant, name="IPod Nano - 8gb"):
     """Return one of the lines, all of which cost the same."""
-    return {"name": name, "variant": variant, "price": "199.00", "quantity": 1}
+    return {
+        "name": name,
+        "variant": variant,
+        "price": "199.00",
+        "quantity": 1,
+        "sku": f"IPOD2008{variant.upper()}",
+    }
 
 
+STATUS_PATH = "/orders/b1946ac92492d2347c6235b4d2611184/authenticate?key="
 BASKET = [nano("Red", "IPod Nano - 8GB"), nano("Pink", "IPod Nano - 8GB")]
 BOUGHT = [nano("green"), nano("red"), nano("black")]
 UNTICKED = {"given": None, "basis": "neither yes nor no", "source": "Shopify"}
@@ -50,6 +57,10 @@ TABLE = {
             CART,
             customer=BOB_OF_2026,
             total="379.69",
+            discount="39.80",
+            discount_code="TENOFF",
+            shipping="0.00",
+            tax="21.49",
             checkout_url=f"https://checkout.local/548380009/checkouts/{TOKEN}/recover",
             locale="en",
         ),
@@ -61,6 +72,10 @@ TABLE = {
             CART,
             customer=BOB,
             total="409.94",
+            discount="0.00",
+            discount_code="TENOFF",
+            shipping="0.00",
+            tax="11.94",
             checkout_url=f"https://checkout.local/orders/690933842/{TOKEN}?recovered=1",
         ),
     ),
@@ -74,7 +89,12 @@ TABLE = {
             customer=BOB_OF_2026,
             items=BOUGHT,
             total="598.94",
+            discount="10.00",
+            discount_code="TENOFF",
+            shipping="0.00",
+            tax="11.94",
             currency="USD",
+            order_url=f"https://jsmith.myshopify.com/548380009{STATUS_PATH}imasecretipod",
             ordered_at=ORDERED_AT,
         ),
     ),
@@ -87,6 +107,10 @@ TABLE = {
             customer=BOB,
             items=BOUGHT,
             total="409.94",
+            discount="0.00",
+            discount_code="TENOFF",
+            shipping="0.00",
+            tax="11.94",
             currency="USD",
             ordered_at=ORDERED_AT,
         ),
@@ -99,7 +123,11 @@ TABLE = {
             order_id="bd5a8aa1ecd019dd3520ff791ee3a24c",
             customer=BOB,
             total="598.94",
+            discount="10.00",
+            shipping="0.00",
+            tax="11.94",
             currency="USD",
+            order_url=f"https://apple.myshopify.com/690933842{STATUS_PATH}ccde591a93123786bd8d257abd970200",
             ordered_at=ORDERED_AT,
         ),
     ),

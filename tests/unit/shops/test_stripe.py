@@ -34,8 +34,10 @@ def test_an_expired_session_is_a_checkout():
             shop=SHOP,
             order_id="cs_test_a1B2c3",
             customer=Customer(email="Ada@example.com", name="Ada Lovelace"),
-            items=(Item(name="Your order", price=Decimal("44.70")),),
+            items=(Item(name="Your order", price=Decimal("39.80")),),
             total=Decimal("44.70"),
+            discount=Decimal("0.00"),
+            shipping=Decimal("4.90"),
             currency="EUR",
             checkout_url="https://buy.stripe.com/r/live_asAb1724",
             locale="de",
@@ -54,8 +56,10 @@ def test_a_completed_session_is_an_order(kind):
         shop=SHOP,
         order_id="cs_test_a1B2c3",
         customer=Customer(email="Ada@example.com", name="Ada Lovelace"),
-        items=(Item(name="Your order", price=Decimal("44.70")),),
+        items=(Item(name="Your order", price=Decimal("39.80")),),
         total=Decimal("44.70"),
+        discount=Decimal("0.00"),
+        shipping=Decimal("4.90"),
         currency="EUR",
         locale="de",
         ordered_at=AT,
@@ -137,6 +141,27 @@ def test_amounts_are_in_the_main_unit(currency, amount, expected):
     assert report.items[0].price == report.total
 
 
+@pytest.mark.parametrize(
+    ("subtotal", "total", "details", "parts"),
+    [
+        (3980, 4470, (0, 490, 714), ("39.80", "0.00", "4.90", None)),  # the prices include the tax
+        (3980, 5184, (0, 490, 714), ("39.80", "0.00", "4.90", "7.14")),  # they do not
+        (3980, 4786, (398, 490, 714), ("39.80", "3.98", "4.90", "7.14")),
+        (3980, 3582, (398, None, 0), ("39.80", "3.98", None, None)),
+        (3980, 9999, (0, 490, 714), ("99.99", None, None, None)),  # another part, which Stripe does not name
+        (None, 4470, (0, 490, 714), ("44.70", None, None, None)),
+        (3980, 3980, (-5, "x", {}), ("39.80", None, None, None)),
+    ],
+)
+def test_the_parts_of_a_total_are_told_where_they_add_up(subtotal, total, details, parts):
+    """The one line is what the goods cost; whether a tax is added to it, only the sum says; else there is no part."""
+    names = ("amount_discount", "amount_shipping", "amount_tax")
+    given = dict(zip(names, details, strict=True))
+    report = read(event(amount_subtotal=subtotal, amount_total=total, total_details=given)).report
+    told = (report.items[0].price, report.discount, report.shipping, report.tax)
+    assert told == tuple(part and Decimal(part) for part in parts)
+
+
 @pytest.mark.parametrize("amount", [-1, 10**30, True, 12.5, "1234", {}, []])
 def test_an_amount_that_is_none_is_told(amount):
     """A checkout without a total cannot be shown; an order is an order."""
@@ -160,9 +185,10 @@ def test_a_subscription_is_sold():
 
 def test_items_may_be_in_the_metadata():
     """The shop's own words for what was in it, in the form of a report; what is not readable there is left out."""
-    items = [{"name": "Lamp", "price": "19.90", "quantity": 2, "image_url": "https://lamps.example/1.png"}, {"name": 1}]
+    lamp = {"name": "Lamp", "price": "19.90", "quantity": 2, "image_url": "https://lamps.example/1.png", "sku": "L-1"}
+    items = [lamp, {"name": 1}]
     found = read(event(metadata={"recovery_items": json.dumps(items)})).report.items
-    assert found == (Item(name="Lamp", price=Decimal("19.90"), quantity=2, image_url="https://lamps.example/1.png"),)
+    assert found == (Item.model_validate(lamp),)
 
 
 @pytest.mark.parametrize("text", ["", "nope", "[]", "{}", "null", "[1]", '[{"name": "Lamp"}]', "[" * 100_000, 5, None])

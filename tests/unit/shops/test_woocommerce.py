@@ -37,9 +37,12 @@ def test_an_unpaid_order_is_a_checkout():
                 "price": "20.00",
                 "quantity": 2,
                 "image_url": "https://lamps.example/mond.jpg",
+                "sku": "ST-01-MS",
             }
         ],
         total="44.90",
+        discount_code="HERBST",
+        shipping="4.90",
         currency="EUR",
         checkout_url=PAY,
         locale="de_DE",
@@ -56,6 +59,8 @@ def test_a_paid_order_is_an_order():
         customer={"email": "zoe.bronte@example.com", "name": "Zoë Brontë"},
         items=read("order.created", order()).items,
         total="44.90",
+        discount_code="HERBST",
+        shipping="4.90",
         currency="EUR",
         ordered_at=datetime(2026, 11, 24, 17, 21, 31, tzinfo=UTC),
         confirm=True,
@@ -228,6 +233,41 @@ def test_amounts_have_the_decimals_of_the_currency(total, currency, price):
 
 
 @pytest.mark.parametrize(
+    ("changes", "shipping", "code"),
+    [
+        ({"shipping_total": "10.00", "shipping_tax": "1.90"}, "11.90", "HERBST"),
+        ({"shipping_total": "0.00", "shipping_tax": "0.00", "coupon_lines": []}, "0.00", None),
+        ({"shipping_total": None}, None, "HERBST"),
+        ({"shipping_total": "-1"}, None, "HERBST"),
+        ({"coupon_lines": [{"code": "a"}, {"code": "b &amp; c"}, None, {"code": ""}]}, "4.90", "a, b & c"),
+        ({"coupon_lines": "HERBST"}, "4.90", None),
+    ],
+)
+def test_the_parts_of_a_total(changes, shipping, code):
+    """Shipping is with tax, as the prices are; they are after discounts, so of these the code is told alone."""
+    report = read("order.created", order(**changes))
+    assert (report.shipping, report.discount_code) == (shipping and Decimal(shipping), code)
+    assert (report.discount, report.tax) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "locale", "name"),
+    [
+        ("花子", "佐藤", "ja", "佐藤 花子"),
+        ("小明", "王", "zh_CN", "王小明"),
+        ("민준", "김", "ko_KR", "김민준"),
+        ("János", "Nagy", "hu_HU", "Nagy János"),
+        ("Hanako", "Sato", "ja", "Hanako Sato"),
+    ],
+)
+def test_names_are_in_the_order_of_their_language(given, family, locale, name):
+    """The family name comes first where it does."""
+    meta = [{"key": "_recovery_locale", "value": locale}]
+    billing = {"first_name": given, "last_name": family, "email": "a@example.com"}
+    assert read("order.created", order(billing=billing, meta_data=meta)).customer.name == name
+
+
+@pytest.mark.parametrize(
     ("changes", "name", "variant"),
     [
         ({"name": "Ship Your Idea &ndash; Color: Black", "parent_name": None}, "Ship Your Idea – Color: Black", None),
@@ -343,6 +383,8 @@ def test_sample_orders_are_read(name):
     assert found.customer == Customer(email="john.doe@example.com", name="John Doe")
     assert [(each.name, each.variant, each.quantity, each.price) for each in found.items] == ITEMS_OF_THE_SAMPLE
     assert (found.total, found.currency) == (Decimal("29.35"), "USD")
+    assert (found.shipping, found.discount, found.tax, found.discount_code) == (Decimal("10.00"), None, None, None)
+    assert [each.sku for each in found.items] == [None, "Bar3"]
     assert found.ordered_at == datetime(2017, 3, 22, 19, 28, 8, tzinfo=UTC)
     assert (found.locale, found.checkout_url, found.time_zone) == (None, None, None)
 

@@ -1,7 +1,9 @@
 """The pages behind the links in mails, on an ingestion and a suppression list in memory."""
 
 import re
+from base64 import b64encode
 from datetime import timedelta
+from hashlib import sha256
 from html import unescape
 from urllib.parse import urlsplit
 
@@ -11,6 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from recovery.client import Damaged
 from recovery.daemon.metrics import Telemetry
+from recovery.domain.brand import Brand
+from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.state import Message, MessageState
 from recovery.domain.suppression import SuppressionReason
@@ -18,6 +22,9 @@ from recovery.errors import Unavailable
 from recovery.http.app import create_app
 from recovery.mail.links import Links
 from recovery.mail.seals import Seals
+from recovery.mail.templates.pages import Pages
+from recovery.mail.templates.templates import Templates
+from recovery.mail.templates.words import PAGES
 from tests.support.builders import NOON, minutes, state, step
 from tests.support.configurations import LONGEST_BODY
 from tests.support.feedback import feedback
@@ -227,7 +234,7 @@ async def test_a_long_body_is_refused(site):
 async def test_pages_are_in_the_language_that_is_liked(site, accepted, language):
     """A page is in the browser's preferred language of English, German and Japanese, or in English."""
     answer = await site.client.get(site.unsubscribe, headers={"Accept-Language": accepted})
-    assert f'<html lang="{language}">' in answer.text
+    assert f'<html lang="{language}" dir="ltr">' in answer.text
     assert answer.headers["vary"] == "Accept-Language"
 
 
@@ -238,6 +245,76 @@ async def test_a_shop_is_only_text(site):
     answer = await site.client.get(path)
     assert said(answer).count(shop) == 2
     assert "<b>" not in answer.text
+
+
+BRAND = Brand("Lamp & Shade", "https://cdn.example:8443/logo.png?a&b", "#ffd500", "", "https://lamps.example/")
+
+
+def branded(brand=BRAND, folder=None):
+    """Return a site of a shop with this brand and these words; other shops have neither."""
+    nobody = Pages(Templates(), Brand())
+    return CustomerSite(pages=PerShop(nobody, {SHOP: Pages(Templates(folder), brand)}))
+
+
+async def test_pages_have_the_shop_s_brand():
+    """Name, logo, link and colours are the shop's, and the policy allows pictures of the logo's origin alone."""
+    answer = await branded().client.get(urlsplit(branded().unsubscribe).path)
+    assert "<bdi>Lamp &amp; Shade</bdi>" in answer.text
+    logo = '<img src="https://cdn.example:8443/logo.png?a&amp;b" alt="Lamp &amp; Shade">'
+    assert f'<a href="https://lamps.example/">{logo}</a>' in answer.text
+    assert SHOP not in said(answer)
+    policy = answer.headers["content-security-policy"]
+    assert policy.endswith("; img-src https://cdn.example:8443")
+    style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)[1]
+    assert "--strong: #ffd500; --on-strong: #1c1917;" in style
+    assert f"style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" in policy
+
+
+async def test_without_a_brand_a_page_names_the_shop_s_key(site):
+    """It loads nothing then: no picture is allowed."""
+    answer = await site.client.get(site.unsubscribe)
+    assert f"<bdi>{SHOP}</bdi>" in answer.text
+    assert "<img" not in answer.text
+    assert "img-src" not in answer.headers["content-security-policy"]
+
+
+async def test_a_page_of_nobody_s_names_nobody():
+    """A link that was not made here tells nothing of any shop."""
+    answer = await branded().client.get("/u/x")
+    assert "Lamp" not in said(answer, 404)
+    assert "<bdi></bdi>" in answer.text
+
+
+async def test_the_page_of_a_mail_is_in_the_language_of_the_mail(tmp_path):
+    """A French mail leads to a French page, whatever the browser prefers, and the pages after it are French too."""
+    words = "".join(
+        f"[{page}]\n" + "".join(f'{key} = "{key} en français"\n' for key in keys) for page, keys in PAGES.items()
+    )
+    (tmp_path / "words.fr.toml").write_text(f'language = "fr"\n{words}')
+    site = branded(folder=tmp_path)
+    asked = urlsplit(site.feedback.links.default.unsubscribe(SHOP, ADA, "fr")).path
+    german = {"Accept-Language": "de"}
+    assert '<html lang="fr" dir="ltr">' in (await site.client.get(asked, headers=german)).text
+    done = await site.client.post(asked, headers=german)
+    assert "title en français" in said(done)
+    assert site.suppressed == UNSUBSCRIBED
+    undone = await site.client.post(f"{asked}/undo", headers=german)
+    assert "text en français" in said(undone)
+    assert site.suppressed == {}
+    back = site.left(locale="fr-CA")
+    assert "button en français" in said(await site.client.get(back, headers=german))
+    site.states.clear()
+    assert '<html lang="de"' in (await site.client.get(back, headers=german)).text
+
+
+async def test_a_page_in_arabic_runs_from_right_to_left(tmp_path):
+    """The direction is that of the page's words."""
+    (tmp_path / "words.ar.toml").write_text(
+        'language = "ar"\n[page-unsubscribe]\ntitle = "إيقاف"\ntext = "{{ brand.name }}"\nbutton = "إيقاف"\n'
+    )
+    site = branded(folder=tmp_path)
+    answer = await site.client.get(site.unsubscribe, headers={"Accept-Language": "ar-EG"})
+    assert '<html lang="ar" dir="rtl">' in answer.text
 
 
 # The way back

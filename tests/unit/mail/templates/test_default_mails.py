@@ -15,37 +15,21 @@ from hypothesis import strategies as st
 from recovery.domain.checkout import Customer, Item
 from recovery.domain.masking import greeted
 from recovery.domain.masking import plain as plain_text
-from recovery.domain.schedule import CONFIRMATION, Step
+from recovery.domain.schedule import CONFIRMATION
 from recovery.domain.state import CheckoutState
 from recovery.mail.composer import Composer, Identity, RenderError
 from recovery.mail.templates import samples
 from recovery.mail.templates.lint import lint
 from recovery.mail.templates.sandbox import NAMES
 from recovery.mail.templates.templates import Templates
-from recovery.settings import Settings
+from tests.support.default_mails import LANGUAGES, STEPS, Addresses
 from tests.support.mail_reading import keeps_to_its_lines, part, read
 from tests.support.paths import ROOT
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)
-SCHEDULE = Settings().to_schedule()
-STEPS = {step.name: step for step in (*SCHEDULE.steps, SCHEDULE.confirmation) if step is not None}
-LANGUAGES = ("en", "de", "ja")
 COMMON = ["To", "Subject", "Date", "Message-ID"]
 LIST = ["List-Unsubscribe", "List-Unsubscribe-Post", "List-Id"]
 FIXED = ["From", "Auto-Submitted", "MIME-Version", "Content-Type"]
-
-
-class Addresses:
-    """Links as they are made for each mail."""
-
-    def unsubscribe(self, shop: str, email: str) -> str | None:
-        return samples.UNSUBSCRIBE_URL
-
-    def back(self, checkout: CheckoutState, step: Step) -> str | None:
-        return checkout.facts.checkout_url
-
-    def return_path(self, shop: str, email: str) -> str | None:
-        return "bounces+1f0c@in.lamps.example"
 
 
 COMPOSER = Composer(Templates(), Identity("Lampenladen Müller & Söhne <shop@lamps.example>"), Addresses())
@@ -89,7 +73,7 @@ def test_default_mail_is_a_sound_message(name: str, language: str) -> None:
     text, html = parts(message)
     assert item in text
     assert item in html
-    assert f'<html lang="{language}">' in html
+    assert f'<html lang="{language}"' in html
     assert (item in message["Subject"]) == (name != CONFIRMATION)
 
 
@@ -182,12 +166,12 @@ def test_nothing_that_is_put_into_a_mail_can_act(name: str, language: str, words
 def test_what_the_documentation_shows_works(tmp_path: Path) -> None:
     """The words and the mail of docs/templates.md can be used as they stand, and it names all that a template sees."""
     text = (ROOT / "docs" / "templates.md").read_text()
-    (words,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    words, *_ = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     (own,) = re.findall(r"```jinja\n(.*?)```", text, re.DOTALL)
     winback = "".join(f'{key} = "{key}"\n' for key in ("subject", "preheader", "headline", "lead", "closing"))
     (tmp_path / "words.toml").write_text(f"{words}\n[winback]\n{winback}")
     (tmp_path / "winback.html.j2").write_text(own)
-    (tmp_path / "winback.txt.j2").write_text(own.replace("html", "txt"))
+    (tmp_path / "winback.txt.j2").write_text(re.sub("</?bdi>", "", own.replace("html", "txt")))
     steps = [STEPS["reminder-1"], replace(STEPS["reminder-2"], template="winback")]
     assert [finding for finding in lint(tmp_path, steps) if not finding.is_warning] == []
     templates = Templates(tmp_path)
@@ -196,4 +180,4 @@ def test_what_the_documentation_shows_works(tmp_path: Path) -> None:
     table = text.partition("## What a template sees")[2].partition("\n## ")[0]
     assert {name for name in re.findall(r"`([a-z_]+)`", table) if name in NAMES} == NAMES
     for link in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
-        assert (ROOT / "docs" / link).exists(), link
+        assert (ROOT / "docs" / link.partition("#")[0]).exists(), link

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from recovery.domain.schedule import Step
 from recovery.mail.templates import samples
+from recovery.mail.templates.context import names_of
 from recovery.mail.templates.files import Files
 from recovery.mail.templates.flattening import flattened
+from recovery.mail.templates.locales import direction, sides
 from recovery.mail.templates.references import has_long_line
-from recovery.mail.templates.templates import Edition, TemplateError, _names
+from recovery.mail.templates.templates import Edition, TemplateError
 from tests.support.mail_reading import characters
 
 STEP = Step("own", timedelta(), "own", "Subject", timedelta(hours=1))
@@ -36,7 +38,7 @@ def compiled(folder, own, layout=LAYOUT, ending="txt"):
 
 
 def names(checkout=None):
-    return _names(STEP, checkout or samples.left_open(), "UTC", LINK, None)
+    return names_of(STEP, checkout or samples.left_open(), "UTC", LINK, None)
 
 
 EXTENDS = '{% extends "base.txt.j2" %}'
@@ -111,7 +113,7 @@ def test_a_fault_has_the_file_and_line_where_it_stands(tmp_path, own, file, line
 
 
 @pytest.mark.parametrize("name", ["reminder-1", "reminder-2", "reminder-3", "confirmation"])
-@pytest.mark.parametrize("language", ["en", "de", "ja"])
+@pytest.mark.parametrize("language", ["en", "de", "ja", "ar", "he"])
 def test_default_mails_are_flat_and_the_same(name, language):
     """Each of the package's mails is one function, and renders the page that Jinja renders."""
     step = Step(name, timedelta(), name, None, timedelta(hours=1))
@@ -122,7 +124,8 @@ def test_default_mails_are_flat_and_the_same(name, language):
         if (checkout.facts.locale or "en") != language:
             continue
         mail = edition.render(step, checkout, checkout.facts.checkout_url, None)
-        given_names = _names(step, checkout, "UTC", checkout.facts.checkout_url, None)
+        given_names = names_of(step, checkout, "UTC", checkout.facts.checkout_url, None)
+        given_names |= sides(direction(language))
         assert flattened(sandbox, f"{name}.html.j2") is not None
         assert mail.text == sandbox.get_template(f"{name}.txt.j2").render(given_names)
         page = sandbox.get_template(f"{name}.html.j2").render(given_names)
@@ -167,7 +170,7 @@ def test_any_name_is_read_as_it_was(name):
     checkout = plain.model_copy(update={"facts": plain.facts.model_copy(update={"items": (item,)})})
     step = Step("reminder-1", timedelta(), "reminder-1", "S", timedelta())
     page = edition.sandbox("reminder-1", ("",)).get_template("reminder-1.html.j2")
-    expected = page.render(_names(step, checkout, "UTC", LINK, None))
+    expected = page.render(names_of(step, checkout, "UTC", LINK, None))
     html = edition.render(step, checkout, LINK, None).html
     assert characters(html).split() == expected.split()
     assert not re.search(r"&#1(?:2[89]|[345]\d);", html)

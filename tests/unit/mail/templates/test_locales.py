@@ -63,7 +63,7 @@ def test_words_are_filled_and_escaped_like_the_template(folder: Path) -> None:
     templates = own(folder, '<p title=\'{% word "from" %}\'>{% word "from" %}</p>', '{% word "from" %}')
     rendered = filled(templates, step("own"), sample(items=(Item(name="<i>'Pots'</i>", price=Decimal(1)),)))
     assert rendered.text == "<b><i>'Pots'</i></b> & more"
-    assert rendered.html.count("<") == 2
+    assert rendered.html.replace("<bdi>", "").replace("</bdi>", "").count("<") == 2
     assert text_of(rendered.html) == rendered.text
 
 
@@ -93,21 +93,21 @@ def test_fault_in_words_is_told_where_it_is(folder: Path, toml: str, told: str) 
 def test_a_fault_in_any_language_is_reported(folder: Path) -> None:
     """The check fills the mails in every language that has a file, not only in English."""
     (folder / "words.fr.toml").write_text('[reminder-2]\nlead = "{{ items[9].name }}"')
-    with pytest.raises(TemplateError, match=r"layout\.txt\.j2, line"):
+    with pytest.raises(TemplateError, match=r"words\.fr\.toml, line 2: tuple object has no element 9"):
         Templates(folder).check(STEPS)
 
 
 @pytest.mark.parametrize("mail", [step(name, None) for name in SUBJECTS], ids=SUBJECTS)
-@pytest.mark.parametrize("locale", ["de-CH", "ja-JP"])
+@pytest.mark.parametrize("locale", ["de-CH", "ja-JP", "ar-EG", "he-IL"])
 def test_default_mails_speak_one_language(mail: Step, locale: str) -> None:
-    """A mail in German or Japanese has not a word of the English one, and says which language it is in."""
+    """A mail in another language has not a word of the English one, and says which language it is in."""
     templates = Templates()
     language = locale[:2]
     english, other = (
         filled(templates, mail, samples.ordered().model_copy(update={"facts": sample(items=MANY, locale=each).facts}))
         for each in ("en-GB", locale)
     )
-    assert f'<html lang="{language}">' in other.html
+    assert f'<html lang="{language}"' in other.html
     assert english.subject != other.subject
     both = set(body_of(english).split()) & set(body_of(other).split())
     assert {word for word in both if re.search("[a-z]{2}", word)} <= {"Ada,", "lampshop.example"}

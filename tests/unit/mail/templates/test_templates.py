@@ -37,7 +37,7 @@ def test_default_mail_is_fit_for_mail_programs(defaults: Templates, mail: Step) 
     html = filled(defaults, mail, samples.left_open()).html
     assert html.count('style="') > 20
     assert "@media (prefers-color-scheme: dark)" in html.partition("</head>")[0]
-    assert "background-color:#f3f1ec" not in html.partition("</head>")[0]
+    assert "background-color:#f4f1eb" not in html.partition("</head>")[0]
     assert '<meta name="color-scheme" content="light dark">' in html
     assert 'class="preheader"' in html
     assert len(html.encode()) < 20_000
@@ -127,7 +127,7 @@ def test_html_is_escaped_and_text_is_not(folder: Path) -> None:
 
 def test_shops_file_takes_precedence(folder: Path) -> None:
     """A shop's file stands in for the package's, one by one: here the style sheet and one step's words."""
-    css = (DEFAULTS / "style.css").read_text().replace("#1f5a4a", "#aa0044")
+    css = (DEFAULTS / "style.css").read_text().replace("#575149", "#aa0044")
     (folder / "style.css").write_text(css)
     (folder / "reminder-1.txt.j2").write_text("Come back, {{ customer.name }}!")
     templates = Templates(folder)
@@ -135,7 +135,7 @@ def test_shops_file_takes_precedence(folder: Path) -> None:
     rendered = filled(templates, STEPS[0], samples.left_open())
     assert rendered.text == "Come back, Ada!"
     assert "#aa0044" in rendered.html
-    assert "#1f5a4a" not in rendered.html
+    assert "#575149" not in rendered.html
     assert "You left something behind" in rendered.html
 
 
