@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.masking import WORD_JOINER, greeted
+from recovery.domain.masking import WORD_JOINER, greeted, visible
 from recovery.domain.schedule import Step
 from recovery.mail.composer import Composer
 from recovery.mail.smtp.delivery import as_data
