@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from recovery.app.factories import per_shop, recovery_of, suppressions_of
+from recovery.app.factories import per_shop, recovery_of, suppressions_of, terms_of
+from recovery.app.trial import ScheduleTrial
 from recovery.console.desk import Desk
 from recovery.engine.ports import Clock
 from recovery.mongo.collections import Database
@@ -26,5 +27,7 @@ def desk_of(
         suppressions=suppressions_of(settings, database),
         faults=faults,
         shops=sorted(settings.shops),
+        terms=terms_of(settings),
         closing=closing,
+        trial=ScheduleTrial(settings, database, clock),
     )

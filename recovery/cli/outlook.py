@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide
+from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide, with_arms
 from recovery.domain.recipient import Postpone, RecipientHistory, held_back
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState, Message, MessageState
@@ -46,6 +46,7 @@ def replay(state: CheckoutState, name: str, schedule: Schedule, history: Recipie
 def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | None, now: datetime) -> Iterator[Ahead]:
     while True:
         decision = decide(state, schedule, now)
+        state = with_arms(state, decision.assigned)
         for given_up in decision.given_up:
             yield Ahead(given_up.step, None, given_up.reason)
             state = _with(state, given_up.step, Message(state=MessageState.SKIPPED))

@@ -8,7 +8,9 @@ from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
+from recovery.console.results import ResultsPages
 from recovery.console.routes import Routes
+from recovery.console.schedule import SchedulePage
 from recovery.console.sessions import Sessions
 from recovery.http.keys import ApiKey
 from recovery.http.problems import Problem
@@ -21,6 +23,8 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     routes = Routes(sessions, Rendering(sessions), desk.clock)
     Entrance(routes, guard, desk.clock)
     Overview(routes, desk)
+    SchedulePage(routes, desk)
+    ResultsPages(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")
     return routes
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.client import Recovery
+from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
+from recovery.domain.results import USUAL, Terms
 from recovery.domain.schedule import Schedule
 from recovery.engine.ports import Clock
 from recovery.mongo.channels import Channels
@@ -18,7 +20,8 @@ class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
-    settings of their own. `closing` is set when the daemon stops: what streams must end then.
+    settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
+    then. `trial` tries schedules.
     """
 
     database: Database
@@ -28,7 +31,9 @@ class Desk:
     suppressions: Suppressions
     faults: Callable[[], Mapping[str, str | None]]
     shops: Sequence[str] = ()
+    terms: Terms = USUAL
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    trial: Trial | None = None
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""

@@ -12,6 +12,7 @@ from recovery.http.fetching import Fetcher
 from recovery.mail.links import Links
 from recovery.mail.templates.pages import Pages
 from recovery.mail.templates.templates import Templates
+from recovery.mongo.returns import Returns
 from recovery.mongo.suppressions import Suppressions
 
 
@@ -21,7 +22,8 @@ class Feedback:
 
     The `links` of any shop open those of all. A return link works for `expire_after` after its mail. Without
     `bounce_secrets`, bounce reports are rejected; a provider without `provider_secrets`, by its name, as well. `fetch`
-    returns the file at an address. `pages` are what a customer sees behind the links.
+    returns the file at an address. `returns` records who came back; without it, nobody does. `pages` are what a
+    customer sees behind the links.
     """
 
     links: PerShop[Links]
@@ -31,5 +33,6 @@ class Feedback:
     expire_after: timedelta
     bounce_secrets: Sequence[str] = ()
     provider_secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    returns: Returns | None = None
     fetch: Callable[[str], Awaitable[bytes]] = field(default_factory=Fetcher)
     pages: PerShop[Pages] = field(default_factory=lambda: PerShop(Pages(Templates(), Brand())))
