@@ -20,7 +20,7 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.cli.outlook import Ahead
+    from recovery.domain.outlook import Ahead
     from recovery.domain.state import CheckoutState
     from recovery.domain.suppression import Suppression
 
@@ -46,7 +46,7 @@ def show(
 
 async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead]]":
     from recovery.app.factories import suppressions_of
-    from recovery.cli.outlook import outlook
+    from recovery.domain.outlook import outlook
     from recovery.domain.checkout import shop_of
 
     async with open_database() as session:

@@ -23,7 +23,7 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.cli.outlook import Ahead
+    from recovery.domain.outlook import Ahead
     from recovery.domain.recipient import RecipientHistory
     from recovery.domain.state import Cause, CheckoutState
     from recovery.mongo.clock import MongoClock
@@ -207,7 +207,7 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
 
 async def _forecasts(session: Session, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
     """Return the expected result of a replay of each letter, by its id; `would` is "would" or "will"."""
-    from recovery.cli.outlook import replay
+    from recovery.domain.outlook import replay
     from recovery.domain.checkout import shop_of
     from recovery.domain.recipient import NOTHING_KNOWN
     from recovery.mongo.checkouts import MongoCheckouts

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import Enum, auto
 
-from recovery.cli.outlook import outlook
+from recovery.domain.outlook import outlook
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.decision import TOO_LATE
 from recovery.domain.schedule import Schedule

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from recovery.cli.outlook import Ahead, outlook, replay
+from recovery.domain.outlook import Ahead, outlook, replay
 from recovery.domain.recipient import NOTHING_KNOWN, Other, RecipientHistory
 from recovery.domain.state import Claim, KeptConsent, Message, MessageState, Past, Status
 from recovery.domain.suppression import Suppression, SuppressionReason
