@@ -20,6 +20,7 @@ from benchmarks.figures import (  # noqa: F401  entered by being imported
     BENCHMARKS,
     Benchmark,
     burst,
+    console,
     daemons,
     distance,
     intake,

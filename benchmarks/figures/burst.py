@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime, timedelta
 
 import aiosmtplib
@@ -28,9 +29,14 @@ async def burst(bench: Bench, count: int, relay_port: int | None = None, daemons
 
 
 async def metered(
-    bench: Bench, count: int, relay_port: int | None = None, daemons: int = 1, **settings: str
+    bench: Bench,
+    count: int,
+    relay_port: int | None = None,
+    daemons: int = 1,
+    during: Callable[[str], AbstractAsyncContextManager[None]] | None = None,
+    **settings: str,
 ) -> tuple[float, Cost]:
-    """Do as `burst`, and return what it cost, too.
+    """Do as `burst`, and return what it cost, too. `during` is entered before it, with the daemon's address.
 
     On a machine that is too slow to plan them before they are due, once more with four times as long.
     """
@@ -43,6 +49,8 @@ async def metered(
                 name = {"RECOVERY_DAEMON__NAME": f"bench-{number}"}
                 daemon = await stack.enter_async_context(bench.daemon(database, **settings, **name))
                 pids["daemon" if daemons == 1 else f"daemon {number + 1}"] = daemon.process.pid
+                if during is not None:
+                    await stack.enter_async_context(during(daemon.address))
             due_at = await server_now(database) + timedelta(seconds=lead)
             if await _planned_before(bench, database, count, due_at):
                 meter = Meter(bench.client, relay=bench.relay_pid)

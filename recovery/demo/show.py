@@ -111,6 +111,7 @@ def _print_addresses(out: Console, stage: Stage) -> None:
     out.print()
     for what, address in {
         "The inbox": stage.page,
+        "The console": api.join("/console"),
         "The API": api.join("/docs"),
         "Is it well?": api.join("/readyz"),
     }.items():
