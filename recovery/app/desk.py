@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from recovery.app.factories import per_shop, recovery_of, suppressions_of
-from recovery.console.desk import Desk
+from recovery.console.desk import Desk, Sending
 from recovery.engine.ports import Clock
 from recovery.mongo.collections import Database
 from recovery.settings import Settings
@@ -27,4 +27,5 @@ def desk_of(
         faults=faults,
         shops=sorted(settings.shops),
         closing=closing,
+        sending=per_shop(settings, lambda own: Sending(own.mail.sender, f"{own.smtp.host}:{own.smtp.port}")),
     )

@@ -46,8 +46,8 @@ def show(
 
 async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead]]":
     from recovery.app.factories import suppressions_of
-    from recovery.domain.outlook import outlook
     from recovery.domain.checkout import shop_of
+    from recovery.domain.outlook import outlook
 
     async with open_database() as session:
         state = await load_checkout(session, checkout)

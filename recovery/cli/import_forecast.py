@@ -3,9 +3,9 @@
 from datetime import datetime
 from enum import Enum, auto
 
-from recovery.domain.outlook import outlook
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.decision import TOO_LATE
+from recovery.domain.outlook import outlook
 from recovery.domain.schedule import Schedule
 from recovery.domain.state import CheckoutState, KeptConsent, Status
 

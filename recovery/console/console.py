@@ -6,10 +6,15 @@ from fastapi import APIRouter, Request, Response
 
 from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
+from recovery.console.letter_acts import LetterActs
+from recovery.console.letters import Letters
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
+from recovery.console.requests import Requests
 from recovery.console.routes import Routes
 from recovery.console.sessions import Sessions
+from recovery.console.shops import Shops
+from recovery.console.suppressions import SuppressionPages
 from recovery.http.keys import ApiKey
 from recovery.http.problems import Problem
 from recovery.http.security import Guard
@@ -21,6 +26,11 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     routes = Routes(sessions, Rendering(sessions), desk.clock)
     Entrance(routes, guard, desk.clock)
     Overview(routes, desk)
+    Letters(routes, desk)
+    LetterActs(routes, desk)
+    SuppressionPages(routes, desk)
+    Requests(routes, desk)
+    Shops(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")
     return routes
 

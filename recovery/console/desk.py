@@ -14,11 +14,20 @@ from recovery.mongo.suppressions import Suppressions
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """How a shop's mails go out: their sender, and the relay's address."""
+
+    sender: str = ""
+    relay: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
-    settings of their own. `closing` is set when the daemon stops: what streams must end then.
+    settings of their own. `closing` is set when the daemon stops: what streams must end then. `sending` is how each
+    shop's mails go out.
     """
 
     database: Database
@@ -29,12 +38,8 @@ class Desk:
     faults: Callable[[], Mapping[str, str | None]]
     shops: Sequence[str] = ()
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    sending: PerShop[Sending] = field(default_factory=lambda: PerShop(Sending()))
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""
-        found = set(self.shops)
-        async for shop, _ in Channels(self.database).opened():
-            if len(found) >= limit:
-                break
-            found.add(shop)
-        return sorted(found)[:limit]
+        return await Channels(self.database).names(self.shops, limit)
