@@ -80,7 +80,7 @@ class Letters:
             steps=self._steps(),
             summary=summary,
             summed=MOST_SUMMED,
-            said=gathered(summary.errors)[:MOST_SAID] if summary else [],
+            errors=gathered(summary.errors)[:MOST_SAID] if summary else [],
             letters=found.letters if found else [],
             path_of=path_of,
             in_words=in_words,

@@ -1,5 +1,6 @@
 """Checkouts with a dead message, and its letter, stored for tests of lists and acts."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,9 +38,10 @@ async def die(
     kept: CheckoutState = state(
         order_id, **({"id": f"{shop}/{order_id}", "messages": {step: dead}, "revision": 1} | opened | changes)
     )
-    facts = report(order_id, shop=shop, customer={"email": f"{order_id}@example.com", "name": "Ada"}).facts()
-    document = kept.model_dump(by_alias=True) | {"facts": facts, "shop": shop, "address": f"{order_id}@example.com"}
+    email = f"{re.sub('[^a-z0-9]', '', order_id)}@example.com"
+    facts = report(order_id, shop=shop, customer={"email": email, "name": "Ada"}).facts()
+    document = kept.model_dump(by_alias=True) | {"facts": facts, "shop": shop, "address": email}
     await database[CHECKOUTS].insert_one(document)
-    letter = DeadLetter(kept.id, step, cause, error, at, 3, f"{order_id}@example.com")
+    letter = DeadLetter(kept.id, step, cause, error, at, 3, email)
     await bury(database, [letter])
     return letter
