@@ -29,6 +29,7 @@ from benchmarks.figures import (  # noqa: F401  entered by being imported
     many,
     planning,
     scale,
+    simulate,
     steady,
 )
 from benchmarks.machine import describe

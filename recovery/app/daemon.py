@@ -22,23 +22,27 @@ from recovery.app.factories import (
     database_of,
     feedback_of,
     recovery_of,
+    results_of,
     webhooks_of,
 )
 from recovery.app.initialise import ensure
 from recovery.app.lanes import LaneFactory
 from recovery.app.shops import Shop, shops_of
 from recovery.console.console import console
+from recovery.daemon.activity import ActivityRecords
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.look_ahead import LookAhead
 from recovery.daemon.metrics import Telemetry
 from recovery.daemon.readiness import Readiness
 from recovery.daemon.receivers import ReceiverRecords
+from recovery.daemon.results import ResultsCount
 from recovery.daemon.share import Ability, Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.template_reload import reload
 from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
+from recovery.engine.pauses import KnownPauses
 from recovery.http.app import create_app
 from recovery.http.channels import ChannelCounts
 from recovery.http.security import Guard
@@ -46,11 +50,13 @@ from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo import collections, preflight
+from recovery.mongo.activity import Activity
 from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.collections import Database
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.feed import GONE, REPORTED, Feed
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.shadows import MongoShadows
@@ -114,7 +120,8 @@ class _Daemon:
         self._registry = CollectorRegistry()
         self._telemetry = telemetry = Telemetry(self._registry)
         self._expirer = Expirer(MongoShadows(database), self._share, clock)
-        factory = LaneFactory(settings, database, clock, shops, self._share, telemetry, self._expirer)
+        self._pauses = KnownPauses(begun=telemetry.paused, ended=self._resumed)
+        factory = LaneFactory(settings, database, clock, shops, self._share, telemetry, self._expirer, self._pauses)
         self._lanes = factory.lanes(mailers)
         lanes = self._lanes
         self._look_ahead = LookAhead(MongoShadows(database), lanes, self._share, clock)
@@ -124,8 +131,10 @@ class _Daemon:
             paced_rate=lambda: lanes.paced_rate,
             warmup_limit=lambda: lanes.warmup_limit,
             warmup_halted=lambda: lanes.warmup_halted,
+            pauses=lambda: self._pauses.count,
         )
         telemetry.on_returned = lanes.returned
+        self._activity = ActivityRecords(Activity(database), telemetry.activity, clock, self._share.daemon)
         self._channels = ChannelRecords(Channels(database), ChannelCounts(settings.shops))
         self._records = ReceiverRecords(
             MongoReceivers(database),
@@ -133,6 +142,9 @@ class _Daemon:
             clock,
             telemetry.receiver_rates,
             daemons=lambda: len(self._share.daemons),
+        )
+        self._results = ResultsCount(
+            results_of(settings, database), self._share, clock, lambda: lanes.is_behind, every=settings.results.every
         )
         self._feeds = {stream.name: Feed(database, stream) for stream in (REPORTED, GONE)}
         self._heartbeat = self._make_heartbeat()
@@ -166,7 +178,14 @@ class _Daemon:
             expiry=daemon.heartbeat_expiry,
             ability=ability,
             on_outage=lanes.outage,
+            pauses=Pauses(self._database),
+            on_paused=self._pauses.hear,
         )
+
+    def _resumed(self, paused: str) -> None:
+        """Have the sweeps look at what a pause has left due."""
+        self._telemetry.resumed(paused)
+        self._lanes.behind()
 
     def _make_readiness(self) -> Readiness:
         heartbeat, lanes = self._heartbeat, self._lanes
@@ -200,6 +219,8 @@ class _Daemon:
             root.start("look ahead", self._look_ahead.run())
         root.start("readiness", self._readiness.run())
         root.start("receivers", self._records.run())
+        root.start("activity", self._activity.run())
+        root.start("results", self._results.run())
 
     def _watchers(self) -> dict[str, Watcher]:
         positions = Positions(self._database, self._name)
@@ -229,6 +250,7 @@ class _Daemon:
             self._registry,
             self._telemetry,
             self._channels.counts,
+            self._pauses,
             self._console(),
         )
         root.start("channels", self._channels.run())
@@ -237,7 +259,8 @@ class _Daemon:
     def _console(self) -> Callable[[Guard], APIRouter] | None:
         if not self._settings.console.enabled:
             return None
-        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing)
+        composers = self._shops.map(lambda shop: shop.composer)
+        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing, composers)
         return partial(console, desk, keys=api_keys_of(self._settings))
 
     async def _stop(self, root: Supervisor) -> None:
@@ -249,10 +272,11 @@ class _Daemon:
         self._closing.set()
         sweeps = (f"sweep {lane.relay}" for lane in self._lanes.all)
         watchers = (f"watcher {stream}" for stream in self._feeds)
-        await root.stop("readiness", "expirer", "look ahead", *sweeps, *watchers)
+        await root.stop("readiness", "results", "expirer", "look ahead", *sweeps, *watchers)
         await asyncio.gather(*(lane.engine.sender.stop(grace) for lane in self._lanes.all))
-        await root.stop("receivers")
+        await root.stop("receivers", "activity")
         await self._records.store()
+        await self._activity.finish()
         await root.stop("heartbeat")
         await self._heartbeat.leave()
         await root.finish("http")
@@ -268,6 +292,7 @@ def _api(
     registry: CollectorRegistry,
     telemetry: Telemetry,
     channels: ChannelCounts,
+    pauses: KnownPauses,
     console: Callable[[Guard], APIRouter] | None,
 ) -> Any:
     async def faults() -> Mapping[str, str | None]:
@@ -282,6 +307,7 @@ def _api(
         channels=channels,
         readiness=faults,
         registry=registry,
+        paused=lambda: pauses.in_words,
         console=console,
         max_body=settings.http.max_body,
     )

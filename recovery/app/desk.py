@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from recovery.app.factories import per_shop, recovery_of, suppressions_of
+from recovery.app.factories import per_shop, recovery_of, suppressions_of, terms_of
+from recovery.app.trial import ScheduleTrial
 from recovery.console.desk import Desk, Sending
+from recovery.domain.per_shop import PerShop
 from recovery.engine.ports import Clock
+from recovery.mail.composer import Composer
 from recovery.mongo.collections import Database
 from recovery.settings import Settings
 
@@ -16,6 +19,7 @@ def desk_of(
     clock: Clock,
     faults: Callable[[], Mapping[str, str | None]],
     closing: asyncio.Event,
+    composers: PerShop[Composer],
 ) -> Desk:
     """Return the desk of the console. `closing` is set when the daemon stops."""
     return Desk(
@@ -26,6 +30,9 @@ def desk_of(
         suppressions=suppressions_of(settings, database),
         faults=faults,
         shops=sorted(settings.shops),
+        terms=terms_of(settings),
         closing=closing,
+        rendered=lambda checkout, step: composers.of(checkout.id).render(checkout, step),
+        trial=ScheduleTrial(settings, database, clock),
         sending=per_shop(settings, lambda own: Sending(own.mail.sender, f"{own.smtp.host}:{own.smtp.port}")),
     )

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from recovery.client import Recovery, connect
+from recovery.domain.fields import normalised
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
+from recovery.domain.results import Terms
 from recovery.engine.limits import Limits
 from recovery.engine.ports import Clock
 from recovery.errors import RecoveryError
@@ -20,6 +22,8 @@ from recovery.mail.links import Links
 from recovery.mail.providers import PROVIDERS
 from recovery.mail.seals import Seals
 from recovery.mongo.collections import OPTIONS, Database
+from recovery.mongo.results import MongoResults
+from recovery.mongo.returns import Returns
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import Settings
 from recovery.shops import ADAPTERS
@@ -96,7 +100,21 @@ def feedback_of(settings: Settings, database: Database, clock: Clock) -> Feedbac
         expire_after=settings.links.expire_after,
         bounce_secrets=secrets_of(settings.bounces.secrets),
         provider_secrets=provider_secrets_of(settings),
+        returns=Returns(database),
     )
+
+
+def results_of(settings: Settings, database: Database) -> MongoResults:
+    """Return the sums of what reminders bring, with the shortest retention of all shops."""
+    retention = min(own.schedule.retention for own in settings.each())
+    left_out = [normalised(each) for each in settings.mail.test_recipients]
+    return MongoResults(database, settings.results.window, retention, left_out)
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the terms of results: experiments, window and the smallest lift."""
+    results = settings.results
+    return Terms(settings.to_experiments().all, results.window, results.smallest_lift)
 
 
 def provider_secrets_of(settings: Settings) -> dict[str, list[str]]:

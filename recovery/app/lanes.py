@@ -12,6 +12,7 @@ from recovery.daemon.sweep import Sweep
 from recovery.domain.per_shop import PerShop
 from recovery.domain.receivers import Receivers
 from recovery.engine.engine import Engine
+from recovery.engine.pauses import KnownPauses
 from recovery.engine.ports import Clock, Mailer
 from recovery.engine.receivers import Governor
 from recovery.engine.warmup import WarmupWatch
@@ -38,6 +39,7 @@ class LaneFactory:
         share: Share,
         telemetry: Telemetry,
         expirer: Expirer,
+        pauses: KnownPauses,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -45,6 +47,7 @@ class LaneFactory:
         self._share = share
         self._telemetry = telemetry
         self._expirer = expirer
+        self._pauses = pauses
         self._checkouts = MongoCheckouts(database)
         self._shadows = MongoShadows(database)
         self._addresses = MongoAddresses(database, suppressions_of(settings, database))
@@ -75,6 +78,7 @@ class LaneFactory:
             allowance=self._allowance(relay),
             warmup=self._warmup(relay),
             governor=Governor(self._receivers, relay.host),
+            pauses=self._pauses,
         )
         engine.alarms.on_set = self._expirer.wake_for
         return engine

@@ -41,7 +41,7 @@ def composers_of(settings: Settings) -> PerShop[Composer]:
     made: dict[Hashable, Templates] = {}
 
     def shared(own: Settings) -> Composer:
-        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().messages
+        key = own.mail.templates, own.schedule.time_zone, own.to_schedule().mails
         if key not in made:
             made[key] = templates_of(own)
         return composer_of(own, made[key])
@@ -52,7 +52,7 @@ def composers_of(settings: Settings) -> PerShop[Composer]:
 def templates_of(settings: Settings) -> Templates:
     """Return the templates of a shop, checked. Raises `recovery.mail.templates.templates.TemplateError`."""
     templates = Templates(settings.mail.templates, settings.schedule.time_zone)
-    templates.check(settings.to_schedule().messages)
+    templates.check(settings.to_schedule().mails)
     return templates
 
 

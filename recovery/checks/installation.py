@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from recovery.app.factories import CannotStart, database_of, per_shop
 from recovery.app.shops import composers_of, relay_of
 from recovery.checks.finding import Finding, error, ok, warning
+from recovery.checks.pauses import paused
 from recovery.client import BadAddress
 from recovery.domain.warmup import Warmup
 from recovery.mail.smtp.mailer import RelayUnreachable, check_relay
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mail.templates.templates import TemplateError
 from recovery.mongo import collections, preflight
+from recovery.mongo.pauses import Pauses
 from recovery.settings import Settings
 
 _SERVER = "MongoDB is a replica set"
@@ -55,6 +57,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             yield ok(_SERVER, await preflight.advice(database))
             faults = await collections.faults(database)
             yield error(_COLLECTIONS, "; ".join(faults), "run recovery init.") if faults else ok(_COLLECTIONS)
+            for finding in paused(await Pauses(database).all()):
+                yield finding
     except BadAddress as exc:
         yield error(_SERVER, str(exc), "fix mongodb.uri.")
 

@@ -22,4 +22,4 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _mails(settings: Settings) -> list[tuple[Path | None, tuple[Step, ...]]]:
-    return list({(own.mail.templates, own.to_schedule().messages): None for own in settings.each()})
+    return list({(own.mail.templates, own.to_schedule().mails): None for own in settings.each()})

@@ -18,8 +18,12 @@ from recovery.cli.findings import print_findings, print_json
 from recovery.cli.imports import imports
 from recovery.cli.listing import listing
 from recovery.cli.mails import mails
+from recovery.cli.operations import operations
+from recovery.cli.pauses import pauses
 from recovery.cli.persons import persons
 from recovery.cli.requests import requests
+from recovery.cli.results import results
+from recovery.cli.simulate import simulate
 from recovery.cli.suppressions import suppress as suppressions
 from recovery.cli.terminal import AsJson, CommandError, NotConfirmed, load, out, plain, say, sentence
 from recovery.errors import RecoveryError
@@ -34,9 +38,13 @@ cli.add_typer(checkouts)
 cli.add_typer(imports)
 cli.add_typer(listing)
 cli.add_typer(mails)
+cli.add_typer(operations)
+cli.add_typer(pauses)
 cli.add_typer(persons)
 cli.add_typer(requests)
+cli.add_typer(results)
 cli.add_typer(receivers)
+cli.add_typer(simulate)
 cli.add_typer(dead, name="dead")
 cli.add_typer(suppressions, name="suppress")
 

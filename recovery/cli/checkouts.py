@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recovery.domain.outlook import Ahead
     from recovery.domain.state import CheckoutState
     from recovery.domain.suppression import Suppression
+    from recovery.mongo.pauses import KeptPause
 
 checkouts = typer.Typer()
 
@@ -37,17 +38,18 @@ def show(
 ) -> None:
     """Show a checkout: its state, its messages, the upcoming ones, and the history with reasons."""
     split_key(checkout)
-    state, suppression, ahead = asyncio.run(_found(checkout))
+    state, suppression, ahead, pauses = asyncio.run(_found(checkout))
     if as_json:
-        say_json(_document(state, suppression, ahead))
+        say_json(_document(state, suppression, ahead, pauses))
     else:
-        _print(state, suppression, ahead)
+        _print(state, suppression, ahead, pauses)
 
 
-async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead]]":
+async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, list[Ahead], list[KeptPause]]":
     from recovery.app.factories import suppressions_of
     from recovery.domain.checkout import shop_of
     from recovery.domain.outlook import outlook
+    from recovery.mongo.pauses import Pauses
 
     async with open_database() as session:
         state = await load_checkout(session, checkout)
@@ -57,20 +59,26 @@ async def _found(checkout: str) -> "tuple[CheckoutState, Suppression | None, lis
             address = shop, customer.address
             suppression = (await suppressions_of(session.settings, session.database).of([address])).get(address)
         ahead = outlook(state, session.settings.of(shop).to_schedule(), suppression, session.clock.now())
-        return state, suppression, ahead
+        pauses = [each for each in await Pauses(session.database).all() if each.shop in (None, shop)]
+        return state, suppression, ahead, pauses
 
 
-def _document(state: "CheckoutState", suppression: "Suppression | None", ahead: "list[Ahead]") -> dict[str, Any]:
+def _document(
+    state: "CheckoutState", suppression: "Suppression | None", ahead: "list[Ahead]", pauses: "list[KeptPause]"
+) -> dict[str, Any]:
     facts = state.facts.model_dump(mode="json")
     known = {
         "sending_until": state.claim and state.claim.until,
         "suppression": suppression and asdict(suppression),
         "ahead": [asdict(each) for each in ahead],
+        "sending_paused": [asdict(each) for each in pauses],
     }
     return {**state.model_dump(mode="json", exclude=NOT_SHOWN), **facts, **isoformatted(known)}
 
 
-def _print(state: "CheckoutState", suppression: "Suppression | None", ahead: "list[Ahead]") -> None:
+def _print(
+    state: "CheckoutState", suppression: "Suppression | None", ahead: "list[Ahead]", pauses: "list[KeptPause]"
+) -> None:
     facts = state.facts
     say((state.id, "bold"), f"  {state.status}")
     if facts.customer is not None:
@@ -84,6 +92,13 @@ def _print(state: "CheckoutState", suppression: "Suppression | None", ahead: "li
     say("  ".join(f"{what} {format_time(at)}" for what, at in times.items() if at is not None))
     if state.pause is not None:
         say(f"paused {format_time(state.pause.at)}: {state.pause.reason}")
+    for pause in pauses:
+        what = "all sending" if pause.shop is None else "sending for this shop"
+        say(f"{what} is paused since {format_time(pause.at)}: {pause.reason}".rstrip(": "))
+    for step, at in state.returned.items():
+        say(f"came back {format_time(at)} by the link of {step}")
+    for experiment, arm in state.experiments.items():
+        say(f"experiment {experiment}: {arm}")
     say(f"next look at {format_time(state.next_at)}" if state.next_at else "at rest")
     for each in ahead:
         say(f"to come: {each.step}, {format_time(each.at)}" if each.at else f"not to come: {each.step}, {each.why}")

@@ -45,12 +45,9 @@ class Direct:
         self._group = GroupCommit(self._checkouts, firsts) if is_asynchronous(client) else None
         self._bulk = BulkWrite(self._checkouts)
 
-    async def send(self, report: Report, timeout: float | None = None, *, paced: bool = False) -> Any:
-        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`.
-
-        With `paced`, the caller itself limits how many there are at once: the bulkhead is for others.
-        """
-        with (self._paced if paced else self._bounds).call(timeout) as call:
+    async def send(self, report: Report, timeout: float | None = None) -> Any:
+        """Store a report; return the result of its `Recovery` method. Raises `Unavailable`, `Refused`."""
+        with self._bounds.call(timeout) as call:
             match report:
                 case CheckoutReport():
                     return await self._checkout(report, call)
@@ -69,12 +66,12 @@ class Direct:
     ) -> list[Kept | Exception]:
         """Store reports with a single name each, those of one checkout in order; return where, or the error of each.
 
-        For a driver without an event loop, which cannot have several calls at once: they share one.
+        The bulkhead is for others: with an event loop, the caller itself limits how many there are at once.
         """
         writes = [_write_of(each) for each in reports]
         try:
-            with self._bounds.call(timeout) as call:
-                faults = await self._bulk.write_all(writes, call.left)
+            with (self._bounds if self._group is None else self._paced).call(timeout) as call:
+                faults = await (self._group or self._bulk).write_all(writes, call.left)
         except Unavailable as exc:
             return [exc] * len(reports)
         return [

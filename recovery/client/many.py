@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    Awaitable,
     Callable,
     Coroutine,
     Iterable,
@@ -14,13 +13,16 @@ from collections.abc import (
 )
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from recovery.client.reports import CheckoutReport, Kept, OrderReport
 from recovery.domain.checkout import Checkout, Order
 
 AT_ONCE = 128
-"""Reports that are on their way at the same time, with an event loop: several groups of a group commit."""
+"""Reports that are on their way at the same time, with an event loop: several groups."""
+
+GROUP = 64
+"""Reports that are written together with an event loop, at most."""
 
 TOGETHER = 200
 """Reports that are written together without one."""
@@ -29,6 +31,9 @@ Item = Checkout | Order | Exception
 """What a source of reports yields; an exception in place of what it could not read."""
 
 Asked = CheckoutReport | OrderReport
+
+SendAll = Callable[[Sequence[Asked]], Coroutine[Any, Any, Sequence[Kept | Exception]]]
+"""Stores reports; returns what becomes of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +59,48 @@ def asked(report: Checkout | Order) -> Asked:
     raise TypeError(f"cannot report {type(report).__name__}: give checkouts and orders")
 
 
-class Window:
-    """Sends reports with an event loop, `most` at a time. A second report of a checkout waits for the end of its first.
+class _Group:
+    """Reports that are written together, no two of one checkout; `sending` is there once they are sent."""
 
-    `send` is called for each report and raises the error that becomes its result.
+    __slots__ = ("calls", "sending")
+
+    def __init__(self) -> None:
+        self.calls: list[Asked] = []
+        self.sending: asyncio.Task[Sequence[Kept | Exception]] | None = None
+
+
+class _Sent(NamedTuple):
+    report: Checkout | Order
+    group: _Group
+    place: int
+
+
+class Window:
+    """Sends reports with an event loop, `most` at a time, those together that are read in one turn of the loop.
+
+    A second report of a checkout waits for the end of its first. `send_all` is called for each group, of at most
+    `together` reports, and returns what becomes of each.
     """
 
-    def __init__(self, send: Callable[[Asked], Coroutine[Any, Any, Kept]], most: int = AT_ONCE) -> None:
-        self._send = send
+    def __init__(self, send_all: SendAll, most: int = AT_ONCE, together: int = GROUP) -> None:
+        self._send_all = send_all
+        self._together = together
         self._room = asyncio.Semaphore(most)
-        self._sent: asyncio.Queue[ReportResult | tuple[Checkout | Order, asyncio.Task[Kept]] | None] = asyncio.Queue()
-        self._latest: dict[str, asyncio.Task[Kept]] = {}
-        """The last report of each checkout that is on its way."""
+        self._sent: asyncio.Queue[ReportResult | _Sent | None] = asyncio.Queue()
+        self._open: _Group | None = None
+        """The group that is not sent yet."""
+        self._latest: dict[str, _Group] = {}
+        """The group of the last report of each checkout that is on its way."""
 
     async def results(self, reports: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[ReportResult, None]:
-        """Yield the results in order, each as soon as it and those before it are there.
+        """Yield the results in order, each as soon as its group and those before it are there.
 
         The source is read no further than there is room. What it raises is raised after the results of what it yielded.
         """
         feeding = asyncio.create_task(self._feed(reports), name="reports")
         try:
             while (sent := await self._sent.get()) is not None:
-                result = sent if isinstance(sent, ReportResult) else await self._result(*sent)
+                result = sent if isinstance(sent, ReportResult) else await self._result(sent)
                 self._room.release()
                 yield result
             await feeding
@@ -87,10 +112,11 @@ class Window:
 
     async def _drop(self) -> None:
         """Cancel the reports whose results nobody waits for: they may be stored, or not."""
-        left = []
+        self._open = None
+        left = set()
         while not self._sent.empty():
-            if isinstance(sent := self._sent.get_nowait(), tuple):
-                left.append(sent[1])
+            if isinstance(sent := self._sent.get_nowait(), _Sent) and sent.group.sending is not None:
+                left.add(sent.group.sending)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -113,27 +139,48 @@ class Window:
             return
         call = asked(item)
         before = self._latest.get(item.id)
-        sending = self._send(call) if before is None else self._after(before, call)
-        task: asyncio.Task[Kept] = asyncio.create_task(sending)
-        self._latest[item.id] = task
-        self._sent.put_nowait((item, task))
+        group = self._group() if before is None else _Group()
+        group.calls.append(call)
+        self._latest[item.id] = group
+        self._sent.put_nowait(_Sent(item, group, len(group.calls) - 1))
+        if before is not None:
+            self._send(before)
+            group.sending = asyncio.create_task(self._after(before, group.calls))
+        elif len(group.calls) == self._together:
+            self._send(group)
 
-    async def _after(self, before: "asyncio.Task[Kept]", call: Asked) -> Kept:
-        await asyncio.wait([before])
-        return await self._send(call)
+    def _group(self) -> _Group:
+        """Return the open group. What is in it at the end of this turn of the loop is sent: nobody waits for more."""
+        if self._open is None:
+            self._open = _Group()
+            asyncio.get_running_loop().call_soon(self._send, self._open)
+        return self._open
 
-    async def _result(self, report: Checkout | Order, task: "asyncio.Task[Kept]") -> ReportResult:
+    def _send(self, group: _Group) -> None:
+        """Send a group, if it is the open one: any other is sent already."""
+        if group is self._open:
+            self._open = None
+            group.sending = asyncio.create_task(self._send_all(group.calls))
+
+    async def _after(self, before: _Group, calls: Sequence[Asked]) -> Sequence[Kept | Exception]:
+        if before.sending is not None:
+            await asyncio.wait([before.sending])
+        return await self._send_all(calls)
+
+    async def _result(self, sent: _Sent) -> ReportResult:
+        report, group, place = sent
+        self._send(group)
         try:
-            return ReportResult(report, await task)
-        except Exception as exc:  # noqa: BLE001  the result of this report, and of no other
-            return ReportResult(report, error=exc)
-        finally:
-            if self._latest.get(report.id) is task:
-                del self._latest[report.id]
+            kept = (await group.sending)[place]  # type: ignore[misc]  # it is sent
+        except Exception as exc:  # noqa: BLE001  the result of these reports, and of no others
+            kept = exc
+        if self._latest.get(report.id) is group:
+            del self._latest[report.id]
+        return ReportResult(report, kept) if isinstance(kept, Kept) else ReportResult(report, error=kept)
 
 
 async def in_batches(
-    send_all: Callable[[Sequence[Asked]], Awaitable[Sequence[Kept | Exception]]],
+    send_all: SendAll,
     reports: Iterable[Item],
     most: int = TOGETHER,
 ) -> AsyncGenerator[ReportResult, None]:

@@ -1,5 +1,6 @@
 """The ingestion API for asyncio."""
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
@@ -165,8 +166,7 @@ class Recovery:
         results of what it yielded. `timeout` is that of each report.
         """
         if is_asynchronous(self._client):
-            window = Window(lambda each: self._kept(each, timeout))
-            results = window.results(reports)
+            results = Window(lambda group: self._all_kept(group, timeout)).results(reports)
         elif isinstance(reports, AsyncIterable):
             raise TypeError("SyncRecovery cannot read an asynchronous iterable: give one that is not, or use Recovery")
         else:
@@ -350,22 +350,19 @@ class Recovery:
         if self._own:
             await settled(self._client.close())
 
-    async def _kept(self, report: Asked, timeout: float | None) -> Kept:
-        if self._outbox is not None:
-            return await self._outbox.take(report, timeout) or Kept.OUTBOX
-        kept: Kept = await self._direct.send(report, timeout, paced=True)
-        return kept
-
     async def _all_kept(self, reports: Sequence[Asked], timeout: float | None) -> Sequence[Kept | Exception]:
         if self._outbox is None:
             return await self._direct.send_all(reports, timeout)
-        kept: list[Kept | Exception] = []
-        for report in reports:  # one by one, since each may go to the file
-            try:
-                kept.append(await self._kept(report, timeout))
-            except Exception as exc:  # noqa: BLE001  the result of this report, and of no other
-                kept.append(exc)
-        return kept
+        each_kept = (self._kept(report, timeout) for report in reports)  # each by itself, since it may go to the file
+        if is_asynchronous(self._client):
+            return await asyncio.gather(*each_kept)
+        return [await each for each in each_kept]
+
+    async def _kept(self, report: Asked, timeout: float | None) -> Kept | Exception:
+        try:
+            return await self._report(report, timeout) or Kept.OUTBOX
+        except Exception as exc:  # noqa: BLE001  the result of this report, and of no other
+            return exc
 
     async def _report(self, report: Report, timeout: float | None) -> Any:
         send = self._direct.send if self._outbox is None else self._outbox.take

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
+from recovery.console.checkout import CheckoutPage
+from recovery.console.checkout_acts import CheckoutActs
+from recovery.console.checkouts import Checkouts
 from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
 from recovery.console.letter_acts import LetterActs
@@ -11,7 +14,9 @@ from recovery.console.letters import Letters
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
 from recovery.console.requests import Requests
+from recovery.console.results import ResultsPages
 from recovery.console.routes import Routes
+from recovery.console.schedule import SchedulePage
 from recovery.console.sessions import Sessions
 from recovery.console.shops import Shops
 from recovery.console.suppressions import SuppressionPages
@@ -26,11 +31,16 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     routes = Routes(sessions, Rendering(sessions), desk.clock)
     Entrance(routes, guard, desk.clock)
     Overview(routes, desk)
+    Checkouts(routes, desk)
+    CheckoutPage(routes, desk)
+    CheckoutActs(routes, desk)
     Letters(routes, desk)
     LetterActs(routes, desk)
     SuppressionPages(routes, desk)
     Requests(routes, desk)
     Shops(routes, desk)
+    SchedulePage(routes, desk)
+    ResultsPages(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")
     return routes
 

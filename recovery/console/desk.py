@@ -5,12 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.client import Recovery
+from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
-from recovery.domain.schedule import Schedule
+from recovery.domain.results import USUAL, Terms
+from recovery.domain.schedule import Schedule, Step
+from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock
+from recovery.mail.composer import RenderError
+from recovery.mail.templates.templates import Rendered
 from recovery.mongo.channels import Channels
 from recovery.mongo.collections import Database
 from recovery.mongo.suppressions import Suppressions
+
+
+def _nothing(_checkout: CheckoutState, step: Step) -> Rendered:
+    raise RenderError(f"{step.name}: there are no templates here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +35,9 @@ class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
-    settings of their own. `closing` is set when the daemon stops: what streams must end then. `sending` is how each
-    shop's mails go out.
+    settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
+    then. `trial` tries schedules. `rendered` returns the mail of a checkout as its shop's templates make it now, or
+    raises `RenderError`. `sending` is how each shop's mails go out.
     """
 
     database: Database
@@ -37,7 +47,10 @@ class Desk:
     suppressions: Suppressions
     faults: Callable[[], Mapping[str, str | None]]
     shops: Sequence[str] = ()
+    terms: Terms = USUAL
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    rendered: Callable[[CheckoutState, Step], Rendered] = _nothing
+    trial: Trial | None = None
     sending: PerShop[Sending] = field(default_factory=lambda: PerShop(Sending()))
 
     async def known_shops(self, limit: int) -> list[str]:

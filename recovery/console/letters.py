@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 
+from recovery.console import checkout_paths
 from recovery.console.desk import Desk
 from recovery.console.forms import asked, query
 from recovery.console.letter_filters import read
@@ -107,7 +108,7 @@ class Letters:
             letter=letter,
             meaning=CAUSES.get(letter.cause),
             expected=expected,
-            checkout=checkout_path_of(letter.checkout),
+            checkout=checkout_paths.path_of(letter.checkout),
             in_words=in_words,
             list=LIST,
             now=now,
@@ -136,12 +137,6 @@ def gathered(errors: Iterable[SameError]) -> list[Said]:
 def path_of(letter: KeptLetter) -> str:
     """Return the path of a letter's page."""
     return f"{LIST}/{quote(letter.id, safe='')}"
-
-
-def checkout_path_of(id_: str) -> str:
-    """Return the path of a checkout's page. An order id of dots alone would be taken out by a browser."""
-    shop, _, order_id = id_.partition("/")
-    return f"{PATH}/checkouts/{quote(shop, safe='')}/{quote(order_id + '/' * (order_id in ('.', '..')), safe='')}"
 
 
 def unknown() -> Problem:

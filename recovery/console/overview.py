@@ -6,22 +6,34 @@ from collections.abc import AsyncIterator
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from markupsafe import Markup
+from pydantic import TypeAdapter, ValidationError
 
+from recovery.console.charts import Bar, bars
 from recovery.console.desk import Desk
 from recovery.console.figures import Figures, FiguresReader
+from recovery.console.forms import Form
 from recovery.console.rendering import HEADERS
-from recovery.console.routes import Routes
+from recovery.console.routes import Ask, Done, Routes, is_sure
+from recovery.console.sessions import PATH
 from recovery.console.viewer import Viewer
+from recovery.domain.fields import ShopKey
 from recovery.errors import Unavailable
 from recovery.http.problems import Problem
+from recovery.mongo.pauses import Pauses
 
 EVERY = 2.0
 """Seconds between two looks at the figures for open overviews."""
 
+MOST_SHOPS = 50
+"""Shops that are offered to be paused; others are typed."""
+
 MOST_OPEN = 100
 """Overviews that are kept up to date at the same time."""
 
-PARTS = {"figures": "figures.html", "state": "state.html"}
+_SHOP: TypeAdapter[str] = TypeAdapter(ShopKey)
+
+PARTS = {"pauses": "pauses.html", "figures": "figures.html", "state": "state.html"}
 """The parts of the page that are kept up to date: their ids and templates."""
 
 
@@ -36,11 +48,42 @@ class Overview:
         routes.rendering.pages.add("overview")
         routes.page("", self.page)
         routes.page("/live", self.live)
+        routes.act("/pause", self.pause)
+        routes.act("/resume", self.resume)
 
     async def page(self, request: Request, viewer: Viewer) -> Response:
         """Answer with the overview."""
         figures = await self._figures.read(viewer.shops)
-        return self._routes.rendering.page(request, viewer, "overview.html", current="overview", figures=figures)
+        shops = viewer.shops or await self._desk.known_shops(MOST_SHOPS)
+        return self._routes.rendering.page(
+            request, viewer, "overview.html", current="overview", figures=figures, chart=chart(figures), shops=shops
+        )
+
+    async def pause(self, _request: Request, viewer: Viewer, form: Form) -> Ask | Done:
+        """Pause a shop, or all sending."""
+        shop, reason = _shop(form, viewer), form.one("reason") or ""
+        if not is_sure(form):
+            return Ask(
+                f"Pause {_named(shop)}?",
+                "Pause",
+                PATH,
+                (*form.only("shop"), ("reason", reason)),
+                ("Nothing of it is sent, order confirmations neither, until somebody resumes it.",),
+            )
+        await Pauses(self._desk.database).pause(shop, viewer.name, reason, self._desk.clock.now())
+        self._figures.forget()
+        return Done(f"{_named(shop)[0].upper()}{_named(shop)[1:]} is paused.", PATH)
+
+    async def resume(self, _request: Request, viewer: Viewer, form: Form) -> Ask | Done:
+        """Resume a shop, or all sending."""
+        shop = _shop(form, viewer)
+        if not is_sure(form):
+            details = ("What became due meanwhile is sent now, unless it is too late to be of use.",)
+            return Ask(f"Resume {_named(shop)}?", "Resume", PATH, tuple(form.only("shop")), details, grave=False)
+        found = await Pauses(self._desk.database).resume(shop)
+        self._figures.forget()
+        what = _named(shop)
+        return Done(f"{what[0].upper()}{what[1:]} is resumed." if found else f"{what} was not paused.", PATH)
 
     async def live(self, request: Request, viewer: Viewer) -> Response:
         """Answer with the parts of the overview that change, for as long as it is open."""
@@ -72,4 +115,33 @@ class Overview:
 
     def _parts(self, figures: Figures, viewer: Viewer) -> dict[str, str]:
         rendering = self._routes.rendering
-        return {id_: rendering.html(template, figures=figures, viewer=viewer) for id_, template in PARTS.items()}
+        names = {"figures": figures, "viewer": viewer, "chart": chart(figures)}
+        return {id_: rendering.html(template, **names) for id_, template in PARTS.items()}
+
+
+def chart(figures: Figures) -> Markup:
+    """Return the chart of the messages by hour."""
+    data = [
+        Bar(
+            f"{hour:%H}",
+            counts,
+            f"{hour:%H}:00 UTC: " + ", ".join(f"{count:,} {fate}" for fate, count in counts.items()),
+        )
+        for hour, counts in figures.hours
+    ]
+    return bars(data, described="Messages that were sent, skipped and given up, by hour (UTC)", every=3)
+
+
+def _shop(form: Form, viewer: Viewer) -> str | None:
+    """Return the shop of a form, or None for all sending. Raises `Problem`."""
+    given = form.one("shop")
+    try:
+        shop = None if given is None else _SHOP.validate_python(given)
+    except ValidationError:
+        raise Problem(422, f"{given} is not the name of a shop.") from None
+    viewer.caller.needs_shop(shop)
+    return shop
+
+
+def _named(shop: str | None) -> str:
+    return "all sending" if shop is None else f"sending for {shop}"

@@ -72,7 +72,7 @@ class Routes:
         async def answered(request: Request) -> Response:
             viewer = self.viewer(request)
             if viewer is None:
-                asked_for = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                asked_for = _written_path(request) + (f"?{request.url.query}" if request.url.query else "")
                 return RedirectResponse(f"{PATH}/sign-in?to={quote(asked_for)}", 303)
             return await page(request, viewer)
 
@@ -115,7 +115,7 @@ class Routes:
             return RedirectResponse(f"{outcome.to}{joint}said={said}", 303)
         if isinstance(outcome, Ask):
             ask = replace(outcome, fields=(*outcome.fields, (SURE, "yes"), (TOKEN, viewer.token(name))))
-            return self.rendering.page(request, viewer, "ask.html", ask=ask, action=request.url.path)
+            return self.rendering.page(request, viewer, "ask.html", ask=ask, action=_written_path(request))
         return outcome
 
     def _guarded(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -135,6 +135,12 @@ class Routes:
         except Problem:
             viewer = None
         return self.rendering.page(request, viewer, "fault.html", status=problem.status, fault=problem)
+
+
+def _written_path(request: Request) -> str:
+    """Return the path of a request as it was written, with what is quoted in it: a value may have a slash or a #."""
+    written: bytes = request.scope.get("raw_path") or request.url.path.encode()
+    return written.decode("ascii", "replace")
 
 
 def token_name(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from recovery.daemon.share import Ability, Share
 from recovery.errors import Unavailable
 from recovery.mongo.clock import MongoClock
 from recovery.mongo.daemons import Daemons
+from recovery.mongo.pauses import Pauses
 
 log = structlog.get_logger()
 
@@ -21,7 +22,7 @@ class Heartbeat:
     """Writes a heartbeat every `interval`; a daemon without one for `expiry` counts as dead: others take its share.
 
     `ability` returns the daemon's current abilities. `on_shared` is called whenever the shares change, `on_outage`
-    whenever the database is unavailable.
+    whenever the database is unavailable, and `on_paused` with the names of the pauses of sending, each time.
     """
 
     def __init__(
@@ -35,12 +36,16 @@ class Heartbeat:
         expiry: timedelta,
         ability: Callable[[], Ability] = Ability,
         on_outage: Callable[[], None] = lambda: None,
+        pauses: Pauses | None = None,
+        on_paused: Callable[[Iterable[str]], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._daemons = daemons
         self._share = share
         self._on_shared = on_shared
         self._on_outage = on_outage
+        self._pauses = pauses
+        self._on_paused = on_paused
         self._clock = clock
         self._interval = interval
         self._expiry = expiry
@@ -80,6 +85,8 @@ class Heartbeat:
         now = self._clock.now()
         own = self._lasting(self._ability())
         await self._daemons.beat(self._share.daemon, now, _as_fields(own))
+        if self._pauses is not None:
+            self._on_paused(await self._pauses.names())
         alive = await self._daemons.alive(now, self._expiry)
         self._beat_at = self._monotonic()
         before = self._share.daemons

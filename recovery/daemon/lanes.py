@@ -79,6 +79,11 @@ class Lanes:
         return sum(lane.engine.sender.in_flight for lane in self.all)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether more is due than there is room for."""
+        return any(lane.engine.behind.is_set() for lane in self.all)
+
+    @property
     def paced_rate(self) -> float:
         """The lowest rate, in messages a second, that a throttling relay bears; 0 while none throttles."""
         rates = [lane.engine.sender.paced_rate for lane in self.all]

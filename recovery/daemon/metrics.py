@@ -14,14 +14,19 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from recovery.domain.activity import Tally
+from recovery.domain.checkout import shop_of
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.receivers import OTHERS, PROVIDERS
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.state import Cause, Past
+from recovery.domain.state import Cause, MessageState, Past
 from recovery.engine.writes import DeadLetter
 
 RECEIVERS_SHOWN = 50
 """Receivers beside the providers that have a label of their own."""
+
+SKIPPED = f"{MessageState.SKIPPED} "
+"""The beginning of a decision that skips a message, whose step follows."""
 
 log = structlog.get_logger()
 
@@ -94,6 +99,11 @@ WARMUP_HALTED = Metric(
     Gauge,
     "1 while complaints have halted a warm-up: no reminders are sent",
 )
+SENDING_PAUSED = Metric(
+    "recovery_sending_paused",
+    Gauge,
+    "Pauses of sending in force, each of one shop or of all: `recovery pauses` lists them; 0 while nothing is paused",
+)
 RECEIVER_RATE = Metric(
     "recovery_receiver_rate",
     Gauge,
@@ -145,6 +155,7 @@ METRICS = (
     PACED_RATE,
     WARMUP_LIMIT,
     WARMUP_HALTED,
+    SENDING_PAUSED,
     RECEIVER_RATE,
     REPORTS,
     WRONG_KEYS,
@@ -159,6 +170,8 @@ class Telemetry:
     """The engine's `Observer` and the API's `HttpObserver`: counts everything, and logs what the engine does."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.activity = Tally()
+        """What is sent, skipped and given up, by shop, to be stored."""
         self._newer_is_logged = False
         # Of what is counted often, each combination of labels is looked up once: that costs more than to count.
         self._looks = cache(LOOKS.counter(registry).labels)
@@ -175,6 +188,7 @@ class Telemetry:
         self._breaker_open = BREAKER_OPEN.gauge(registry)
         self._warmup_limit = WARMUP_LIMIT.gauge(registry)
         self._warmup_halted = WARMUP_HALTED.gauge(registry)
+        self._sending_paused = SENDING_PAUSED.gauge(registry)
         self._wrong_keys = WRONG_KEYS.counter(registry)
         self._bounces = BOUNCES.counter(registry)
         self._blocked = BLOCKED.counter(registry)
@@ -189,6 +203,7 @@ class Telemetry:
         paced_rate: Callable[[], float],
         warmup_limit: Callable[[], int],
         warmup_halted: Callable[[], bool],
+        pauses: Callable[[], int],
     ) -> None:
         """Read the gauges from these functions whenever the metrics are read."""
         self._in_flight.set_function(in_flight)
@@ -196,6 +211,7 @@ class Telemetry:
         self._breaker_open.set_function(breaker_open)
         self._warmup_limit.set_function(warmup_limit)
         self._warmup_halted.set_function(warmup_halted)
+        self._sending_paused.set_function(pauses)
 
     def receiver_rates(self, rates: Mapping[str, float]) -> None:
         """Show the rates of the receivers that are slowed, and of no others."""
@@ -222,14 +238,18 @@ class Telemetry:
         log.debug("looked", cause=cause, checkouts=count)
 
     def decided(self, checkout: str, past: Past) -> None:
-        """Log a decision."""
+        """Log a decision, and count a message that it skips."""
+        if past.decision.startswith(SKIPPED):
+            self.activity.skipped(shop_of(checkout), past.decision.removeprefix(SKIPPED), past.reason)
         log.debug("decided", checkout=checkout, decision=past.decision, reason=past.reason)
 
-    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
+    def attempted(self, shop: str, step: str, outcome: Outcome, lateness: timedelta) -> None:
         """Count an attempt and, if the message was sent, its lateness."""
         self._attempts(step, outcome.kind).inc()
         if outcome.kind is OutcomeKind.SENT:
-            self._lateness(step).observe(lateness.total_seconds())
+            seconds = lateness.total_seconds()
+            self._lateness(step).observe(seconds)
+            self.activity.sent(shop, step, seconds)
             log.debug("sent", step=step, message_id=outcome.message_id, reply=outcome.reply)
         elif not outcome.kind.tells_of_relay or outcome.kind.blames_relay:
             log.debug("not sent", step=step, outcome=outcome.kind, reply=outcome.reply)
@@ -264,6 +284,7 @@ class Telemetry:
     def buried(self, letter: DeadLetter) -> None:
         """Count and log a dead letter."""
         self._dead_letters.labels(letter.cause).inc()
+        self.activity.dead(shop_of(letter.checkout), letter.step or "", letter.cause)
         log.error("dead letter", checkout=letter.checkout, step=letter.step, cause=letter.cause, error=letter.error)
 
     def warming(self, day: int, limit: int | None) -> None:
@@ -279,6 +300,14 @@ class Telemetry:
             log.info("warm-up goes on")
         else:
             log.error("warm-up halted", fault=fault)
+
+    def paused(self, what: str) -> None:
+        """Log that a shop is paused, or all sending."""
+        log.warning("sending paused", shop=what)
+
+    def resumed(self, what: str) -> None:
+        """Log that a pause is over."""
+        log.info("sending resumed", shop=what)
 
     # Of the API
 

@@ -66,6 +66,10 @@ class Share:
         able = [daemon for daemon, ability in self._daemons.items() if ability.expires]
         return bool(able) and owner(EXPIRER, able) == self.daemon
 
+    def leads(self, duty: str) -> bool:
+        """Return whether this daemon is the one, of all that are alive, that has this duty."""
+        return owner(duty, self._daemons) == self.daemon
+
     def among(self, daemons: Mapping[str, Ability], own: Ability = ABLE) -> bool:
         """Share with these daemons and this one from now on; return whether anything changed."""
         before = self._daemons

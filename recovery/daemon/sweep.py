@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -32,6 +33,8 @@ class Sweep:
     At intervals it skips those overdue by less than `grace`, which the streams will report; others they have missed. It
     also looks at `everybodys` checkouts that are overdue by more than `everybodys_after`, since their owner does not do
     its work. While the engine is behind, it looks at everything due at once, until nothing is.
+
+    What is due and paused stays due, without a look: the end of a pause has it look at everything due.
 
     It also looks at everything due at the start. So a stream position may be saved as soon as the sweeps are asked to
     look: what the stream could not report is due in the database, and stays due until it has been looked at.
@@ -132,14 +135,22 @@ class Sweep:
             room = await self._engine.sender.wait_for_room()
             if not grace:  # a pass that leaves some out must not clear the flag for them
                 self._engine.behind.clear()
+            if self._engine.pauses.everything:
+                return looked
             before = self._clock.now() - grace
-            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), whose, self._shops)
+            shops = replace(self._shops, paused=self._engine.pauses.shops)
+            ids = await self._checkouts.due(before, min(room, LOOKED_AT_ONCE), self._open(whose), shops)
             if not ids or ids == stuck:
                 return looked
             await self._engine.look(ids, cause)
             looked += len(ids)
             # What a look did not move, though there was room, is left to the next sweep: no hot loop.
             stuck = [] if self._engine.behind.is_set() and not grace else ids
+
+    def _open(self, whose: Callable[[str], bool]) -> Callable[[str], bool]:
+        """Leave out what is paused, in documents of older versions too, which are in no queue of their shop."""
+        pauses = self._engine.pauses
+        return (lambda id_: whose(id_) and not pauses.cover(id_)) if pauses.count else whose
 
     async def _insist(self, sweep: Callable[[], Awaitable[object]]) -> None:
         while True:

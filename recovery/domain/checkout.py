@@ -97,7 +97,10 @@ class Facts(_Word):
 
     def facts(self) -> dict[str, Any]:
         """Return the given facts as plain values: amounts as decimal strings, without fields that were left out."""
-        return self.model_dump(mode="json", include=set(Facts.model_fields), exclude_none=True, exclude_defaults=True)
+        return self.model_dump(mode="json", include=_FACTS, exclude_none=True, exclude_defaults=True)
+
+
+_FACTS = set(Facts.model_fields)
 
 
 class _Report(Facts):

@@ -1,9 +1,10 @@
 """The decision about a checkout: to rest, to wait, or to send a message. Pure: `decide()` reads no clock."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from recovery.domain.experiments import HELD_OUT, Assignment
 from recovery.domain.quiet_hours import zone
 from recovery.domain.schedule import MessageKind, OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Status
@@ -38,6 +39,7 @@ class Rest:
     status: Status
     reason: str
     given_up: tuple[GivenUp, ...] = ()
+    assigned: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,18 @@ class Wait:
     reason: str
     given_up: tuple[GivenUp, ...] = ()
     once: bool = False
+    assigned: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The message of `step` was due at `due_at` and is to be sent now."""
+    """The message of `step` was due at `due_at` and is to be sent now. `assigned`: the arms that it has from now on."""
 
     step: Step
     due_at: datetime
     reason: str
     given_up: tuple[GivenUp, ...] = ()
+    assigned: Assignment | None = None
 
 
 Decision = Rest | Wait | Send
@@ -72,6 +76,7 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
     if checkout.claim is not None and checkout.claim.until > now:
         return Wait(checkout.claim.until, "a message is being sent")
     given_up: list[GivenUp] = []
+    assigned: Assignment | None = None
     for step, scheduled_at in _wanted(checkout, schedule):
         message = checkout.messages.get(step.name, NOT_BEGUN)
         if message.state.settled:
@@ -82,15 +87,37 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
             continue
         due_at, send_at, reason = _when(checkout, schedule, step, message, due_at)
         if send_at > now:
-            return Wait(send_at, reason, tuple(given_up))
+            return Wait(send_at, reason, tuple(given_up), assigned=assigned)
         if quiet_until := _quiet_until(checkout, schedule, step, now):
             reason = f"{step.name} is late, and may be sent when the quiet hours are over"
-            return Wait(quiet_until, reason, tuple(given_up))
+            return Wait(quiet_until, reason, tuple(given_up), assigned=assigned)
         if useless := _useless(checkout, schedule, step, due_at, now):
             given_up.append(GivenUp(step.name, due_at, useless))
             continue
-        return Send(step, due_at, f"{step.name} is due", tuple(given_up))
-    return _rest(checkout, schedule, tuple(given_up))
+        if schedule.experiments.all and step.kind.is_marketing:
+            assigned = schedule.experiments.assigned(checkout, now)
+            arms = with_arms(checkout, assigned).experiments
+            if schedule.experiments.hold_out(arms):
+                given_up.append(GivenUp(step.name, due_at, HELD_OUT))
+                continue
+            step = schedule.experiments.variant(step, arms)
+        return Send(step, due_at, f"{step.name} is due", tuple(given_up), assigned)
+    rest = _rest(checkout, schedule, tuple(given_up))
+    return rest if assigned is None else replace(rest, assigned=assigned)
+
+
+def with_arms(checkout: CheckoutState, assigned: Assignment | None) -> CheckoutState:
+    """Return the checkout with the arms that it is assigned to by a decision."""
+    if assigned is None:
+        return checkout
+    return checkout.model_copy(update={"experiments": {**checkout.experiments, **dict(assigned.arms)}})
+
+
+def left(checkout: CheckoutState, schedule: Schedule) -> list[Step]:
+    """Return the messages that this checkout may still get, in the order in which they are decided on."""
+    return [
+        step for step, _ in _wanted(checkout, schedule) if not checkout.messages.get(step.name, NOT_BEGUN).state.settled
+    ]
 
 
 def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step, datetime]]:

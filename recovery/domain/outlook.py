@@ -1,11 +1,11 @@
 """Forecast of a checkout's messages, as far as can be known now. Pure: no clock, no network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide
-from recovery.domain.recipient import Postpone, RecipientHistory, held_back
+from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide, with_arms
+from recovery.domain.recipient import Other, Postpone, RecipientHistory, held_back
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState, Message, MessageState
 from recovery.domain.suppression import Suppression
@@ -20,9 +20,18 @@ class Ahead:
     why: str | None = None
 
 
-def outlook(state: CheckoutState, schedule: Schedule, suppression: Suppression | None, now: datetime) -> list[Ahead]:
-    """Return the forecasts of the upcoming messages, in order, if nothing is reported and every mail is accepted."""
-    return list(_ahead(_landed(state, now), schedule, suppression, now))
+def outlook(
+    state: CheckoutState,
+    schedule: Schedule,
+    suppression: Suppression | None,
+    now: datetime,
+    others: Sequence[Other] = (),
+) -> list[Ahead]:
+    """Return the forecasts of the upcoming messages, in order, if nothing is reported and every mail is accepted.
+
+    `others` are the other checkouts of the address: their mails and orders count as they are now.
+    """
+    return list(_ahead(_landed(state, now), schedule, RecipientHistory(suppression, others), now))
 
 
 def replay(state: CheckoutState, name: str, schedule: Schedule, history: RecipientHistory, now: datetime) -> Ahead:
@@ -43,9 +52,10 @@ def replay(state: CheckoutState, name: str, schedule: Schedule, history: Recipie
             return _due(state, step, schedule, history, now)
 
 
-def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | None, now: datetime) -> Iterator[Ahead]:
+def _ahead(state: CheckoutState, schedule: Schedule, history: RecipientHistory, now: datetime) -> Iterator[Ahead]:
     while True:
         decision = decide(state, schedule, now)
+        state = with_arms(state, decision.assigned)
         for given_up in decision.given_up:
             yield Ahead(given_up.step, None, given_up.reason)
             state = _with(state, given_up.step, Message(state=MessageState.SKIPPED))
@@ -55,10 +65,11 @@ def _ahead(state: CheckoutState, schedule: Schedule, suppression: Suppression | 
             case Wait(until=until):
                 now = until
             case Send(step=step):
-                ahead = _due(state, step, schedule, RecipientHistory(suppression), now)
+                ahead = _due(state, step, schedule, history, now)
                 if ahead.why is None and state.next_at is not None and state.next_at > now:
                     ahead = _put_off(step, state.next_at, state)
                 yield ahead
+                now = max(now, ahead.at or now)
                 sent = Message(state=MessageState.SENT, sent_at=now)
                 state = _with(state, step.name, Message(state=MessageState.SKIPPED) if ahead.at is None else sent)
 

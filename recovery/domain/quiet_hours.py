@@ -1,8 +1,8 @@
 """Quiet hours: the part of a day without reminders, by the wall clock of the customer's time zone."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -58,13 +58,19 @@ class QuietHours:
         return wall >= self.begin or wall < self.end
 
 
-def _moments(wall: time, around: datetime, where: ZoneInfo) -> Iterator[datetime]:
-    """Yield the UTC instants at which the wall clock shows this time, from the day before on, in order.
+def _moments(wall: time, around: datetime, where: ZoneInfo) -> Sequence[datetime]:
+    """Return the UTC instants at which the wall clock shows this time, from the day before on, in order.
 
     There are two on the day the clock is put back. A time that the clock skips comes as two instants, by the offset
     before the change and by the one after it.
     """
-    today = around.astimezone(where).date()
+    return _moments_of_days(wall, around.astimezone(where).date(), where)
+
+
+@lru_cache(maxsize=4096)
+def _moments_of_days(wall: time, today: date, where: ZoneInfo) -> Sequence[datetime]:
+    found: list[datetime] = []
     for day in range(-1, 4):
         local = datetime.combine(today + timedelta(days=day), wall, where)
-        yield from sorted({local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
+        found += sorted({local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
+    return tuple(found)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from recovery.domain.checkout import Facts, Item
+from recovery.domain.pauses import why
 from recovery.domain.schedule import Schedule, Step, StopOn
 from recovery.domain.state import CheckoutState
 from recovery.domain.suppression import Suppression
@@ -33,11 +34,15 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class RecipientHistory:
-    """The history of a checkout's recipient: suppression and other checkouts. Not `known` if the lookup failed."""
+    """The history of a checkout's recipient: suppression and other checkouts. Not `known` if the lookup failed.
+
+    `paused` is the name of the pause of sending that covers the checkout, or None.
+    """
 
     suppression: Suppression | None = None
     others: Sequence[Other] = ()
     known: bool = True
+    paused: str | None = None
 
     @property
     def contested(self) -> bool:
@@ -66,7 +71,7 @@ class Postpone:
 
 @dataclass(frozen=True, slots=True)
 class CallOff:
-    """A message that goes back and stays due: it is unknown at present whether it may be sent."""
+    """A message that goes back and stays due: sending is paused, or it is unknown whether it may be sent."""
 
     reason: str
 
@@ -83,6 +88,8 @@ def held_back(
     """
     if not history.known:
         return CallOff("suppression lookup failed: trying again")
+    if history.paused is not None:
+        return CallOff(why(history.paused))
     suppression = history.suppression
     if not step.kind.is_marketing:
         return _suppressed(suppression) if suppression is not None and suppression.dead else None

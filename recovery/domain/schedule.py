@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from recovery.domain.experiments import NO_EXPERIMENTS, Experiments
 from recovery.domain.quiet_hours import QuietHours
 
 CONFIRMATION = "confirmation"
@@ -100,7 +101,7 @@ class Schedule:
     later one is postponed. No reminder is sent in `quiet_hours` of the customer's time zone, or of `time_zone` if that
     is unknown; nor without consent if `require_consent` is set. A claim is a lease of `lease`, the time that one send
     may take before another sender may begin. A message is tried at most `max_attempts` times. A checkout at rest is
-    kept for `retention`.
+    kept for `retention`. `experiments` say who gets no reminders, or other templates.
     """
 
     steps: tuple[Step, ...]
@@ -116,11 +117,17 @@ class Schedule:
     retry_after: timedelta
     lease: timedelta
     retention: timedelta
+    experiments: Experiments = NO_EXPERIMENTS
 
     @property
     def messages(self) -> tuple[Step, ...]:
         """The steps, and the confirmation if there is one."""
         return self.steps if self.confirmation is None else (*self.steps, self.confirmation)
+
+    @property
+    def mails(self) -> tuple[Step, ...]:
+        """The messages, and the steps as experiments vary them."""
+        return (*self.messages, *self.experiments.variants(self.steps))
 
 
 def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> timedelta:

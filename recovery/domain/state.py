@@ -58,9 +58,10 @@ class Message(_Kept):
     """The state of one message (a step's reminder, or the confirmation) of a checkout.
 
     `retry_at` is the earliest time of the next attempt; `replayed_at` is the time at which an operator replayed a dead
-    message, which makes it due then. `deferred_to` is the due time of a message that was postponed because its address
-    had another mail. `ambiguous` counts the attempts after which the relay may have taken it. `handed_over` says, while
-    the message is being sent, whether its content was sent; None if that is not recorded.
+    message, or sent one early, which makes it due then. `deferred_to` is the due time of a message that was postponed,
+    by an operator or because its address had another mail. `coupon` is the code that the mail contains. `ambiguous`
+    counts the attempts after which the relay may have taken it. `handed_over` says, while the message is being sent,
+    whether its content was sent; None if that is not recorded.
     """
 
     state: MessageState = MessageState.WAITING
@@ -73,6 +74,7 @@ class Message(_Kept):
     reason: str | None = None
     message_id: str | None = None
     reply: str | None = None
+    coupon: str | None = None
     ambiguous: Annotated[int, Field(ge=0)] = 0
     handed_over: bool | None = None
 
@@ -120,7 +122,8 @@ class Past(_Kept):
 class CheckoutState(_Kept):
     """A checkout as stored: the single source of every decision.
 
-    `active_at` is the time of the latest activity that was reported without facts, as of a cart.
+    `active_at` is the time of the latest activity that was reported without facts, as of a cart. `returned` is when the
+    customer came back by the link in a mail, by step; `experiments` is the checkout's arm in each experiment.
     """
 
     id: Annotated[str, Field(alias="_id")]
@@ -139,6 +142,8 @@ class CheckoutState(_Kept):
     next_at: StoredInstant | None = None
     purge_at: StoredInstant | None = None
     history: tuple[Past, ...] = ()
+    returned: Mapping[str, StoredInstant] = Field(default_factory=dict)
+    experiments: Mapping[str, str] = Field(default_factory=dict)
 
     model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True)
 

@@ -32,8 +32,8 @@ class Ahead:
     """The checkouts that are loaded ahead: at most `at_most()` of them, and none while the engine is behind.
 
     A report between load and claim changes the revision, so that the claim fails, as any claim does that did not see
-    it. `decided` returns the decision about a checkout at a time, `needs_turn` whether its message waits for a turn,
-    and `claim` the ids of the claims that were won.
+    it. `decided` returns the decision about a checkout at a time, `has_to_wait` whether its message waits for a turn or
+    for the end of a pause, and `claim` the ids of the claims that were won.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Ahead:
         clock: Clock,
         observer: Observer,
         decided: Callable[[CheckoutState, datetime], Case],
-        needs_turn: Callable[[CheckoutState], bool],
+        has_to_wait: Callable[[CheckoutState], bool],
         claim: Callable[[Sequence[Case]], Awaitable[Collection[str]]],
         at_most: Callable[[], int],
     ) -> None:
@@ -55,7 +55,7 @@ class Ahead:
         self._clock = clock
         self._observer = observer
         self._decided = decided
-        self._needs_turn = needs_turn
+        self._has_to_wait = has_to_wait
         self._claim = claim
         self._at_most = at_most
         self._loaded: dict[str, Loaded] = {}
@@ -145,9 +145,9 @@ class Ahead:
             ended.set()
 
     def _case(self, checkout: CheckoutState, at: datetime) -> Case | None:
-        """Return the case of a checkout if its message is to be sent then, and waits for no turn; or None."""
+        """Return the case of a checkout if its message is to be sent then, and has not to wait; or None."""
         try:
             case = self._decided(checkout, at)
         except Exception:  # noqa: BLE001  the look that follows reports it
             return None
-        return case if case.is_clean_send and not self._needs_turn(checkout) else None
+        return case if case.is_clean_send and not self._has_to_wait(checkout) else None

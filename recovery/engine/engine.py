@@ -36,6 +36,7 @@ from recovery.engine.case import Case
 from recovery.engine.flight import Flight, is_suspect
 from recovery.engine.last_check import LastCheck
 from recovery.engine.limits import Limits
+from recovery.engine.pauses import KnownPauses
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.receivers import Governor
 from recovery.engine.sender import Sender
@@ -82,6 +83,7 @@ class Engine:
         allowance: Allowance | None = None,
         warmup: WarmupWatch | None = None,
         governor: Governor | None = None,
+        pauses: KnownPauses | None = None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,6 +94,7 @@ class Engine:
         self._schedules = schedules
         self._owner = owner
         self._limits = limits
+        self.pauses = pauses or KnownPauses()
         self._jitter = jitter
         self._monotonic = monotonic
         self._outage_at: float | None = None
@@ -121,7 +124,7 @@ class Engine:
             clock=clock,
             observer=observer,
             decided=self._decided,
-            needs_turn=self._turns.needed,
+            has_to_wait=lambda checkout: self.pauses.cover(checkout.id) or self._turns.needed(checkout),
             claim=self._claim,
             at_most=lambda: min(self.sender.room(), self._part),
         )
@@ -160,17 +163,23 @@ class Engine:
         self._observer.looked(cause, len(ids))
         now = self._clock.now()
         cases: list[Case] = []
+        paused: dict[str, datetime | None] = {}
         for checkout in checkouts:
             try:
                 case = self._decided(checkout, now)
             except Exception as exc:  # noqa: BLE001  a date edited in the database, say, that no calculation can hold
                 fault = f"cannot be decided on: {exc}"
                 unreadable.append(Unreadable(checkout.id, fault, checkout.revision, checkout.next_at))
+                continue
+            if case.is_clean_send and self.pauses.cover(checkout.id):
+                paused[checkout.id] = checkout.next_at
             else:
                 cases.append(self._turns.of(case, now))
         if unreadable:
             await self._set_aside(unreadable, now)
         await self._plan([case for case in cases if not case.is_clean_send], now)
+        # What is paused stays due, without a write, and without anybody being asked to look again.
+        await self.alarms.set({id_: at for id_, at in paused.items() if at is not None and at > now})
         await self._claim([case for case in cases if case.is_clean_send])
         return checkouts
 
@@ -251,6 +260,8 @@ class Engine:
         for id_ in in_order:
             flight = flying[id_]
             history = UNKNOWN if histories is None else histories.get(id_)
+            if history is not None and history.paused is not None:
+                self.pauses.found(history.paused)
             if history is not None and (held := self._held_back(flight.request, history)):
                 self.sender.hold_back(flight, held)
                 continue

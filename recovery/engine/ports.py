@@ -197,8 +197,8 @@ class Observer(Protocol):
         """A look or a send added this entry to the history of a checkout."""
         ...
 
-    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
-        """An attempt ended, so long after its due time."""
+    def attempted(self, shop: str, step: str, outcome: Outcome, lateness: timedelta) -> None:
+        """An attempt at a message of this shop ended, so long after its due time."""
         ...
 
     def held_back(self, step: str, why: Skip | Postpone) -> None:

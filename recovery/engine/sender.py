@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from recovery.domain.checkout import shop_of
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import CallOff, HeldBack
 from recovery.engine.alarms import Alarms
@@ -323,7 +324,7 @@ class Sender:
             self._observer.relay(self.breaker.fault)
         for each in judged:
             claim = each.flight.request
-            self._observer.attempted(claim.step.name, each.outcome, ended_at - claim.due_at)
+            self._observer.attempted(shop_of(each.flight.id), claim.step.name, each.outcome, ended_at - claim.due_at)
         for held in not_sent:
             self._observer.held_back(held.flight.request.step.name, held.why)
         await self._recorder.record([*judged, *not_sent])

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from recovery.domain.decision import NOT_BEGUN, Decision, Rest, Send, Wait, decide
+from recovery.domain.experiments import Assignment
 from recovery.domain.fields import Address
 from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
@@ -56,7 +57,7 @@ class Plan:
     """The write of a look that sends nothing. It applies only if the stored checkout is still as `seen`.
 
     `messages` are those that change, by step name. With a `next_at` of None, the checkout rests until `purge_at`, when
-    it is deleted.
+    it is deleted. `assigned` are its arms, if they are decided now.
     """
 
     seen: CheckoutState
@@ -66,6 +67,7 @@ class Plan:
     messages: Mapping[str, Message]
     history: tuple[Past, ...]
     letters: tuple[DeadLetter, ...] = ()
+    assigned: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class ClaimRequest:
     """The request to claim a checkout for sending the message of `step`, due at `due_at`.
 
     It applies only if the stored checkout is still as `seen`. `message` is the message once claimed: sending, with this
-    attempt counted. `token` is the fencing token: only its holder may record the end of the send.
+    attempt counted. `token` is the fencing token: only its holder may record the end of the send. `assigned` are the
+    arms of the checkout, if they are decided now.
     """
 
     seen: CheckoutState
@@ -84,6 +87,7 @@ class ClaimRequest:
     token: str
     owner: str
     until: datetime
+    assigned: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,9 @@ def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now
     waits_for_claim = checkout.claim and next_at == checkout.claim.until
     if not decision.given_up and not waits_for_claim and not _is_told(checkout, decision):
         history.append(Past(at=now, decision=_in_words(decision), reason=decision.reason))
-    letters = [_letter(checkout, name, each, each.reply or each.reason or "", now) for name, each in messages.items()]
-    return Plan(checkout, status, next_at, purge_at, messages, tuple(history), tuple(filter(None, letters)))
+    found = [_letter(checkout, name, each, each.reply or each.reason or "", now) for name, each in messages.items()]
+    letters = tuple(filter(None, found))
+    return Plan(checkout, status, next_at, purge_at, messages, tuple(history), letters, decision.assigned)
 
 
 def _is_told(checkout: CheckoutState, decision: Decision) -> bool:
@@ -181,10 +186,12 @@ def claimed(
         attempts=message.attempts + 1,
         replayed_at=message.replayed_at,
         deferred_to=message.deferred_to,
+        coupon=send.step.coupon,
         ambiguous=ambiguous,
         handed_over=False if ambiguous or schedule.on_ambiguous is OnAmbiguous.SKIP else None,
     )
-    return ClaimRequest(checkout, schedule, send.step, send.due_at, begun, token, owner, now + schedule.lease)
+    until = now + schedule.lease
+    return ClaimRequest(checkout, schedule, send.step, send.due_at, begun, token, owner, until, send.assigned)
 
 
 def completed(request: ClaimRequest, outcome: Outcome, now: datetime, jitter: float) -> Completion:

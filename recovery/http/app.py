@@ -91,14 +91,15 @@ def create_app(
     webhooks: Accesses | None = None,
     adapters: Sequence[Adapter] = ADAPTERS,
     key_sets: KeySets | None = None,
+    paused: Callable[[], str | None] = lambda: None,
     console: Callable[[Guard], APIRouter] | None = None,
     max_body: int,
 ) -> FastAPI:
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
-    `channels` counts what each shop reports. `console` returns the pages for people, given what knows the keys.
-    Without API keys, everyone on this machine may do everything; the settings refuse a public address then. Raises
-    `ValueError` if a key is empty.
+    `channels` counts what each shop reports, and `paused` returns what is paused, in words. `console` returns the pages
+    for people, given what knows the keys. Without API keys, everyone on this machine may do everything; the settings
+    refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -121,7 +122,7 @@ def create_app(
     app.include_router(bounces(feedback, observer))
     app.include_router(unsubscribe(feedback, observer))
     app.include_router(return_link(ingestion, feedback, observer))
-    app.include_router(health(readiness, registry))
+    app.include_router(health(readiness, registry, paused))
     app.include_router(reference())
     if console is not None:
         app.include_router(console(guard))

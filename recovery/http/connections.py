@@ -11,6 +11,7 @@ from weakref import WeakMethod
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from recovery.http.joining import JoinedWrites
 from recovery.http.streaming import STREAM
 
 LONGEST_HEAD = 64 * 1024
@@ -34,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer of the head, or abort if there are too many connections: half of the files are kept free."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport))
         self._in_head, self._head, self._streaming = True, 0, False
         # weak, or each request would be a reference cycle
         stream: dict[object, object] = {"begin": WeakMethod(self._stream), "abort": WeakMethod(self._abort)}

@@ -21,14 +21,21 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    """Readiness: true if all checks pass, and the error of each check by its name (null if it passes)."""
+    """Readiness: true if all checks pass, and the error of each check by its name (null if it passes).
+
+    `paused` says that an operator has paused sending, which is no error; null if nothing is paused.
+    """
 
     ready: bool
     checks: dict[str, str | None]
+    paused: str | None = None
 
 
-def health(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
-    """Return the endpoints for operators. They need no key, and show no customer data."""
+def health(readiness: Readiness, registry: CollectorRegistry, paused: Callable[[], str | None]) -> APIRouter:
+    """Return the endpoints for operators. They need no key, and show no customer data, nor the names of shops.
+
+    `paused` returns what is paused, in words, or None.
+    """
     router = APIRouter(tags=["operation"])
 
     @router.get("/healthz", operation_id="getHealth", summary="Liveness")
@@ -47,7 +54,7 @@ def health(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
         checks = {name: fault and masked(fault) for name, fault in (await readiness()).items()}
         ready = not any(checks.values())
         response.status_code = 200 if ready else 503
-        return Ready(ready=ready, checks=checks)
+        return Ready(ready=ready, checks=checks, paused=paused())
 
     @router.get(
         "/metrics", operation_id="getMetrics", summary="Metrics for Prometheus", response_class=PlainTextResponse

@@ -1,7 +1,7 @@
 """Data on recipients for the last check before a send: their suppressions and their other checkouts."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Item, shop_of
 from recovery.domain.fields import Address
+from recovery.domain.pauses import EVERYTHING
 from recovery.domain.recipient import Other, RecipientHistory
 from recovery.domain.state import CheckoutState, Status
 from recovery.domain.suppression import SuppressionReason
 from recovery.engine.writes import RecipientQuery
-from recovery.mongo.collections import CHECKOUTS, FORGIVING, SUPPRESSIONS, Database, Document
+from recovery.mongo.collections import CHECKOUTS, FORGIVING, PAUSES, SUPPRESSIONS, Database, Document
 from recovery.mongo.errors import translated
 from recovery.mongo.suppressions import FIELDS, Suppressions
 
@@ -36,19 +37,22 @@ class MongoAddresses:
     ) -> Mapping[str, RecipientHistory]:
         """Return the history of these checkouts' addresses, by checkout id; addresses without any are left out.
 
-        One query covers both collections: it runs for every batch of messages, concurrently with the claim.
+        One query covers these and the pauses of their shops: it runs for every batch of messages, concurrently with
+        the claim.
         """
         addresses = {
             each.id: (shop_of(each.id), each.facts.customer.address)
             for each in checkouts
             if each.facts.customer is not None
         }
-        if not addresses:
-            return {}
-        asked = [{"$match": self._suppressions.matching(set(addresses.values()))}, {"$project": FIELDS}]
+        asked = [
+            {"$match": self._suppressions.matching(set(addresses.values()))},
+            {"$project": FIELDS},
+            {"$unionWith": {"coll": PAUSES, "pipeline": _pauses(checkouts)}},
+        ]
         if (others := _others(addresses, query)) is not None:
             asked.append({"$unionWith": {"coll": CHECKOUTS, "pipeline": others}})
-        async with await self._kept.aggregate(asked, batchSize=4 * len(addresses) + 1) as cursor:
+        async with await self._kept.aggregate(asked, batchSize=5 * len(checkouts) + 2) as cursor:
             documents = await cursor.to_list()
         if not documents:
             return {}
@@ -57,12 +61,15 @@ class MongoAddresses:
         for document in documents:
             if "address" in document:
                 found[shop_of(document["_id"]), document["address"]][document["_id"]] = _other(document, query)
+        paused = {name for document in documents if "/" not in (name := document["_id"])}  # all other ids have one
         histories = {}
-        for id_, address in addresses.items():
+        for id_ in (each.id for each in checkouts):
+            address = addresses.get(id_)
             # Checkouts in the same batch are rivals as well: each sees all but itself.
-            rivals = [other for other_id, other in found.get(address, {}).items() if other_id != id_]
-            if rivals or address in suppressed:
-                histories[id_] = RecipientHistory(suppressed.get(address), rivals)
+            rivals = [other for other_id, other in found.get(address, {}).items() if other_id != id_] if address else []
+            suppression, pause = suppressed.get(address) if address else None, _of(id_, paused)
+            if rivals or suppression or pause:
+                histories[id_] = RecipientHistory(suppression, rivals, paused=pause)
         return histories
 
     @translated
@@ -77,6 +84,19 @@ class MongoAddresses:
         for checkout in checkouts:
             if checkout.facts.customer is not None:
                 await self._suppressions.remove(checkout.facts.customer.email, reason=SuppressionReason.HARD_BOUNCE)
+
+
+def _pauses(checkouts: Sequence[CheckoutState]) -> list[Document]:
+    """Return the pipeline for the names of the pauses that cover any of these checkouts."""
+    names = {EVERYTHING, *(shop_of(each.id) for each in checkouts)}
+    return [{"$match": {"_id": {"$in": sorted(names)}}}, {"$project": {"_id": 1}}]
+
+
+def _of(id_: str, paused: Collection[str]) -> str | None:
+    """Return the name of the pause, among these, that covers a checkout, or None."""
+    if not paused:
+        return None
+    return EVERYTHING if EVERYTHING in paused else next((name for name in paused if name == shop_of(id_)), None)
 
 
 def _others(addresses: Mapping[str, Recipient], query: RecipientQuery) -> list[Document] | None:

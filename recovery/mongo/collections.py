@@ -28,6 +28,9 @@ DATA_REQUESTS = "data_requests"
 ALLOWANCES = "allowances"
 RECEIVERS = "receivers"
 CHANNELS = "channels"
+PAUSES = "pauses"
+ACTIVITY = "activity"
+RESULTS = "results"
 SELECTIONS = "selections"
 
 Document = dict[str, Any]
@@ -55,6 +58,9 @@ that one bad document does not fail the batch."""
 
 BY_STATUS, BY_MARK, BY_ADDRESS = "listed", "settled", "person"
 """The indexes that lists of checkouts are read from, newest first."""
+
+BY_LAST_MAIL, BY_ASSIGNMENT, BY_DAY = "last_mail", "assigned", "day"
+"""The indexes by which results are counted, and read."""
 
 LAYOUT = 6
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
@@ -119,6 +125,17 @@ COLLECTIONS = {
             IndexModel(
                 [("known_as", ASCENDING)], name="known_as", partialFilterExpression={"known_as": {"$exists": True}}
             ),
+            # Both times only grow: each key is the last of its index, the cheapest to insert.
+            IndexModel(
+                [("written_at", ASCENDING)],
+                name=BY_LAST_MAIL,
+                partialFilterExpression={"written_at": {"$exists": True}},
+            ),
+            IndexModel(
+                [("assigned_at", ASCENDING)],
+                name=BY_ASSIGNMENT,
+                partialFilterExpression={"assigned_at": {"$exists": True}},
+            ),
         ),
         obsolete=("next_at", "address"),
     ),
@@ -163,6 +180,12 @@ COLLECTIONS = {
         fields.CHANNEL,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),),
     ),
+    PAUSES: Collection(fields.PAUSE),
+    ACTIVITY: Collection(
+        fields.ACTIVITY,
+        indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=8 * 24 * 3600),),
+    ),
+    RESULTS: Collection(fields.RESULT, indexes=(IndexModel([("_id.day", ASCENDING)], name=BY_DAY),)),
     DATA_REQUESTS: Collection(
         fields.DATA_REQUEST,
         indexes=(

@@ -16,6 +16,7 @@ from recovery.mongo.collections import (
     DEAD_LETTERS,
     FORGIVING,
     OPTIONS,
+    RESULTS,
     SHADOWS,
     SUPPRESSIONS,
     Document,
@@ -44,10 +45,11 @@ class Persons:
     """The people whose data is in a database, with any driver. Raises PyMongo's errors."""
 
     def __init__(self, database: Any, pseudonyms: Pseudonyms) -> None:
-        self._checkouts, self._shadows, self._dead_letters, self._suppressions, self._requests, self._channels = (
-            database.get_collection(name, **OPTIONS)
-            for name in (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS, DATA_REQUESTS, CHANNELS)
+        names = (CHECKOUTS, SHADOWS, DEAD_LETTERS, SUPPRESSIONS, DATA_REQUESTS, CHANNELS, RESULTS)
+        self._checkouts, self._shadows, self._dead_letters, self._suppressions, self._requests, *of_shops = (
+            database.get_collection(name, **OPTIONS) for name in names
         )
+        self._channels, self._results = of_shops
         self._pseudonyms = pseudonyms
 
     async def export(self, email: str, shop: str | None) -> dict[str, Any]:
@@ -104,6 +106,7 @@ class Persons:
         await settled(self._suppressions.delete_many(of_this))
         await settled(self._requests.delete_many(of_this))
         await settled(self._channels.delete_many(of_this))
+        await settled(self._results.delete_many({"_id.shop": shop}))
         return Receipt(tuple(checkouts), tuple(letters), shadows)
 
     async def request_data(self, shop: str, id_: str, email: str, orders: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from recovery.domain.activity import Fate
 from recovery.domain.state import MessageState, Status
 from recovery.engine.receivers import Count
 
@@ -80,11 +81,12 @@ MESSAGE: Fields = {
     "reason": Field("string", "why it was skipped, postponed or given up"),
     "message_id": Field("string", "its Message-ID"),
     "reply": Field("string", "the relay's last reply"),
+    "coupon": Field("string", "the coupon code that the mail contains"),
     "ambiguous": Field("int", "attempts after which the relay may have it"),
     "handed_over": Field("bool", "whether the content of this attempt was sent, where that is recorded"),
 }
 
-PAUSE: Fields = {
+CHECKOUT_PAUSE: Fields = {
     "at": Field("date", "since when"),
     "reason": Field("string", "why"),
 }
@@ -118,7 +120,9 @@ CHECKOUT: Fields = {
     "opened_at": Field("date", "when it was opened", required=True),
     "touched_at": Field("date", "when the customer was last active in it", required=True),
     "active_at": Field("date null", "when they were last active in its cart, where that was reported without facts"),
-    "paused": Field("object null", "a pause of the reminders; it ends when `touched_at` is later", fields=PAUSE),
+    "paused": Field(
+        "object null", "a pause of the reminders; it ends when `touched_at` is later", fields=CHECKOUT_PAUSE
+    ),
     "ordered_at": Field("date null", "when it was ordered"),
     "confirm": Field("bool null", "whether the order is to be confirmed"),
     "revision": Field(
@@ -138,6 +142,17 @@ CHECKOUT: Fields = {
     "written_at": Field("date", "when the last reminder was sent, for the gap between reminders to one address"),
     "purge_at": Field("date null", "TTL: when the document goes, with its personal data"),
     "history": Field("array", "the last decisions with their reasons, as `recovery show` prints them", fields=HISTORY),
+    "returned": Field(
+        "object",
+        "when the customer first came back by the link in a mail, by step",
+        fields={"<step>": Field("date", "when it was after the mail of this step")},
+    ),
+    "experiments": Field(
+        "object",
+        "its arm in each experiment",
+        fields={"<experiment>": Field("string", "`held out`, `reminded`, `a` or `b`")},
+    ),
+    "assigned_at": Field("date", "for finding: when it was assigned to these arms"),
 }
 
 SHADOW: Fields = {
@@ -248,6 +263,67 @@ CHANNEL: Fields = {
         },
     ),
     "at": Field("date", "when the shop last reported over it", required=True),
+}
+
+PAUSE: Fields = {
+    "_id": Field("string", "the shop that is paused, or `*` for all sending", required=True),
+    "at": Field("date", "since when"),
+    "by": Field("string", "who paused it"),
+    "reason": Field("string", "why"),
+}
+
+ACTIVITY: Fields = {
+    "_id": Field("string", "the key, `<hour>/<daemon>/<shop>`", required=True),
+    "at": Field("date", "the start of the hour", required=True),
+    "daemon": Field("string", "the daemon that counted"),
+    "shop": Field("string", "the shop whose messages they were"),
+    "counts": Field(
+        "array",
+        "what became of messages in that hour",
+        fields={
+            "step": Field("string", "the message"),
+            "fate": Field("string", "what became of it", values=tuple(fate.value for fate in Fate)),
+            "reason": Field("string", "why it was skipped or given up"),
+            "n": Field("int long", "how many"),
+        },
+    ),
+    "lateness": Field(
+        "array",
+        "how late those were that were sent, from due to recorded",
+        fields={
+            "step": Field("string", "the message"),
+            "within": Field("double", "seconds that they were late at most, and more than the next lower bound"),
+            "n": Field("int long", "how many"),
+        },
+    ),
+}
+
+RESULT: Fields = {
+    "_id": Field(
+        "object",
+        "what is summed up: the mails of a day, or the checkouts of an arm",
+        required=True,
+        fields={
+            "day": Field("date", "the day (UTC) of the mails, or on which the first reminder was due"),
+            "shop": Field("string", "the shop"),
+            "step": Field("string", "the step of the mails; empty for an arm"),
+            "language": Field("string", "the language of the checkouts, or empty"),
+            "coupon": Field("string", "the coupon code in the mails, or empty"),
+            "experiment": Field("string", "the experiment; empty for mails"),
+            "arm": Field("string", "the arm"),
+            "currency": Field("string", "of all amounts, or empty"),
+        },
+    ),
+    "mails": Field("int long", "the mails sent", required=True),
+    "checkouts": Field("int long", "the checkouts whose first mail this was, or those of the arm", required=True),
+    "returned": Field("int long", "those whose customer came back by our link", required=True),
+    "returned_orders": Field("int long", "those ordered after that", required=True),
+    "ordered": Field("int long", "those ordered within the window", required=True),
+    "open": Field("int long", "those of the arm that may still be ordered within it", required=True),
+    "money": Field("decimal", "the total of the orders within the window", required=True),
+    "squares": Field("decimal", "the sum of its squares", required=True),
+    "returned_money": Field("decimal", "the total of the orders of those who came back", required=True),
+    "at": Field("date", "when it was counted", required=True),
 }
 
 DATA_REQUEST: Fields = {

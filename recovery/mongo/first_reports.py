@@ -58,10 +58,11 @@ class FirstReports:
 
     def document(self, write: Write | CheckoutWrite, now: datetime | None) -> dict[str, Any] | None:
         """Return the document to insert in place of a write, or None if its checkout may be stored already."""
-        known = write.id in self._reported
-        self._reported[write.id] = None
+        id_ = write.id
+        known = id_ in self._reported
+        self._reported[id_] = None
         if known:
-            self._reported.move_to_end(write.id)
+            self._reported.move_to_end(id_)
         elif len(self._reported) > MOST_REMEMBERED:
             self._reported.popitem(last=False)
         if known or now is None or not isinstance(write, CheckoutWrite):

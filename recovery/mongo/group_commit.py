@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pymongo
 from pymongo import InsertOne, UpdateOne
@@ -23,6 +23,7 @@ MOST_TOGETHER = 32
 DUPLICATE_KEY = 11000
 
 Faults = dict[int, Exception]
+M = TypeVar("M", bound="_Member")
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +87,7 @@ class GroupCommit(BulkWrite):
         super().__init__(collection)
         self._firsts = firsts
         self._waiting: list[_Waiting] = []
-        self._groups: set[asyncio.Task[None]] = set()
+        self._groups: set[asyncio.Task[Any]] = set()
 
     async def write(self, write: Write | CheckoutWrite, within: float = math.inf) -> None:
         """Make a write; return once it is acknowledged. Raises `TimeoutError` after `within` seconds.
@@ -101,12 +102,38 @@ class GroupCommit(BulkWrite):
         self._waiting.append(_Waiting(write, time.monotonic() + within, kept=kept))
         await kept
 
-    def _go(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    async def write_all(self, writes: Sequence[Write | CheckoutWrite], within: float) -> list[Exception | None]:
+        """Make these writes as a group of their own; return the error of each, or None, at last after so many seconds.
+
+        Those of one id are made in order. A single write shares the group of other callers.
+        """
+        if len(writes) == 1:
+            try:
+                await self.write(writes[0], within)
+            except Exception as exc:  # noqa: BLE001  the error of this write
+                return [exc]
+            return [None]
+        until = within + time.monotonic()
+        group = self._with_documents([_Member(write, until) for write in writes])
+        task = asyncio.create_task(self._faults(group), context=Context())  # empty, as for `write`
+        self._groups.add(task)
+        task.add_done_callback(self._groups.discard)
+        await asyncio.wait([task], timeout=None if within == math.inf else within)
+        if not task.done():  # only the waiting for it ends
+            return [TimeoutError() for _ in writes]
+        faults = task.result()
+        return [faults.get(number) for number in range(len(writes))]
+
+    def _with_documents(self, group: list[M]) -> list[M]:
+        """Give those writes their documents that are inserted; return the group."""
         if self._firsts is not None:
-            now = self._firsts.now() if len(waiting) > 1 else None
-            for each in waiting:
+            now = self._firsts.now() if len(group) > 1 else None
+            for each in group:
                 each.document = self._firsts.document(each.write, now)
+        return group
+
+    def _go(self) -> None:
+        waiting, self._waiting = self._with_documents(self._waiting), []
         for start in range(0, len(waiting), MOST_TOGETHER):
             group = waiting[start : start + MOST_TOGETHER]
             task = asyncio.create_task(self._commit(group))
@@ -128,7 +155,7 @@ class GroupCommit(BulkWrite):
             else:
                 each.kept.set_result(None)
 
-    async def _faults(self, group: Sequence[_Waiting]) -> Faults:
+    async def _faults(self, group: Sequence[_Member]) -> Faults:
         """Write a group; return the errors by index. Writes of one id are made in order."""
         new = {number: each.document for number, each in enumerate(group) if each.document is not None}
         if not new:
@@ -141,7 +168,7 @@ class GroupCommit(BulkWrite):
         after = [n for n, each in enumerate(group) if n in stored or (each.document is None and each.write.id in ids)]
         return faults | updated | await self._update(group, after)
 
-    async def _insert(self, group: Sequence[_Waiting], new: Mapping[int, dict[str, Any]]) -> tuple[Faults, list[int]]:
+    async def _insert(self, group: Sequence[_Member], new: Mapping[int, dict[str, Any]]) -> tuple[Faults, list[int]]:
         """Insert these documents, by their indices; return the errors, and the indices of what must be an update."""
         numbers = list(new)
         documents = [InsertOne(document) for document in new.values()]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pymongo import UpdateMany, UpdateOne
 
+from recovery.domain.experiments import Assignment
 from recovery.domain.state import CheckoutState, Claim, MessageState
 from recovery.engine.writes import ClaimRequest, Completion, Plan, Unreadable, reminded_at
 from recovery.mongo.batch_updates import HISTORY_KEPT, GuardedUpdate
@@ -30,7 +31,12 @@ def planned(plan: Plan) -> GuardedUpdate:
     return GuardedUpdate(
         seen=plan.seen,
         guard=unchanged(plan.seen),
-        fields={"status": plan.status, "next_at": plan.next_at, "purge_at": plan.purge_at},
+        fields={
+            "status": plan.status,
+            "next_at": plan.next_at,
+            "purge_at": plan.purge_at,
+            **_assigned(plan.seen, plan.assigned),
+        },
         messages={step: to_document(message) for step, message in plan.messages.items()},
         marks=marks_of(plan.messages),
         history=[entry.model_dump() for entry in plan.history],
@@ -53,8 +59,10 @@ def _claim_group(claim: ClaimRequest) -> Hashable:
         *(seen.status, seen.revision, seen.claim and seen.claim.token, seen.next_at is None),
         *(claim.step.name, message and (message.state, message.attempts)),
         *(claim.message.attempts, claim.message.due_at, claim.message.replayed_at, claim.message.deferred_to),
+        claim.message.coupon,
         *(claim.message.ambiguous, claim.message.handed_over),
         *(claim.token, claim.owner, claim.until),
+        *(claim.assigned, claim.assigned and tuple(seen.experiments.items())),
     )
 
 
@@ -69,6 +77,7 @@ def _claimed_together(claims: Sequence[ClaimRequest]) -> UpdateOne | UpdateMany:
     if next_at := [each.seen.next_at for each in claims if each.seen.next_at is not None]:
         guard["next_at"] = {"$lte": max(next_at)}  # if another writer has moved it, then into the future
     changes = {
+        **_assigned(claim.seen, claim.assigned),
         f"messages.{name}": to_document(claim.message),
         "claim": to_document(Claim(token=claim.token, owner=claim.owner, until=claim.until)),
         "next_at": claim.until,
@@ -76,6 +85,13 @@ def _claimed_together(claims: Sequence[ClaimRequest]) -> UpdateOne | UpdateMany:
     if len(claims) == 1:
         return UpdateOne(guard, {"$set": changes})
     return UpdateMany(guard | {"_id": {"$in": [each.seen.id for each in claims]}}, {"$set": changes})
+
+
+def _assigned(seen: CheckoutState, assigned: Assignment | None) -> Document:
+    """Return the fields of the arms that a checkout is assigned to now."""
+    if assigned is None:
+        return {}
+    return {"experiments": {**seen.experiments, **dict(assigned.arms)}, "assigned_at": assigned.at}
 
 
 def handed_over(claim: ClaimRequest) -> UpdateOne:

@@ -1,19 +1,28 @@
 """The settings as a whole: read in order of precedence, validated, or rejected with a sentence for each fault."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from recovery.domain.experiments import Experiments
 from recovery.domain.schedule import OnAmbiguous, Schedule
 from recovery.domain.warmup import Warmup
 from recovery.settings.console import ConsoleSettings
 from recovery.settings.dkim import DkimSettings
 from recovery.settings.durations import format_duration
+from recovery.settings.experiments import (
+    ExperimentSettings,
+    ExperimentTables,
+    ResultsSettings,
+    experiments_of,
+    unknown_steps,
+)
 from recovery.settings.feedback import BouncesSettings, LinksSettings, ProvidersSettings, SuppressionsSettings
-from recovery.settings.fields import rule_violation
+from recovery.settings.fields import Section, rule_violation
 from recovery.settings.keys import KeySettings
 from recovery.settings.names import Setting, settings_of, suggestion
 from recovery.settings.receivers import ReceiversSettings
@@ -38,7 +47,7 @@ class Settings(BaseSettings):
 
     `load_settings` reads them and reports faults in sentences; creating one directly raises pydantic's
     `ValidationError`. `shops` holds the overrides of single shops, by shop and section, as given; `of()` returns the
-    settings that result for a shop.
+    settings that result for a shop. `experiments` are tables by name.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -59,9 +68,11 @@ class Settings(BaseSettings):
     suppressions: SuppressionsSettings = SuppressionsSettings()
     bounces: BouncesSettings = BouncesSettings()
     providers: ProvidersSettings = ProvidersSettings()
+    results: ResultsSettings = ResultsSettings()
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
 
+    experiments: ExperimentTables = Field({})
     shops: Shops = Field({}, repr=False)  # as given: a shop's secrets are plain text here
     _of: dict[str, "Settings"] = PrivateAttr(default_factory=dict)
 
@@ -103,6 +114,24 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _experiments_can_be_run(self) -> Self:
+        if self.experiments and not self.suppressions.keys:
+            raise rule_violation(
+                "is required with experiments: a keyed hash of the address decides who is held out, the same for ever",
+                "suppressions",
+                "keys",
+            )
+        steps = [step.name for step in self.schedule.steps]
+        for name, step in unknown_steps(self.experiments, steps):
+            raise rule_violation(
+                f"has no step {step} in the schedule; there are {', '.join(steps) or 'none'}",
+                "experiments",
+                name,
+                "templates",
+            )
+        return self
+
     def of(self, shop: str) -> "Settings":
         """Return the settings of a shop: its own overrides, and the common settings for everything else."""
         return self._of.get(shop, self)
@@ -118,7 +147,14 @@ class Settings(BaseSettings):
 
     def to_schedule(self) -> Schedule:
         """Return the schedule for `decide`."""
-        return schedule_of(self.schedule, self.confirmation)
+        schedule = schedule_of(self.schedule, self.confirmation)
+        if not self.experiments:
+            return schedule
+        return replace(schedule, experiments=self.to_experiments())
+
+    def to_experiments(self) -> Experiments:
+        """Return the experiments of all shops."""
+        return experiments_of(self.experiments, self.suppressions.keys, self.mail.test_recipients)
 
     def to_warmup(self) -> Warmup | None:
         """Return the warm-up of the sending address, or None without one."""
@@ -192,8 +228,9 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
         case 2:
             return [setting.name for setting in settings]
         case _:  # tables within sections
-            model = KeySettings if path[0] == "http" else StepSettings
-            return [_dotted([*path[:-1], key]) for key in model.model_fields]
+            models: dict[Any, type[Section]] = {"http": KeySettings, "experiments": ExperimentSettings}
+            fields = models.get(path[0], StepSettings).model_fields
+            return [_dotted([*path[:-1], field.alias or key]) for key, field in fields.items()]
 
 
 def _dotted(path: Sequence[int | str]) -> str:

@@ -23,6 +23,10 @@ def _day(value: object) -> date:
     raise ValueError("must be a day such as 2026-12-01")
 
 
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day in UTC, such as 2026-12-01."""
+
+
 def _growing(value: float) -> float:
     if not LEAST_GROWTH <= value <= MOST_GROWTH:
         raise ValueError(f"must be {LEAST_GROWTH} to {MOST_GROWTH:g}, such as 1.5 for half as many again on each day")
@@ -32,7 +36,7 @@ def _growing(value: float) -> float:
 class WarmupSettings(Section):
     """The warm-up of a new sending address: it sends little at first, and more each day. See docs/mail.md."""
 
-    from_: Maybe[Annotated[date, BeforeValidator(_day)]] = setting(
+    from_: Maybe[Day] = setting(
         None,
         "The first day (UTC), such as 2026-12-01. Until then, and on that day, first_day messages are allowed in 24"
         " hours. Confirmations count and are always sent; what is left is for reminders, and those beyond it wait until"

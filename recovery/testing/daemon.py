@@ -1,7 +1,7 @@
 """A daemon in virtual time: the real engine, looking at checkouts when they are due, and never waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,13 +31,19 @@ class VirtualDaemon:
     """Runs an engine through virtual time: at each time at which a checkout is due, in order.
 
     `make_engine` returns the engine of a daemon with this name. A crash, and another event loop, begin a new one, as a
-    restart does.
+    restart does. `paused` returns the names of the pauses of sending, which a daemon hears with its heartbeat.
     """
 
     def __init__(
-        self, make_engine: Callable[[str], Engine], agenda: Agenda, clock: VirtualClock, relay: MemoryRelay
+        self,
+        make_engine: Callable[[str], Engine],
+        agenda: Agenda,
+        clock: VirtualClock,
+        relay: MemoryRelay,
+        paused: Callable[[], Awaitable[Collection[str]]] | None = None,
     ) -> None:
         self._make_engine = make_engine
+        self._paused = paused
         self._agenda = agenda
         self._clock = clock
         self._relay = relay
@@ -81,6 +87,8 @@ class VirtualDaemon:
         """Go from due time to due time; return whether the daemon has crashed."""
         while True:
             try:
+                if self._paused is not None:
+                    engine.pauses.hear(await self._paused())
                 stuck = await self._work(engine)
                 if self._relay.crashed is not None:
                     return True
@@ -93,7 +101,10 @@ class VirtualDaemon:
             self._clock.move_to(at)
 
     async def _work(self, engine: Engine) -> bool:
-        """Look at what is due now until nothing is, or nothing changes any more; return whether something is left."""
+        """Look at what is due now until nothing is, or nothing changes any more.
+
+        Return whether something is left that is to be tried again: what is paused is not.
+        """
         due = await self._agenda.due(self._clock.now())
         while due:
             await engine.look(list(due), "kit")
@@ -103,7 +114,7 @@ class VirtualDaemon:
                 return True
             before, due = due, await self._agenda.due(self._clock.now())
             if due == before:
-                return True
+                return not all(engine.pauses.cover(id_) for id_ in due)
         return False
 
     async def _next(self, engine: Engine, *, stuck: bool) -> datetime | None:

@@ -151,6 +151,14 @@ class RecoveryKit(Recovery):
         finally:
             self._server.unavailable = False
 
+    def pause_sending(self, shop: str | None = None) -> None:
+        """Pause sending, as an operator does: no mail of the shop, or of any, goes out until `resume_sending`."""
+        run(self._parts.pauses.pause(shop, "the test", "", self.now))
+
+    def resume_sending(self, shop: str | None = None) -> None:
+        """Resume sending for the shop that was paused, or for all; what is due goes out with the next `advance`."""
+        run(self._parts.pauses.resume(shop))
+
     def crash_at_next_mail(self, where: Literal["before content", "after content"] = "before content") -> None:
         """Have the daemon die at the next mail and start again at once; the claim it leaves lasts until its lease ends.
 

@@ -14,6 +14,7 @@ from recovery.errors import Unavailable
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS, SHADOWS
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.shadows import MongoShadows
 from recovery.testing.clock import VirtualClock
 from recovery.testing.configuration import Prepared
@@ -34,11 +35,12 @@ class Parts:
         self._database = database
         self._clock = clock
         self._observer = _Observer()
+        self.pauses = Pauses(database)
         self.base_url = made.settings.links.base_url or ""
         self.relay = MemoryRelay(
             lambda checkout, step: made.composers.of(checkout.id).compose(checkout, step, clock.now()), clock
         )
-        self.daemon = VirtualDaemon(self._engine, agenda, clock, self.relay)
+        self.daemon = VirtualDaemon(self._engine, agenda, clock, self.relay, self.pauses.names)
 
     def app(self, ingestion: Any) -> ASGIApp:
         """Return the HTTP API of a kit."""

@@ -95,6 +95,8 @@ class SyncRecoveryKit(SyncRecovery):
     why = _same(RecoveryKit.why)
     refuse_mail = _same(RecoveryKit.refuse_mail)
     accept_mail = _same(RecoveryKit.accept_mail)
+    pause_sending = _same(RecoveryKit.pause_sending)
+    resume_sending = _same(RecoveryKit.resume_sending)
     crash_at_next_mail = _same(RecoveryKit.crash_at_next_mail)
 
     def relay_gone(self) -> AbstractContextManager[None]:

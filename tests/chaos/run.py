@@ -23,6 +23,7 @@ from tests.chaos.scenarios import (  # noqa: F401  entered by being imported
     mails,
     manners,
     orders,
+    pauses,
     receivers,
     relays,
     reporters,

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from recovery.mongo.pauses import Pauses
 from tests.support.builders import report
-from tests.support.console_world import LAMPS_ONLY, OPERATOR, console_world, tab
+from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, console_world, tab
 
 
 @pytest.fixture
@@ -63,3 +64,62 @@ async def _overdue(world, shop: str) -> None:
     async with asyncio.timeout(30):
         while not world.relay.mails:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
+async def test_all_sending_is_paused_and_resumed(browser, world, javascript):
+    async with tab(browser, world, javascript=javascript) as opened:
+        await opened.sign_in(OPERATOR)
+        await opened.page.get_by_label("Reason").fill("the relay moves")
+        await opened.page.get_by_role("button", name="Pause").click()
+        await opened.page.get_by_role("heading", name="Pause all sending?").wait_for()
+        assert await Pauses(world.database).all() == []
+        await opened.page.get_by_role("button", name="Pause").click()
+        alarm = opened.page.get_by_role("alert")
+        assert "All sending is paused" in await alarm.inner_text()
+        assert "by olga: the relay moves" in await alarm.inner_text()
+        assert "All sending is paused." in await opened.page.get_by_role("status").inner_text()
+
+        await alarm.get_by_role("button", name="Resume").click()
+        await opened.page.get_by_role("button", name="Resume").click()
+        assert "All sending is resumed." in await opened.page.get_by_role("status").inner_text()
+        assert await opened.page.get_by_role("alert").count() == 0
+        assert await Pauses(world.database).all() == []
+
+
+async def test_a_key_of_one_shop_pauses_that_shop_alone(browser, world):
+    await Pauses(world.database).pause(None, "olga", "", datetime.now(UTC))
+    async with tab(browser, world) as opened:
+        await opened.sign_in(LAMPS_ONLY)
+        assert await opened.page.get_by_role("button", name="Resume").count() == 0
+        await opened.page.get_by_label("Shop").fill("lamps.example")
+        await opened.page.get_by_role("button", name="Pause").click()
+        await opened.page.get_by_role("button", name="Pause").click()
+        await opened.page.get_by_label("Shop").fill("shop.example")
+        await opened.page.get_by_role("button", name="Pause").click()
+        assert "is not valid for this shop" in await opened.page.locator("main").inner_text()
+    assert [each.shop for each in await Pauses(world.database).all()] == [None, "lamps.example"]
+
+
+async def test_it_tells_what_was_sent_and_how_late(browser, world):
+    async with tab(browser, world) as opened:
+        await opened.sign_in(OPERATOR)
+        sent = opened.page.locator(".figure").filter(has_text="sent")
+        assert await sent.locator("b").inner_text() == "0"
+        await _overdue(world, "shop.example")
+        await sent.locator("b", has_text="1").wait_for()
+        assert "1 sent" in await opened.page.locator(".chart title").last.text_content()
+
+
+async def test_a_reader_sees_no_buttons_for_acts(world):
+    async with world.client(READER) as client:
+        page = (await client.get("/console")).text
+    assert "Sign out" in page
+    assert "Pause" not in page.replace("Pauses", "")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_fits_a_phone(browser, world, scheme):
+    async with tab(browser, world, width=390, scheme=scheme) as opened:
+        await opened.sign_in(OPERATOR)
+        assert await opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

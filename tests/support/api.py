@@ -1,5 +1,6 @@
 """The HTTP API on an ingestion in memory, and a client of it."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -64,7 +65,10 @@ class FakeIngestion:
 
     def report(self, reports):
         """Store each of many reports, or yield its fault."""
-        return Window(self._report).results(reports)
+        return Window(self._report_all).results(reports)
+
+    async def _report_all(self, calls):
+        return await asyncio.gather(*map(self._report, calls), return_exceptions=True)
 
     async def _report(self, call):
         self._keep(call.report)

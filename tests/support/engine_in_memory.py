@@ -18,7 +18,7 @@ DUE = NOON + minutes(30)
 class EngineInMemory:
     """An engine among fakes. What waits for a moment waits for a short one. `monotonic` may be replaced at any time."""
 
-    def __init__(self, *states, plan=None, limits=None, by_shop=None, allowance=None, warmup=None):
+    def __init__(self, *states, plan=None, limits=None, by_shop=None, allowance=None, warmup=None, pauses=None):
         self.clock = SetClock()
         self.monotonic = time.monotonic
         self.store = Store(self.clock, *states)
@@ -37,6 +37,7 @@ class EngineInMemory:
             limits=replace(limits or LIMITS, refusals_held_for=0.02, renew_every=0.01, ask_relay_every=0.01),
             allowance=allowance,
             warmup=warmup and WarmupWatch(*warmup, self.clock, self.witness, lambda: self.monotonic()),
+            pauses=pauses,
             jitter=lambda: 0.0,
             monotonic=lambda: self.monotonic(),
         )

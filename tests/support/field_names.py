@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from recovery.mongo import collections
@@ -32,6 +33,35 @@ OTHERS = {
     "feed.py": {"gone", "reported"},
     "listing.py": {"after", "ascii", "hint", "limit", "read_concern", "snapshot", "step"},
     "recovery.py": {"msg", "recovery"},
+    "results_pipelines.py": {
+        "arm.k",
+        "arm.v",
+        "back",
+        "back.v",
+        "back_at",
+        "bought",
+        "bought_at",
+        "brought",
+        "brought_at",
+        "came",
+        "decimal",
+        "find",
+        "first_at",
+        "into",
+        "is_first",
+        "is_open",
+        "last_at",
+        "mail",
+        "mail.k",
+        "mail.v.coupon",
+        "mail.v.sent_at",
+        "object",
+        "on",
+        "replacement",
+        "to",
+        "unit",
+        "_",
+    },  # of rows on their way to a sum, and words of aggregations
     "suppressions.py": {"i", "field", "unit", "day"},
 }
 """Words that are no names of fields, by module."""
@@ -46,7 +76,7 @@ ELSEWHERE = {
 
 BSON_TYPES = {
     str: "string", bool: "bool", int: "int", Int64: "long", float: "double", datetime: "date", dict: "object",
-    list: "array", type(None): "null",
+    list: "array", type(None): "null", Decimal128: "decimal",
 }  # fmt: skip
 
 _WORD = re.compile(r"\$?[a-z_<>]+(\.[a-z_<>]+)*")

@@ -257,7 +257,7 @@ class Witness:
     def decided(self, checkout: str, past: Past) -> None:
         self.decisions.append((checkout, past))
 
-    def attempted(self, step: str, outcome: Outcome, lateness: timedelta) -> None:
+    def attempted(self, _: str, step: str, outcome: Outcome, lateness: timedelta) -> None:
         self.attempts.append((step, outcome, lateness))
 
     def held_back(self, step: str, why: Skip | Postpone) -> None:

@@ -7,7 +7,7 @@ reports that are on their way to the database, and those for the caller to read 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any, NamedTuple
 
@@ -118,8 +118,10 @@ class Batches:
                     if problem is not None and line.is_body:
                         raise problem
                     await answer.write(line.number, each, problem)
-                    state = {"reason": problem.detail, "shop": line.shop} if problem else {}
-                    self._count.note(kind, problem.status if problem else 202, state)
+                    if problem is not None:
+                        self._count.note(kind, problem.status, {"reason": problem.detail, "shop": line.shop})
+                    elif each.report is not None:
+                        self._count.note(kind, 202, {"shop": each.report.shop})
             await answer.end()
         except (ClientDisconnect, NotRead) as exc:
             _log.info("batch broken off", kind=kind, read=reading.number, reason=type(exc).__name__)
@@ -163,18 +165,21 @@ class _Reading:
 
     async def reports(self) -> AsyncGenerator[Checkout | Order | Problem, None]:
         """Yield the report of each line, or the problem that it has. Raises `ClientDisconnect`."""
-        async with aclosing(self._parts()) as found:
-            async for part in found:
-                read, shop = self._read_part(part)
-                size = 0 if isinstance(part, Fault) else len(part.data)
-                while self._on_their_way and self._bytes + size > MOST_BYTES:
-                    self._fewer.clear()
-                    await self._fewer.wait()
-                self._bytes += size
-                is_body = not self.number and isinstance(part, Fault) and part.ends
-                self._on_their_way.append(_Line(part.number, size, shop, is_body))
-                self.number = part.number
-                yield read
+        async with aclosing(self._found()) as found:
+            async for some in found:
+                for part in some:
+                    read, shop = self._read_part(part)
+                    size = 0 if isinstance(part, Fault) else len(part.data)
+                    while self._on_their_way and self._bytes + size > MOST_BYTES:
+                        self._fewer.clear()
+                        await self._fewer.wait()
+                    self._bytes += size
+                    ends = isinstance(part, Fault) and part.ends
+                    self._on_their_way.append(_Line(part.number, size, shop, ends and not self.number))
+                    self.number = part.number
+                    yield read
+                    if ends:
+                        return
 
     def done(self) -> _Line:
         """Return the line of the next result: they come in the order of the reports."""
@@ -183,19 +188,16 @@ class _Reading:
         self._fewer.set()
         return line
 
-    async def _parts(self) -> AsyncGenerator[Part, None]:
+    async def _found(self) -> AsyncGenerator[Iterable[Part], None]:
+        """Yield what each part of the body has: a generator within a generator would cost more for each report."""
         try:
             async with aclosing(parts(self._receive)) as body:
                 async for data in body:
-                    for part in self._splitter.feed(data):
-                        yield part
-                        if isinstance(part, Fault) and part.ends:
-                            return
+                    yield self._splitter.feed(data)
         except Problem as exc:
-            yield Fault(self.number + 1, exc.detail, FaultKind.CUT_OFF)
+            yield [Fault(self.number + 1, exc.detail, FaultKind.CUT_OFF)]
             return
-        for part in self._splitter.end():
-            yield part
+        yield self._splitter.end()
 
     def _read_part(self, part: Part) -> tuple[Checkout | Order | Problem, str | None]:
         """Return the report or its problem, and with that, the shop for the log."""

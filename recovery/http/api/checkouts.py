@@ -37,6 +37,8 @@ class ListedCheckout(Facts):
     sending_until: AwareDatetime | None
     next_at: AwareDatetime | None
     purge_at: AwareDatetime | None
+    returned: Mapping[str, AwareDatetime]
+    experiments: Mapping[str, str]
 
 
 class CheckoutView(ListedCheckout):

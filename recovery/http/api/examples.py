@@ -50,6 +50,8 @@ _LISTED = {
         }
     },
     "sending_until": None,
+    "returned": {},
+    "experiments": {},
     "next_at": "2026-03-02T13:05:00Z",
     "purge_at": None,
 }

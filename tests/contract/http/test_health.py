@@ -3,13 +3,13 @@
 from prometheus_client import Counter
 
 from recovery.client import Unavailable
-from tests.support.api import CHECKOUT, ORDER, SHOPIFY
+from tests.support.api import CHECKOUT, ORDER, SHOPIFY, Api
 
 
 async def test_ready(api):
     """While all checks pass, the answer is 200 and lists each."""
     answer = await api.client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"mongodb": None}})
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "checks": {"mongodb": None}, "paused": None})
 
 
 async def test_not_ready(api):
@@ -17,7 +17,15 @@ async def test_not_ready(api):
     api.checks["smtp"] = "the relay refuses everyone"
     answer = await api.client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "checks": {"mongodb": None, "smtp": "the relay refuses everyone"}}
+    checks = {"mongodb": None, "smtp": "the relay refuses everyone"}
+    assert answer.json() == {"ready": False, "checks": checks, "paused": None}
+
+
+async def test_a_pause_is_told_and_is_no_fault():
+    """An operator wanted it: whoever probes for readiness still sends reports here."""
+    answer = await Api(paused=lambda: "all sending").client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "checks": {"mongodb": None}, "paused": "all sending"}
 
 
 async def test_alive_while_not_ready(api):

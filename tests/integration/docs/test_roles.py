@@ -12,10 +12,11 @@ from pymongo.errors import OperationFailure
 
 from recovery import Consent, Order, Recovery
 from recovery.app.daemon import run
-from recovery.app.factories import CannotStart
+from recovery.app.factories import CannotStart, database_of, results_of
 from recovery.app.initialise import initialise
 from recovery.client import Unavailable
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS, SHADOWS
+from recovery.mongo.results import ResultsReader
 from recovery.settings import Settings
 from recovery.testing.mongod import mongod
 from tests.chaos.daemons import started
@@ -176,3 +177,16 @@ def environment(uri: str, database: str, relay: RecordingRelay) -> dict[str, str
         "RECOVERY_SCHEDULE__MIN_GAP": "0s",
         "RECOVERY_CONFIRMATION__ENABLED": "true",
     }
+
+
+async def test_the_daemon_s_role_is_enough_to_count_results(users, database_name):
+    """It counts, and reads what it has counted."""
+    await initialise(settings_of(users["recoveryInit"], database_name))
+    uri, now = users["recoveryDaemon"], datetime.now(UTC)
+    async with database_of(settings_of(uri, database_name)) as database:
+        sent = {"messages": {"reminder-1": {"state": "sent", "sent_at": now}}, "written_at": now}
+        document = {"_id": "a/1", "shop": "a", "status": "open", "opened_at": now, "touched_at": now, "revision": 1}
+        await database[CHECKOUTS].insert_one(document | sent)
+        await results_of(settings_of(uri, database_name), database).count(now)
+        (cell,) = await ResultsReader(database).cells(now.date(), now.date())
+    assert cell.sums.mails == 1

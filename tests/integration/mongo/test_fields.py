@@ -1,15 +1,19 @@
 """The definition of each document against what is stored, on a real mongod."""
 
 import time
+from collections import Counter
 from datetime import timedelta
 
 import pytest
+from bson.decimal128 import Decimal128
 from pymongo.errors import WriteError
 
 from recovery import Consent, Customer, Item, Order, Recovery
 from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import Ability, Share
+from recovery.domain.activity import Entry, Fate, Lateness, ShopHour
 from recovery.domain.channels import Answer, Heard
+from recovery.domain.experiments import Assignment
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
 from recovery.domain.state import Cause, Message
@@ -18,6 +22,7 @@ from recovery.domain.warmup import Warmup
 from recovery.engine.receivers import Count, Slowed
 from recovery.engine.writes import DeadLetter, Plan
 from recovery.mongo import collections
+from recovery.mongo.activity import Activity
 from recovery.mongo.allowances import MongoAllowance
 from recovery.mongo.channels import Channels
 from recovery.mongo.clock import MongoClock
@@ -25,9 +30,13 @@ from recovery.mongo.collections import COLLECTIONS
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.data_requests import DataRequests
 from recovery.mongo.dead_letters import DeadLetters, Filter
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.queues import ALL
 from recovery.mongo.receivers import MongoReceivers
+from recovery.mongo.results import MongoResults
+from recovery.mongo.results_pipelines import AMOUNTS, COUNTS
+from recovery.mongo.returns import Returns
 from recovery.mongo.selections import Selections
 from recovery.mongo.suppressions import Suppressions
 from recovery.mongo.warmups import MongoWarmupRecords
@@ -89,9 +98,12 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
 
     (kept,), _ = await engine_world.checkouts.load([kept.id])
     every = {"due_at": due, "retry_at": due, "replayed_at": due, "deferred_to": due, "sent_at": due}
-    texts = {"reason": "r", "message_id": "<m@shop.example>", "reply": "250 ok"}
+    texts = {"reason": "r", "message_id": "<m@shop.example>", "reply": "250 ok", "coupon": "TEN"}
     full = Message(attempts=1, ambiguous=1, handed_over=True, **every, **texts)
-    await engine_world.checkouts.plan([Plan(kept, kept.status, due, None, {"reminder-2": full}, ())])
+    arms = Assignment((("quiet-12345678", "reminded"),), due)
+    await engine_world.checkouts.plan([Plan(kept, kept.status, due, None, {"reminder-2": full}, (), assigned=arms)])
+    await Returns(database).record(kept.id, "reminder-1")
+    await MongoResults(database, timedelta(days=5), timedelta(days=30)).count(due)
     letter = DeadLetter(kept.id, "reminder-2", Cause.ATTEMPTS, "450 busy", NOON, 3, "ada@example.com")
     await bury(database, [letter])
     letters = DeadLetters(database)
@@ -131,6 +143,10 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     heard = [Heard("shop.example", "shopify", Answer.IGNORED, 1, "nothing follows")]
     await Selections(database).keep(_one("shop.example/1"), "olga", NOON)
     await Channels(database).add(heard)
+    late = {"reminder-1": Lateness(Counter({0.5: 1}))}
+    shop_hour = ShopHour(Counter({("reminder-1", Fate.SENT, ""): 1}), late)
+    await Activity(database).put("me", [Entry(NOON, "shop.example", shop_hour)])
+    await Pauses(database).pause("shop.example", "ada", "wrong prices", NOON)
     await seen.look()
 
     assert seen.wrong == set()
@@ -153,9 +169,17 @@ OLD = {
     "positions": {"_id": "me/gone", "token": {"_data": "82"}, "saved_at": NOON},
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
+    "pauses": {"_id": "*"},
+    "activity": {"_id": "2126-03-05T12/me/shop.example", "at": NOON},
     "selections": {"_id": "0f/000000", "by": "olga", "at": NOON, "ids": ["shop.example/1"]},
     "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
     "receivers": {"_id": "relay.example:25 google", "relay": "relay.example:25", "receiver": "google", "at": NOON},
+    "results": {
+        "_id": {"day": NOON, "shop": "shop.example"},
+        **dict.fromkeys(COUNTS, 0),
+        **dict.fromkeys(AMOUNTS, Decimal128("0")),
+        "at": NOON,
+    },
     "data_requests": {"_id": "shop.example/42", "asked_at": NOON},
     "suppressions": {"_id": f"/{'0' * 32}", "reason": "manual", "at": NOON},
 }

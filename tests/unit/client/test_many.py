@@ -18,25 +18,28 @@ class Kept_(list):  # noqa: N801
 
     def __init__(self, *, held=False):
         super().__init__()
-        self.begun = []
+        self.groups = []
         self.most = self.now = 0
         self.go = asyncio.Event()
         if not held:
             self.go.set()
 
-    async def send(self, call):
-        """Store one."""
-        self.begun.append(call.report.order_id)
-        self.now += 1
+    async def send_group(self, calls):
+        """Store some, with an event loop."""
+        self.groups.append([call.report.order_id for call in calls])
+        self.now += len(calls)
         self.most = max(self.most, self.now)
         await self.go.wait()
         await asyncio.sleep(0)
-        self.now -= 1
-        return self._store(call)
+        self.now -= len(calls)
+        return self._results(calls)
 
     async def send_all(self, calls):
         """Store some, without an event loop."""
         self.most = max(self.most, len(calls))
+        return self._results(calls)
+
+    def _results(self, calls):
         results = []
         for call in calls:
             try:
@@ -52,8 +55,8 @@ class Kept_(list):  # noqa: N801
         return Kept.DATABASE
 
 
-def windowed(kept, reports, most=8):
-    return Window(kept.send, most).results(reports)
+def windowed(kept, reports, most=8, together=4):
+    return Window(kept.send_group, most, together).results(reports)
 
 
 async def collected(results):
@@ -143,16 +146,45 @@ async def test_a_result_comes_without_waiting_for_the_next_report():
         assert await collected(results) == []
 
 
+async def test_what_is_read_in_one_turn_of_the_loop_is_sent_together():
+    """Groups are of a limited size, and nobody waits for one to be full."""
+    kept = Kept_()
+    assert len(await collected(windowed(kept, of_numbers(*range(9)), most=20))) == 9
+    assert kept.groups == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8"]]
+    kept = Kept_()
+    assert len(await collected(windowed(kept, later(of_numbers(1, 2, 3))))) == 3
+    assert kept.groups == [["1"], ["2"], ["3"]]
+
+
+async def test_room_for_a_whole_group_is_filled_by_a_whole_group():
+    """The results of a group make room for the next one at once, and not for a report at a time."""
+    kept = Kept_()
+    assert len(await collected(windowed(kept, of_numbers(*range(40))))) == 40
+    assert [len(group) for group in kept.groups] == [4] * 10
+
+
 async def test_two_reports_of_one_checkout_are_sent_one_after_the_other():
     """The second begins when the first has ended, and others do not wait for it."""
     kept = Kept_(held=True)
-    waiting = asyncio.ensure_future(collected(windowed(kept, of_numbers(1, 1, 2, 1))))
+    waiting = asyncio.ensure_future(collected(windowed(kept, of_numbers(1, 1, 2, 1, 3))))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert kept.begun == ["1", "2"]
+    assert kept.groups == [["1"], ["2", "3"]]
     kept.go.set()
-    assert [told(each)[0] for each in await waiting] == ["1", "1", "2", "1"]
-    assert kept.begun == ["1", "2", "1", "1"]
+    assert [told(each)[0] for each in await waiting] == ["1", "1", "2", "1", "3"]
+    assert kept.groups == [["1"], ["2", "3"], ["1"], ["1"]]
+
+
+async def test_a_group_that_fails_as_a_whole_fails_each_of_its_reports():
+    """No error of the writer is lost, and the next group is sent."""
+
+    async def failing(calls):
+        if calls[0].report.order_id == "0":
+            raise Unavailable("away")
+        return [Kept.DATABASE] * len(calls)
+
+    results = await collected(Window(failing, 8, 2).results(of_numbers(0, 1, 2)))
+    assert [told(each)[1:] for each in results] == [(None, "away"), (None, "away"), (Kept.DATABASE, None)]
 
 
 class Broken(Exception):

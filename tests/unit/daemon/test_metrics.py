@@ -37,8 +37,8 @@ def test_an_attempt_is_counted_and_its_lateness_observed():
     """Lateness is that of messages that were sent; other attempts are only counted."""
     registry = CollectorRegistry()
     telemetry = Telemetry(registry)
-    telemetry.attempted("first", Outcome(OutcomeKind.SENT, "250 ok"), timedelta(seconds=2))
-    telemetry.attempted("first", Outcome(OutcomeKind.LATER, "451 later"), timedelta(seconds=9))
+    telemetry.attempted("shop.example", "first", Outcome(OutcomeKind.SENT, "250 ok"), timedelta(seconds=2))
+    telemetry.attempted("shop.example", "first", Outcome(OutcomeKind.LATER, "451 later"), timedelta(seconds=9))
     value = registry.get_sample_value
     assert value("recovery_attempts_total", {"step": "first", "outcome": "sent"}) == 1
     assert value("recovery_attempts_total", {"step": "first", "outcome": "later"}) == 1
@@ -49,19 +49,22 @@ def test_an_attempt_is_counted_and_its_lateness_observed():
 def test_gauges_are_read_when_they_are_asked_for():
     """They are never out of date."""
     registry, state = CollectorRegistry(), {"in_flight": 1, "open": False, "paced": 0.0, "limit": 0, "halted": False}
+    state["pauses"] = 0
     Telemetry(registry).watch(
         in_flight=lambda: state["in_flight"],
         breaker_open=lambda: state["open"],
         paced_rate=lambda: state["paced"],
         warmup_limit=lambda: state["limit"],
         warmup_halted=lambda: state["halted"],
+        pauses=lambda: state["pauses"],
     )
-    state.update(in_flight=7, open=True, paced=4.5, limit=75, halted=True)
+    state.update(in_flight=7, open=True, paced=4.5, limit=75, halted=True, pauses=2)
     assert registry.get_sample_value("recovery_in_flight") == 7
     assert registry.get_sample_value("recovery_breaker_open") == 1
     assert registry.get_sample_value("recovery_paced_rate") == 4.5
     assert registry.get_sample_value("recovery_warmup_limit") == 75
     assert registry.get_sample_value("recovery_warmup_halted") == 1
+    assert registry.get_sample_value("recovery_sending_paused") == 2
 
 
 def test_the_rates_of_slowed_receivers_are_shown_with_a_bound():

@@ -57,6 +57,15 @@ def test_a_refused_consent_is_told_with_every_reminder():
     assert {(each.at, each.why) for each in ahead} == {(None, "the customer has said no")}
 
 
+def test_a_mail_about_another_checkout_of_the_address_is_waited_for():
+    """A reminder keeps its distance from it, and the next one from that."""
+    plan = schedule(min_gap_per_address=DAY)
+    ahead = outlook(state(), plan, None, NOON, [Other(written_at=NOON - minutes(60))])
+    why = "this address had a mail about another checkout"
+    assert ahead[0] == Ahead("reminder-1", NOON + DAY - minutes(60), why)
+    assert ahead[1] == Ahead("reminder-2", NOON + 2 * DAY - minutes(60))
+
+
 def test_after_an_order_only_its_confirmation_is_to_come():
     """However many reminders were left."""
     ordered = state(status=Status.ORDERED, ordered_at=NOON)

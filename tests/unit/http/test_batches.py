@@ -8,9 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from recovery.domain.channels import Answer
 from recovery.domain.checkout import Checkout, Order
 from recovery.errors import Unavailable
 from recovery.http.api import batches
+from recovery.http.channels import ChannelCounts
 from recovery.http.keys import ApiKey, Scope
 from tests.support.api import CHECKOUT, KEY, ORDER, Api, problem
 
@@ -264,3 +266,16 @@ async def test_no_more_is_on_its_way_than_so_many_bytes(api, monkeypatch):
         len(await post(api, [{**each, "order_id": str(n)} for n, each in enumerate([*THREE * 5, long, *THREE])])) == 19
     )
     assert most == 1000 // len(json.dumps(THREE[0]))
+
+
+async def test_each_report_counts_for_its_shop():
+    """A shop that reports in batches alone has reported: `recovery check --shops` says when."""
+    channels = ChannelCounts()
+    other = {**THREE[0], "shop": "lamps.example"}
+    await post(Api(channels=channels), [*THREE, other, {**other, "total": "-1"}])
+    heard = {(each.shop, each.channel, each.answer): each.times for each in channels.taken()}
+    assert heard == {
+        ("bikes.example", "api", Answer.ACCEPTED): 3,
+        ("lamps.example", "api", Answer.ACCEPTED): 1,
+        ("lamps.example", "api", Answer.REFUSED): 1,
+    }

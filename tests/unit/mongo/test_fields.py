@@ -8,7 +8,7 @@ from recovery.mongo import fields
 from recovery.mongo.collections import COLLECTIONS
 from tests.support import field_names
 
-NOT_READ = {"schema", "shop", "address", "known_as", "settled", "written_at"}
+NOT_READ = {"schema", "shop", "address", "known_as", "settled", "written_at", "assigned_at"}
 """Fields of a checkout that the state does not have: they are there to find it by."""
 
 

@@ -89,3 +89,54 @@ async def test_an_insert_that_fails_as_a_whole_is_an_error_for_each_of_its_calle
     ends = await asyncio.gather(*map(group.write, [checkout("1"), checkout("2")]), return_exceptions=True)
     assert ends == [kept.fault] * 2
     assert kept.commands == [("insert", ["1", "2"])]
+
+
+async def test_the_writes_of_one_caller_are_a_group_of_their_own(kept, group):
+    """However many, they are inserted by one command, and updated by one; each has its own result, in order."""
+    kept.stored = ["2"]
+    writes = [*(checkout(f"{number}") for number in range(40)), order("41"), order("42")]
+    assert await group.write_all(writes, 5) == [None] * 42
+    numbers = [f"{number}"[-1] for number in range(40)]
+    assert kept.commands[:2] == [("insert", numbers), ("update", ["1", "2"])]
+    assert kept.commands[2:] == [("update", ["2"] * 4)]
+
+
+async def test_a_single_write_of_a_caller_shares_the_group_of_others(kept, group):
+    """As if it was written by itself; an error is its result."""
+    assert await asyncio.gather(*(group.write_all([checkout(each)], 5) for each in "123")) == [[None]] * 3
+    assert kept.commands == [("insert", ["1", "2", "3"])]
+    kept.fault = AutoReconnect("the connection is closed")
+    assert await asyncio.gather(*(group.write_all([checkout(each)], 5) for each in "45")) == [[kept.fault]] * 2
+
+
+async def test_a_group_that_takes_too_long_is_an_error_for_each_of_its_writes(kept, group, monkeypatch):
+    """Only the waiting ends: the command of the driver is not cancelled."""
+    ended = asyncio.Event()
+
+    async def slow(writes, *, ordered):
+        await asyncio.sleep(0.05)
+        ended.set()
+
+    monkeypatch.setattr(kept, "bulk_write", slow)
+    assert [type(each) for each in await group.write_all([checkout("1"), checkout("2")], 0.01)] == [TimeoutError] * 2
+    assert not ended.is_set()
+    async with asyncio.timeout(5):
+        await ended.wait()
+
+
+async def test_a_caller_that_goes_away_cancels_no_command(kept, group, monkeypatch):
+    """To cancel a call of the driver could leave a connection open."""
+    ended = asyncio.Event()
+
+    async def slow(writes, *, ordered):
+        await asyncio.sleep(0.01)
+        ended.set()
+
+    monkeypatch.setattr(kept, "bulk_write", slow)
+    caller = asyncio.create_task(group.write_all([checkout("1"), checkout("2")], 5))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    async with asyncio.timeout(5):
+        await ended.wait()

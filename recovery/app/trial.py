@@ -1,0 +1,42 @@
+"""Trials of schedules for the console: over kept checkouts, beside the daemon's work."""
+
+from datetime import timedelta
+
+from recovery.app.simulation import Kept, schedules_of, simulate_kept
+from recovery.console.trial import MOST_TRIED, BadSchedule
+from recovery.domain.simulation import Comparison
+from recovery.engine.ports import Clock
+from recovery.mongo.collections import Database
+from recovery.settings import Settings, SettingsError
+from recovery.settings.proposed import proposal_of, text_of
+
+PAUSE = 0.002
+"""Seconds between two pieces of work, of some milliseconds each: mails that are due do not wait for a trial."""
+
+MOST_LISTED = 20
+
+
+class ScheduleTrial:
+    """The port `Trial` of the console, on the settings and the database of a daemon."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+
+    def in_force(self, shop: str) -> str:
+        """Return the schedule in force of a shop, as it stands in a configuration file."""
+        return text_of(self._settings.of(shop))
+
+    async def compare(self, text: str, shop: str, since: timedelta) -> Comparison:
+        """Return the schedule of a text, compared with the one in force. Raises `BadSchedule`, `Unavailable`."""
+        try:
+            tables = proposal_of(text, "this text")
+            schedules = schedules_of(self._settings, tables, "set in this text", shop)
+        except SettingsError as exc:
+            problems = exc.problems
+        else:
+            now = self._clock.now()
+            which = Kept(shop, now - since, now, at_most=MOST_TRIED, pause=PAUSE)
+            return await simulate_kept(self._database, self._settings, schedules, which, MOST_LISTED)
+        raise BadSchedule(problems)
