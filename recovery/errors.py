@@ -7,6 +7,7 @@ RecoveryError
 ├── BadAddress           invalid MongoDB URI or client
 ├── BadOutbox            the file of the outbox cannot be used
 ├── Damaged              a stored checkout cannot be read
+├── NotPossible          what an operator asked for does not fit the checkout as it is (recovery.domain.operations)
 ├── SettingsError        a setting is missing or invalid                     (recovery.settings)
 ├── TemplateError        a template cannot be compiled or filled             (recovery.mail.templates)
 ├── RenderError          a mail cannot be made                               (recovery.mail.composer)

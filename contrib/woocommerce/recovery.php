@@ -224,6 +224,14 @@ function report() {
 		'checkout_url' => link_back(),
 		'locale'       => str_replace( '_', '-', determine_locale() ),
 	);
+	$shipping = (float) WC()->cart->get_shipping_total() + (float) WC()->cart->get_shipping_tax();
+	if ( $shipping > 0 ) { // It is 0 until a way of shipping is chosen, too.
+		$report['shipping'] = amount( $shipping );
+	}
+	$codes = short( implode( ', ', WC()->cart->get_applied_coupons() ) );
+	if ( '' !== $codes ) {
+		$report['discount_code'] = $codes;
+	}
 	$consent = session()->get( 'recovery_consent' );
 	if ( is_array( $consent ) && '' !== consent_text() ) {
 		$report['consent'] = array(
@@ -255,6 +263,7 @@ function items() {
 			'variant'   => $variant,
 			'price'     => amount( $paid / $pieces ),
 			'quantity'  => $pieces,
+			'sku'       => short( $product->get_sku() ),
 			'url'       => (string) $product->get_permalink( $line ),
 			'image_url' => (string) wp_get_attachment_image_url( $product->get_image_id(), 'woocommerce_thumbnail' ),
 		);

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from recovery.app.factories import per_shop, recovery_of, suppressions_of, terms_of
 from recovery.app.trial import ScheduleTrial
-from recovery.console.desk import Desk
+from recovery.console.desk import Desk, Sending
 from recovery.domain.per_shop import PerShop
 from recovery.engine.ports import Clock
 from recovery.mail.composer import Composer
@@ -34,4 +34,5 @@ def desk_of(
         closing=closing,
         rendered=lambda checkout, step: composers.of(checkout.id).render(checkout, step),
         trial=ScheduleTrial(settings, database, clock),
+        sending=per_shop(settings, lambda own: Sending(own.mail.sender, f"{own.smtp.host}:{own.smtp.port}")),
     )

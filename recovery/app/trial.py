@@ -15,6 +15,9 @@ PAUSE = 0.002
 
 MOST_LISTED = 20
 
+LONGEST_TEXT, MOST_STEPS = 20_000, 50
+"""Characters of a schedule that is tried, and its steps: each decision looks at all of them, in the daemon's loop."""
+
 
 class ScheduleTrial:
     """The port `Trial` of the console, on the settings and the database of a daemon."""
@@ -30,12 +33,16 @@ class ScheduleTrial:
 
     async def compare(self, text: str, shop: str, since: timedelta) -> Comparison:
         """Return the schedule of a text, compared with the one in force. Raises `BadSchedule`, `Unavailable`."""
+        if len(text) > LONGEST_TEXT:
+            raise BadSchedule((f"this text is longer than {LONGEST_TEXT} characters",))
         try:
             tables = proposal_of(text, "this text")
             schedules = schedules_of(self._settings, tables, "set in this text", shop)
         except SettingsError as exc:
             problems = exc.problems
         else:
+            if len(schedules.default.new.steps) > MOST_STEPS:
+                raise BadSchedule((f"schedule.steps: at most {MOST_STEPS} can be tried here",))
             now = self._clock.now()
             which = Kept(shop, now - since, now, at_most=MOST_TRIED, pause=PAUSE)
             return await simulate_kept(self._database, self._settings, schedules, which, MOST_LISTED)

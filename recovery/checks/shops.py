@@ -13,14 +13,6 @@ from recovery.settings import Settings
 
 _SERVER = "MongoDB is a replica set"
 
-_WORDS = {
-    Answer.ACCEPTED: "accepted",
-    Answer.IGNORED: "ignored",
-    Answer.UNMAPPED: "not understood",
-    Answer.REFUSED: "refused",
-}
-_FAULTS = (Answer.UNMAPPED, Answer.REFUSED)
-
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Yield a finding for each shop and each of its channels; a warning where the last report was not accepted."""
@@ -55,10 +47,9 @@ def findings(known: list[Channel], opened: Mapping[str, datetime], configured: M
 
 
 def _finding(channel: Channel) -> Finding:
-    last = max(channel.answers.values(), key=lambda each: each.at, default=None)
     detail = "; ".join(_said(answer, channel.answers[answer]) for answer in Answer if answer in channel.answers)
     check = f"{channel.shop} over {'the HTTP API' if channel.channel == API else channel.channel}"
-    if last is not None and any(channel.answers.get(fault) is last for fault in _FAULTS):
+    if channel.lost:
         return Finding(
             check, Severity.WARNING, detail, "the last report is lost: fix what the reason names, and report it again."
         )
@@ -67,7 +58,7 @@ def _finding(channel: Channel) -> Finding:
 
 def _said(answer: Answer, said: Answered) -> str:
     why = f" ({said.reason.rstrip('.')})" if said.reason else ""
-    return f"{said.times:,} {_WORDS[answer]}, the last at {said.at:%Y-%m-%d %H:%M:%S} UTC{why}"
+    return f"{said.times:,} {answer.words}, the last at {said.at:%Y-%m-%d %H:%M:%S} UTC{why}"
 
 
 def _unheard(shop: str, opened: datetime | None) -> Finding:

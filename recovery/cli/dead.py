@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,9 +22,7 @@ from recovery.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from recovery.domain.outlook import Ahead
-    from recovery.domain.recipient import RecipientHistory
-    from recovery.domain.state import Cause, CheckoutState
+    from recovery.domain.state import Cause
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
     from recovery.mongo.dead_letters import Filter, KeptLetter
@@ -207,44 +204,10 @@ async def _found(database: "Database", which: "Filter", ids: list[str] | None) -
 
 async def _forecasts(session: Session, letters: "Sequence[KeptLetter]", would: str) -> Mapping[str, str]:
     """Return the expected result of a replay of each letter, by its id; `would` is "would" or "will"."""
-    from recovery.domain.checkout import shop_of
-    from recovery.domain.outlook import replay
-    from recovery.domain.recipient import NOTHING_KNOWN
-    from recovery.mongo.checkouts import MongoCheckouts
+    from recovery.app.factories import per_shop, suppressions_of
+    from recovery.mongo.replays import Replays
 
-    now = session.clock.now()
-    states, _ = await MongoCheckouts(session.database).load(list({letter.checkout: None for letter in letters}))
-    histories = await _histories(session, states)
-    kept = {state.id: state for state in states}
-    forecasts = {}
-    for letter in letters:
-        if (state := kept.get(letter.checkout)) is None:
-            forecasts[letter.id] = "its checkout is gone, or still cannot be read"
-        elif letter.step is None:
-            forecasts[letter.id] = f"its checkout {would} be checked again"
-        else:
-            schedule = session.settings.of(shop_of(state.id)).to_schedule()
-            history = histories.get(state.id, NOTHING_KNOWN)
-            forecasts[letter.id] = _forecast_text(replay(state, letter.step, schedule, history, now), would)
-    return forecasts
-
-
-def _forecast_text(ahead: "Ahead", would: str) -> str:
-    if ahead.at is None:
-        return f"{would} not be sent: {ahead.why}"
-    if ahead.why is not None:
-        return f"{would} wait until {format_time(ahead.at)} UTC: {ahead.why}"
-    return f"{would} send {ahead.step}"
-
-
-async def _histories(session: Session, states: "Sequence[CheckoutState]") -> "Mapping[str, RecipientHistory]":
-    """Return the history of the recipients of these checkouts, by checkout id."""
-    from recovery.app.factories import suppressions_of
-    from recovery.engine.writes import RecipientQuery
-    from recovery.mongo.addresses import MongoAddresses
-
-    now = session.clock.now()
-    gap = max((own.schedule.min_gap_per_address for own in session.settings.each()), default=timedelta())
-    query = RecipientQuery(written_since=now - gap if gap else None, imminent_until=now, orders=True)
-    suppressions = suppressions_of(session.settings, session.database)
-    return await MongoAddresses(session.database, suppressions).histories(states, query)
+    schedules = per_shop(session.settings, lambda own: own.to_schedule())
+    replays = Replays(session.database, suppressions_of(session.settings, session.database), schedules)
+    expected = await replays.expected(letters, session.clock.now())
+    return {id_: each.told(would) for id_, each in expected.items()}

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from recovery.domain.wording import in_words as in_words
 from recovery.errors import RecoveryError
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ out = Console(highlight=False)
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters of C0 and C1, line separators, and those that change the direction of text (UAX 9)."""
-
-_REPR = re.compile(r"<[A-Za-z_][\w.]* [^<>]*(?:=|\b0x)[^<>]*>")
-_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): (?=\S)")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for programs.")]
 
@@ -121,11 +119,6 @@ def confirm(question: str, *, yes: bool) -> None:
 def sentence(text: object) -> str:
     """Return a text with exactly one full stop at its end."""
     return f"{str(text).rstrip(' .')}."
-
-
-def in_words(text: str) -> str:
-    """Return a reason without Python's details: names of exceptions, and representations of objects."""
-    return _REPR.sub("…", _EXCEPTION.sub("", text))
 
 
 def one_of(choices: Callable[[], type[Enum]]) -> Callable[[str], str]:

@@ -9,12 +9,17 @@ from recovery.console.checkout_acts import CheckoutActs
 from recovery.console.checkouts import Checkouts
 from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
+from recovery.console.letter_acts import LetterActs
+from recovery.console.letters import Letters
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
+from recovery.console.requests import Requests
 from recovery.console.results import ResultsPages
 from recovery.console.routes import Routes
 from recovery.console.schedule import SchedulePage
 from recovery.console.sessions import Sessions
+from recovery.console.shops import Shops
+from recovery.console.suppressions import SuppressionPages
 from recovery.http.keys import ApiKey
 from recovery.http.problems import Problem
 from recovery.http.security import Guard
@@ -29,6 +34,11 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     Checkouts(routes, desk)
     CheckoutPage(routes, desk)
     CheckoutActs(routes, desk)
+    Letters(routes, desk)
+    LetterActs(routes, desk)
+    SuppressionPages(routes, desk)
+    Requests(routes, desk)
+    Shops(routes, desk)
     SchedulePage(routes, desk)
     ResultsPages(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")

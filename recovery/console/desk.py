@@ -23,13 +23,21 @@ def _nothing(_checkout: CheckoutState, step: Step) -> Rendered:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """How a shop's mails go out: their sender, and the relay's address."""
+
+    sender: str = ""
+    relay: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """The parts of a daemon that the pages read, and act with.
 
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
     settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
     then. `trial` tries schedules. `rendered` returns the mail of a checkout as its shop's templates make it now, or
-    raises `RenderError`.
+    raises `RenderError`. `sending` is how each shop's mails go out.
     """
 
     database: Database
@@ -43,12 +51,8 @@ class Desk:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     rendered: Callable[[CheckoutState, Step], Rendered] = _nothing
     trial: Trial | None = None
+    sending: PerShop[Sending] = field(default_factory=lambda: PerShop(Sending()))
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""
-        found = set(self.shops)
-        async for shop, _ in Channels(self.database).opened():
-            if len(found) >= limit:
-                break
-            found.add(shop)
-        return sorted(found)[:limit]
+        return await Channels(self.database).names(self.shops, limit)

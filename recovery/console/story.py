@@ -26,7 +26,7 @@ class Event:
 
 
 def story(state: CheckoutState) -> list[Event]:
-    """Return what happened to a checkout, the oldest first.
+    """Return the events of a checkout, the oldest first.
 
     Of reports only the first and the latest are known; of decisions, the newest 50.
     """
@@ -69,7 +69,7 @@ def _decision(past: Past) -> Event:
 
 
 def stops(state: CheckoutState, schedule: Schedule) -> list[str]:
-    """Return what would stop the messages that are to come, a sentence each."""
+    """Return the causes that would stop the messages to come, a sentence each."""
     if state.status is Status.ORDERED:
         return ["A hard bounce of the address: an order is confirmed to anybody else."]
     order = "An order of this checkout"

@@ -15,6 +15,15 @@ class Answer(StrEnum):
     UNMAPPED = "unmapped"
     REFUSED = "refused"
 
+    @property
+    def words(self) -> str:
+        """The answer in words."""
+        return "not understood" if self is Answer.UNMAPPED else self.value
+
+
+FAULTS = (Answer.UNMAPPED, Answer.REFUSED)
+"""The answers to reports that are lost unless they are repeated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:

@@ -1,15 +1,15 @@
 """The stored channels: when each shop last reported over each, and why reports were refused or ignored."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, UpdateOne
 
-from recovery.domain.channels import Answer, Heard
-from recovery.mongo.collections import BY_STATUS, CHANNELS, CHECKOUTS, OPTIONS, Database, Document
+from recovery.domain.channels import FAULTS, Answer, Heard
+from recovery.mongo.collections import BY_STATUS, CHANNELS, CHECKOUTS, OPTIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated, translating
 from recovery.mongo.listing import LISTED, Filters, needing, page
 
@@ -30,6 +30,17 @@ class Channel:
     shop: str
     channel: str
     answers: Mapping[Answer, Answered] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Answered | None:
+        """What the last reports over it were answered."""
+        return max(self.answers.values(), key=lambda each: each.at, default=None)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the last report over it was refused or not understood."""
+        last = self.last
+        return last is not None and any(self.answers.get(fault) is last for fault in FAULTS)
 
 
 class Channels:
@@ -54,6 +65,34 @@ class Channels:
         """Return all channels, by shop and name. Raises `Unavailable`."""
         return [_channel(each) async for each in self._channels.find().sort("_id", ASCENDING)]
 
+    @translated
+    async def of(self, shops: Sequence[str]) -> list[Channel]:
+        """Return the channels of these shops, by shop and name. Raises `Unavailable`."""
+        query = {"$or": [{"_id": of_shop(shop)} for shop in shops]} if shops else {"_id": None}
+        return [_channel(each) async for each in self._channels.find(query).sort("_id", ASCENDING)]
+
+    @translated
+    async def names(self, also: Iterable[str], limit: int, after: str = "") -> list[str]:
+        """Return the next shops after a name, in order: those with channels or checkouts, and those of `also`.
+
+        Raises `Unavailable`.
+        """
+        found = {*also, *await self._channels.distinct("shop")}
+        last = after
+        with needing(BY_STATUS):
+            for _ in range(limit):
+                seen = await self._next(last)
+                if seen is None:
+                    break
+                last = seen
+                found.add(seen)
+        return sorted(shop for shop in found if shop > after)[:limit]
+
+    @translated
+    async def newest(self, shop: str) -> datetime | None:
+        """Return when the newest checkout of a shop was opened, if it has any. Raises `Unavailable`."""
+        return await self._newest(shop)
+
     async def opened(self) -> AsyncIterator[tuple[str, datetime]]:
         """Yield each shop that has checkouts, with the time at which the newest was opened, by a few index seeks each.
 
@@ -62,15 +101,19 @@ class Channels:
         last = ""
         with translating(), needing(BY_STATUS):
             while True:
-                found = await self._checkouts.find_one(
-                    {"shop": {"$gt": last}}, {"_id": 0, "shop": 1}, sort=[("shop", ASCENDING)], hint=BY_STATUS
-                )
+                found = await self._next(last)
                 if found is None:
                     return
-                last = found["shop"]
+                last = found
                 newest = await self._newest(last)
                 if newest is not None:
                     yield last, newest
+
+    async def _next(self, shop: str) -> str | None:
+        """Return the next shop with checkouts, in order, by one index seek."""
+        query = {"shop": {"$gt": shop}}
+        found = await self._checkouts.find_one(query, {"_id": 0, "shop": 1}, sort=[("shop", ASCENDING)], hint=BY_STATUS)
+        return None if found is None else str(found["shop"])
 
     async def _newest(self, shop: str) -> datetime | None:
         newest = (await page(self._checkouts, Filters((shop,)), 1)).checkouts

@@ -148,6 +148,13 @@ COLLECTIONS = {
         indexes=(
             IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=90 * 24 * 3600),
             IndexModel([("checkout", ASCENDING)], name="checkout"),
+            # Lists, newest first. Most letters were replayed some day: those that were not have an index of their own.
+            IndexModel(
+                [("at", ASCENDING), ("_id", ASCENDING)],
+                name="waiting",
+                partialFilterExpression={"replayed_at": None},
+            ),
+            IndexModel([("at", ASCENDING), ("_id", ASCENDING), ("cause", ASCENDING)], name="listed"),
         ),
     ),
     POSITIONS: Collection(
@@ -198,6 +205,8 @@ COLLECTIONS = {
                 name="complaints",
                 partialFilterExpression={"reason": SuppressionReason.COMPLAINT.value},
             ),
+            # A list, newest first, reads the ranges of all reasons, and merges them.
+            IndexModel([("reason", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)], name="listed"),
         ),
     ),
 }

@@ -1,25 +1,32 @@
 """Dead letters: messages that could not be sent, and documents that could not be read; inspect, replay or drop them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, DeleteOne, UpdateOne
+from bson.datetime_ms import DatetimeMS
+from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateOne
 
 from recovery.domain.state import Cause, MessageState
 from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS, OPTIONS, Database, Document, of_shop
-from recovery.mongo.errors import translated
+from recovery.mongo.errors import translated, translating
+from recovery.mongo.listing import Position, position
 from recovery.mongo.marks import marks_of_step
 
 ERRORS_KEPT = 20
 """The number of errors that a letter holds, the newest ones."""
 
+MOST_SUMMED = 10_000
+"""The number of letters, the newest ones, that a summary counts."""
+
+_NEWEST_FIRST = [("at", DESCENDING), ("_id", DESCENDING)]
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter for dead letters: those that match all given fields."""
+    """A filter for dead letters: those that match all given fields; with `shops`, those of these shops alone."""
 
     ids: tuple[str, ...] = ()
     cause: Cause | None = None
@@ -27,16 +34,19 @@ class Filter:
     step: str | None = None
     before: datetime | None = None
     replayed: bool = False
+    shops: tuple[str, ...] = ()
 
     def query(self) -> Document:
-        """Return the MongoDB query."""
+        """Return the MongoDB query. A letter's id begins with its shop, as its checkout's does."""
         query: Document = {} if self.replayed else {"replayed_at": None}
         if self.ids:
             query["_id"] = {"$in": list(self.ids)}
-        if self.cause is not None:
-            query["cause"] = self.cause.value
         if self.shop is not None:
             query["checkout"] = of_shop(self.shop)
+        if self.shops:
+            query["$or"] = [{"_id": of_shop(shop)} for shop in self.shops]
+        if self.cause is not None:
+            query["cause"] = self.cause.value
         if self.step is not None:
             query["step"] = self.step
         if self.before is not None:
@@ -59,6 +69,36 @@ class KeptLetter:
     replayed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """One page of a list of letters. `next` is the `after` of the next page, None if this is the last one."""
+
+    letters: Sequence[KeptLetter]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SameError:
+    """The same cause and error, and how many letters have them."""
+
+    cause: str
+    error: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is counted of letters: by cause, and by error, the most frequent first.
+
+    Of more than `MOST_SUMMED` letters only the newest are counted; then there are `more`.
+    """
+
+    count: int = 0
+    more: bool = False
+    causes: Mapping[str, int] = field(default_factory=dict)
+    errors: Sequence[SameError] = ()
+
+
 class DeadLetters:
     """The dead letters of a database."""
 
@@ -73,27 +113,63 @@ class DeadLetters:
         return [_read(document) async for document in cursor]
 
     @translated
-    async def replay(self, letters: Sequence[KeptLetter], now: datetime) -> int:
+    async def page(self, which: Filter, limit: int, after: str | None = None) -> LetterPage:
+        """Return one page of matching letters, the newest first. Raises `recovery.mongo.listing.BadFilter`."""
+        query = which.query() if after is None else {"$and": [which.query(), _following(position(after))]}
+        cursor = self._letters.find(query).sort(_NEWEST_FIRST).limit(limit + 1)
+        found = [_read(document) async for document in cursor]
+        last = found[limit - 1] if len(found) > limit else None
+        return LetterPage(found[:limit], None if last is None else str(Position(int(DatetimeMS(last.at)), last.id)))
+
+    async def ids(self, which: Filter) -> AsyncIterator[str]:
+        """Yield the ids of matching letters, the newest first."""
+        with translating():
+            async for document in self._letters.find(which.query(), {"_id": 1}).sort(_NEWEST_FIRST):
+                yield document["_id"]
+
+    @translated
+    async def summary(self, which: Filter) -> Summary:
+        """Return the numbers of matching letters, by cause and by error."""
+        pipeline: list[Document] = [
+            {"$match": which.query()},
+            {"$sort": dict(_NEWEST_FIRST)},
+            {"$limit": MOST_SUMMED + 1},
+            {"$group": {"_id": {"cause": "$cause", "error": "$error"}, "times": {"$sum": 1}}},
+            {"$sort": {"times": -1, "_id": 1}},
+        ]
+        causes: dict[str, int] = {}
+        errors = []
+        async with await self._letters.aggregate(pipeline) as cursor:
+            async for document in cursor:
+                cause, error = document["_id"].get("cause", ""), document["_id"].get("error", "")
+                causes[cause] = causes.get(cause, 0) + document["times"]
+                errors.append(SameError(cause, error, document["times"]))
+        count = sum(causes.values())
+        return Summary(min(count, MOST_SUMMED), count > MOST_SUMMED, causes, errors)
+
+    @translated
+    async def replay(self, letters: Sequence[KeptLetter], now: datetime, by: str = "an operator") -> int:
         """Make these messages due now, for the daemon to look at again; return how many.
 
         The look decides: customers who have ordered or cancelled in the meantime get no mail. A message that is no
-        longer dead is not changed.
+        longer dead is not changed. `by` is who asked for it, for the history.
         """
         if not letters:
             return 0
         result = await self._checkouts.bulk_write(
-            [_replayed(letter, now) for letter in letters], ordered=False, bypass_document_validation=True
+            [_replayed(letter, now, by) for letter in letters], ordered=False, bypass_document_validation=True
         )
-        marks = [UpdateOne({"_id": letter.id}, {"$set": {"replayed_at": now}}) for letter in letters]
+        # One that has died again meanwhile is not replayed.
+        marks = [UpdateOne({"_id": letter.id, "at": letter.at}, {"$set": {"replayed_at": now}}) for letter in letters]
         await self._letters.bulk_write(marks, ordered=False)
         return result.modified_count
 
     @translated
     async def drop(self, letters: Sequence[KeptLetter]) -> int:
-        """Delete these letters; return how many existed. The checkouts keep their history."""
+        """Delete these letters, unless they died again since; return how many. The checkouts keep their history."""
         if not letters:
             return 0
-        deletions = [DeleteOne({"_id": letter.id}) for letter in letters]
+        deletions = [DeleteOne({"_id": letter.id, "at": letter.at}) for letter in letters]
         return (await self._letters.bulk_write(deletions, ordered=False)).deleted_count
 
 
@@ -107,9 +183,15 @@ def letter_write(letter: DeadLetter) -> UpdateOne:
     return UpdateOne({"_id": letter.id}, update, upsert=True)
 
 
-def _replayed(letter: KeptLetter, now: datetime) -> UpdateOne:
+def _following(after: Position) -> Document:
+    """Return the query for what follows a position, the newest first."""
+    at = DatetimeMS(after.at)
+    return {"at": {"$lte": at}, "$or": [{"at": {"$lt": at}}, {"_id": {"$lt": after.id}}]}
+
+
+def _replayed(letter: KeptLetter, now: datetime, by: str) -> UpdateOne:
     """Return the write that makes a dead message due. It moves the revision, as a report does."""
-    past = {"at": now, "decision": f"replay {letter.step or 'the document'}", "reason": "requested by an operator"}
+    past = {"at": now, "decision": f"replay {letter.step or 'the document'}", "reason": f"requested by {by}"}
     update: Document = {"$set": {"next_at": now, "purge_at": None}, "$inc": {"revision": 1}}
     if letter.step is None:
         return UpdateOne({"_id": letter.checkout, "revision": {"$type": "number"}}, update)

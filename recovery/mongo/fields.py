@@ -340,6 +340,7 @@ DATA_REQUEST: Fields = {
     "orders": Field("array", "the orders that they named", of="string"),
     "asked_at": Field("date", "when they asked", required=True),
     "done_at": Field("date null", "when they were answered"),
+    "done_by": Field("string", "who answered them"),
 }
 
 SELECTION: Fields = {

@@ -6,11 +6,12 @@ one with `until` suppresses until then.
 """
 
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from recovery.domain.pseudonyms import Pseudonyms
@@ -25,6 +26,7 @@ from recovery.domain.suppression import (
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS, Database, Document, of_shop
 from recovery.mongo.errors import translated, translating
 from recovery.mongo.intake import Write
+from recovery.mongo.listing import Position, position
 
 REPORTS_KEPT = 20
 """The number of soft bounce ids stored per address, so that a repeated report is counted once."""
@@ -34,6 +36,9 @@ FIELDS = {"reason": 1, "at": 1}
 
 RELAY = "the relay"
 """The beginning of the source of suppressions made from a relay's reply, which follows it."""
+
+MOST_COUNTED = 10_000
+"""Suppressions of one reason that are counted: an exact number of more would read that many keys of an index."""
 
 SOURCE_KEPT = 200
 """Characters of a relay's reply that are stored with a suppression."""
@@ -78,6 +83,14 @@ class Which:
         if given := {operator: at for operator, at in between.items() if at is not None}:
             query["at"] = given
         return query
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionPage:
+    """One page of a list, the newest first. `next` is the `after` of the next page, None if this is the last one."""
+
+    suppressions: Sequence[KeptSuppression]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +231,54 @@ class Suppressions:
             async for document in self._kept.find((which or Which()).query()).sort(order).skip(skip).limit(limit):
                 yield _read(document)
 
+    @translated
+    async def page(
+        self, shops: Sequence[str], reason: SuppressionReason | None, limit: int, after: str | None = None
+    ) -> SuppressionPage:
+        """Return one page of the suppressions of these shops, or of all, the newest first.
+
+        The index has them by reason and time: those of several reasons are merged. Raises
+        `recovery.mongo.listing.BadFilter`.
+        """
+        reasons = [reason.value] if reason is not None else await self._reasons()
+        every: list[Document] = [{"reason": {"$in": reasons}}, IN_FORCE, _of_shops(shops)]
+        if after is not None:
+            every.append(_following(position(after)))
+        found = self._kept.find({"$and": every}).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit + 1)
+        documents = await found.to_list()
+        last = documents[limit - 1] if len(documents) > limit else None
+        following = None if last is None else str(Position(int(DatetimeMS(last["at"])), last["_id"]))
+        return SuppressionPage([_read(document) for document in documents[:limit]], following)
+
+    @translated
+    async def counts(self, shops: Sequence[str]) -> Mapping[SuppressionReason, int]:
+        """Return the numbers of suppressions of these shops, or of all, by reason.
+
+        At most `MOST_COUNTED + 1` of each, which stands for more.
+        """
+        counted: dict[SuppressionReason, int] = {}
+        for kept in await self._reasons():
+            reason = SuppressionReason.of(kept)
+            ends = IN_FORCE if reason is SuppressionReason.SOFT_BOUNCES else {}
+            query = {"$and": [{"reason": kept}, ends, _of_shops(shops)]}
+            counted[reason] = counted.get(reason, 0) + await self._kept.count_documents(query, limit=MOST_COUNTED + 1)
+        return counted
+
+    @translated
+    async def look_up(self, email: str, shops: Sequence[str]) -> list[KeptSuppression]:
+        """Return the suppressions of an address, for all shops and for each of these, by shop."""
+        addresses = [(shop, email) for shop in dict.fromkeys(["", *shops])]
+        found = self._kept.find(self.matching(addresses)).sort("_id", ASCENDING)
+        return [_read(document) async for document in found]
+
+    def is_of(self, kept: KeptSuppression, email: str) -> bool:
+        """Return whether a suppression is of this address; one of a former version may be of another as well."""
+        return kept.pseudonym in self._pseudonyms.all(email)
+
+    async def _reasons(self) -> list[str]:
+        """Return the reasons that are stored, those of a newer version among them, by one index seek each."""
+        return [reason for reason in await self._kept.distinct("reason") if isinstance(reason, str)]
+
     def _keys(self, shop: str, email: str) -> list[str]:
         return [f"{scope}/{pseudonym}" for pseudonym in self._pseudonyms.also(email) for scope in (shop, "")]
 
@@ -233,6 +294,16 @@ def lift_query(
     """Return the query for the suppressions of an address, by all of its pseudonyms: for this shop, or for all."""
     ids = [f"{shop or ''}/{pseudonym}" for pseudonym in pseudonyms.all(email)]
     return {"_id": {"$in": ids}, "reason": {"$exists": True} if reason is None else reason.value}
+
+
+def _of_shops(shops: Sequence[str]) -> Document:
+    return {"$or": [{"_id": of_shop(shop)} for shop in shops]} if shops else {}
+
+
+def _following(after: Position) -> Document:
+    """Return the query for what follows a position, the newest first."""
+    at = DatetimeMS(after.at)
+    return {"at": {"$lte": at}, "$or": [{"at": {"$lt": at}}, {"_id": {"$lt": after.id}}]}
 
 
 def _key(suppression: NewSuppression) -> str:

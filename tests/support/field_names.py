@@ -32,6 +32,7 @@ OTHERS = {
     "documents.py": {"ignore", "loc", "msg"},
     "feed.py": {"gone", "reported"},
     "listing.py": {"after", "ascii", "hint", "limit", "read_concern", "snapshot", "step"},
+    "operations.py": {"cancel", "model_dump"},
     "recovery.py": {"msg", "recovery"},
     "results_pipelines.py": {
         "arm.k",

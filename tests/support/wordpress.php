@@ -17,12 +17,14 @@ class Product {
 	public function get_name() { return $this->facts['name']; }
 	public function get_title() { return $this->facts['title'] ?? $this->facts['name']; }
 	public function get_permalink( $line ) { return $this->facts['url'] ?? ''; }
+	public function get_sku() { return $this->facts['sku'] ?? ''; }
 	public function get_image_id() { return $this->facts['image'] ?? 0; }
 	public $facts;
 }
 class Cart {
 	public $lines = array();
 	public $coupons = array();
+	public $shipping = 0;
 	public $added = array();
 	public function is_empty() { return ! $this->lines; }
 	public function get_cart() {
@@ -30,6 +32,8 @@ class Cart {
 		return array_map( function ( $line ) { return array( 'data' => new Product( $line['product'] ) ) + $line; }, $this->lines );
 	}
 	public function get_total( $context ) { return array_sum( array_map( function ( $line ) { return $line['line_total'] + $line['line_tax']; }, $this->lines ) ); }
+	public function get_shipping_total() { return $this->shipping; }
+	public function get_shipping_tax() { return $this->shipping * 0.19; }
 	public function get_applied_coupons() { return $this->coupons; }
 	public function add_to_cart( ...$line ) { $this->added[] = $line; return 'a1b2'; }
 	public function apply_coupon( $code ) { $this->coupons[] = $code; }
@@ -123,6 +127,8 @@ foreach ( json_decode( file_get_contents( 'php://stdin' ), true ) as $step ) {
 		Site::$options->kept = $with + Site::$options->kept;
 	} elseif ( 'cart' === $does ) {
 		Site::$woo->cart->lines = $with;
+	} elseif ( 'shipping' === $does ) {
+		Site::$woo->cart->shipping = $with;
 	} elseif ( 'coupons' === $does ) {
 		Site::$woo->cart->coupons = $with;
 	} elseif ( 'leave' === $does ) { // Another customer, on another device.

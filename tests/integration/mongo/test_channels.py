@@ -9,7 +9,7 @@ from recovery.app.channels import ChannelRecords
 from recovery.domain.channels import Answer, Heard
 from recovery.errors import Unavailable
 from recovery.http.channels import ChannelCounts
-from recovery.mongo.channels import Channel, Channels
+from recovery.mongo.channels import Answered, Channel, Channels
 from recovery.mongo.collections import CHANNELS
 from tests.support.builders import NOON, minutes, report
 
@@ -102,3 +102,30 @@ async def test_a_damaged_channel_is_passed_over(database):
         {"_id": "a/api", "shop": "a", "channel": "api", "at": NOON, "answers": {"pondered": {"at": NOON + minutes(1)}}}
     )
     assert await Channels(database).all() == [Channel("a", "api", {})]
+
+
+async def test_shops_are_named_in_order_a_page_at_a_time(database):
+    """Those with settings, with reports over HTTP, and with checkouts are there, each once."""
+    recovery = Recovery(database.client, database=database.name)
+    for shop in ("b.example", "e.example"):
+        await recovery.checkout(report("1", shop=shop, touched_at=NOON.replace(year=2026)))
+    channels = Channels(database)
+    await channels.add([Heard(shop, "api", Answer.ACCEPTED, 1) for shop in ("b.example", "d.example")])
+    also = ["a.example", "c.example"]
+    assert await channels.names(also, 3) == ["a.example", "b.example", "c.example"]
+    assert await channels.names(also, 3, "c.example") == ["d.example", "e.example"]
+    assert await channels.newest("a.example") is None
+    assert (await channels.newest("e.example")) is not None
+    assert [each.shop for each in await channels.of(["d.example", "a.example"])] == ["d.example"]
+    assert await channels.of([]) == []
+
+
+def test_a_channel_whose_last_report_was_not_taken_is_lost():
+    """What is accepted later makes it well again."""
+    accepted, refused = Answered(5, NOON), Answered(1, NOON + minutes(1), "the signature is wrong")
+    assert not Channel("a.example", "api", {Answer.ACCEPTED: accepted}).lost
+    assert Channel("a.example", "api", {Answer.ACCEPTED: accepted, Answer.REFUSED: refused}).lost
+    assert not Channel(
+        "a.example", "api", {Answer.ACCEPTED: Answered(6, NOON + minutes(2)), Answer.REFUSED: refused}
+    ).lost
+    assert not Channel("a.example", "api").lost

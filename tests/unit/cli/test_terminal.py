@@ -12,7 +12,7 @@ from rich.console import Console
 from recovery.cli import terminal
 from recovery.cli.dead import CAUSES
 from recovery.cli.suppressions import REASONS
-from recovery.cli.terminal import in_words, json_text, plain, print_table, say, say_lines, sentence
+from recovery.cli.terminal import json_text, plain, print_table, say, say_lines, sentence
 from recovery.domain.state import Cause
 from recovery.domain.suppression import SuppressionReason
 
@@ -80,24 +80,6 @@ def test_json_is_safe_and_the_same(text):
     written = json_text({"name": text})
     assert written.replace("\n", "").isprintable()
     assert json.loads(written) == {"name": text}
-
-
-@pytest.mark.parametrize(
-    ("reason", "words"),
-    [
-        (
-            "RuntimeError: unable to perform operation on <TCPTransport closed=True 0x7f3c>; it is closed",
-            "unable to perform operation on …; it is closed",
-        ),
-        ("ValueError: <object object at 0x7f00>", "…"),
-        ("550 5.1.1 <nobody@example.com> is unknown", "550 5.1.1 <nobody@example.com> is unknown"),
-        ("reminder-1 is due", "reminder-1 is due"),
-        ("TimeoutError: ", "TimeoutError: "),
-    ],
-)
-def test_reasons_are_for_people(reason, words):
-    """Names of exceptions and representations of objects are left out; a relay's words are shown."""
-    assert in_words(reason) == words
 
 
 @pytest.mark.parametrize("text", ["no address", "no address.", "no address..", "no address. "])

@@ -58,9 +58,20 @@ def test_a_typed_address_is_reported_with_the_cart():
         "quantity": 2,
         "url": "https://lamps.example/mond/",
         "image_url": "https://lamps.example/44.jpg",
+        "sku": None,
     }
+    assert (report.shipping, report.discount_code) == (None, None)
     assert (report.total, report.currency, report.locale) == (Decimal("40.00"), "EUR", "de-DE")
     assert report.touched_at is not None
+
+
+def test_shipping_coupons_and_stock_numbers_are_reported():
+    """Shipping is with tax, as the prices are, and told once it is chosen; the coupons are those that were entered."""
+    cart = {**CART, "with": [{**LINE, "product": {**LINE["product"], "sku": "ST-01-MS"}}]}
+    coupons = {"does": "coupons", "with": ["SUMMER", "b &amp; c"]}
+    (report,) = bodies(requests(SET_UP, cart, {"does": "shipping", "with": 10}, coupons, TYPED))
+    assert (report.shipping, report.discount_code) == (Decimal("11.90"), "SUMMER, b & c")
+    assert [item.sku for item in report.items] == ["ST-01-MS"]
 
 
 @pytest.mark.parametrize(

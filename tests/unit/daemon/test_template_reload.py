@@ -124,12 +124,14 @@ def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
     templates.check([reminder])
     assert len(templates._edition._mails) == 0
     steps = templates.prepare()
-    for count in (1, 2, 3):
+    languages = len(templates._edition.locales)
+    assert languages >= 3
+    for count in range(1, languages + 1):
         next(steps)
         assert len(templates._edition._mails) == count
     assert list(steps) == []
     templates.render(reminder, samples.of("reminder-1", "ja"))
-    assert len(templates._edition._mails) == 3
+    assert len(templates._edition._mails) == languages
 
 
 async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

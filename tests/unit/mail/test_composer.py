@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recovery.domain.masking import WORD_JOINER, greeted, plain
+from recovery.domain.masking import WORD_JOINER, greeted, visible
 from recovery.domain.schedule import Step
 from recovery.mail.composer import Composer
 from recovery.mail.smtp.delivery import as_data
@@ -33,8 +33,8 @@ from tests.support.mail_reading import (
 
 
 def in_header(text: str) -> str:
-    """What is left of a text in a header: white space becomes one space, and control characters go."""
-    return re.sub(r"\s+", " ", plain(text).replace(WORD_JOINER, "")).strip(" ")
+    """What is left of a text in a header: white space becomes one space, and what nobody sees goes."""
+    return re.sub(r"\s+", " ", visible(text).replace(WORD_JOINER, "")).strip(" ")
 
 
 def with_crlf(text: str) -> str:
