@@ -44,7 +44,7 @@ def _events(state: CheckoutState) -> Iterator[Event]:
         yield Event(consent.at, said, f"{consent.basis} ({consent.source})")
     if (pause := state.pause) is not None:
         yield Event(pause.at, "Paused", pause.reason)
-    for step, at in _returned(state):
+    for step, at in state.returned.items():
         yield Event(at, f"Came back by the link of {step}", kind="sent")
     if state.ordered_at is not None:
         yield Event(state.ordered_at, "Ordered", kind="sent")
@@ -54,10 +54,6 @@ def _events(state: CheckoutState) -> Iterator[Event]:
             yield Event(message.sent_at, f"Sent {name}", message.reply or "", kind="sent")
     for past in state.history:
         yield _decision(past)
-
-
-def _returned(state: CheckoutState) -> Iterator[tuple[str, datetime]]:
-    yield from getattr(state, "returned", {}).items()
 
 
 def _decision(past: Past) -> Event:

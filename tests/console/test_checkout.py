@@ -124,8 +124,6 @@ async def test_a_dead_letter_of_it_is_told(world, open_checkout):
 
 
 async def test_a_click_is_part_of_the_story(world, open_checkout):
-    if "returned" not in type(await _kept(world)).model_fields:
-        pytest.skip("clicks are not stored")
     at = datetime.now(UTC)
     await world.database[CHECKOUTS].update_one({"_id": ID}, {"$set": {"returned": {"reminder-1": at}}})
     async with world.client(READER) as client:

@@ -14,6 +14,7 @@ def test_events_are_told_in_their_order():
         active_at=NOON + minutes(3),
         consent=KeptConsent(given=False, basis="box", at=NOON + minutes(1), source="checkout"),
         paused=Pause(at=NOON + minutes(4), reason="by olga"),
+        returned={"reminder-1": NOON + minutes(6)},
         history=(Past(at=NOON + minutes(5), decision="skipped reminder-1", reason="said no"),),
     )
     assert [(each.what, each.why) for each in story(kept)] == [
@@ -23,6 +24,7 @@ def test_events_are_told_in_their_order():
         ("Last activity in its cart", ""),
         ("Paused", "by olga"),
         ("Skipped reminder-1", "said no"),
+        ("Came back by the link of reminder-1", ""),
     ]
 
 
