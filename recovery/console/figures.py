@@ -2,17 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from recovery.console.desk import Desk
 from recovery.domain.activity import Fate, Summary, hour_of
+from recovery.domain.results import By, Row, results
 from recovery.mongo.activity import Activity
 from recovery.mongo.backlog import MOST_COUNTED, Backlog, Due
 from recovery.mongo.daemons import Daemons
 from recovery.mongo.pauses import KeptPause, Pauses
 from recovery.mongo.receivers import MongoReceivers, Reception
+from recovery.mongo.results import ResultsReader
+
+T = TypeVar("T")
 
 FRESH_FOR = timedelta(seconds=1)
 """How long figures are shown to the next who asks."""
@@ -21,6 +26,11 @@ DAY = timedelta(hours=24)
 
 ACTIVITY_FRESH_FOR = 5.0
 """Seconds for which activity is shown to the next who asks: daemons store it every few seconds."""
+
+WEEK = timedelta(days=7)
+
+RESULTS_FRESH_FOR = 60.0
+"""Seconds for which results are shown to the next who asks: they are counted every few minutes."""
 
 SEEN_WITHIN = timedelta(hours=1)
 SILENT_AFTER = timedelta(seconds=10)
@@ -44,6 +54,7 @@ class Figures:
     due: Due
     pauses: Sequence[KeptPause]
     activity: Summary
+    week: Row
     faults: Mapping[str, str | None]
     daemons: Sequence[DaemonSeen]
     receivers: Sequence[Reception]
@@ -92,7 +103,9 @@ class FiguresReader:
         self._receivers = MongoReceivers(desk.database)
         self._pauses = Pauses(desk.database)
         self._activity = Activity(desk.database)
-        self._activity_kept: dict[tuple[str, ...], tuple[float, Summary]] = {}
+        self._results = ResultsReader(desk.database)
+        self._day = Kept(self._last_day, ACTIVITY_FRESH_FOR)
+        self._week = Kept(self._last_week, RESULTS_FRESH_FOR)
         self._kept: dict[tuple[str, ...], Figures] = {}
         self._reading = asyncio.Lock()
 
@@ -114,9 +127,9 @@ class FiguresReader:
     async def _read(self, shops: tuple[str, ...], now: datetime) -> Figures:
         due = await self._backlog.due(now, shops)
         pauses = [each for each in await self._pauses.all() if not shops or each.shop is None or each.shop in shops]
-        activity = await self._last_day(shops, now)
+        activity, week = await self._day.of(shops, now), await self._week.of(shops, now)
         if shops:
-            return Figures(now, due, pauses, activity, {}, (), ())
+            return Figures(now, due, pauses, activity, week, {}, (), ())
         alive = await self._daemons.alive(now, SEEN_WITHIN)
         daemons = [
             DaemonSeen(
@@ -125,16 +138,31 @@ class FiguresReader:
             for name, said in sorted(alive.items())
         ]
         slowed = [each for each in await self._receivers.last_day(now) if each.slowed is not None]
-        return Figures(now, due, pauses, activity, dict(self._desk.faults()), daemons, slowed)
+        return Figures(now, due, pauses, activity, week, dict(self._desk.faults()), daemons, slowed)
 
     async def _last_day(self, shops: tuple[str, ...], now: datetime) -> Summary:
-        """Return the activity of the last day; the longer it takes to read, the longer it is kept."""
+        return await self._activity.since(now - DAY, shops or None)
+
+    async def _last_week(self, shops: tuple[str, ...], now: datetime) -> Row:
+        cells = await self._results.cells((now - WEEK).date(), now.date(), shops)
+        return results(cells, By.SHOP, self._desk.terms, now).total
+
+
+class Kept(Generic[T]):
+    """Values that are read for some shops and kept for a while: the longer it takes to read them, the longer."""
+
+    def __init__(self, read: Callable[[tuple[str, ...], datetime], Awaitable[T]], fresh_for: float) -> None:
+        self._read = read
+        self._fresh_for = fresh_for
+        self._kept: dict[tuple[str, ...], tuple[float, T]] = {}
+
+    async def of(self, shops: tuple[str, ...], now: datetime) -> T:
+        """Return the value of these shops, read at some time before `now`."""
         began = time.monotonic()
-        until, kept = self._activity_kept.get(shops, (0.0, Summary()))
-        if began < until:
-            return kept
-        self._activity_kept = {key: each for key, each in self._activity_kept.items() if each[0] > began}
-        found = await self._activity.since(now - DAY, shops or None)
+        self._kept = {key: each for key, each in self._kept.items() if each[0] > began}
+        if (kept := self._kept.get(shops)) is not None:
+            return kept[1]
+        found = await self._read(shops, now)
         ended = time.monotonic()
-        self._activity_kept[shops] = (ended + max(ACTIVITY_FRESH_FOR, 20 * (ended - began)), found)
+        self._kept[shops] = (ended + max(self._fresh_for, 20 * (ended - began)), found)
         return found

@@ -25,6 +25,12 @@ Act = Callable[[Request, Viewer, Form], Awaitable["Done | Ask | Response"]]
 
 TOKEN, SURE = "token", "sure"
 
+FAULTS = {
+    500: "It is in the log of the daemon. If you did something, see whether it was done before you repeat it.",
+    503: "Load the page again in a moment. If you did something, see whether it was done before you repeat it.",
+}
+"""What is said of faults that are ours or the database's, by status: a report is not what they are about."""
+
 log = structlog.get_logger()
 
 
@@ -130,11 +136,12 @@ class Routes:
     def fault(self, request: Request, exc: Exception) -> Response:
         """Return the page of a fault."""
         problem = problem_of(exc)
+        detail = FAULTS.get(problem.status, problem.detail)
         try:
             viewer = self.viewer(request)
         except Problem:
             viewer = None
-        return self.rendering.page(request, viewer, "fault.html", status=problem.status, fault=problem)
+        return self.rendering.page(request, viewer, "fault.html", status=problem.status, fault=problem, detail=detail)
 
 
 def _written_path(request: Request) -> str:
