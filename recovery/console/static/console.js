@@ -75,6 +75,7 @@ addEventListener("keydown", (event) => {
   }
 });
 
+document.querySelector("header nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 showTimes(document);
 setInterval(() => showTimes(document), 30000);
 for (const form of document.querySelectorAll("form[data-rows]")) chooseRows(form);
