@@ -83,8 +83,9 @@ logs: $(READY)  ## write docs/logs.md from the code and docs/logs.toml
 quotations: $(READY)  ## quote again, in CONTRIBUTING.md and docs/architecture.md, what they quote
 	$(BIN)/python -m tests.support.quotations
 
-pictures: $(READY)  ## take the pictures of the mails again (needs of Debian chromium, fonts-noto-core, fonts-noto-cjk)
+pictures: $(READY)  ## take the pictures of the mails and the console again (needs of Debian chromium, fonts-noto-core, fonts-noto-cjk)
 	PYTHONPATH=$(CURDIR) $(BIN)/python scripts/pictures $(PICTURES)
+	PYTHONPATH=$(CURDIR) $(BIN)/python scripts/console-pictures $(PICTURES)
 
 clean:  ## remove what was installed and cached
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
