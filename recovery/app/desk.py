@@ -35,4 +35,5 @@ def desk_of(
         rendered=lambda checkout, step: composers.of(checkout.id).render(checkout, step),
         trial=ScheduleTrial(settings, database, clock),
         sending=per_shop(settings, lambda own: Sending(own.mail.sender, f"{own.smtp.host}:{own.smtp.port}")),
+        composers=composers,
     )
