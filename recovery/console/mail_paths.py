@@ -1,17 +1,22 @@
-"""The addresses of mails in the console: of a shop, a step and a language."""
+"""The names of mails in the console: of a shop, a step and a language; their addresses, and their samples."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from babel import Locale
 from fastapi import Request
 
 from recovery.console.desk import Desk
 from recovery.console.sessions import PATH
 from recovery.console.viewer import Viewer
+from recovery.domain.checkout import shop_and_order
 from recovery.domain.pauses import EVERYTHING
 from recovery.domain.schedule import Step
+from recovery.domain.state import CheckoutState
 from recovery.http.problems import Problem
 from recovery.mail.composer import Composer
+from recovery.mail.templates import samples
+from recovery.mail.templates.locales import known
 
 LIST = f"{PATH}/mails"
 NAMED = "{shop}/{step}/{locale:path}"
@@ -69,3 +74,17 @@ def asked_for(desk: Desk, request: Request, viewer: Viewer) -> Named:
 def unknown() -> Problem:
     """Return the problem of a mail that does not exist."""
     return Problem(404, "There is no such mail: no shop, no step of its schedule, or no words in this language.")
+
+
+def sample_of(mail: Named) -> CheckoutState:
+    """Return the sample for a mail, as if it were of its shop."""
+    sample = samples.of(mail.step.name, mail.locale)
+    if mail.shop == ALL_SHOPS:
+        return sample
+    return sample.model_copy(update={"id": f"{mail.shop}/{shop_and_order(sample.id)[1]}"})
+
+
+def language(locale: str) -> str:
+    """Return the name of a language in English, as in "German (Switzerland)"."""
+    found = known(locale)
+    return (found.get_display_name(Locale("en")) if found is not None else None) or locale

@@ -7,6 +7,7 @@ import pytest
 
 from recovery.console.mails import in_scheme
 from tests.support.builders import report
+from tests.support.console_forms import post, token_of
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, console_world, tab
 from tests.support.seen_pages import look
 
@@ -177,3 +178,73 @@ async def test_the_list_fits_and_can_be_read_by_all(browser, world):
 
 async def test_a_mail_fits_and_can_be_read_by_all(browser, world):
     await look(browser, world, READER, f"{MAIL}?width=desktop", "reminder-1 in English")
+
+
+TESTERS = {"mail": {"sender": "Shop <hello@shop.example>", "test_recipients": ["tess@example.com", "@team.example"]}}
+
+
+async def test_a_test_mail_goes_to_a_test_recipient_after_a_yes(mongodb, database, relay):
+    async with console_world(mongodb, database, relay, **TESTERS) as world, world.client(OPERATOR) as client:
+        token = await token_of(client, MAIL, "/test")
+        asked = await post(client, f"{MAIL}/test", token, {"to": "ann@team.example"})
+        assert asked.question == "Send 1 test mail, reminder-1 in English, to ann@team.example?"
+        assert not relay.mails
+        done = await post(client, f"{MAIL}/test", asked.yes[0], asked.yes[1])
+        assert done.said.startswith("Sent reminder-1 in English to ann@team.example. The relay replied: 250")
+    (mail,) = relay.mails
+    assert mail.recipient == "ann@team.example"
+    assert b"Subject: [test] You left Arc floor lamp behind" in mail.content
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [("eve@example.com", "is not among mail.test_recipients"), ("", "e-mail"), ("team.example", "e-mail")],
+)
+async def test_nobody_else_gets_a_test_mail(mongodb, database, relay, to, why):
+    async with console_world(mongodb, database, relay, **TESTERS) as world, world.client(OPERATOR) as client:
+        token = await token_of(client, MAIL, "/test")
+        for sure in ({}, {"sure": "yes"}):
+            answer = await post(client, f"{MAIL}/test", token, {"to": to, **sure})
+            assert answer.status == 422
+            assert why in answer.text
+    assert not relay.mails
+
+
+async def test_what_the_relay_says_to_a_test_mail_that_it_refuses_is_told(mongodb, database, relay):
+    relay.answer("RCPT", "550 5.7.1 not here")
+    async with console_world(mongodb, database, relay, **TESTERS) as world, world.client(OPERATOR) as client:
+        token = await token_of(client, MAIL, "/test")
+        answer = await post(client, f"{MAIL}/test", token, {"to": "tess@example.com", "sure": "yes"})
+    assert answer.status == 409
+    assert "550 5.7.1 not here" in answer.text
+
+
+async def test_a_key_of_one_shop_sends_no_test_of_another(mongodb, database, relay):
+    async with console_world(mongodb, database, relay, **TESTERS) as world, world.client(LAMPS_ONLY) as client:
+        own = f"{LIST}/lamps.example/reminder-1/en"
+        token = await token_of(client, own, "/test")
+        for path in (MAIL, MAIL.replace("%2A", "shop.example")):
+            answer = await post(client, f"{path}/test", token, {"to": "tess@example.com", "sure": "yes"})
+            assert answer.status == 404
+        assert not relay.mails
+        assert (await post(client, f"{own}/test", token, {"to": "tess@example.com", "sure": "yes"})).said
+    assert len(relay.mails) == 1
+
+
+async def test_without_test_recipients_the_page_says_what_to_do_and_a_reader_sees_no_form(world):
+    async with world.client(OPERATOR) as client:
+        assert "mail.test_recipients" in (await client.get(MAIL)).text
+    async with world.client(READER) as client:
+        assert "Send a test" not in (await client.get(MAIL)).text
+
+
+async def test_a_test_mail_is_sent_in_a_browser_without_a_script(browser, mongodb, database, relay):
+    async with (
+        console_world(mongodb, database, relay, **TESTERS) as world,
+        tab(browser, world, javascript=False) as opened,
+    ):
+        await opened.sign_in(OPERATOR, MAIL)
+        await opened.page.get_by_role("button", name="Send a test").click()
+        await opened.page.get_by_role("button", name="Send it").click()
+        assert "The relay replied" in await opened.page.get_by_role("status").inner_text()
+    assert len(relay.mails) == 1
