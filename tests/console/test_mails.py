@@ -172,8 +172,10 @@ async def test_from_the_list_to_a_mail_and_its_other_language(browser, world):
         assert "Say which shop" in await opened.page.get_by_role("alert").inner_text()
 
 
-async def test_the_list_fits_and_can_be_read_by_all(browser, world):
-    await look(browser, world, READER, LIST, "Mails")
+async def test_the_list_fits_and_can_be_read_by_all(browser, mongodb, database, relay):
+    schedule = {"steps": [{"name": "reminder-1", "delay": "2h"}]}  # each mail is a frame, which takes its time
+    async with console_world(mongodb, database, relay, schedule=schedule) as world:
+        await look(browser, world, READER, LIST, "Mails")
 
 
 async def test_a_mail_fits_and_can_be_read_by_all(browser, world):
