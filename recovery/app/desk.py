@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from recovery.app.factories import per_shop, recovery_of, suppressions_of, terms_of
+from recovery.app.mail_tests import ShopMailTests
 from recovery.app.trial import ScheduleTrial
 from recovery.console.desk import Desk, Sending
 from recovery.domain.per_shop import PerShop
@@ -35,4 +36,6 @@ def desk_of(
         rendered=lambda checkout, step: composers.of(checkout.id).render(checkout, step),
         trial=ScheduleTrial(settings, database, clock),
         sending=per_shop(settings, lambda own: Sending(own.mail.sender, f"{own.smtp.host}:{own.smtp.port}")),
+        composers=composers,
+        tests=ShopMailTests(settings, composers, clock),
     )

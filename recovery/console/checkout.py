@@ -11,8 +11,8 @@ from recovery.console.checkout_paths import MAIL_ROUTE, ROUTE, asked_for, mail_p
 from recovery.console.checkouts import STATUS_TAGS, TAGS
 from recovery.console.desk import Desk
 from recovery.console.forms import asked
-from recovery.console.recipients import recipient_of
-from recovery.console.rendering import frame
+from recovery.console.recipients import as_seen, recipient_of
+from recovery.console.rendering import frame, text_frame
 from recovery.console.routes import Routes
 from recovery.console.sessions import PATH
 from recovery.console.story import is_sending, stops, story
@@ -21,11 +21,10 @@ from recovery.domain.checkout import shop_and_order
 from recovery.domain.decision import decide, left
 from recovery.domain.outlook import outlook
 from recovery.domain.pauses import why
-from recovery.domain.schedule import Schedule, Step
+from recovery.domain.schedule import Schedule
 from recovery.domain.state import CheckoutState
 from recovery.http.problems import Problem
 from recovery.mail.composer import RenderError
-from recovery.mail.templates.templates import Rendered
 from recovery.mongo.dead_letters import DeadLetters, Filter, KeptLetter
 
 
@@ -93,11 +92,11 @@ class CheckoutPage:
         if step is None:
             raise Problem(404, "There is no such message in the schedule of its shop.")
         try:
-            rendered = self._rendered(await self._kept(id_), step, viewer)
+            rendered = self._desk.rendered(as_seen(await self._kept(id_), viewer), step)
         except RenderError as exc:
             return frame(f"<p>The mail cannot be made: {escape(str(exc))}</p>")
         if asked(request).one("as") == "text":
-            return frame(f'<pre style="white-space: pre-wrap; font: 14px/1.5 monospace">{escape(rendered.text)}</pre>')
+            return text_frame(rendered.text)
         return frame(rendered.html)
 
     async def _kept(self, id_: str) -> CheckoutState:
@@ -114,14 +113,6 @@ class CheckoutPage:
         for step in schedule.messages:
             path = mail_path_of(state.id, step.name)
             try:
-                yield Mail(step.name, path, self._rendered(state, step, viewer).subject)
+                yield Mail(step.name, path, self._desk.rendered(as_seen(state, viewer), step).subject)
             except RenderError as exc:
                 yield Mail(step.name, path, fault=str(exc))
-
-    def _rendered(self, state: CheckoutState, step: Step, viewer: Viewer) -> Rendered:
-        """Return a mail of a checkout. For those who see shortened addresses, its own address is shortened as well."""
-        customer = state.facts.customer
-        if customer is not None and not viewer.operates:
-            shown = type(customer).model_construct(email=viewer.address(customer.email), name=customer.name)
-            state = state.model_copy(update={"facts": state.facts.model_copy(update={"customer": shown})})
-        return self._desk.rendered(state, step)

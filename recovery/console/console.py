@@ -11,6 +11,8 @@ from recovery.console.desk import Desk
 from recovery.console.entrance import Entrance
 from recovery.console.letter_acts import LetterActs
 from recovery.console.letters import Letters
+from recovery.console.mail_test_acts import TestMailActs
+from recovery.console.mails import Mails
 from recovery.console.overview import Overview
 from recovery.console.rendering import Rendering
 from recovery.console.requests import Requests
@@ -39,6 +41,8 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     SuppressionPages(routes, desk)
     Requests(routes, desk)
     Shops(routes, desk)
+    Mails(routes, desk)
+    TestMailActs(routes, desk)
     SchedulePage(routes, desk)
     ResultsPages(routes, desk)
     routes.open("/{rest:path}", _unknown, "GET")

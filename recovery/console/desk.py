@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.client import Recovery
+from recovery.console.mail_tests import MailTests
 from recovery.console.trial import Trial
 from recovery.domain.per_shop import PerShop
 from recovery.domain.results import USUAL, Terms
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState
 from recovery.engine.ports import Clock
-from recovery.mail.composer import RenderError
+from recovery.mail.composer import Composer, RenderError
 from recovery.mail.templates.templates import Rendered
 from recovery.mongo.channels import Channels
 from recovery.mongo.collections import Database
@@ -37,7 +38,8 @@ class Desk:
     `faults` returns the readiness checks of this daemon, each with its fault or None. `shops` are the shops that have
     settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
     then. `trial` tries schedules. `rendered` returns the mail of a checkout as its shop's templates make it now, or
-    raises `RenderError`. `sending` is how each shop's mails go out.
+    raises `RenderError`. `sending` is how each shop's mails go out. `composers` make the mails of each shop;
+    `tests` sends them to test recipients.
     """
 
     database: Database
@@ -52,6 +54,8 @@ class Desk:
     rendered: Callable[[CheckoutState, Step], Rendered] = _nothing
     trial: Trial | None = None
     sending: PerShop[Sending] = field(default_factory=lambda: PerShop(Sending()))
+    composers: PerShop[Composer] | None = None
+    tests: MailTests | None = None
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from recovery.console.forms import query
 from recovery.console.sessions import PATH, Sessions
@@ -119,6 +119,11 @@ class Rendering:
 def frame(html: str) -> Response:
     """Return the response for a mail in a frame of its own."""
     return HTMLResponse(html, headers=HEADERS | {"Content-Security-Policy": FRAME_POLICY})
+
+
+def text_frame(text: str) -> Response:
+    """Return the response for the text of a mail in a frame of its own."""
+    return frame(f'<pre style="white-space: pre-wrap; font: 14px/1.5 monospace">{escape(text)}</pre>')
 
 
 @cache

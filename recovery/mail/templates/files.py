@@ -16,6 +16,10 @@ _NAME = re.compile(
 )
 
 
+Stamp = tuple[tuple[str, int, int], ...]
+"""A fingerprint of a folder: names, modification times (ns) and sizes (bytes) of its files."""
+
+
 class TemplateError(RecoveryError):
     """A template is missing, invalid or cannot be rendered: the message names the file, the line and the fault."""
 
@@ -64,11 +68,8 @@ class Files:
         return sorted({name for name, _ in self._found if name.endswith(ending)})
 
 
-def stamp(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
-    """Return a fingerprint of the folder: names, modification times (ns) and sizes (bytes) of its files.
-
-    Raises `TemplateError` if the folder cannot be listed.
-    """
+def stamp(folder: Path | None) -> Stamp:
+    """Return the fingerprint of a folder. Raises `TemplateError` if it cannot be listed."""
     marks = []
     for path in _listed(folder):
         try:

@@ -54,6 +54,15 @@ def lint(folder: Path | None, steps: Iterable[Step]) -> list[Fault]:
     return list({fault.detail: fault for fault in reversed(found)}.values())[::-1]
 
 
+def lint_mail(files: Files, step: Step, locale: str) -> list[Fault]:
+    """Return the faults in one mail in one language, each once."""
+    try:
+        found = list(_mail(Edition(files, "UTC"), files, step, locale))
+    except TemplateError as error:
+        return [Fault(str(error), "Fix this file first; the mail is checked after that.")]
+    return list({fault.detail: fault for fault in reversed(found)}.values())[::-1]
+
+
 def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[Fault]:
     chain = files.chain(locale)
     sandbox = edition.sandbox(step.template, chain)

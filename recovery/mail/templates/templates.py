@@ -91,6 +91,11 @@ class Templates:
         return self._edition.render(step, checkout, checkout_url, unsubscribe_url, brand)
 
     @property
+    def locales(self) -> tuple[str, ...]:
+        """English, and the locales that have files of their own."""
+        return tuple(dict.fromkeys(self._edition.locales))
+
+    @property
     def pages(self) -> PageWords:
         """The words of the pages behind the links in mails, as the files have them now."""
         return self._edition.pages

@@ -212,7 +212,7 @@ def test_lint_prints_the_faults_of_the_templates(call, tmp_path):
     (tmp_path / "reminder-1.txt.j2").write_text("Hello\n{{ nonsense }}")
     code, out, _ = call("templates", "lint")
     assert code == 1
-    assert f"✗ {tmp_path}/reminder-1.txt.j2, line 2: 'nonsense' is undefined\n  Use one of checkout_url," in out
+    assert f"✗ {tmp_path}/reminder-1.txt.j2, line 2: 'nonsense' is undefined\n  Use one of brand," in out
 
 
 @pytest.mark.parametrize(

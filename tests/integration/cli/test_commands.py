@@ -264,7 +264,7 @@ def test_suppressions_as_json(call, at):
 def test_requests_as_json(call, at, shop, database_name):
     """A list of the data requests."""
     assert json.loads(call("requests", "--json", **at)[1]) == []
-    asked = {"address": "ada@example.com", "orders": ["1"], "asked_at": NOON, "done_at": None}
+    asked = {"address": "ada@example.com", "orders": ["1"], "asked_at": NOON, "done_at": None, "done_by": None}
     shop._own[database_name][DATA_REQUESTS].insert_one({"_id": "shop.example/42", **asked})
     (request,) = json.loads(call("requests", "--json")[1])
     assert request == {**asked, "id": "shop.example/42", "asked_at": "2126-03-05T12:00:00Z"}

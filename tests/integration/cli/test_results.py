@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recovery.app.factories import results_of
+from recovery.cli import terminal
 from recovery.mongo.collections import CHECKOUTS, OPTIONS, ensure
 from recovery.mongo.connection import connect
 from recovery.settings import load_settings
@@ -49,7 +50,7 @@ def counted(at):
 
 def test_three_figures_side_by_side(call, counted, monkeypatch):
     """Who came back, who ordered, and the lift; with money."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(terminal.out, "width", 200)
     code, printed, _ = call("results", **counted)
     assert code == 0
     row = re.sub(r"\s*│\s*", "|", next(line for line in printed.splitlines() if "lamps" in line)).strip("| ")

@@ -2,13 +2,23 @@
 
 from datetime import date
 
+import pytest
+
 from recovery.domain.experiments import Experiment, Experiments
 from recovery.domain.per_shop import PerShop
 from recovery.mongo.collections import CHECKOUTS
 from tests.support.builders import NOON, minutes, report, schedule, state
+from tests.support.engine_world import running
 
 QUIET = Experiment("quiet", 0.5, date(2130, 1, 1))
 COUNT = 60
+
+
+@pytest.fixture
+async def engine_world(database):
+    """A house whose engine runs."""
+    async with running(database) as engine_world:
+        yield engine_world
 
 
 async def test_many_checkouts_at_once_each_get_their_arm(engine_world, database):

@@ -136,7 +136,7 @@ async def test_an_address_is_found_by_its_index(address_world):
         await address_world.put(str(number), email=f"person{number}@example.com")
     query = {
         "address": {"$in": ["person7@example.com"]},
-        "$or": [{"written_at": {"$gt": NOON}}],
+        "$or": [{"written_at": {"$gt": NOON}}, {"next_at": {"$lte": NOON}}, {"claim.token": {"$exists": True}}],
     }
     plan = await address_world.kept.find(query).explain()
     assert plan["executionStats"]["totalDocsExamined"] == 1

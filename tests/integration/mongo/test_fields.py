@@ -44,7 +44,20 @@ from tests.support.builders import NOON, minutes, report
 from tests.support.field_names import paths, stored
 from tests.support.stores import bury
 
-LAMP = {"variant": "red", "url": "https://shop.example/lamp", "image_url": "https://shop.example/lamp.png"}
+LAMP = {
+    "variant": "red",
+    "url": "https://shop.example/lamp",
+    "image_url": "https://shop.example/lamp.png",
+    "sku": "L-1",
+}
+PARTS = {
+    "discount": "2.00",
+    "discount_code": "SPRING",
+    "shipping": "1.00",
+    "tax": "1.00",
+    "order_url": "https://shop.example/orders/1",
+    "metadata": {"gift": "yes"},
+}
 SAID = Consent(basis="opt-in", at=NOON, source="box")
 
 
@@ -78,6 +91,7 @@ async def tell(database):
         locale="de",
         time_zone="Europe/Berlin",
         consent=SAID,
+        **PARTS,
     )
     await recovery.checkout(checkout, aliases=["17"], cart="c1")
     return recovery
