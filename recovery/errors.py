@@ -12,6 +12,7 @@ RecoveryError
 ├── TemplateError        a template cannot be compiled or filled             (recovery.mail.templates)
 ├── RenderError          a mail cannot be made                               (recovery.mail.composer)
 ├── CannotStart          the daemon cannot do its work as things are         (recovery.app)
+├── NotATestRecipient    an address may get no test mails                    (recovery.console.mail_tests)
 ├── CannotListen         the HTTP port cannot be opened                      (recovery.http.server)
 ├── CannotFetch          a file of another service cannot be fetched          (recovery.http.fetching)
 ├── CommandError         a command cannot do what it was asked               (recovery.cli)

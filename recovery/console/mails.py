@@ -166,7 +166,7 @@ class Mails:
         return _in(mail.locale, found)
 
     async def _faults(self, mail: Named) -> list[Fault]:
-        """Return what lint says of a mail. In a thread: what is due does not wait for its dozen mails."""
+        """Return the faults that lint finds in a mail. In a thread: what is due does not wait for its dozen mails."""
         folder = mail.composer.templates.folder
         try:
             now = stamp(folder)
@@ -187,7 +187,7 @@ async def _card(mail: Named) -> Card:
 
 @lru_cache(maxsize=256)
 def _linted(folder: Path | None, _stamp: Stamp, step: Step, locale: str) -> list[Fault]:
-    """Return what lint says of a mail, as long as no file changes: it takes a tenth of a second."""
+    """Return the faults of a mail, found once as long as no file changes: it takes a tenth of a second."""
     try:
         return lint_mail(Files(folder), step, locale)
     except TemplateError as exc:

@@ -41,7 +41,7 @@ class _Text(HTMLParser):
 
 
 def inbox_line(html: str) -> str:
-    """Return what an inbox shows of a mail after its subject: the preheader, or the beginning of its text."""
+    """Return the line that an inbox shows after the subject: the preheader, or the beginning of the text."""
     text = "".join(_Text(html).pieces).strip()
     line = " ".join(re.split(r"[ \t\r\n]+", _FILLER.split(text, 1)[0])).strip()
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 1].rstrip()}…"
