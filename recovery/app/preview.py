@@ -35,8 +35,9 @@ async def send_test(settings: Settings, step: str, to: str, locale: str) -> Outc
 
     Raises `CannotStart` for an unknown step, or for an address that is not a test recipient in the settings.
     """
+    wanted = _step(settings, step)
     check_recipient(settings, to)
-    wanted, templates = _step(settings, step), templates_of(settings)
+    templates = templates_of(settings)
     async with database_of(settings) as database:
         if fault := await preflight.fault(database):
             raise CannotStart(str(fault))

@@ -48,7 +48,7 @@ class ConsoleWorld:
     @asynccontextmanager
     async def client(self, key: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
         """Yield an HTTP client, signed in with a key."""
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as client:
             if key is not None:
                 answer = await client.post("/console/sign-in", data={"key": key})
                 assert answer.status_code == 303, answer.text
@@ -75,7 +75,7 @@ async def console_world(
         if running.done():
             await running
         url = f"http://127.0.0.1:{ready.result().port}"
-        async with Recovery(mongodb, database=database.name) as recovery:
+        async with Recovery(mongodb, database=database.name, timeout=60) as recovery:
             yield ConsoleWorld(settings, url, database, relay, recovery, stop)
     finally:
         stop.set()
