@@ -18,7 +18,7 @@ QUIET = {"quiet_hours": "21:00-08:00", "time_zone": "Europe/Berlin"}
 
 
 def replayed(count: int, seed: int, in_force: Schedule, new: Schedule) -> float:
-    """Return how many drawn checkouts are replayed by both schedules in a second of processor time."""
+    """Return the rate at which both schedules replay drawn checkouts, by second of processor time."""
     simulation = Simulation(PerShop(Schedules(in_force, new)))
     began = time.process_time()
     for group in drawn(count, seed, DRAWN_FROM, DRAWN_FROM + timedelta(days=30), "Europe/Berlin"):

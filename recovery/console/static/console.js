@@ -55,7 +55,7 @@ function chooseRows(form) {
   changed();
 }
 
-// Keys: / goes to the first field of a filter; g and a letter go to a page; ? lists them in the title of the navigation.
+// Keys: / goes to the first field of a page; g and a letter go to another page, as the tooltips of the navigation say.
 const places = [...document.querySelectorAll("header nav a")];
 let went = 0;
 addEventListener("keydown", (event) => {
