@@ -82,11 +82,11 @@ class Routes:
                 return RedirectResponse(f"{PATH}/sign-in?to={quote(asked_for)}", 303)
             return await page(request, viewer)
 
-        self.router.add_api_route(f"{PATH}{path}", self._guarded(answered), methods=["GET"])
+        self.router.add_route(f"{PATH}{path}", self._guarded(answered), methods=["GET"])
 
     def open(self, path: str, handle: Callable[[Request], Awaitable[Response]], method: str) -> None:
         """Enter what answers without a session."""
-        self.router.add_api_route(f"{PATH}{path}", self._guarded(handle), methods=[method])
+        self.router.add_route(f"{PATH}{path}", self._guarded(handle), methods=[method])
 
     def act(self, path: str, act: Act, scope: Scope = Scope.OPERATE) -> None:
         """Enter an act that needs a scope. Its form has a token for this path, without the values in braces."""
@@ -104,7 +104,7 @@ class Routes:
             outcome = await act(request, viewer, form)
             return self._answer(request, viewer, name, outcome)
 
-        self.router.add_api_route(f"{PATH}{path}", self._guarded(answered), methods=["POST"])
+        self.router.add_route(f"{PATH}{path}", self._guarded(answered), methods=["POST"])
 
     def viewer(self, request: Request) -> Viewer | None:
         """Return the viewer who makes a request, or None if nobody is signed in."""

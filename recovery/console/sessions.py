@@ -11,13 +11,12 @@ from secrets import token_urlsafe
 from fastapi import Request, Response
 
 from recovery.domain.hosts import is_loopback
+from recovery.http.console import PATH as PATH
 from recovery.http.keys import Caller
 from recovery.http.security import Guard
 from recovery.mail.seals import Seals
 
 COOKIE = "recovery_console"
-
-PATH = "/console"
 
 LASTS = timedelta(hours=12)
 """How long a session lasts."""

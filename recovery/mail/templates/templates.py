@@ -182,7 +182,7 @@ class Edition:
                 raise as_template_error(TemplateNotFound(name), name)
         sandbox = self.sandbox(step.template, chain)
         try:
-            _subject(sandbox, step.subject).fill(names | sides(_direction(sandbox, names["locale"])))
+            _subject(sandbox, step.subject).fill(names)
         except TemplateError as exc:
             if step.subject is None:  # the error names the file of the words, and the line
                 raise
