@@ -30,7 +30,11 @@ class ConsoleRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if self._router is None:
-            async with self._loading:
-                self._router = self._router or await asyncio.to_thread(self._load)
-        await self._router(scope, receive, send)
+        router = self._router or await self._loaded()
+        await router(scope, receive, send)
+
+    async def _loaded(self) -> APIRouter:
+        async with self._loading:
+            if self._router is None:
+                self._router = await asyncio.to_thread(self._load)
+            return self._router
