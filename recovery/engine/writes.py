@@ -252,7 +252,7 @@ def _follows(
 def _in_words(decision: Decision) -> str:
     match decision:
         case Wait(until=until):
-            return f"wait until {until:%Y-%m-%d %H:%M:%S} UTC"
+            return f"wait until {until.isoformat(' ', 'seconds')[:19]} UTC"
         case Rest():
             return "rest"
         case _:
