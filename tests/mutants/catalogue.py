@@ -81,7 +81,7 @@ _FIRST = (
             Edit("daemon/sweep.py", '        await self._insist(lambda: self.due_now("start"))\n', ""),
             Edit("daemon/heartbeat.py", "            self._on_shared()  # what", "            pass  # what"))),
     Mutant("no-second-look", "no second look at an address after the claim", ("one-address",),
-           (Edit("engine/engine.py", "        if not contested:\n            return histories", "        if contested or not contested:\n            return histories"),)),
+           (Edit("engine/recipients.py", "        if not contested:\n            return histories", "        if contested or not contested:\n            return histories"),)),
     Mutant("wall-clock-ahead", "the clock reads this machine's wall clock", ("clock-ahead",),
            (Edit("mongo/clock.py", "return at + timedelta(seconds=moment - seconds)", "return datetime.now(UTC)"),)),
     Mutant("no-least-gap", "no least gap between two reminders", ("three-days-down",),
