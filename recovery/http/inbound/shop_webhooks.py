@@ -167,7 +167,7 @@ class _Receiver:
                 detail = f"The address of this shop's {adapter.title} is not configured: set webhooks.addresses."
                 raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         elif not any(access.secrets):
-            detail = f"No secret for {adapter.title}'s webhooks is configured: set one in the settings."
+            detail = f"No secret for {adapter.title}'s webhooks is configured: set {adapter.configured_by}."
             raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         return access
 

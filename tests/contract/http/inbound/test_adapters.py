@@ -217,7 +217,14 @@ async def test_only_a_short_question_is_read(api):
             "/webhooks/exmaple/bikes.example",
             f"There is no platform of this name. Use one of: {', '.join(NAMES)}.",
         ),
-        ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured: set one in the settings."),
+        (
+            "/webhooks/shopify/lamps.example",
+            "No secret for Shopify's webhooks is configured: set shopify.webhook_secret.",
+        ),
+        (
+            "/webhooks/woocommerce/bikes.example",
+            "No secret for WooCommerce's webhooks is configured: set webhooks.secrets.",
+        ),
         ("/webhooks/example/a%20b", "The last part of this address is not a valid shop."),
     ],
 )
