@@ -2,8 +2,8 @@
 
 import pytest
 
-from recovery.http.inbound.bounces import _findings
-from recovery.http.inbound.findings import Taker, of_event
+from recovery.http.inbound.bounces import _statements
+from recovery.http.inbound.statements import Taker, of_event
 from recovery.mail.bounce_words import BounceKind
 from tests.support.bounce_api import ADA, delivery
 from tests.support.feedback import feedback
@@ -32,7 +32,7 @@ class Reports:
     async def mail(self, number=1, email=ADA, **said):
         """Take a delivery report by mail."""
         request = type("Request", (), {"headers": {"content-type": "message/rfc822"}})
-        await self.taker.take(_findings(request, delivery(number=number, email=email, **said), self.feedback))
+        await self.taker.take(_statements(request, delivery(number=number, email=email, **said), self.feedback))
 
     async def event(self, kind, number):
         """Take an event of a provider."""
