@@ -26,6 +26,7 @@ async def test_a_wrong_signature_is_refused(api, signing):
     """A report that somebody else signed, or at another time, is refused before it is read."""
     answer = await api.report(b"nonsense", **signing)
     assert answer.status_code == 401
+    assert ("bounces.secrets" in answer.json()["detail"]) == ("secret" in signing)
     assert answer.headers["www-authenticate"] == "Recovery-Signature"
     assert api.kept == {}
 
