@@ -112,7 +112,9 @@ def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datet
         return f"The signature has expired, or its time is in the future: t must be within {TOLERANCE} seconds of now."
     known = [hmac.new(secret.encode(), f"{time}.".encode() + body, sha256).hexdigest() for secret in secrets]
     if not sum(hmac.compare_digest(given, each) for each in known):
-        return "Recovery-Signature matches no configured secret: check the secret, and sign the body exactly as sent."
+        return (
+            "Recovery-Signature matches no configured secret: check bounces.secrets, and sign the body exactly as sent."
+        )
     return None
 
 
