@@ -5,7 +5,7 @@ message is claimed, and kept in the checkout. Nothing here reads a clock.
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -117,13 +117,29 @@ class Experiments:
         if address is None:
             return None
         shop = shop_of(checkout.id)
-        arms: dict[str, str] = {}
-        for experiment in sorted(self.all, key=lambda each: each.kind is not Kind.HOLD_OUT):
-            if experiment.takes(shop, now):
-                arms[experiment.id] = experiment.arm(self.key, shop, address).value
-                if arms[experiment.id] == HELD_OUT:
-                    break
+        arms = self._arms([each for each in self.all if each.takes(shop, now)], shop, address)
         return Assignment(tuple(arms.items()), now) if arms else None
+
+    def arms(self, shop: str, address: Address) -> Mapping[str, str]:
+        """Return the arms of a person at a shop, whatever the day, as simulations ask for them.
+
+        Of several hold-outs, and of several comparisons of schedules, that which ends last counts.
+        """
+        if self._leaves_out(address):
+            return {}
+        found: dict[object, Experiment] = {}
+        for each in sorted(self.all, key=lambda each: each.until):
+            if not each.shops or shop in each.shops:
+                found[each.id if each.kind is Kind.TEMPLATES else each.kind] = each
+        return self._arms(found.values(), shop, address)
+
+    def _arms(self, experiments: Iterable[Experiment], shop: str, address: Address) -> dict[str, str]:
+        arms: dict[str, str] = {}
+        for experiment in sorted(experiments, key=lambda each: each.kind is not Kind.HOLD_OUT):
+            arms[experiment.id] = experiment.arm(self.key, shop, address).value
+            if arms[experiment.id] == HELD_OUT:
+                break
+        return arms
 
     def rivals(self, checkout: CheckoutState, now: datetime) -> "Sequence[tuple[Step, ...]]":
         """Return the steps that a checkout may get instead of those in force, while its arm is not decided."""

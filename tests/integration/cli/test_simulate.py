@@ -97,7 +97,11 @@ def test_a_population_may_be_drawn_instead(call, at, new):
     [
         ('[schedule]\nmin_gap = "soon"\n', (), "schedule.min_gap (RECOVERY_SCHEDULE__MIN_GAP, set in"),
         ("[schedule]\ndelay = 3\n", (), "schedule.delay: unknown setting"),
-        ("[mail]\nsender = 'a@b.example'\n", (), "mail: only [schedule] and [confirmation] can be tried"),
+        (
+            "[mail]\nsender = 'a@b.example'\n",
+            (),
+            "mail: only [schedule], [confirmation] and [experiments.<name>] can be tried",
+        ),
         ("schedule\n", (), "is not TOML"),
         ("", (), "there is nothing to try"),
         (LATER, ("--since", "soon"), "--since soon: give a duration"),
