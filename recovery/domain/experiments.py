@@ -185,7 +185,7 @@ class Experiments:
 
 
 def _defined(step: "Step") -> tuple[object, ...]:
-    """Return what makes a step what it is. A stored name depends on it: a field that is added must not change it."""
+    """Return the definition of a step. A stored name depends on it: a field that is added must not change it."""
     delay, lateness = step.delay.total_seconds(), step.max_lateness.total_seconds()
     return step.name, delay, step.template, step.subject, lateness, step.coupon
 

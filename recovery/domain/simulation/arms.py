@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from recovery.domain.experiments import Experiment, Experiments
+from recovery.domain.fields import Address
 from recovery.domain.schedule import Schedule, Step
 
 _ALL_HELD_OUT = Experiments(all=(Experiment("all", 1.0, date.max),))
@@ -27,7 +28,7 @@ class Arms:
         """Return the arms of a person, by the id of the experiment."""
         if person is None or not self._schedule.experiments.all:
             return NO_ARMS
-        return self._schedule.experiments.arms(self._shop, person)
+        return self._schedule.experiments.arms(self._shop, Address(person))
 
     def schedule(self, arms: Mapping[str, str]) -> Schedule:
         """Return the schedule of these arms: the same object for all people who fare alike."""

@@ -91,7 +91,7 @@ class Difference:
 
 
 def _difference(course: Course, schedules: Schedules, old: Sequence[Entry], new: Sequence[Entry]) -> Difference:
-    """Return how a checkout comes out by two schedules, those of its arms."""
+    """Return the differences of a checkout by two schedules, those of its arms."""
     steps = dict.fromkeys(each.name for each in (*schedules.in_force.messages, *schedules.new.messages))
     fates = [
         (step, _fate(course, schedules.in_force, step, old), _fate(course, schedules.new, step, new)) for step in steps
