@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from recovery.domain.experiments import Arm, Experiment, Experiments
+from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.state import MessageState
 from recovery.domain.warmup import Warmup
 from tests.support.builders import NOON, minutes, report, schedule, state
@@ -22,8 +23,8 @@ def arm_of(kept):
     return LATER.arm(KEY, "shop.example", kept.facts.customer.address)
 
 
-def people(count):
-    return [state(str(n), facts=report(customer={"email": f"p{n}@example.com"}).facts()) for n in range(count)]
+def people(count, domain="example.com"):
+    return [state(str(n), facts=report(customer={"email": f"p{n}@{domain}"}).facts()) for n in range(count)]
 
 
 async def test_each_arm_goes_on_by_its_own_delays():
@@ -58,4 +59,24 @@ async def test_what_a_warm_up_puts_off_has_its_arm():
         await scene.look()
         for kept in scene.store.kept.values():
             assert not kept.messages
+            assert kept.experiments == {LATER.id: arm_of(kept).value}
+
+
+async def test_what_waits_for_its_turn_at_a_slowed_receiver_has_its_arm():
+    """The arm is written with the turn, as the other one is with its own waiting."""
+    scene = EngineInMemory(*people(40, "gmail.com"), plan=COMPARED)
+    scene.monotonic = lambda: 0.0
+    governor = scene.engine.sender.governor
+    throttled = Outcome(
+        OutcomeKind.THROTTLED, "421 4.7.28 Our system has detected an unusual rate of mail - gsmtp", to_recipient=True
+    )
+    async with scene.running():
+        scene.clock.time = DUE
+        for each in range(5):
+            governor.tell(f"x{each}", governor.of("a@gmail.com"), throttled, 0.0, DUE)
+        assert governor.slows
+        await scene.look()
+        waiting = [kept for kept in scene.store.kept.values() if not kept.messages]
+        assert sum(arm_of(kept) is Arm.A for kept in waiting) > 5
+        for kept in waiting:
             assert kept.experiments == {LATER.id: arm_of(kept).value}
