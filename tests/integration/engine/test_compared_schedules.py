@@ -30,7 +30,7 @@ async def leave(database):
     for number in range(COUNT):
         address = f"p{number}@example.com"
         document = state(str(number), touched_at=LEFT, opened_at=LEFT).model_dump(by_alias=True)
-        facts = report(customer={"email": address}).facts().model_dump(mode="json", exclude_none=True)
+        facts = report(customer={"email": address}).facts()
         documents.append(document | {"facts": facts, "shop": "shop.example", "address": address})
         by_arm[LATER.arm(KEY, "shop.example", address)].append(document["_id"])
     await database[CHECKOUTS].insert_many(documents)
