@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from recovery.app.simulation import Kept, schedules_of, simulate_kept
 from recovery.console.trial import MOST_TRIED, BadSchedule
+from recovery.domain.schedule import MessageKind
 from recovery.domain.simulation import Comparison
 from recovery.engine.ports import Clock
 from recovery.mongo.collections import Database
@@ -41,7 +42,8 @@ class ScheduleTrial:
         except SettingsError as exc:
             problems = exc.problems
         else:
-            if len(schedules.default.new.steps) > MOST_STEPS:
+            steps = [step for step in schedules.default.new.mails if step.kind is MessageKind.REMINDER]
+            if len(steps) > MOST_STEPS:
                 raise BadSchedule((f"schedule.steps: at most {MOST_STEPS} can be tried here",))
             now = self._clock.now()
             which = Kept(shop, now - since, now, at_most=MOST_TRIED, pause=PAUSE)

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from recovery.domain.experiments import Arm, Experiment
+from recovery.domain.experiments import Arm, Experiment, Kind
 from recovery.domain.statistics import (
     Interval,
     Sample,
@@ -105,10 +105,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """The difference between the arms of an experiment: reminded against held out, or template b against a.
+    """The difference between the arms of an experiment: reminded against held out, or arm b against a.
 
     `missing` is the number of checkouts that it still takes; `final_on` the day from which nothing changes any more,
-    None if the experiment is no longer in the settings. `money` is the difference per checkout, by currency.
+    and `compares` what the arms differ in; both are None if the experiment is no longer in the settings. `money` is the
+    difference per checkout, by currency.
     """
 
     experiment: str
@@ -121,6 +122,7 @@ class Lift:
     missing: int = 0
     ratio_p: float | None = None
     final_on: date | None = None
+    compares: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,7 @@ def _lift(name: str, cells: Sequence[Cell], terms: Terms, now: datetime) -> Lift
         missing,
         ratio_p,
         final_on,
+        None if experiment is None else experiment.kind,
     )
 
 

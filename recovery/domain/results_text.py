@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from io import StringIO
 
+from recovery.domain.experiments import Kind
 from recovery.domain.results import Lift, Results, Row, Verdict
 from recovery.domain.statistics import Interval
 
@@ -18,6 +19,8 @@ HEADINGS = (
     "lift",
 )
 """The headings of a table, beside that of the group."""
+
+_ARMS: Mapping[Kind | None, str] = {Kind.TEMPLATES: "with template", Kind.SCHEDULES: "with schedule"}
 
 CSV_HEADINGS = (
     "group",
@@ -99,7 +102,8 @@ def points(interval: Interval | None) -> str:
 
 def sentence_of(lift: Lift) -> str:
     """Return the result of an experiment as sentences."""
-    more, less = ("reminded", "held out") if lift.is_hold_out else ("with template b", "with template a")
+    arm = _ARMS.get(lift.compares, "in arm")
+    more, less = ("reminded", "held out") if lift.is_hold_out else (f"{arm} b", f"{arm} a")
     arms = ", ".join(
         f"{name} {part(sums.ordered, sums.checkouts)} of {sums.checkouts:,} ordered, {sums.open:,} still open"
         for name, sums in ((more, lift.treated), (less, lift.base))

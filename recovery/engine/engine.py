@@ -287,7 +287,10 @@ class Engine:
     async def _put_off(self, flights: Sequence[Flight], wait: float) -> None:
         """Put off what the warm-up holds back; if that cannot be written, it stays due."""
         now = self._clock.now()
-        held = [(flight, Wait(again_at(now, wait, self._jitter()), WARMING_UP, once=True)) for flight in flights]
+        held = [
+            (flight, Wait(again_at(now, wait, self._jitter()), WARMING_UP, once=True, assigned=flight.request.assigned))
+            for flight in flights
+        ]
         plans = [planned(flight.request.seen, why, flight.request.schedule, now) for flight, why in held]
         try:
             await self._write(list(filter(None, plans)), {})

@@ -10,6 +10,7 @@ import pytest
 from recovery.domain.experiments import Experiment
 from recovery.domain.results import By, Cell, Sums, Terms, Verdict, results
 from recovery.domain.results_text import cells_of, csv_text, headline, sentence_of, short
+from recovery.domain.schedule import Step
 
 DAY = date(2026, 11, 2)
 LAST = date(2026, 11, 30)
@@ -129,6 +130,21 @@ def test_a_comparison_of_templates_is_no_hold_out():
     whole = found(*cells, experiments=(words,))
     assert whole.total.lift is None
     assert "with template b 900 (9.0 %)" in sentence_of(whole.lifts[0])
+
+
+def test_a_comparison_of_schedules_has_the_same_statistics():
+    """Two arms side by side, with the lift of b over a; without its settings it is not known what they differ in."""
+    step = Step("reminder-1", timedelta(hours=2), "reminder-1", None, timedelta(hours=12))
+    later = Experiment("later", 0.5, LAST, steps=(step,))
+    cells = arm("a", 10_000, 800, experiment=later.id), arm("b", 10_000, 1_000, experiment=later.id)
+    (lift,) = found(*cells, experiments=(later,)).lifts
+    (words,) = found(arm("held out", 10_000, 800), arm("reminded", 10_000, 1_000)).lifts
+    assert (lift.orders, lift.verdict, lift.money) == (words.orders, words.verdict, words.money)
+    assert "with schedule b 1,000 (10.0 %) of 10,000 ordered, 0 still open, with schedule a 800" in sentence_of(lift)
+    (gone,) = found(*cells, experiments=()).lifts
+    assert "in arm b 1,000 (10.0 %) of 10,000 ordered, 0 still open, in arm a 800" in sentence_of(gone)
+    lopsided = found(cells[0], arm("b", 12_000, 1_000, experiment=later.id), experiments=(later,)).lifts[0]
+    assert lopsided.verdict is Verdict.LOPSIDED
 
 
 def test_an_experiment_that_left_the_settings_is_still_told():
