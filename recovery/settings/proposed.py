@@ -18,6 +18,10 @@ SECTIONS = ("schedule", "confirmation")
 """The sections that a proposal may have."""
 
 
+MOST_TOLD = 20
+"""Faults that are told, at most: each takes milliseconds, in which a daemon does nothing else."""
+
+
 def proposal_in(path: Path) -> dict[str, Any]:
     """Return the tables of a file with a proposed schedule. Raises `SettingsError`."""
     try:
@@ -31,8 +35,10 @@ def proposal_of(text: str, name: str) -> dict[str, Any]:
     """Return the tables in the text of a proposed schedule. `name` is for errors. Raises `SettingsError`."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:  # a number of thousands of digits is none of TOML's own errors
         raise SettingsError([f"{name} is not TOML: {exc}"]) from None
+    except RecursionError:
+        raise SettingsError([f"{name} is not TOML that can be read: it is nested too deeply"]) from None
     if problems := [f"{section}: only [schedule] and [confirmation] can be tried" for section in _others(tables)]:
         raise SettingsError(problems)
     if not tables:
@@ -54,7 +60,10 @@ def proposed(in_force: Settings, tables: Mapping[str, Any], origin: str) -> Sett
     try:
         return GivenSettings(**values)
     except ValidationError as exc:
-        problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in exc.errors()]
+        errors = exc.errors()
+        problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in errors[:MOST_TOLD]]
+        if len(errors) > MOST_TOLD:
+            problems.append(f"and {len(errors) - MOST_TOLD:,} more")
     raise SettingsError(problems)  # outside of the handler: the error that has the values is not chained
 
 
