@@ -75,6 +75,14 @@ addEventListener("keydown", (event) => {
   }
 });
 
+// A double click posts once. What is downloaded leaves the page as it is: it can be asked for again.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.posted) event.preventDefault();
+  form.dataset.posted = "yes";
+  setTimeout(() => delete form.dataset.posted, 2000);
+});
+
 document.querySelector("header nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 showTimes(document);
 setInterval(() => showTimes(document), 30000);
