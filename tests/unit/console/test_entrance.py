@@ -1,42 +1,14 @@
 """The entrance: the cookie behind a proxy and without one, and the address that people type."""
 
-from datetime import UTC, datetime
-
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from recovery.console.console import routes_of
-from recovery.console.desk import Desk
-from recovery.domain.per_shop import PerShop
-from recovery.http.keys import ApiKey
-from recovery.http.security import Guard
-
-SECRET = "0123456789abcdef"
-
-
-class Anything:
-    """Whatever a page asks of a part that is not there."""
-
-    def __getattr__(self, _name):
-        return lambda *_a, **_n: Anything()
-
-
-class Clock:
-    """A clock."""
-
-    def now(self):
-        return datetime.now(UTC)
+from tests.support.console_alone import SECRET, console_alone
 
 
 @pytest.fixture
 async def client():
-    """A client of the console alone, which has no database: for what answers without one."""
-    keys = [ApiKey("olga", SECRET)]
-    desk = Desk(Anything(), Anything(), Clock(), PerShop(Anything()), Anything(), dict)
-    app = FastAPI(redirect_slashes=False)
-    app.include_router(routes_of(desk, Guard(keys), keys).router)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
+    """A client of the console alone."""
+    async with console_alone() as client:
         yield client
 
 

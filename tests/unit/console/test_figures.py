@@ -1,34 +1,17 @@
 """The figures of the overview: of how many days they are, and who waits for them if they cannot be read."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 
-from recovery.console.desk import Desk
 from recovery.console.figures import FiguresReader
-from recovery.domain.per_shop import PerShop
 from recovery.errors import Unavailable
-
-NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
-
-
-class Clock:
-    """A clock."""
-
-    def now(self):
-        return NOW
-
-
-class Anything:
-    """Whatever a page asks of a part that is not there."""
-
-    def __getattr__(self, _name):
-        return lambda *_a, **_n: Anything()
+from tests.support.console_alone import NOW, desk
 
 
 def _reader():
-    return FiguresReader(Desk(Anything(), Anything(), Clock(), PerShop(Anything()), Anything(), dict))
+    return FiguresReader(desk())
 
 
 async def test_who_waits_while_the_database_is_away_does_not_wait_in_turn():

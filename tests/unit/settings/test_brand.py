@@ -45,6 +45,7 @@ def test_a_shop_may_have_its_own():
         ("logo_url", "https://cdn.example/lo go.png"),
         ("logo_url", "https://"),
         ("logo_url", "https://cdn.example:99999/logo.png"),
+        ("logo_url", "https://cdn.example:0/logo.png"),
         ("logo_url", "https://cdn..example/logo.png"),
         ("logo_url", f"https://{'l' * 64}.example/logo.png"),
         ("logo_url", "https://cdn.example;script-src/logo.png"),
