@@ -102,6 +102,12 @@ def test_a_page_mixes_no_languages(tmp_path: Path) -> None:
     assert f"{tmp_path / 'words.fr.toml'}: no button, text for page-done in fr" in details
 
 
+def test_a_page_takes_no_word_of_mails(tmp_path: Path) -> None:
+    """The button of French mails leads to a checkout: it is not that of a page that lacks one."""
+    (tmp_path / "words.fr.toml").write_text('button = "Continuer"\n[page-done]\ntitle = "Fait"\ntext = "Fait."\n')
+    assert page(tmp_path, "page-done", "fr")[:2] == ["en", "You are unsubscribed"]
+
+
 @pytest.mark.parametrize(
     ("language", "accepted", "expected"),
     [
@@ -136,6 +142,8 @@ def test_a_shop_whose_words_are_arabic(tmp_path: Path) -> None:
         ('[page-don]\ntitle = "x"', "there is no mail page-don; did you mean page-done?"),
         ('[page-done]\ntitel = "x"', "page-done has no word titel; did you mean title?"),
         ('[page-too-late]\nbutton = "x"', "page-too-late has no word button"),
+        (f"button = {'9' * 5000}", "not valid TOML"),
+        (f"button = {'[' * 5000}", "not valid TOML"),
         ('[page-done]\ntitle = "{{ customer.name }}"', "'customer' is undefined"),
         ('[page-done]\ntitle = "{{ brand.name "', "words.toml, line 2"),
         ('[page-done]\ntext = "{{ brand.nothing }}"', "words.toml, line 2"),
