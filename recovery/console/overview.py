@@ -104,13 +104,19 @@ class Overview:
     async def _events(self, request: Request, viewer: Viewer) -> AsyncIterator[str]:
         self._open += 1
         shown: dict[str, str] = {}
+        is_stale = False
         try:
             while not self._desk.closing.is_set() and self._routes.viewer(request) is not None:
                 try:
                     figures = await self._figures.read(viewer.shops)
                 except Unavailable:
-                    yield ": the database does not answer\n\n"
+                    if not is_stale:
+                        yield "event: stale\ndata: the database does not answer\n\n"
+                    is_stale = True
                 else:
+                    if is_stale:
+                        yield "event: fresh\ndata: the database answers\n\n"
+                    is_stale = False
                     for id_, html in self._parts(figures, viewer).items():
                         if shown.get(id_) != html:
                             shown[id_] = html

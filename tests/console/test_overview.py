@@ -45,6 +45,18 @@ async def test_a_key_of_one_shop_sees_nothing_of_the_others(world):
     assert "Daemons" not in page
 
 
+async def test_an_overview_that_is_no_longer_live_says_so(browser, world):
+    """As when the daemon is gone, or the session is over: figures of an hour ago look like those of now."""
+    async with tab(browser, world) as opened:
+        await opened.sign_in(OPERATOR)
+        stale = opened.page.get_by_text("These figures are no longer kept up to date")
+        await opened.page.locator("#state").get_by_text("mongodb").wait_for()
+        assert not await stale.is_visible()
+        world.stop.set()
+        await stale.wait_for()
+        opened.wrong.clear()  # the daemon is not there any more
+
+
 async def test_the_daemon_stops_although_an_overview_is_open(world):
     async with world.client(OPERATOR) as client, client.stream("GET", "/console/live") as answer:
         parts = answer.aiter_lines()

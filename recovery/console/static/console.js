@@ -18,9 +18,15 @@ function showTimes(root) {
   }
 }
 
-// Live parts: the server sends the HTML of each part whose content has changed, under the part's id.
+// Live parts: the server sends the HTML of each part whose content has changed, under the part's id. What cannot be
+// followed any more says so: old figures look like those of now.
 function follow(address) {
   const source = new EventSource(address);
+  const showStale = (stale) => { document.getElementById("stale").hidden = !stale; };
+  source.addEventListener("open", () => showStale(false));
+  source.addEventListener("fresh", () => showStale(false));
+  source.addEventListener("stale", () => showStale(true));
+  source.addEventListener("error", () => showStale(true));
   source.addEventListener("part", (event) => {
     const { id, html } = JSON.parse(event.data);
     const part = document.getElementById(id);
