@@ -165,6 +165,13 @@ def test_a_name_is_escaped_and_isolated() -> None:
     assert "<b>" not in text
 
 
+def test_words_and_the_key_of_a_shop_are_text(tmp_path: Path) -> None:
+    """A report may name any shop: what looks like HTML in its key, or in a word, is shown as it is."""
+    (tmp_path / "words.toml").write_text('[page-done]\ntitle = "x"\ntext = "<b> {{ shop }} & so on"\nbutton = "x"\n')
+    text = Pages(Templates(tmp_path), Brand()).texts("page-done", "<i>shop").text
+    assert text == "&lt;b&gt; &lt;i&gt;shop &amp; so on"
+
+
 def test_the_languages_of_a_browser() -> None:
     """The most liked come first, those of equal weight in their order; what is not a language is passed over."""
     assert list(preferred("de;q=0.5, en-GB, fr;q=0.9, *, x, <b>;q=1, ja;q=0, ko;q=?")) == ["en-GB", "fr", "de"]
