@@ -19,6 +19,9 @@ MOST_LISTED = 20
 LONGEST_TEXT, MOST_STEPS = 20_000, 50
 """Characters of a schedule that is tried, and its steps: each decision looks at all of them, in the daemon's loop."""
 
+MOST_STOPS = 30
+"""Full stops of a line: to read a key of thousands of parts takes many seconds, in the daemon's loop as well."""
+
 
 class ScheduleTrial:
     """The port `Trial` of the console, on the settings and the database of a daemon."""
@@ -36,6 +39,8 @@ class ScheduleTrial:
         """Return the schedule of a text, compared with the one in force. Raises `BadSchedule`, `Unavailable`."""
         if len(text) > LONGEST_TEXT:
             raise BadSchedule((f"this text is longer than {LONGEST_TEXT} characters",))
+        if any(line.count(".") > MOST_STOPS for line in text.split("\n")):
+            raise BadSchedule((f"a line of this text has more than {MOST_STOPS} full stops",))
         try:
             tables = proposal_of(text, "this text")
             schedules = schedules_of(self._settings, tables, "set in this text", shop)

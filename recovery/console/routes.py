@@ -18,6 +18,7 @@ from recovery.console.sessions import PATH, Sessions
 from recovery.console.viewer import Viewer
 from recovery.domain.scopes import Scope
 from recovery.engine.ports import Clock
+from recovery.errors import Damaged, Refused, Unavailable
 from recovery.http.problems import Problem, problem_of
 
 Page = Callable[[Request, Viewer], Awaitable[Response]]
@@ -135,13 +136,26 @@ class Routes:
 
     def fault(self, request: Request, exc: Exception) -> Response:
         """Return the page of a fault."""
-        problem = problem_of(exc)
-        detail = FAULTS.get(problem.status, problem.detail)
+        problem = Problem(409, _sentence(exc)) if isinstance(exc, Damaged) else problem_of(exc)
+        detail = problem.detail if isinstance(exc, Problem) else FAULTS.get(problem.status, problem.detail)
         try:
             viewer = self.viewer(request)
         except Problem:
             viewer = None
-        return self.rendering.page(request, viewer, "fault.html", status=problem.status, fault=problem, detail=detail)
+        return self.rendering.page(
+            request,
+            viewer,
+            "fault.html",
+            status=problem.status,
+            fault=problem,
+            detail=_sentence(exc) if isinstance(exc, Refused) else detail,
+            refused=isinstance(exc, Refused),
+            away=isinstance(exc, Unavailable),
+        )
+
+
+def _sentence(exc: Exception) -> str:
+    return f"{exc}".rstrip(".") + "."
 
 
 def _written_path(request: Request) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
@@ -30,6 +31,29 @@ class Session:
     nonce: str
 
 
+def origin_of(request: Request) -> tuple[str, str]:
+    """Return scheme and host of the page that posted a form, as its browser knows them; empty if it does not say.
+
+    A proxy may pass on its own address for us as the Host, as nginx does by default.
+    """
+    try:
+        parts = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.hostname or ""
+
+
+def is_encrypted(request: Request) -> bool:
+    """Return whether the browser that posted a form has https."""
+    return origin_of(request)[0] == "https"
+
+
+def keeps_no_cookie(request: Request) -> bool:
+    """Return whether the browser that posted a form would refuse our cookie: it has neither https nor this machine."""
+    scheme, host = origin_of(request)
+    return scheme == "http" and not is_loopback(host)
+
+
 class Sessions:
     """Opens and closes sessions of callers that `guard` knows.
 
@@ -51,7 +75,7 @@ class Sessions:
             self._seals.seal_text("session", content),
             max_age=int(LASTS.total_seconds()),
             path=PATH,
-            secure=not is_loopback(request.url.hostname or ""),
+            secure=is_encrypted(request) or not is_loopback(request.url.hostname or ""),
             httponly=True,
             samesite="strict",
         )

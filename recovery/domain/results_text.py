@@ -40,15 +40,19 @@ CSV_HEADINGS = (
 )
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a formula in a spreadsheet begins with."""
+
+
 def cells_of(row: Row) -> Sequence[str]:
     """Return the cells of a row, without its group."""
-    sums = row.sums
+    sums, whole = row.sums, row.whole
     return (
         f"{sums.mails:,}",
         f"{sums.checkouts:,}",
-        part(sums.returned, sums.checkouts),
-        part(sums.returned_orders, sums.checkouts),
-        part(sums.ordered, sums.checkouts),
+        part(sums.returned, whole),
+        part(sums.returned_orders, whole),
+        part(sums.ordered, whole),
         money(row.money),
         short(row.lift),
     )
@@ -159,4 +163,4 @@ def _tail(lift: Lift | None) -> list[str]:
 
 def _safe(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: the names of shops and coupons are data."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -21,6 +21,10 @@ SECTIONS = ("schedule", "confirmation")
 EXPERIMENTS = "experiments"
 
 
+MOST_TOLD = 20
+"""Faults that are told, at most: each takes milliseconds, in which a daemon does nothing else."""
+
+
 def proposal_in(path: Path) -> dict[str, Any]:
     """Return the tables of a file with a proposed schedule. Raises `SettingsError`."""
     try:
@@ -34,8 +38,10 @@ def proposal_of(text: str, name: str) -> dict[str, Any]:
     """Return the tables in the text of a proposed schedule. `name` is for errors. Raises `SettingsError`."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:  # a number of thousands of digits is none of TOML's own errors
         raise SettingsError([f"{name} is not TOML: {exc}"]) from None
+    except RecursionError:
+        raise SettingsError([f"{name} is not TOML that can be read: it is nested too deeply"]) from None
     if problems := [
         f"{section}: only [schedule], [confirmation] and [experiments.<name>] can be tried"
         for section in _others(tables)
@@ -67,7 +73,10 @@ def proposed(in_force: Settings, tables: Mapping[str, Any], origin: str) -> Sett
         tried = {name: made.experiments[name] for name in tables.get(EXPERIMENTS, ())}
         problems += unsendable(tried, {"": made.schedule})
     except ValidationError as exc:
-        problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in exc.errors()]
+        errors = exc.errors()
+        problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in errors[:MOST_TOLD]]
+        if len(errors) > MOST_TOLD:
+            problems.append(f"and {len(errors) - MOST_TOLD:,} more")
     if not problems:
         return made
     raise SettingsError(problems)  # outside of the handler: the error that has the values is not chained

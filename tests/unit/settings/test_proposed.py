@@ -98,6 +98,8 @@ def test_steps_that_could_not_be_sent_are_refused():
             '[smtp]\nhost = "x"\n[schedule]\n',
             "smtp: only [schedule], [confirmation] and [experiments.<name>] can be tried",
         ),
+        (f"[schedule]\nsteps = {'[' * 5000}", "new.toml is not TOML"),
+        (f"[schedule]\nmin_gap = {'9' * 5000}", "new.toml is not TOML"),
     ],
 )
 def test_a_text_that_is_no_proposal_is_refused(text, said):
@@ -105,6 +107,15 @@ def test_a_text_that_is_no_proposal_is_refused(text, said):
     with pytest.raises(SettingsError) as caught:
         proposal_of(text, "new.toml")
     assert said in str(caught.value)
+
+
+def test_of_many_faults_the_first_are_told():
+    """Each is looked up among all settings, which takes milliseconds: a text may have thousands."""
+    with pytest.raises(SettingsError) as caught:
+        proposed(IN_FORCE, {"schedule": {f"k{number}": 1 for number in range(500)}}, "given here")
+    *first, last = caught.value.problems
+    assert len(first) == 20
+    assert last == "and 480 more"
 
 
 @given(
