@@ -147,30 +147,34 @@ class Window:
         try:
             if isinstance(reports, AsyncIterable):
                 async for item in reports:
-                    while not self._room:
+                    if not self._room:
                         await self._wait_for_room()
-                    self._begin(item)
+                    if self._begin(item):
+                        await asyncio.sleep(0)
             else:
                 for item in reports:
-                    while not self._room:
+                    if not self._room:
                         await self._wait_for_room()
-                    self._begin(item)
+                    if self._begin(item):
+                        await asyncio.sleep(0)
         finally:
             self._put(None)
 
     async def _wait_for_room(self) -> None:
-        self._more_room.clear()
-        await self._more_room.wait()
+        while not self._room:
+            self._more_room.clear()
+            await self._more_room.wait()
 
     def _put(self, sent: ReportResult | _Sent | None) -> None:
         self._sent.append(sent)
         self._more_sent.set()
 
-    def _begin(self, item: Item) -> None:
+    def _begin(self, item: Item) -> bool:
+        """Put a report into a group; return whether that is full, and sent: then others have their turn."""
         self._room -= 1
         if isinstance(item, Exception):
             self._put(ReportResult(None, error=item))
-            return
+            return False
         call, id_ = asked(item), item.id
         before = self._latest.get(id_)
         group = self._group() if before is None else _Group()
@@ -182,6 +186,8 @@ class Window:
             group.sending = asyncio.create_task(self._after(before, group.calls))
         elif len(group.calls) == self._together:
             self._send(group)
+            return True
+        return False
 
     def _group(self) -> _Group:
         """Return the open group. What is in it at the end of this turn of the loop is sent: nobody waits for more."""
