@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from recovery.client.reports import CheckoutReport, Kept, OrderReport
 from recovery.domain.checkout import Checkout, Order
 
-AT_ONCE = 128
+AT_ONCE = 256
 """Reports that are on their way at the same time, with an event loop: several groups."""
 
 GROUP = 64
