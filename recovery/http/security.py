@@ -53,6 +53,11 @@ class Guard:
         """Whether any key is configured; without, callers on this machine need none."""
         return self._ring is not None
 
+    @property
+    def has_several_keys(self) -> bool:
+        """Whether more than one key is configured."""
+        return self._ring is not None and len(self._ring) > 1
+
     async def sign_in(self, key: str) -> Caller:
         """Return the caller whose key this is. Raises `Problem` (401), delayed as for any wrong key."""
         caller = None if self._ring is None else self._ring.owner(key.encode())
