@@ -3,17 +3,25 @@
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from stripe import SignatureVerificationError, WebhookSignature
+from stripe import _webhook as stripe_webhook
 
 from recovery.shops.adapter import NOT_SIGNED, Trust
 from recovery.shops.stripe import TOLERANCE, Stripe
 from tests.support.stripe_events import SECRET, body_of, completed, event, signature
 
 BODY = body_of(completed())
-NOW = datetime.now(UTC).replace(microsecond=0)  # the library reads the clock of the machine
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 AT = int(NOW.timestamp())
+
+
+@pytest.fixture(autouse=True)
+def _their_clock_stands(monkeypatch):
+    """Stripe's library reads the clock of the machine: here both see the same time, however slow the machine is."""
+    monkeypatch.setattr(stripe_webhook, "time", SimpleNamespace(time=lambda: float(AT)))
 
 
 def fault(body, header, *secrets, now=NOW):
