@@ -4,17 +4,15 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import hypothesis
 import pytest
 import uvloop
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from recovery.mongo import collections
-from recovery.mongo.collections import OPTIONS, Document
+from recovery.mongo.collections import Document
 from recovery.testing.mongod import NoMongod, mongod
+from tests.support.databases import empty_database, unused_name
 from tests.support.log_lines import addresses, overheard
 from tests.support.quiet_machine import MACHINE
 from tests.support.smtp_servers import RecordingRelay
@@ -75,17 +73,14 @@ def mongodb() -> Iterator[str]:
 @pytest.fixture
 def database_name() -> str:
     """A name that no other test has."""
-    return f"test-{uuid4().hex[:12]}"
+    return unused_name()
 
 
 @pytest.fixture
 async def database(mongodb: str, database_name: str) -> AsyncIterator[AsyncDatabase[Document]]:
     """An empty database of this test's own, with collections and indexes."""
-    async with AsyncMongoClient(mongodb, tz_aware=True) as client:
-        database = client.get_database(database_name, **OPTIONS)
-        await collections.ensure(database)
+    async with empty_database(mongodb, database_name) as database:
         yield database
-        await client.drop_database(database_name)
 
 
 @pytest.fixture
