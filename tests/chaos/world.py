@@ -242,14 +242,14 @@ class World:
         while time.monotonic() < deadline:
             with suppress(PyMongoError):
                 if await self.database[CHECKOUTS].find_one(self.restless, {"_id": 1}) is None:
-                    await self._shadows_set()
+                    await self.shadows_set()
                     await self.look_back()
                     return
             await asyncio.sleep(0.1)
         left = self.database[CHECKOUTS].find(self.restless, {"status": 1, "messages": 1, "claim": 1}).limit(2)
         self.observed.append(f"not everything came to rest within {within:g} s: {[each async for each in left]}")
 
-    async def _shadows_set(self) -> None:
+    async def shadows_set(self) -> None:
         """Give whoever has just planned a checkout the time to set its shadow, before anybody is stopped."""
         for _ in range(READY_WITHIN * 2):
             waiting = self.database[CHECKOUTS].find({"next_at": {"$gt": datetime.now(UTC)}}, {"_id": 1})

@@ -129,12 +129,13 @@ def _accepted(world: World) -> list:
 
 
 async def _nothing_due(world: World) -> None:
-    """Wait until nothing is due any more; what is due later stays."""
+    """Wait until nothing is due any more; what is due later stays, and has its shadow."""
     async with asyncio.timeout(60):
         while await world.database["checkouts"].find_one(
             {"next_at": {"$type": "date", "$lte": datetime.now(UTC) + timedelta(seconds=30)}}
         ):
             await asyncio.sleep(0.1)
+    await world.shadows_set()
 
 
 async def _pass(world: World, time_: timedelta) -> None:
