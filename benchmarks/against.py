@@ -160,7 +160,8 @@ async def compare(bench: Bench, tree: Path, name: str) -> list[Compared]:
             try:
                 taken[side].append(await MEASURES[name](sides[side]))
             except Exception as exc:
-                raise RuntimeError(f"{where}: {type(exc).__name__}: {exc}") from exc
+                first = exc.exceptions[0] if isinstance(exc, ExceptionGroup) else exc
+                raise RuntimeError(f"{where}: {type(first).__name__}: {first}") from exc
     return [
         Compared(figure, [each[figure] for each in taken[0]], [each[figure] for each in taken[1]])
         for figure in taken[0][0]

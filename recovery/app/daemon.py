@@ -15,7 +15,6 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from recovery.app.channels import ChannelRecords
-from recovery.app.desk import desk_of
 from recovery.app.factories import (
     CannotStart,
     api_keys_of,
@@ -28,7 +27,6 @@ from recovery.app.factories import (
 from recovery.app.initialise import ensure
 from recovery.app.lanes import LaneFactory
 from recovery.app.shops import Shop, shops_of
-from recovery.console.console import console
 from recovery.daemon.activity import ActivityRecords
 from recovery.daemon.expirer import Expirer
 from recovery.daemon.heartbeat import Heartbeat
@@ -261,9 +259,16 @@ class _Daemon:
     def _console(self) -> Callable[[Guard], APIRouter] | None:
         if not self._settings.console.enabled:
             return None
-        composers = self._shops.map(lambda shop: shop.composer)
-        desk = desk_of(self._settings, self._database, self._clock, self._readiness.faults, self._closing, composers)
-        return partial(console, desk, keys=api_keys_of(self._settings))
+
+        def load(guard: Guard) -> APIRouter:
+            from recovery.app.desk import desk_of  # what only people need, no start waits for
+            from recovery.console.console import console
+
+            faults, composers = self._readiness.faults, self._shops.map(lambda shop: shop.composer)
+            desk = desk_of(self._settings, self._database, self._clock, faults, self._closing, composers)
+            return console(desk, guard, api_keys_of(self._settings))
+
+        return load
 
     async def _stop(self, root: Supervisor) -> None:
         """Stop the parts in order, within the grace period. First of all nothing more is claimed."""

@@ -72,7 +72,7 @@ async def sent(
 
 
 def _step(settings: Settings, name: str) -> Step:
-    steps = {each.name: each for each in settings.to_schedule().messages}
+    steps = settings.to_schedule().by_name
     if name not in steps:
         raise CannotStart(f"There is no step {name}; there are {', '.join(steps)}.")
     return steps[name]

@@ -92,10 +92,15 @@ def _take(simulation: Simulation, shop: str, group: Sequence[Course], now: datet
         simulation.add(shop, group)
 
 
-def simulate_drawn(schedules: Schedules, count: int, seed: int, days: int, most_listed: int) -> Comparison:
-    """Replay so many drawn checkouts by both schedules, on all cores. The same arguments give the same result."""
+def simulate_drawn(
+    schedules: Schedules, count: int, seed: int, days: int, most_listed: int, shop: str = ""
+) -> Comparison:
+    """Replay so many drawn checkouts of a shop by both schedules, on all cores.
+
+    The same arguments give the same result.
+    """
     shards = [(number, min(SHARD, count - begin)) for number, begin in enumerate(range(0, count, SHARD))]
-    work = [(schedules, size, f"{seed}/{number}", days, most_listed) for number, size in shards]
+    work = [(schedules, size, f"{seed}/{number}", days, most_listed, shop) for number, size in shards]
     if len(work) == 1:
         return _shard(*work[0])
     whole = Comparison(most_listed=most_listed)
@@ -105,11 +110,11 @@ def simulate_drawn(schedules: Schedules, count: int, seed: int, days: int, most_
     return whole
 
 
-def _shard(schedules: Schedules, count: int, seed: str, days: int, most_listed: int) -> Comparison:
+def _shard(schedules: Schedules, count: int, seed: str, days: int, most_listed: int, shop: str) -> Comparison:
     simulation = Simulation(PerShop(schedules), most_listed)
     until = DRAWN_FROM + timedelta(days=days)
     for group in drawn(count, seed, DRAWN_FROM, until, schedules.in_force.time_zone):
-        simulation.add("", group)
+        simulation.add(shop, group)
     return simulation.result
 
 

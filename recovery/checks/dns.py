@@ -7,14 +7,14 @@ import dns.exception
 import dns.resolver
 from dns.rdtypes.txtbase import TXTBase
 
-from recovery.checks.dns_records import Answer
+from recovery.checks.dns_records import DnsAnswer
 from recovery.checks.rules import Question
 
 TIMEOUT = 3.0
 """Seconds that one question may take, over all servers."""
 
 
-async def look_up(question: Question, server: tuple[str, int] | None = None, timeout: float = TIMEOUT) -> Answer:
+async def look_up(question: Question, server: tuple[str, int] | None = None, timeout: float = TIMEOUT) -> DnsAnswer:
     """Return the records from this machine's resolver, or from the DNS server at this address."""
     name, kind = question
     try:
@@ -23,14 +23,14 @@ async def look_up(question: Question, server: tuple[str, int] | None = None, tim
             resolver.nameservers, resolver.port = [server[0]], server[1]
         found = await resolver.resolve(f"{name}.", kind, lifetime=timeout)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return Answer()
+        return DnsAnswer()
     except dns.exception.Timeout:
-        return Answer(fault=f"the DNS did not answer for {name} within {timeout:g} s")
+        return DnsAnswer(fault=f"the DNS did not answer for {name} within {timeout:g} s")
     except dns.resolver.NoNameservers:
-        return Answer(fault=f"the DNS servers of {name} answer with an error")
+        return DnsAnswer(fault=f"the DNS servers of {name} answer with an error")
     except (dns.exception.DNSException, OSError) as exc:
-        return Answer(fault=f"the DNS lookup of {name} failed ({exc})")
-    return Answer(tuple(_text(record) for record in found))
+        return DnsAnswer(fault=f"the DNS lookup of {name} failed ({exc})")
+    return DnsAnswer(tuple(_text(record) for record in found))
 
 
 def _text(record: Any) -> str:

@@ -13,7 +13,7 @@ _LOOKUP = re.compile(r"[-+~?]?(?:include:|a(?:[:/]|$)|mx(?:[:/]|$)|ptr(?:[:/]|$)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsAnswer:
     """The answer of the DNS: its records as text, perhaps none. `fault` says why the records are unknown."""
 
     records: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ def upwards(domain: str) -> list[str]:
     return [".".join(labels[start:]) for start in range(max(len(labels) - 1, 1))]
 
 
-def spf(domain: str, answer: Answer) -> Finding:
+def spf(domain: str, answer: DnsAnswer) -> Finding:
     """Check the SPF record, which lists the servers that may send for a domain, RFC 7208."""
     check = f"SPF of {domain}"
     if answer.fault:
@@ -68,7 +68,7 @@ def spf(domain: str, answer: Answer) -> Finding:
     return ok(check, records[0])
 
 
-def dkim(key: PublicKey, answer: Answer) -> Finding:
+def dkim(key: PublicKey, answer: DnsAnswer) -> Finding:
     """Check that the published DKIM key belongs to the private key that signs."""
     check = f"DKIM key at {key.name}"
     if answer.fault:
@@ -90,12 +90,12 @@ def dkim(key: PublicKey, answer: Answer) -> Finding:
 class Dmarc:
     """The DMARC record that applies to a domain: its own, or that of the nearest parent that has one."""
 
-    def __init__(self, sender: str, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, sender: str, answers: Mapping[str, DnsAnswer]) -> None:
         self._sender = sender
         self.domain = sender
         self.tags: Mapping[str, str] = {}
         self._count = 0
-        self._failed: Answer | None = None
+        self._failed: DnsAnswer | None = None
         for domain in upwards(sender):
             answer = answers[domain]
             self._failed = self._failed or (answer if answer.fault else None)
@@ -135,7 +135,7 @@ class Dmarc:
         return all(_within(domain, self.domain) for domain in (other, self._sender)) or _within(self._sender, other)
 
 
-def mx(domain: str, mail: str, answer: Answer) -> Finding:
+def mx(domain: str, mail: str, answer: DnsAnswer) -> Finding:
     """Check that a domain has an MX record; `mail` is the kind of mail sent to it, such as "bounces"."""
     check = f"{domain} takes mail"
     if answer.fault:
@@ -146,7 +146,7 @@ def mx(domain: str, mail: str, answer: Answer) -> Finding:
     return ok(check, f"{mail}, by {', '.join(hosts)}")
 
 
-def _unknown(check: str, answer: Answer) -> Finding:
+def _unknown(check: str, answer: DnsAnswer) -> Finding:
     return warning(check, f"Could not be checked, since {answer.fault}", "try again, or ask the operator of the DNS.")
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recovery.checks.dns_records import Answer, Dmarc, PublicKey, dkim, mx, spf, upwards
+from recovery.checks.dns_records import Dmarc, DnsAnswer, PublicKey, dkim, mx, spf, upwards
 from recovery.checks.finding import Finding, error, ok, warning
 
 _RESERVED = re.compile(r"(?:.*\.)?(?:example|test|invalid|localhost|local|example\.(?:com|net|org))")
@@ -16,7 +16,7 @@ _TEST_INBOX = 1025
 Question = tuple[str, str]
 """A DNS name and a record type: `("shop.example", "TXT")`."""
 
-Answers = Mapping[Question, Answer]
+Answers = Mapping[Question, DnsAnswer]
 
 
 @dataclass(frozen=True, slots=True)

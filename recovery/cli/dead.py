@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +12,10 @@ from recovery.cli.terminal import (
     Session,
     format_time,
     in_words,
-    isoformatted,
     one_of,
     open_database,
-    print_table,
+    print_list,
     say,
-    say_json,
 )
 
 if TYPE_CHECKING:
@@ -70,19 +67,13 @@ def list_(
             which = _filter(clock, None, cause, shop, step, older_than, replayed=replayed)
             return await DeadLetters(database).find(which, limit)
 
-    letters = asyncio.run(listed())
-    if as_json:
-        say_json([isoformatted(asdict(letter)) for letter in letters])
-    elif letters:
-        print_table(
-            ("id", "died (UTC)", "cause", "attempts", "error"),
-            (
-                (letter.id, format_time(letter.at), letter.cause, letter.attempts, in_words(letter.error))
-                for letter in letters
-            ),
-        )
-    else:
-        say("There are no dead letters.")
+    print_list(
+        asyncio.run(listed()),
+        ("id", "died (UTC)", "cause", "attempts", "error"),
+        lambda letter: (letter.id, format_time(letter.at), letter.cause, letter.attempts, in_words(letter.error)),
+        none="There are no dead letters.",
+        as_json=as_json,
+    )
 
 
 @dead.command()

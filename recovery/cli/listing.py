@@ -16,6 +16,7 @@ from recovery.cli.terminal import (
     one_of,
     open_database,
     print_table,
+    read_time,
     say,
     say_json,
 )
@@ -101,21 +102,7 @@ def list_(
 
 
 def _time(option: str, given: str | None, clock: "MongoClock") -> datetime | None:
-    """Return a time that is given as such, or as how long ago. Raises `CommandError`."""
-    from recovery.settings import parse_duration
-
-    if given is None:
-        return None
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        try:
-            return clock.now() - parse_duration(given)
-        except (ValueError, OverflowError) as exc:
-            raise CommandError(f"{option} {given}: give a time with its zone, {_TIME}.") from exc
-    if at.tzinfo is None:
-        raise CommandError(f"{option} {given}: add the zone, as in {given}Z.")
-    return at
+    return None if given is None else read_time(option, given, lambda ago: clock.now() - ago, _TIME)
 
 
 def _document(state: "CheckoutState") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import CommandError, format_time, load_checkout, open_database, say
+from recovery.cli.terminal import CommandError, format_time, load_checkout, open_database, read_time, say
 
 if TYPE_CHECKING:
     from recovery.domain.operations import Change, Operator
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from recovery.domain.state import CheckoutState
 
 operations = typer.Typer()
+
+_HOW_LONG = "or in how long, as in 2d"
 
 Checkout = Annotated[str, typer.Argument(metavar="SHOP/ORDER", help="As in shop.example/1042.")]
 OfStep = Annotated[str | None, typer.Option("--step", help="Only if this message is the next one.")]
@@ -55,7 +57,9 @@ def postpone(
 
     _change(
         checkout,
-        lambda state, schedule, operator, now: domain.postpone(state, schedule, step, _time(until, now), operator, now),
+        lambda state, schedule, operator, now: domain.postpone(
+            state, schedule, step, read_time("--until", until, now.__add__, _HOW_LONG), operator, now
+        ),
     )
 
 
@@ -86,19 +90,3 @@ def _change(checkout: str, decide: "Callable[[CheckoutState, Schedule, Operator,
                 )
 
     asyncio.run(changed())
-
-
-def _time(given: str, now: datetime) -> datetime:
-    """Return a time that is given as such, or as in how long. Raises `CommandError`."""
-    from recovery.settings import parse_duration
-
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        try:
-            return now + parse_duration(given)
-        except (ValueError, OverflowError) as exc:
-            raise CommandError(f"--until {given}: give a time with its zone, or in how long, as in 2d.") from exc
-    if at.tzinfo is None:
-        raise CommandError(f"--until {given}: add the zone, as in {given}Z.")
-    return at

@@ -1,22 +1,11 @@
 """`recovery pause`, `resume` and `pauses`: stop the messages of a shop, or of all, and go on."""
 
 import asyncio
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import (
-    AsJson,
-    CommandError,
-    Session,
-    format_time,
-    isoformatted,
-    open_database,
-    print_table,
-    say,
-    say_json,
-)
+from recovery.cli.terminal import AsJson, CommandError, Session, format_time, open_database, print_list, say
 
 if TYPE_CHECKING:
     from recovery.mongo.pauses import KeptPause
@@ -103,18 +92,11 @@ def _by() -> str:
 
 
 def _print(found: "list[KeptPause]", *, as_json: bool) -> None:
-    if as_json:
-        say_json([_document(each) for each in found])
-    elif found:
-        print_table(
-            ("paused", "since (UTC)", "by", "reason"),
-            ((each.shop or "all sending", format_time(each.at), each.by, each.reason) for each in found),
-        )
-    else:
-        say("Nothing is paused.")
-
-
-def _document(pause: "KeptPause") -> dict[str, Any]:
-    """Return a pause for programs: `shop` is null for all sending."""
-    document: dict[str, Any] = isoformatted(asdict(pause))
-    return document
+    """Print pauses; in JSON, `shop` is null for all sending."""
+    print_list(
+        found,
+        ("paused", "since (UTC)", "by", "reason"),
+        lambda each: (each.shop or "all sending", format_time(each.at), each.by, each.reason),
+        none="Nothing is paused.",
+        as_json=as_json,
+    )

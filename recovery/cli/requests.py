@@ -1,21 +1,11 @@
 """`recovery requests`: data requests of people, as their shop's platform passed them on."""
 
 import asyncio
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli.terminal import (
-    AsJson,
-    CommandError,
-    format_time,
-    isoformatted,
-    open_database,
-    print_table,
-    say,
-    say_json,
-)
+from recovery.cli.terminal import AsJson, CommandError, format_time, open_database, print_list, say
 
 if TYPE_CHECKING:
     from recovery.mongo.data_requests import KeptRequest
@@ -38,18 +28,16 @@ def requests_(
         say(f"{done} is answered.")
         return
     found = asyncio.run(_found(everything=everything))
-    if as_json:
-        say_json([isoformatted(asdict(each)) for each in found])
-    elif found:
-        print_table(
-            ("request", "asked (UTC)", "address", "orders", "answered (UTC)"),
-            (
-                (each.id, format_time(each.asked_at), each.address, ", ".join(each.orders), format_time(each.done_at))
-                for each in found
-            ),
-        )
-    else:
-        say("There are no open requests.")
+    print_list(
+        found,
+        ("request", "asked (UTC)", "address", "orders", "answered (UTC)"),
+        lambda each: (
+            *(each.id, format_time(each.asked_at), each.address),
+            *(", ".join(each.orders), format_time(each.done_at)),
+        ),
+        none="There are no open requests.",
+        as_json=as_json,
+    )
 
 
 async def _found(*, everything: bool) -> "list[KeptRequest]":

@@ -15,12 +15,16 @@ from recovery.app.logs import configure_logging
 from recovery.cli.processes import each_of, run_together
 from recovery.settings import Settings
 
+SELDOM = (20_000, 20, 20)
+"""The thresholds of garbage collection: a message leaves few cycles behind, so memory hardly grows."""
+
 log = structlog.get_logger()
 
 
 def run(settings: Settings, processes: int) -> int:
     """Run this number of daemons until SIGTERM or SIGINT; return the exit code."""
     gc.freeze()  # imported modules stay: no collection needs to traverse them again
+    gc.set_threshold(*SELDOM)
     gc.enable()
     if processes > 1:
         return run_together(_one_of_several, each_of(settings, processes))
@@ -38,6 +42,7 @@ def _one_of_several(settings: Settings) -> None:
     from recovery.cli import exit_on_error
 
     gc.freeze()  # as in the first process
+    gc.set_threshold(*SELDOM)
     configure_logging(settings)
     exit_on_error(lambda: _run(settings))
 
@@ -70,10 +75,9 @@ async def _until_signalled(settings: Settings) -> None:
 def _settle_down() -> None:
     """Tune the process for a long run: a tenth more mails a second.
 
-    Objects of the start are excluded from garbage collection, which runs less often: a message leaves few cycles
-    behind, so memory hardly grows. Loggers are cached; otherwise a suppressed line costs as much as a logged one.
+    Objects of the start are excluded from garbage collection. Loggers are cached; otherwise a suppressed line costs as
+    much as a logged one.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
     structlog.configure(cache_logger_on_first_use=True)

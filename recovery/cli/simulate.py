@@ -29,7 +29,10 @@ UNKNOWN = (
 @simulate.command(name="simulate")
 def simulate_(
     schedule: Annotated[
-        Path, typer.Option(metavar="FILE", help="TOML with [schedule], [confirmation] or both: only what is to change.")
+        Path,
+        typer.Option(
+            metavar="FILE", help="TOML with [schedule], [confirmation], [experiments.<name>]: only what is to change."
+        ),
     ],
     shop: Annotated[str | None, typer.Option(help="Only the checkouts of this shop, by its own schedule.")] = None,
     since: Annotated[str, typer.Option(metavar="DURATION", help="Those opened within this time.")] = "30d",
@@ -91,4 +94,4 @@ def _drawn(
     from recovery.app.simulation import schedules_of, simulate_drawn
 
     schedules = schedules_of(load(), tables, origin, shop or "")
-    return simulate_drawn(schedules.of_shop(""), count, seed, since.days, most)
+    return simulate_drawn(schedules.of_shop(""), count, seed, since.days, most, shop or "")

@@ -35,6 +35,10 @@ def _sums(sums: Sums) -> dict[str, Any]:
         "mails": dict(sums.mails),
         "reminders": sums.reminders,
         "hours_of_the_week": sums.hours,
+        "arms": [
+            {"experiment": experiment, "arm": arm, "checkouts": count, "reminders": sums.arm_reminders[experiment, arm]}
+            for (experiment, arm), count in sorted(sums.arms.items())
+        ],
         "saved": dict(sums.saved),
         "ordered": sums.ordered,
         "ordered_unreminded": sums.ordered_unreminded,
@@ -97,6 +101,13 @@ def _print_counts(compared: Comparison) -> None:
         rows.append((f"{step} not sent: {reason}", *_counts(*(sums.skipped[step, reason] for sums in sides)), ""))
     if rows:
         _print_rows("moved and not sent", rows)
+    rows = []
+    for experiment, arm in sorted({key for sums in sides for key in sums.arms}):
+        for what, counts in (("checkouts", "arms"), ("reminders", "arm_reminders")):
+            pair = (getattr(sums, counts)[experiment, arm] for sums in sides)
+            rows.append((f"{experiment} {arm}: {what}", *_counts(*pair), ""))
+    if rows:
+        _print_rows("experiments", rows)
 
 
 def _print_rows(title: str, rows: Sequence[Sequence[object]]) -> None:

@@ -5,7 +5,7 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -18,12 +18,10 @@ from recovery.cli.terminal import (
     CommandError,
     confirm,
     format_time,
-    isoformatted,
     one_of,
     open_database,
-    print_table,
+    print_list,
     say,
-    say_json,
 )
 
 if TYPE_CHECKING:
@@ -135,22 +133,16 @@ def list_(
             found = suppressions.each(Which(shop, _reason(reason), reply), newest_first=True, limit=limit, skip=offset)
             return [kept async for kept in found]
 
-    found = asyncio.run(listed())
-    if as_json:
-        say_json([isoformatted(asdict(each)) for each in found])
-    elif found:
-        print_table(
-            ("shop", "pseudonym", "reason", "since (UTC)", "until (UTC)", "source"),
-            (
-                (
-                    *(each.shop or "all", each.pseudonym, each.reason, format_time(each.at)),
-                    *(format_time(each.until) if each.until else "", each.source),
-                )
-                for each in found
-            ),
-        )
-    else:
-        say("Nobody is suppressed.")
+    print_list(
+        asyncio.run(listed()),
+        ("shop", "pseudonym", "reason", "since (UTC)", "until (UTC)", "source"),
+        lambda each: (
+            *(each.shop or "all", each.pseudonym, each.reason),
+            *(format_time(each.at), format_time(each.until), each.source),
+        ),
+        none="Nobody is suppressed.",
+        as_json=as_json,
+    )
 
 
 @suppress.command()

@@ -3,11 +3,12 @@
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,10 +18,14 @@ from recovery.domain.wording import in_words as in_words
 from recovery.errors import RecoveryError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from recovery.domain.state import CheckoutState
     from recovery.mongo.clock import MongoClock
     from recovery.mongo.collections import Database
     from recovery.settings import Settings
+
+T = TypeVar("T", bound="DataclassInstance")
 
 out = Console(highlight=False)
 
@@ -107,6 +112,18 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     out.print(table)
 
 
+def print_list(
+    found: "Sequence[T]", columns: Iterable[str], row: "Callable[[T], Iterable[object]]", *, none: str, as_json: bool
+) -> None:
+    """Print what was found: as JSON, as a table with a `row` of each, or the sentence `none` if there is nothing."""
+    if as_json:
+        say_json([isoformatted(asdict(each)) for each in found])
+    elif found:
+        print_table(columns, map(row, found))
+    else:
+        say(none)
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask for confirmation, unless `yes` is given; abort on "no". Raises `NotConfirmed` without a terminal."""
     if yes:
@@ -159,6 +176,22 @@ async def open_database() -> AsyncIterator[Session]:
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         yield Session(settings, database, clock)
+
+
+def read_time(option: str, given: str, relative: Callable[[timedelta], datetime], expected: str) -> datetime:
+    """Return a time that is given as such, or as a duration. Raises `CommandError`; it says what is `expected`."""
+    from recovery.settings import parse_duration
+
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        try:
+            return relative(parse_duration(given))
+        except ValueError as exc:
+            raise CommandError(f"{option} {given}: give a time with its zone, {expected}.") from exc
+    if at.tzinfo is None:
+        raise CommandError(f"{option} {given}: add the zone, as in {given}Z.")
+    return at
 
 
 def format_time(at: datetime | None) -> str:

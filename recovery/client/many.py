@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from recovery.client.reports import CheckoutReport, Kept, OrderReport
 from recovery.domain.checkout import Checkout, Order
 
-AT_ONCE = 128
+AT_ONCE = 256
 """Reports that are on their way at the same time, with an event loop: several groups."""
 
 GROUP = 64
@@ -60,17 +60,30 @@ def asked(report: Checkout | Order) -> Asked:
 
 
 class _Group:
-    """Reports that are written together, no two of one checkout; `sending` is there once they are sent."""
+    """Reports that are written together, no two of one checkout.
 
-    __slots__ = ("calls", "sending")
+    `sending` is there once they are sent, and `kept`, what became of each, once that has ended.
+    """
+
+    __slots__ = ("calls", "kept", "sending")
 
     def __init__(self) -> None:
         self.calls: list[Asked] = []
         self.sending: asyncio.Task[Sequence[Kept | Exception]] | None = None
+        self.kept: Sequence[Kept | Exception] | None = None
+
+    async def end(self) -> Sequence[Kept | Exception]:
+        """Wait until what is sent has ended; return what became of each."""
+        try:
+            self.kept = await self.sending  # type: ignore[misc]  # it is sent
+        except Exception as exc:  # noqa: BLE001  the result of these reports, and of no others
+            self.kept = [exc] * len(self.calls)
+        return self.kept
 
 
 class _Sent(NamedTuple):
     report: Checkout | Order
+    id: str
     group: _Group
     place: int
 
@@ -85,8 +98,11 @@ class Window:
     def __init__(self, send_all: SendAll, most: int = AT_ONCE, together: int = GROUP) -> None:
         self._send_all = send_all
         self._together = together
-        self._room = asyncio.Semaphore(most)
-        self._sent: asyncio.Queue[ReportResult | _Sent | None] = asyncio.Queue()
+        self._room = most
+        self._more_room = asyncio.Event()
+        self._sent: deque[ReportResult | _Sent | None] = deque()
+        """What is on its way, in order, and None at the end: a queue of asyncio's would cost more for each report."""
+        self._more_sent = asyncio.Event()
         self._open: _Group | None = None
         """The group that is not sent yet."""
         self._latest: dict[str, _Group] = {}
@@ -99,9 +115,15 @@ class Window:
         """
         feeding = asyncio.create_task(self._feed(reports), name="reports")
         try:
-            while (sent := await self._sent.get()) is not None:
+            while True:
+                while not self._sent:
+                    self._more_sent.clear()
+                    await self._more_sent.wait()
+                if (sent := self._sent.popleft()) is None:
+                    break
                 result = sent if isinstance(sent, ReportResult) else await self._result(sent)
-                self._room.release()
+                self._room += 1
+                self._more_room.set()
                 yield result
             await feeding
         finally:
@@ -114,8 +136,8 @@ class Window:
         """Cancel the reports whose results nobody waits for: they may be stored, or not."""
         self._open = None
         left = set()
-        while not self._sent.empty():
-            if isinstance(sent := self._sent.get_nowait(), _Sent) and sent.group.sending is not None:
+        for sent in self._sent:
+            if isinstance(sent, _Sent) and sent.group.sending is not None:
                 left.add(sent.group.sending)
         for task in left:
             task.cancel()
@@ -125,29 +147,47 @@ class Window:
         try:
             if isinstance(reports, AsyncIterable):
                 async for item in reports:
-                    await self._begin(item)
+                    if not self._room:
+                        await self._wait_for_room()
+                    if self._begin(item):
+                        await asyncio.sleep(0)
             else:
                 for item in reports:
-                    await self._begin(item)
+                    if not self._room:
+                        await self._wait_for_room()
+                    if self._begin(item):
+                        await asyncio.sleep(0)
         finally:
-            self._sent.put_nowait(None)
+            self._put(None)
 
-    async def _begin(self, item: Item) -> None:
-        await self._room.acquire()
+    async def _wait_for_room(self) -> None:
+        while not self._room:
+            self._more_room.clear()
+            await self._more_room.wait()
+
+    def _put(self, sent: ReportResult | _Sent | None) -> None:
+        self._sent.append(sent)
+        self._more_sent.set()
+
+    def _begin(self, item: Item) -> bool:
+        """Put a report into a group; return whether that is full, and sent: then others have their turn."""
+        self._room -= 1
         if isinstance(item, Exception):
-            self._sent.put_nowait(ReportResult(None, error=item))
-            return
-        call = asked(item)
-        before = self._latest.get(item.id)
+            self._put(ReportResult(None, error=item))
+            return False
+        call, id_ = asked(item), item.id
+        before = self._latest.get(id_)
         group = self._group() if before is None else _Group()
+        self._latest[id_] = group
+        self._put(_Sent(item, id_, group, len(group.calls)))
         group.calls.append(call)
-        self._latest[item.id] = group
-        self._sent.put_nowait(_Sent(item, group, len(group.calls) - 1))
         if before is not None:
             self._send(before)
             group.sending = asyncio.create_task(self._after(before, group.calls))
         elif len(group.calls) == self._together:
             self._send(group)
+            return True
+        return False
 
     def _group(self) -> _Group:
         """Return the open group. What is in it at the end of this turn of the loop is sent: nobody waits for more."""
@@ -168,14 +208,13 @@ class Window:
         return await self._send_all(calls)
 
     async def _result(self, sent: _Sent) -> ReportResult:
-        report, group, place = sent
-        self._send(group)
-        try:
-            kept = (await group.sending)[place]  # type: ignore[misc]  # it is sent
-        except Exception as exc:  # noqa: BLE001  the result of these reports, and of no others
-            kept = exc
-        if self._latest.get(report.id) is group:
-            del self._latest[report.id]
+        report, id_, group, place = sent
+        if (ended := group.kept) is None:
+            self._send(group)
+            ended = await group.end()
+        kept = ended[place]
+        if self._latest.get(id_) is group:
+            del self._latest[id_]
         return ReportResult(report, kept) if isinstance(kept, Kept) else ReportResult(report, error=kept)
 
 

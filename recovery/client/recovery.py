@@ -163,7 +163,7 @@ class Recovery:
         `reports` is any iterable, or asynchronous one, of `Checkout` and `Order`, of any length: it is read no further
         than there is room for, so memory does not grow with it. One that cannot be stored does not end the rest. An
         exception in place of a report becomes the error of its result. What the iterable raises is raised after the
-        results of what it yielded. `timeout` is that of each report.
+        results of what it yielded. `timeout` is that of each report, once it is its turn to be written.
         """
         if is_asynchronous(self._client):
             results = Window(lambda group: self._all_kept(group, timeout)).results(reports)

@@ -87,12 +87,13 @@ class CheckoutPage:
     async def mail(self, request: Request, viewer: Viewer) -> Response:
         """Answer with one mail of a checkout, as HTML or as text, for a frame."""
         id_ = asked_for(request, viewer)
-        steps = {step.name: step for step in self._desk.schedules.of(id_).messages}
+        state = await self._kept(id_)
+        steps = {step.name: step for step in self._desk.schedules.of(id_).messages_of(state.experiments)}
         step = steps.get(request.path_params["step"])
         if step is None:
             raise Problem(404, "There is no such message in the schedule of its shop.")
         try:
-            rendered = self._desk.rendered(as_seen(await self._kept(id_), viewer), step)
+            rendered = self._desk.rendered(as_seen(state, viewer), step)
         except RenderError as exc:
             return frame(f"<p>The mail cannot be made: {escape(str(exc))}</p>")
         if asked(request).one("as") == "text":
@@ -110,7 +111,7 @@ class CheckoutPage:
         return await self._letters.find(Filter(ids=tuple(f"{state.id}#{step}" for step in steps), replayed=True))
 
     def _mails(self, state: CheckoutState, schedule: Schedule, viewer: Viewer) -> Iterator[Mail]:
-        for step in schedule.messages:
+        for step in schedule.messages_of(state.experiments):
             path = mail_path_of(state.id, step.name)
             try:
                 yield Mail(step.name, path, self._desk.rendered(as_seen(state, viewer), step).subject)

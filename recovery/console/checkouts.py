@@ -195,7 +195,7 @@ class Checkouts:
         return self._shops[1]
 
     def _steps(self) -> list[str]:
-        return list(dict.fromkeys(step.name for each in self._desk.schedules.each() for step in each.messages))
+        return list(dict.fromkeys(name for each in self._desk.schedules.each() for name in each.by_name))
 
     def _rows(self, page: Page | None, viewer: Viewer) -> list[Row]:
         return [_row(state, viewer) for state in (page.checkouts if page is not None else ())]

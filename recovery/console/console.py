@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
 from recovery.console.checkout import CheckoutPage
 from recovery.console.checkout_acts import CheckoutActs
@@ -19,7 +20,7 @@ from recovery.console.requests import Requests
 from recovery.console.results import ResultsPages
 from recovery.console.routes import Routes
 from recovery.console.schedule import SchedulePage
-from recovery.console.sessions import Sessions
+from recovery.console.sessions import PATH, Sessions
 from recovery.console.shops import Shops
 from recovery.console.suppressions import SuppressionPages
 from recovery.http.keys import ApiKey
@@ -54,5 +55,7 @@ def console(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> APIRouter:
     return routes_of(desk, guard, keys).router
 
 
-async def _unknown(_request: Request) -> Response:
+async def _unknown(request: Request) -> Response:
+    if not request.path_params["rest"]:
+        return RedirectResponse(PATH, 303)
     raise Problem(404, "The address is mistyped, or what it named is gone.")

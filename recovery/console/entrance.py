@@ -6,7 +6,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from recovery.console.forms import Form, posted
 from recovery.console.rendering import STATIC, Rendering
 from recovery.console.routes import Routes
-from recovery.console.sessions import PATH
+from recovery.console.sessions import PATH, keeps_no_cookie
 from recovery.console.viewer import Viewer
 from recovery.domain.scopes import Scope
 from recovery.engine.ports import Clock
@@ -15,6 +15,11 @@ from recovery.http.security import Guard
 
 FILES = {path.name for path in STATIC.iterdir()}
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+NOT_ENCRYPTED = (
+    "The console needs https, or an address of this machine: over plain http a browser would not keep you signed in,"
+    " and your key could be read on its way. Put a proxy with TLS in front of it, or open a tunnel to it with ssh -L."
+)
 
 
 class Entrance:
@@ -52,6 +57,8 @@ class Entrance:
         if not caller.scopes & {Scope.READ, Scope.OPERATE}:
             fault = f"The key {caller.name} has neither the scope read nor operate, which the console requires."
             return self._form(request, to, status=403, fault=fault)
+        if keeps_no_cookie(request):
+            return self._form(request, to, status=403, fault=NOT_ENCRYPTED)
         response = RedirectResponse(to, 303)
         self._routes.sessions.open(caller, response, request, self._clock.now())
         return response

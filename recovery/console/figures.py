@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from recovery.console.desk import Desk
 from recovery.domain.activity import Fate, Summary, hour_of
 from recovery.domain.results import By, Row, results
+from recovery.errors import Unavailable
 from recovery.mongo.activity import Activity
 from recovery.mongo.backlog import MOST_COUNTED, Backlog, Due
 from recovery.mongo.daemons import Daemons
@@ -28,6 +29,7 @@ ACTIVITY_FRESH_FOR = 5.0
 """Seconds for which activity is shown to the next who asks: daemons store it every few seconds."""
 
 WEEK = timedelta(days=7)
+"""Days of the recovered money, today among them."""
 
 RESULTS_FRESH_FOR = 60.0
 """Seconds for which results are shown to the next who asks: they are counted every few minutes."""
@@ -108,16 +110,27 @@ class FiguresReader:
         self._week = Kept(self._last_week, RESULTS_FRESH_FOR)
         self._kept: dict[tuple[str, ...], Figures] = {}
         self._reading = asyncio.Lock()
+        self._failures = 0
 
     async def read(self, shops: tuple[str, ...] = ()) -> Figures:
-        """Return the figures of these shops, or of all. Raises `Unavailable`."""
+        """Return the figures of these shops, or of all. Raises `Unavailable`.
+
+        Whoever waits while others fail to read them does not try as well: each try may take many seconds.
+        """
+        before = self._failures
         async with self._reading:
+            if self._failures != before:
+                raise Unavailable("the figures could not be read a moment ago")
             now = self._desk.clock.now()
             kept = self._kept.get(shops)
             if kept is not None and now - kept.at < FRESH_FOR:
                 return kept
             self._kept = {key: each for key, each in self._kept.items() if now - each.at < FRESH_FOR}
-            figures = self._kept[shops] = await self._read(shops, now)
+            try:
+                figures = self._kept[shops] = await self._read(shops, now)
+            except Unavailable:
+                self._failures += 1
+                raise
             return figures
 
     def forget(self) -> None:
@@ -144,7 +157,7 @@ class FiguresReader:
         return await self._activity.since(now - DAY, shops or None)
 
     async def _last_week(self, shops: tuple[str, ...], now: datetime) -> Row:
-        cells = await self._results.cells((now - WEEK).date(), now.date(), shops)
+        cells = await self._results.cells((now - WEEK).date() + timedelta(days=1), now.date(), shops)
         return results(cells, By.SHOP, self._desk.terms, now).total
 
 

@@ -73,6 +73,8 @@ def _shops(
         return (typed,)
     if by_address and not viewer.shops:
         return ()
+    if by_address and len(shops) > MOST_SHOPS:
+        faults["shop"] = f"choose one: your key is for more than {MOST_SHOPS}"
     return tuple(shops) if len(shops) <= MOST_SHOPS else ()
 
 

@@ -120,7 +120,7 @@ class Letters:
         return shops if len(shops) <= MOST_SHOPS else None
 
     def _steps(self) -> list[str]:
-        return list(dict.fromkeys(step.name for each in self._desk.schedules.each() for step in each.messages))
+        return list(dict.fromkeys(name for each in self._desk.schedules.each() for name in each.by_name))
 
 
 def gathered(errors: Iterable[SameError]) -> list[Said]:

@@ -65,7 +65,7 @@ def asked_for(desk: Desk, request: Request, viewer: Viewer) -> Named:
     """Return the mail that a request names. Raises `Problem` (404) if there is none that the viewer sees."""
     shop, name, locale = (request.path_params[part] for part in ("shop", "step", "locale"))
     composer = composer_of(desk, viewer, shop)
-    step = next((step for step in desk.schedules.of_shop(shop).messages if step.name == name), None)
+    step = desk.schedules.of_shop(shop).by_name.get(name)
     if step is None or locale not in composer.templates.locales:
         raise unknown()
     return Named(shop, step, locale, composer)

@@ -82,7 +82,7 @@ class Mails:
         shops = self._shops(viewer)
         shop = asked(request).one("shop") or next(iter(shops))
         composer = composer_of(self._desk, viewer, shop)
-        steps = self._desk.schedules.of_shop(shop).messages
+        steps = tuple(self._desk.schedules.of_shop(shop).by_name.values())
         locales = composer.templates.locales
         cards = {step: [await _card(Named(shop, step, locale, composer)) for locale in locales] for step in steps}
         return self._routes.rendering.page(

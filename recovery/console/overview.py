@@ -18,6 +18,7 @@ from recovery.console.routes import Ask, Done, Routes, is_sure
 from recovery.console.sessions import PATH
 from recovery.console.viewer import Viewer
 from recovery.domain.fields import ShopKey
+from recovery.domain.pauses import EVERYTHING
 from recovery.errors import Unavailable
 from recovery.http.problems import Problem
 from recovery.mongo.pauses import Pauses
@@ -62,6 +63,7 @@ class Overview:
     async def pause(self, _request: Request, viewer: Viewer, form: Form) -> Ask | Done:
         """Pause a shop, or all sending."""
         shop, reason = _shop(form, viewer), form.one("reason") or ""
+        await self._must_be_known(shop, viewer)
         if not is_sure(form):
             return Ask(
                 f"Pause {_named(shop)}?",
@@ -82,8 +84,16 @@ class Overview:
             return Ask(f"Resume {_named(shop)}?", "Resume", PATH, tuple(form.only("shop")), details, grave=False)
         found = await Pauses(self._desk.database).resume(shop)
         self._figures.forget()
-        what = _named(shop)
-        return Done(f"{what[0].upper()}{what[1:]} is resumed." if found else f"{what} was not paused.", PATH)
+        what = f"{_named(shop)[0].upper()}{_named(shop)[1:]}"
+        return Done(f"{what} is resumed." if found else f"{what} was not paused.", PATH)
+
+    async def _must_be_known(self, shop: str | None, viewer: Viewer) -> None:
+        """Raise `Problem` for a shop of which there is nothing: its name is misspelt, and nothing would stop."""
+        if shop is None or shop in self._desk.shops or shop in viewer.shops:
+            return
+        found = await self._desk.recovery.list(shop=shop, limit=1)
+        if not (found.checkouts or found.unreadable):
+            raise Problem(422, f"There is no shop {shop}, in the settings or among the checkouts: see the page Shops.")
 
     async def live(self, request: Request, viewer: Viewer) -> Response:
         """Answer with the parts of the overview that change, for as long as it is open."""
@@ -94,13 +104,19 @@ class Overview:
     async def _events(self, request: Request, viewer: Viewer) -> AsyncIterator[str]:
         self._open += 1
         shown: dict[str, str] = {}
+        is_stale = False
         try:
             while not self._desk.closing.is_set() and self._routes.viewer(request) is not None:
                 try:
                     figures = await self._figures.read(viewer.shops)
                 except Unavailable:
-                    yield ": the database does not answer\n\n"
+                    if not is_stale:
+                        yield "event: stale\ndata: the database does not answer\n\n"
+                    is_stale = True
                 else:
+                    if is_stale:
+                        yield "event: fresh\ndata: the database answers\n\n"
+                    is_stale = False
                     for id_, html in self._parts(figures, viewer).items():
                         if shown.get(id_) != html:
                             shown[id_] = html
@@ -138,7 +154,9 @@ def _shop(form: Form, viewer: Viewer) -> str | None:
     try:
         shop = None if given is None else _SHOP.validate_python(given)
     except ValidationError:
-        raise Problem(422, f"{given} is not the name of a shop.") from None
+        shop = EVERYTHING
+    if shop == EVERYTHING:
+        raise Problem(422, f"{given} is not the name of a shop.")
     viewer.caller.needs_shop(shop)
     return shop
 

@@ -18,6 +18,7 @@ from recovery.console.sessions import PATH, Sessions
 from recovery.console.viewer import Viewer
 from recovery.domain.scopes import Scope
 from recovery.engine.ports import Clock
+from recovery.errors import Damaged, Refused, Unavailable
 from recovery.http.problems import Problem, problem_of
 
 Page = Callable[[Request, Viewer], Awaitable[Response]]
@@ -82,11 +83,11 @@ class Routes:
                 return RedirectResponse(f"{PATH}/sign-in?to={quote(asked_for)}", 303)
             return await page(request, viewer)
 
-        self.router.add_api_route(f"{PATH}{path}", self._guarded(answered), methods=["GET"])
+        self.router.add_route(f"{PATH}{path}", self._guarded(answered), methods=["GET"])
 
     def open(self, path: str, handle: Callable[[Request], Awaitable[Response]], method: str) -> None:
         """Enter what answers without a session."""
-        self.router.add_api_route(f"{PATH}{path}", self._guarded(handle), methods=[method])
+        self.router.add_route(f"{PATH}{path}", self._guarded(handle), methods=[method])
 
     def act(self, path: str, act: Act, scope: Scope = Scope.OPERATE) -> None:
         """Enter an act that needs a scope. Its form has a token for this path, without the values in braces."""
@@ -104,7 +105,7 @@ class Routes:
             outcome = await act(request, viewer, form)
             return self._answer(request, viewer, name, outcome)
 
-        self.router.add_api_route(f"{PATH}{path}", self._guarded(answered), methods=["POST"])
+        self.router.add_route(f"{PATH}{path}", self._guarded(answered), methods=["POST"])
 
     def viewer(self, request: Request) -> Viewer | None:
         """Return the viewer who makes a request, or None if nobody is signed in."""
@@ -135,13 +136,26 @@ class Routes:
 
     def fault(self, request: Request, exc: Exception) -> Response:
         """Return the page of a fault."""
-        problem = problem_of(exc)
-        detail = FAULTS.get(problem.status, problem.detail)
+        problem = Problem(409, _sentence(exc)) if isinstance(exc, Damaged) else problem_of(exc)
+        detail = problem.detail if isinstance(exc, Problem) else FAULTS.get(problem.status, problem.detail)
         try:
             viewer = self.viewer(request)
         except Problem:
             viewer = None
-        return self.rendering.page(request, viewer, "fault.html", status=problem.status, fault=problem, detail=detail)
+        return self.rendering.page(
+            request,
+            viewer,
+            "fault.html",
+            status=problem.status,
+            fault=problem,
+            detail=_sentence(exc) if isinstance(exc, Refused) else detail,
+            refused=isinstance(exc, Refused),
+            away=isinstance(exc, Unavailable),
+        )
+
+
+def _sentence(exc: Exception) -> str:
+    return f"{exc}".rstrip(".") + "."
 
 
 def _written_path(request: Request) -> str:

@@ -119,6 +119,7 @@ def _drawn(compared: Comparison) -> dict[str, Any]:
             Line("people who ordered before any reminder", old.ordered_unreminded, new.ordered_unreminded),
         ],
         "held": _held(old, new),
+        "arms": _arms(old, new),
         "chart": pairs(
             [(step, old.mails[step], new.mails[step]) for step in steps],
             described="Mails by step: in force, and by the new schedule",
@@ -128,6 +129,18 @@ def _drawn(compared: Comparison) -> dict[str, Any]:
             for name, sums in (("in force", old), ("new", new))
         ],
     }
+
+
+def _arms(old: Sums, new: Sums) -> list[Line]:
+    """Return the numbers of checkouts and reminders in each arm of each experiment."""
+    return [
+        Line(f"{experiment} {arm}: {what}", counts[0][experiment, arm], counts[1][experiment, arm])
+        for experiment, arm in sorted({*old.arms, *new.arms})
+        for what, counts in (
+            ("checkouts", (old.arms, new.arms)),
+            ("reminders", (old.arm_reminders, new.arm_reminders)),
+        )
+    ]
 
 
 def _held(old: Sums, new: Sums) -> list[Line]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
 from recovery.domain.hosts import is_loopback
+from recovery.http.console import PATH as PATH
 from recovery.http.keys import Caller
 from recovery.http.security import Guard
 from recovery.mail.seals import Seals
 
 COOKIE = "recovery_console"
-
-PATH = "/console"
 
 LASTS = timedelta(hours=12)
 """How long a session lasts."""
@@ -29,6 +29,29 @@ class Session:
 
     caller: Caller
     nonce: str
+
+
+def origin_of(request: Request) -> tuple[str, str]:
+    """Return scheme and host of the page that posted a form, as its browser knows them; empty if it does not say.
+
+    A proxy may pass on its own address for us as the Host, as nginx does by default.
+    """
+    try:
+        parts = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.hostname or ""
+
+
+def is_encrypted(request: Request) -> bool:
+    """Return whether the browser that posted a form has https."""
+    return origin_of(request)[0] == "https"
+
+
+def keeps_no_cookie(request: Request) -> bool:
+    """Return whether the browser that posted a form would refuse our cookie: it has neither https nor this machine."""
+    scheme, host = origin_of(request)
+    return scheme == "http" and not is_loopback(host)
 
 
 class Sessions:
@@ -52,7 +75,7 @@ class Sessions:
             self._seals.seal_text("session", content),
             max_age=int(LASTS.total_seconds()),
             path=PATH,
-            secure=not is_loopback(request.url.hostname or ""),
+            secure=is_encrypted(request) or not is_loopback(request.url.hostname or ""),
             httponly=True,
             samesite="strict",
         )

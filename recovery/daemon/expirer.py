@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from recovery.daemon.outage import Outage
+from recovery.daemon.outage import AGAIN_AFTER, Outage
 from recovery.daemon.share import Share
 from recovery.engine.ports import Clock
 from recovery.errors import Unavailable
@@ -11,9 +11,6 @@ from recovery.mongo.shadows import MongoShadows
 
 LONGEST_SLEEP = timedelta(seconds=1)
 """Longest delay until the expirer notices a shadow that another daemon set and that is due before all others."""
-
-AGAIN_AFTER = 0.5
-"""Seconds until the next try after the database was unavailable."""
 
 
 class Expirer:

@@ -8,7 +8,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from recovery.daemon.lanes import Lanes
-from recovery.daemon.outage import Outage
+from recovery.daemon.outage import AGAIN_AFTER, Outage
 from recovery.daemon.share import Share
 from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock
@@ -29,9 +29,6 @@ MOST = 500
 
 CLAIMS_AT_ONCE = 3
 """Claims under way in each lane: what becomes due meanwhile does not wait for the journal of the one before."""
-
-AGAIN_AFTER = 0.5
-"""Seconds until the next try after the database was unavailable."""
 
 
 class LookAhead:

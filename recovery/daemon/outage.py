@@ -1,8 +1,14 @@
-"""Logs a database outage: once when it begins, and once when it ends."""
+"""Outages of the database as a service of the daemon sees them: logged once at their begin and end, and outlasted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from recovery.errors import Refused, Unavailable
+
+AGAIN_AFTER = 0.5
+"""Seconds until the next try after the database was unavailable."""
 
 log = structlog.get_logger()
 
@@ -30,3 +36,15 @@ class Outage:
         if self._logged is not None:
             self._logged = None
             log.info("database recovered", **self._where)
+
+    async def insist(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Call, and try again for as long as the database is unavailable."""
+        while True:
+            try:
+                await call()
+            except Unavailable as exc:
+                self.tell(exc)
+                await asyncio.sleep(AGAIN_AFTER)
+            else:
+                self.over()
+                return

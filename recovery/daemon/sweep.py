@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,13 +11,9 @@ import structlog
 from recovery.daemon.outage import Outage
 from recovery.engine.engine import Engine
 from recovery.engine.ports import Clock
-from recovery.errors import Unavailable
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.queues import ALL, Shops
 from recovery.mongo.shadows import MongoShadows
-
-AGAIN_AFTER = 0.5
-"""Seconds until the next try after the database was unavailable."""
 
 SET_WITHIN = 0.5
 """Seconds within which a daemon that has planned a checkout sets its shadow."""
@@ -79,16 +75,16 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep for ever: at the start, at intervals, and at once while behind."""
-        await self._insist(lambda: self.due_now("start"))
+        await self._outage.insist(lambda: self.due_now("start"))
         while True:
             try:
                 interval = self._interval.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311  spreads the daemons
                 async with asyncio.timeout(interval):
                     await self._engine.behind.wait()
             except TimeoutError:
-                await self._insist(self.audit)
+                await self._outage.insist(self.audit)
             else:
-                await self._insist(lambda: self.due_now("behind"))
+                await self._outage.insist(lambda: self.due_now("behind"))
 
     async def due_now(self, cause: str) -> int:
         """Look at everything due, until nothing is; return the number of looks."""
@@ -151,14 +147,3 @@ class Sweep:
         """Leave out what is paused, in documents of older versions too, which are in no queue of their shop."""
         pauses = self._engine.pauses
         return (lambda id_: whose(id_) and not pauses.cover(id_)) if pauses.count else whose
-
-    async def _insist(self, sweep: Callable[[], Awaitable[object]]) -> None:
-        while True:
-            try:
-                await sweep()
-            except Unavailable as exc:
-                self._outage.tell(exc)
-                await asyncio.sleep(AGAIN_AFTER)
-            else:
-                self._outage.over()
-                return

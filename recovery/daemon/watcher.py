@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 
@@ -15,14 +16,11 @@ from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.outage import Outage
 from recovery.daemon.share import Share
 from recovery.engine.ports import Clock
-from recovery.errors import Unavailable
 from recovery.mongo.feed import FIRST_START, Batch, Feed
 from recovery.mongo.positions import Positions
 
 SAVE_EVERY = 1.0
 """Seconds between two saves of the position: the resume token."""
-AGAIN_AFTER = 0.5
-"""Seconds until the next try after the database was unavailable."""
 AT_ONCE = 2
 """Batches looked at together: while the database writes one, the next is loaded and decided."""
 
@@ -70,11 +68,11 @@ class Watcher:
         async with aclosing(self._feed.follow(token)) as batches:
             try:
                 async for batch in batches:
-                    under_way.append((batch, asyncio.create_task(self._insist(self._look, batch))))
+                    under_way.append((batch, asyncio.create_task(self._outage.insist(partial(self._look, batch)))))
                     while under_way and (len(under_way) >= AT_ONCE or batch.lost or under_way[0][1].done()):
                         first, look = under_way.popleft()
                         await look
-                        await self._insist(self._save, first)
+                        await self._outage.insist(partial(self._save, first))
             finally:
                 for _, look in under_way:
                     look.cancel()
@@ -98,18 +96,6 @@ class Watcher:
                 ids = ids[:room]
         if ids:
             await engine.look(ids, self._name)
-
-    async def _insist(self, call: Callable[[Batch], Awaitable[None]], batch: Batch) -> None:
-        """Call, and try again for as long as the database is unavailable."""
-        while True:
-            try:
-                await call(batch)
-            except Unavailable as exc:
-                self._outage.tell(exc)
-                await asyncio.sleep(AGAIN_AFTER)
-            else:
-                self._outage.over()
-                return
 
     async def _save(self, batch: Batch) -> None:
         now = self._monotonic()

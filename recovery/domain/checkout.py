@@ -110,7 +110,9 @@ class Facts(_Word):
 
     def facts(self) -> dict[str, Any]:
         """Return the given facts as plain values: amounts as decimal strings, without fields that were left out."""
-        return self.model_dump(mode="json", include=_FACTS, exclude_none=True, exclude_defaults=True)
+        dump = self.__pydantic_serializer__.to_python  # `model_dump` is the same, with arguments that take a tenth more
+        facts: dict[str, Any] = dump(self, mode="json", include=_FACTS, exclude_none=True, exclude_defaults=True)
+        return facts
 
 
 _FACTS = set(Facts.model_fields)
@@ -122,8 +124,8 @@ class _Report(Facts):
 
     @property
     def id(self) -> str:
-        """The key of the checkout, `"<shop>/<order_id>"`."""
-        return checkout_id(self.shop, self.order_id)
+        """The key of the checkout, `"<shop>/<order_id>"`, as `checkout_id` makes it."""
+        return f"{self.shop}/{self.order_id}"
 
 
 class Checkout(_Report):

@@ -1,6 +1,6 @@
 """The decision about a checkout: to rest, to wait, or to send a message. Pure: `decide()` reads no clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,6 +13,8 @@ MOST_AMBIGUOUS = 1
 """Ambiguous attempts (the relay may have taken the message) after which a message is still tried again."""
 TOO_LATE = "too late to be of use"
 """The reason for a message that is skipped since its time is long over."""
+COMPARED = "a reminder may be due then: an experiment compares two schedules"
+"""The reason to look before a reminder is due by the steps in force."""
 NOT_BEGUN = Message()
 """The state of a message before its first attempt."""
 
@@ -75,6 +77,31 @@ def decide(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decisi
     """
     if checkout.claim is not None and checkout.claim.until > now:
         return Wait(checkout.claim.until, "a message is being sent")
+    if schedule.experiments.all and (rivals := schedule.experiments.rivals(checkout, now)):
+        return _assigning(checkout, schedule, rivals, now)
+    return _decided(checkout, schedule, now)
+
+
+def _assigning(
+    checkout: CheckoutState, schedule: Schedule, rivals: Sequence[tuple[Step, ...]], now: datetime
+) -> Decision:
+    """Return the decision about a checkout whose steps an experiment has yet to decide.
+
+    It decides at the first moment at which any of the schedules has a reminder to send, whatever the arm will be: so
+    all arms begin alike.
+    """
+    in_force, *others = (_decided(checkout, schedule.alone(steps), now) for steps in (schedule.steps, *rivals))
+    if any(isinstance(each, Send) and each.step.kind.is_marketing for each in (in_force, *others)):
+        assigned = schedule.experiments.assigned(checkout, now)
+        return replace(_decided(with_arms(checkout, assigned), schedule, now), assigned=assigned)
+    earlier = min((each.until for each in others if isinstance(each, Wait)), default=None)
+    if earlier is None or in_force.given_up or (isinstance(in_force, Wait) and in_force.until <= earlier):
+        return in_force
+    return Wait(earlier, COMPARED)
+
+
+def _decided(checkout: CheckoutState, schedule: Schedule, now: datetime) -> Decision:
+    """Return the decision about a checkout that is not being sent, by the steps that its arms have."""
     given_up: list[GivenUp] = []
     assigned: Assignment | None = None
     for step, scheduled_at in _wanted(checkout, schedule):
@@ -130,7 +157,7 @@ def _wanted(checkout: CheckoutState, schedule: Schedule) -> Iterator[tuple[Step,
         return
     if checkout.pause is not None:
         return
-    for step in schedule.steps:
+    for step in schedule.steps_of(checkout.experiments):
         yield step, checkout.left_at + step.delay
 
 

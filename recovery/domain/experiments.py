@@ -1,11 +1,11 @@
-"""Experiments: which checkouts get no reminders, or another template, so that the effect of mails can be measured.
+"""Experiments: which checkouts get no reminders, another template or schedule, so that their effect can be measured.
 
 The arm of a person is a keyed hash: the same at every daemon and after every restart. It is decided before the first
 message is claimed, and kept in the checkout. Nothing here reads a clock.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -24,10 +24,11 @@ _RANGE = 1 << 64
 
 
 class Kind(StrEnum):
-    """The kind of an experiment: reminders against none, or two templates against each other."""
+    """The kind of an experiment: reminders against none, or two templates or two schedules against each other."""
 
     HOLD_OUT = "hold-out"
     TEMPLATES = "templates"
+    SCHEDULES = "schedules"
 
 
 class Arm(StrEnum):
@@ -56,7 +57,8 @@ class Experiment:
     """An experiment at some shops, or at all if there are none.
 
     It takes checkouts from the day `since`, if given, to the day `until`, both in UTC and included. `share` is that of
-    the people who are held out or, if `templates` are given, who get those: the template of each step.
+    the people who are held out or, if `templates` are given, who get those: the template of each step; or, if `steps`
+    are, who get these instead of the steps in force.
     """
 
     name: str
@@ -65,16 +67,22 @@ class Experiment:
     since: date | None = None
     shops: frozenset[str] = frozenset()
     templates: tuple[tuple[str, str], ...] = ()
+    steps: "tuple[Step, ...]" = ()
     id: str = field(init=False)
     """The name under which it is stored, with a digest of its definition: with another share, it is another one."""
 
     def __post_init__(self) -> None:
-        definition = repr((self.name, float(self.share), self.kind.value, sorted(self.templates)))
-        object.__setattr__(self, "id", f"{self.name}-{sha256(definition.encode()).digest()[:_DIGEST_BYTES].hex()}")
+        definition: tuple[object, ...] = (self.name, float(self.share), self.kind.value, sorted(self.templates))
+        if self.steps:
+            definition = (*definition, [_defined(step) for step in self.steps])
+        digest = sha256(repr(definition).encode("utf-8", "surrogatepass")).digest()
+        object.__setattr__(self, "id", f"{self.name}-{digest[:_DIGEST_BYTES].hex()}")
 
     @property
     def kind(self) -> Kind:
         """The kind of the experiment."""
+        if self.steps:
+            return Kind.SCHEDULES
         return Kind.TEMPLATES if self.templates else Kind.HOLD_OUT
 
     def takes(self, shop: str, at: datetime) -> bool:
@@ -86,9 +94,9 @@ class Experiment:
         """Return the arm of a person: the keyed hash of the experiment, the shop and the address decides."""
         digest = hmac.digest(key, "\0".join((self.id, shop, address)).encode("utf-8", "surrogatepass"), "sha256")
         chosen = int.from_bytes(digest[:8]) < self.share * _RANGE
-        if self.templates:
-            return Arm.B if chosen else Arm.A
-        return Arm.HELD_OUT if chosen else Arm.REMINDED
+        if self.kind is Kind.HOLD_OUT:
+            return Arm.HELD_OUT if chosen else Arm.REMINDED
+        return Arm.B if chosen else Arm.A
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +110,51 @@ class Experiments:
     def assigned(self, checkout: CheckoutState, now: datetime) -> Assignment | None:
         """Return the arms of a checkout whose first reminder is due; None if it takes part in none.
 
-        A checkout of which something was sent or skipped before takes part in nothing new. Who is held out by one
-        experiment takes part in no other.
+        Arms are decided once: a checkout that has some, or of which something was sent or skipped before, takes part in
+        nothing new. Who is held out by one experiment takes part in no other.
         """
-        customer = checkout.facts.customer
-        if not self.all or checkout.messages or customer is None or self._leaves_out(customer.address):
+        address = self._undecided(checkout)
+        if address is None:
             return None
         shop = shop_of(checkout.id)
-        arms: dict[str, str] = {}
-        for experiment in sorted(self.all, key=lambda each: each.kind is not Kind.HOLD_OUT):
-            if experiment.takes(shop, now):
-                arms[experiment.id] = experiment.arm(self.key, shop, customer.address).value
-                if arms[experiment.id] == HELD_OUT:
-                    break
+        arms = self._arms([each for each in self.all if each.takes(shop, now)], shop, address)
         return Assignment(tuple(arms.items()), now) if arms else None
+
+    def arms(self, shop: str, address: Address) -> Mapping[str, str]:
+        """Return the arms of a person at a shop, whatever the day, as simulations ask for them.
+
+        Of several hold-outs, and of several comparisons of schedules, that which ends last counts.
+        """
+        if self._leaves_out(address):
+            return {}
+        found: dict[object, Experiment] = {}
+        for each in sorted(self.all, key=lambda each: each.until):
+            if not each.shops or shop in each.shops:
+                found[each.id if each.kind is Kind.TEMPLATES else each.kind] = each
+        return self._arms(found.values(), shop, address)
+
+    def _arms(self, experiments: Iterable[Experiment], shop: str, address: Address) -> dict[str, str]:
+        arms: dict[str, str] = {}
+        for experiment in sorted(experiments, key=lambda each: each.kind is not Kind.HOLD_OUT):
+            arms[experiment.id] = experiment.arm(self.key, shop, address).value
+            if arms[experiment.id] == HELD_OUT:
+                break
+        return arms
+
+    def rivals(self, checkout: CheckoutState, now: datetime) -> "Sequence[tuple[Step, ...]]":
+        """Return the steps that a checkout may get instead of those in force, while its arm is not decided."""
+        compared = [each for each in self.all if each.steps]
+        if not compared or self._undecided(checkout) is None:
+            return ()
+        shop = shop_of(checkout.id)
+        return [each.steps for each in compared if each.takes(shop, now)]
+
+    def steps(self, arms: Mapping[str, str]) -> "tuple[Step, ...] | None":
+        """Return the steps that these arms have, or None for those in force."""
+        for experiment in self.all:
+            if experiment.steps and arms.get(experiment.id) == Arm.B:
+                return experiment.steps
+        return None
 
     def hold_out(self, arms: Mapping[str, str]) -> bool:
         """Return whether a checkout with these arms gets no reminders."""
@@ -129,12 +168,26 @@ class Experiments:
         return step
 
     def variants(self, steps: "tuple[Step, ...]") -> "tuple[Step, ...]":
-        """Return these steps with the templates of each experiment, where those differ."""
-        found = [_with_template(experiment, step) for experiment in self.all for step in steps]
+        """Return the steps that experiments have beside these: with other templates, or of another schedule."""
+        known = [*steps, *(step for experiment in self.all for step in experiment.steps)]
+        found = [*known, *(_with_template(experiment, step) for experiment in self.all for step in known)]
         return tuple(step for step in dict.fromkeys(found) if step not in steps)
+
+    def _undecided(self, checkout: CheckoutState) -> Address | None:
+        """Return the address by which the arms of a checkout are to be decided; None if it gets none, or has them."""
+        customer = checkout.facts.customer
+        if not self.all or checkout.messages or checkout.experiments or customer is None:
+            return None
+        return None if self._leaves_out(customer.address) else customer.address
 
     def _leaves_out(self, address: Address) -> bool:
         return bool(self.left_out) and not self.left_out.isdisjoint((address, f"@{address.rpartition('@')[2]}"))
+
+
+def _defined(step: "Step") -> tuple[object, ...]:
+    """Return the definition of a step. A stored name depends on it: a field that is added must not change it."""
+    delay, lateness = step.delay.total_seconds(), step.max_lateness.total_seconds()
+    return step.name, delay, step.template, step.subject, lateness, step.coupon
 
 
 def _with_template(experiment: Experiment, step: "Step") -> "Step":

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from recovery.domain.experiments import Arm, Experiment
+from recovery.domain.experiments import Arm, Experiment, Kind
 from recovery.domain.statistics import (
     Interval,
     Sample,
@@ -85,13 +85,22 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of results: a group, its counts, and its money by currency. `lift` is that of a hold-out, if any."""
+    """One row of results: a group, its counts, and its money by currency. `lift` is that of a hold-out, if any.
+
+    `by_mail`: the row is of a step or a coupon, so of mails that are seldom the first of their checkout.
+    """
 
     group: str
     sums: Sums
     money: Mapping[str, Decimal] = field(default_factory=dict)
     returned_money: Mapping[str, Decimal] = field(default_factory=dict)
     lift: "Lift | None" = None
+    by_mail: bool = False
+
+    @property
+    def whole(self) -> int:
+        """The number that its counts are parts of: its checkouts, or its mails."""
+        return self.sums.mails if self.by_mail else self.sums.checkouts
 
 
 class Verdict(StrEnum):
@@ -105,10 +114,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """The difference between the arms of an experiment: reminded against held out, or template b against a.
+    """The difference between the arms of an experiment: reminded against held out, or arm b against a.
 
     `missing` is the number of checkouts that it still takes; `final_on` the day from which nothing changes any more,
-    None if the experiment is no longer in the settings. `money` is the difference per checkout, by currency.
+    and `compares` what the arms differ in; both are None if the experiment is no longer in the settings. `money` is the
+    difference per checkout, by currency.
     """
 
     experiment: str
@@ -121,6 +131,7 @@ class Lift:
     missing: int = 0
     ratio_p: float | None = None
     final_on: date | None = None
+    compares: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +171,22 @@ def results(cells: Iterable[Cell], by: By, terms: Terms, now: datetime) -> Resul
     for cell in cells:
         (arms if cell.experiment else mails).append(cell)
     groups = sorted({cell.group(by) for cell in mails})
-    with_lift = by not in (By.STEP, By.COUPON)  # who is held out gets no step, and no coupon
+    by_mail = by in (By.STEP, By.COUPON)  # who is held out gets no step, and no coupon
     rows = [
         _row(
             group,
             [cell for cell in mails if cell.group(by) == group],
-            _hold_out([cell for cell in arms if cell.group(by) == group], terms, now) if with_lift else None,
+            None if by_mail else _hold_out([cell for cell in arms if cell.group(by) == group], terms, now),
+            by_mail=by_mail,
         )
         for group in groups
     ]
     return Results(rows, _row("total", mails, _hold_out(arms, terms, now)), lifts(arms, terms, now))
 
 
-def _row(group: str, cells: Sequence[Cell], lift: Lift | None) -> Row:
+def _row(group: str, cells: Sequence[Cell], lift: Lift | None, *, by_mail: bool = False) -> Row:
     money = _by_currency(cells, lambda sums: sums.money)
-    return Row(group, _total(cells), money, _by_currency(cells, lambda sums: sums.returned_money), lift)
+    return Row(group, _total(cells), money, _by_currency(cells, lambda sums: sums.returned_money), lift, by_mail)
 
 
 def _total(cells: Iterable[Cell]) -> Sums:
@@ -237,6 +249,7 @@ def _lift(name: str, cells: Sequence[Cell], terms: Terms, now: datetime) -> Lift
         missing,
         ratio_p,
         final_on,
+        None if experiment is None else experiment.kind,
     )
 
 

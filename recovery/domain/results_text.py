@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from io import StringIO
 
+from recovery.domain.experiments import Kind
 from recovery.domain.results import Lift, Results, Row, Verdict
 from recovery.domain.statistics import Interval
 
@@ -18,6 +19,8 @@ HEADINGS = (
     "lift",
 )
 """The headings of a table, beside that of the group."""
+
+_ARMS: Mapping[Kind | None, str] = {Kind.TEMPLATES: "with template", Kind.SCHEDULES: "with schedule"}
 
 CSV_HEADINGS = (
     "group",
@@ -37,15 +40,19 @@ CSV_HEADINGS = (
 )
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a formula in a spreadsheet begins with."""
+
+
 def cells_of(row: Row) -> Sequence[str]:
     """Return the cells of a row, without its group."""
-    sums = row.sums
+    sums, whole = row.sums, row.whole
     return (
         f"{sums.mails:,}",
         f"{sums.checkouts:,}",
-        part(sums.returned, sums.checkouts),
-        part(sums.returned_orders, sums.checkouts),
-        part(sums.ordered, sums.checkouts),
+        part(sums.returned, whole),
+        part(sums.returned_orders, whole),
+        part(sums.ordered, whole),
         money(row.money),
         short(row.lift),
     )
@@ -99,7 +106,8 @@ def points(interval: Interval | None) -> str:
 
 def sentence_of(lift: Lift) -> str:
     """Return the result of an experiment as sentences."""
-    more, less = ("reminded", "held out") if lift.is_hold_out else ("with template b", "with template a")
+    arm = _ARMS.get(lift.compares, "in arm")
+    more, less = ("reminded", "held out") if lift.is_hold_out else (f"{arm} b", f"{arm} a")
     arms = ", ".join(
         f"{name} {part(sums.ordered, sums.checkouts)} of {sums.checkouts:,} ordered, {sums.open:,} still open"
         for name, sums in ((more, lift.treated), (less, lift.base))
@@ -155,4 +163,4 @@ def _tail(lift: Lift | None) -> list[str]:
 
 def _safe(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: the names of shops and coupons are data."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,6 +1,7 @@
 """The schedule of a shop: its messages, their due times, and the rules that hold them back."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -101,7 +102,7 @@ class Schedule:
     later one is postponed. No reminder is sent in `quiet_hours` of the customer's time zone, or of `time_zone` if that
     is unknown; nor without consent if `require_consent` is set. A claim is a lease of `lease`, the time that one send
     may take before another sender may begin. A message is tried at most `max_attempts` times. A checkout at rest is
-    kept for `retention`. `experiments` say who gets no reminders, or other templates.
+    kept for `retention`. `experiments` say who gets no reminders, other templates or other steps.
     """
 
     steps: tuple[Step, ...]
@@ -126,8 +127,32 @@ class Schedule:
 
     @property
     def mails(self) -> tuple[Step, ...]:
-        """The messages, and the steps as experiments vary them."""
+        """The messages, and those that experiments have beside them."""
         return (*self.messages, *self.experiments.variants(self.steps))
+
+    @property
+    def by_name(self) -> dict[str, Step]:
+        """Every message by its name: that in force or, of a step that only an experiment has, its own."""
+        found: dict[str, Step] = {}
+        for step in self.mails:
+            found.setdefault(step.name, step)
+        return found
+
+    def steps_of(self, arms: Mapping[str, str]) -> tuple[Step, ...]:
+        """Return the steps that hold for a checkout with these arms: those in force, unless an arm has others.
+
+        The arms of an experiment that is not, or no longer, in the settings have none.
+        """
+        return (self.experiments.steps(arms) if arms else None) or self.steps
+
+    def messages_of(self, arms: Mapping[str, str]) -> tuple[Step, ...]:
+        """Return the messages for a checkout with these arms, with its templates; the confirmation if there is one."""
+        steps = tuple(self.experiments.variant(step, arms) for step in self.steps_of(arms))
+        return steps if self.confirmation is None else (*steps, self.confirmation)
+
+    def alone(self, steps: tuple[Step, ...]) -> "Schedule":
+        """Return the schedule with these steps, and without experiments."""
+        return replace(self, steps=steps, experiments=NO_EXPERIMENTS)
 
 
 def default_max_lateness(delay: timedelta, next_delay: timedelta | None) -> timedelta:

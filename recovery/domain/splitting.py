@@ -78,24 +78,37 @@ class _Piece:
         self._parts.clear()
         self.size = 0
         if too_long:
-            return Fault(number, f"It is longer than {self._limit} bytes.", FaultKind.TOO_LONG)
+            return _too_long(number, self._limit)
         return Piece(number, data)
+
+
+def _too_long(number: int, limit: int) -> Fault:
+    return Fault(number, f"It is longer than {limit} bytes.", FaultKind.TOO_LONG)
 
 
 class Lines:
     """Splitter into lines of at most `limit` bytes. Empty lines are counted, but not yielded."""
 
     def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._piece = _Piece(limit)
         self._number = 1
 
     def feed(self, data: bytes) -> Iterator[Part]:
         """Yield the lines that end in `data`."""
-        *whole, rest = data.split(b"\n")
-        for line in whole:
-            self._piece.add(line)
-            yield from self._line()
+        first, *others = data.split(b"\n")
+        self._piece.add(first)
+        if not others:
+            return
+        yield from self._line()
+        rest = others.pop()
+        for line in others:
             self._number += 1
+            if len(line) > self._limit:
+                yield _too_long(self._number, self._limit)
+            elif line.strip():
+                yield Piece(self._number, line)
+        self._number += 1
         self._piece.add(rest)
 
     def end(self) -> Iterator[Part]:

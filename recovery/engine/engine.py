@@ -8,8 +8,7 @@ no room stays due in the database.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -18,16 +17,8 @@ from recovery.domain.decision import Send, Wait, decide
 from recovery.domain.fields import Address
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.per_shop import PerShop
-from recovery.domain.recipient import (
-    NOTHING_KNOWN,
-    UNKNOWN,
-    HeldBack,
-    Postpone,
-    RecipientHistory,
-    held_back,
-    still_wanted,
-)
-from recovery.domain.schedule import MessageKind, Schedule, StopOn
+from recovery.domain.recipient import UNKNOWN, Postpone, still_wanted
+from recovery.domain.schedule import MessageKind, Schedule
 from recovery.domain.state import CheckoutState
 from recovery.domain.warmup import again_at
 from recovery.engine.ahead import Ahead
@@ -39,10 +30,11 @@ from recovery.engine.limits import Limits
 from recovery.engine.pauses import KnownPauses
 from recovery.engine.ports import Addresses, Allowance, Checkouts, Clock, Mailer, Observer, Shadows
 from recovery.engine.receivers import Governor
+from recovery.engine.recipients import Recipients
 from recovery.engine.sender import Sender
 from recovery.engine.turns import Turns
 from recovery.engine.warmup import WarmupWatch
-from recovery.engine.writes import ClaimRequest, Plan, RecipientQuery, Unreadable, claimed, planned
+from recovery.engine.writes import Plan, Unreadable, claimed, planned
 from recovery.errors import Unavailable
 
 LOOKED_BESIDE_CLAIM = 0.05
@@ -88,7 +80,6 @@ class Engine:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checkouts = checkouts
-        self._addresses = addresses
         self._clock = clock
         self._observer = observer
         self._schedules = schedules
@@ -100,7 +91,8 @@ class Engine:
         self._outage_at: float | None = None
         self._part = FIRST_PART
         self._in_hand = asyncio.Semaphore(PARTS_IN_HAND)
-        self._last_check = LastCheck(checkouts, self._held_back_now)
+        self._recipients = Recipients(addresses, clock, jitter, self.outage)
+        self._last_check = LastCheck(checkouts, self._recipients.held_back_now)
         self.alarms = Alarms(shadows, clock, monotonic)
         self.sender = Sender(
             checkouts=checkouts,
@@ -244,7 +236,7 @@ class Engine:
         claims = [flight.request for flight in flights]
         asked_at = self._monotonic()
         try:
-            won, histories = await asyncio.gather(self._checkouts.claim(claims), self._histories(claims))
+            won, histories = await asyncio.gather(self._checkouts.claim(claims), self._recipients.histories(claims))
         except BaseException as exc:
             # Some claims may have succeeded: each is given back by its token when the database answers again.
             why = f"the claim was not acknowledged: {exc}"
@@ -256,13 +248,14 @@ class Engine:
         in_order = [flight.id for flight in flights if flight.id in won]
         took_long = self._monotonic() - asked_at > LOOKED_BESIDE_CLAIM
         if histories is not None:
-            histories = await self._asked_again([flying[id_].request for id_ in in_order], histories, all_=took_long)
+            again = [flying[id_].request for id_ in in_order]
+            histories = await self._recipients.asked_again(again, histories, all_=took_long)
         for id_ in in_order:
             flight = flying[id_]
             history = UNKNOWN if histories is None else histories.get(id_)
             if history is not None and history.paused is not None:
                 self.pauses.found(history.paused)
-            if history is not None and (held := self._held_back(flight.request, history)):
+            if history is not None and (held := self._recipients.held_back(flight.request, history)):
                 self.sender.hold_back(flight, held)
                 continue
             if history is not None and history.others and flight.request.step.kind is MessageKind.REMINDER:
@@ -294,7 +287,10 @@ class Engine:
     async def _put_off(self, flights: Sequence[Flight], wait: float) -> None:
         """Put off what the warm-up holds back; if that cannot be written, it stays due."""
         now = self._clock.now()
-        held = [(flight, Wait(again_at(now, wait, self._jitter()), WARMING_UP, once=True)) for flight in flights]
+        held = [
+            (flight, Wait(again_at(now, wait, self._jitter()), WARMING_UP, once=True, assigned=flight.request.assigned))
+            for flight in flights
+        ]
         plans = [planned(flight.request.seen, why, flight.request.schedule, now) for flight, why in held]
         try:
             await self._write(list(filter(None, plans)), {})
@@ -304,18 +300,6 @@ class Engine:
         else:
             for flight, why in held:
                 self._observer.held_back(flight.request.step.name, Postpone(why.until, why.reason))
-
-    async def _asked_again(
-        self, claims: Sequence[ClaimRequest], histories: Mapping[str, RecipientHistory], *, all_: bool
-    ) -> Mapping[str, RecipientHistory] | None:
-        """Return the histories after the claim: of two daemons that claim and then look, one sees the other."""
-        contested = [claim for claim in claims if all_ or histories.get(claim.seen.id, NOTHING_KNOWN).contested]
-        if not contested:
-            return histories
-        again = await self._histories(contested)
-        if again is None:
-            return None
-        return {**histories, **dict.fromkeys((claim.seen.id for claim in contested), NOTHING_KNOWN), **again}
 
     def _chosen(self, due: Sequence[Case]) -> tuple[list[Flight], list[str]]:
         """Return the flights to claim, and the ids of checkouts that must wait.
@@ -365,39 +349,6 @@ class Engine:
         if self._outage_at is None or checkout.claim is None or checkout.claim.owner == self._owner:
             return False
         return self._monotonic() - self._outage_at < OWNERS_TURN
-
-    async def _histories(self, claims: Sequence[ClaimRequest]) -> Mapping[str, RecipientHistory] | None:
-        """Return the histories of these checkouts' addresses, by checkout id; None if the lookup fails."""
-        now = self._clock.now()
-        gap = max((claim.schedule.min_gap_per_address for claim in claims), default=timedelta())
-        query = RecipientQuery(
-            written_since=now - gap if gap else None,
-            imminent_until=now + max((claim.schedule.lease for claim in claims), default=timedelta()),
-            orders=any(claim.schedule.stop_on is StopOn.CUSTOMER for claim in claims),
-        )
-        try:
-            return await self._addresses.histories([claim.seen for claim in claims], query)
-        except Unavailable:
-            self.outage()
-            return None
-
-    async def _held_back_now(self, claims: Sequence[ClaimRequest]) -> dict[str, str]:
-        """Return the reasons to hold back messages among these, by checkout id. Raises `Unavailable`."""
-        histories = await self._histories(claims)
-        if histories is None:
-            raise Unavailable("the suppression list could not be read")
-        found = {}
-        for claim in claims:
-            history = histories.get(claim.seen.id, NOTHING_KNOWN)
-            # A later claim has seen this one and steps back: if both did, neither would be sent.
-            others = [replace(other, claimed=False) for other in history.others]
-            if held := self._held_back(claim, replace(history, others=others)):
-                found[claim.seen.id] = held.reason
-        return found
-
-    def _held_back(self, request: ClaimRequest, history: RecipientHistory) -> HeldBack | None:
-        now = self._clock.now()
-        return held_back(request.seen, request.step, history, request.schedule, now, self._jitter())
 
 
 def _next_part(checkouts: Sequence[CheckoutState]) -> int:

@@ -85,7 +85,7 @@ class Flight:
             answer = await self._last_check.ask(self.request)
             if answer.why_not is not None:
                 return answer.why_not
-            if not isinstance(decide(self.request.seen, self.request.schedule, self._clock.now()), Send):
+            if not isinstance(decide(self.request.checkout, self.request.schedule, self._clock.now()), Send):
                 return "it is no longer due: quiet hours have begun, or it is too late"
             self._known_at, self._must_ask = answer.known_at, False
         self.starved = True

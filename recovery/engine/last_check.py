@@ -17,8 +17,8 @@ HeldBackNow = Callable[[Sequence[ClaimRequest]], Awaitable[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The reason not to hand over a message, or None; and the loop time, in seconds, from which the answer dates."""
+class Checked:
+    """The result of a last check: the reason not to hand over a message, or None, and the loop time of the question."""
 
     why_not: str | None
     known_at: float
@@ -30,17 +30,17 @@ class LastCheck:
     def __init__(self, checkouts: Checkouts, held_back_now: HeldBackNow) -> None:
         self._checkouts = checkouts
         self._held_back_now = held_back_now
-        self._waiting: list[tuple[ClaimRequest, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[ClaimRequest, asyncio.Future[Checked]]] = []
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def ask(self, claim: ClaimRequest) -> Answer:
+    async def ask(self, claim: ClaimRequest) -> Checked:
         """Return whether a claim still holds, nothing was reported of its checkout, and it may be written to.
 
         For a message whose hand-over is recorded, this records it: the content must be sent at once, or its end be
         recorded otherwise. If the database does not answer, the message must not be handed over.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
+        answer: asyncio.Future[Checked] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._go)
         self._waiting.append((claim, answer))
@@ -52,7 +52,7 @@ class LastCheck:
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _answer(self, waiting: Sequence[tuple[ClaimRequest, "asyncio.Future[Answer]"]]) -> None:
+    async def _answer(self, waiting: Sequence[tuple[ClaimRequest, "asyncio.Future[Checked]"]]) -> None:
         known_at = asyncio.get_running_loop().time()
         try:
             faults = await self._faults([claim for claim, _ in waiting])
@@ -61,7 +61,7 @@ class LastCheck:
             faults = dict.fromkeys((claim.seen.id for claim, _ in waiting), f"the last check failed: {why}")
         for claim, answer in waiting:
             if not answer.done():  # its caller was cancelled
-                answer.set_result(Answer(faults.get(claim.seen.id), known_at))
+                answer.set_result(Checked(faults.get(claim.seen.id), known_at))
 
     async def _faults(self, claims: Sequence[ClaimRequest]) -> dict[str, str]:
         kept = [claim for claim in claims if claim.message.handed_over is not None]

@@ -38,4 +38,5 @@ class Turns:
         until = now + timedelta(milliseconds=ceil(seconds * 1000))
         if checkout.next_at is not None and checkout.next_at > now:
             until = checkout.next_at  # it was put off already, and is looked at early
-        return replace(case, decision=Wait(until, f"mails to {receiver} are slowed", once=True))
+        put_off = Wait(until, f"mails to {receiver} are slowed", once=True, assigned=case.decision.assigned)
+        return replace(case, decision=put_off)

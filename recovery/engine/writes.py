@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from recovery.domain.decision import NOT_BEGUN, Decision, Rest, Send, Wait, decide
+from recovery.domain.decision import NOT_BEGUN, Decision, Rest, Send, Wait, decide, with_arms
 from recovery.domain.experiments import Assignment
 from recovery.domain.fields import Address
 from recovery.domain.masking import masked, private
@@ -89,6 +89,11 @@ class ClaimRequest:
     until: datetime
     assigned: Assignment | None = None
 
+    @property
+    def checkout(self) -> CheckoutState:
+        """The checkout as seen, with the arms that the claim assigns it to: what later decisions are made from."""
+        return with_arms(self.seen, self.assigned)
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -131,7 +136,7 @@ class RecipientQuery:
 def planned(checkout: CheckoutState, decision: Decision, schedule: Schedule, now: datetime) -> Plan | None:
     """Return the plan that carries out a decision, or None if the checkout is already as decided."""
     status, next_at, purge_at = _follows(checkout, decision, schedule, now)
-    unchanged = status is checkout.status and next_at == checkout.next_at
+    unchanged = status is checkout.status and next_at == checkout.next_at and decision.assigned is None
     if unchanged and not decision.given_up and (next_at is not None or checkout.purge_at is not None):
         return None
     messages = {}
@@ -222,7 +227,7 @@ def _completion(
 ) -> Completion:
     name, schedule = request.step.name, request.schedule
     message = message.model_copy(update={"due_at": request.due_at})
-    after = request.seen.model_copy(update={"claim": None, "messages": {**request.seen.messages, name: message}})
+    after = request.checkout.model_copy(update={"claim": None, "messages": {**request.seen.messages, name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
     past = () if history is None else (Past(at=now, decision=f"{history[0]} {name}", reason=history[1]),)
     letter = _letter(request.seen, name, message, error, now)
@@ -252,7 +257,7 @@ def _follows(
 def _in_words(decision: Decision) -> str:
     match decision:
         case Wait(until=until):
-            return f"wait until {until:%Y-%m-%d %H:%M:%S} UTC"
+            return f"wait until {until.isoformat(' ', 'seconds')[:19]} UTC"
         case Rest():
             return "rest"
         case _:

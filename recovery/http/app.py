@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -22,6 +23,7 @@ from recovery.http.api.listing import listing
 from recovery.http.api.reference import reference
 from recovery.http.api.reports import Reports, report_docs
 from recovery.http.channels import ChannelCounts
+from recovery.http.console import ConsoleRoute
 from recovery.http.customer.feedback import Feedback
 from recovery.http.customer.return_link import return_link
 from recovery.http.customer.unsubscribe import unsubscribe
@@ -98,8 +100,8 @@ def create_app(
     """Return the HTTP application that serves `ingestion` and `feedback`. A body has at most `max_body` bytes.
 
     `channels` counts what each shop reports, and `paused` returns what is paused, in words. `console` returns the pages
-    for people, given what knows the keys. Without API keys, everyone on this machine may do everything; the settings
-    refuse a public address then. Raises `ValueError` if a key is empty.
+    for people, given what knows the keys: it is called when somebody first visits one. Without API keys, everyone on
+    this machine may do everything; the settings refuse a public address then. Raises `ValueError` if a key is empty.
     """
     app = _Application(
         title="Recovery",
@@ -125,7 +127,7 @@ def create_app(
     app.include_router(health(readiness, registry, paused))
     app.include_router(reference())
     if console is not None:
-        app.include_router(console(guard))
+        app.router.routes.append(ConsoleRoute(partial(console, guard)))
     count = AnswerCount(observer, channels)
     app.reports = Reports(ingestion, guard, count, max_body=max_body)
     app.batches = Batches(ingestion, guard, count, max_body=max_body)

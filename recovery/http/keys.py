@@ -62,6 +62,10 @@ class KeyRing:
         # All digests have one length, and each is compared in constant time: timing reveals nothing about a key.
         self._known = [(sha256(key.secret.encode()).digest(), Caller(key.name, key.scopes, key.shops)) for key in keys]
 
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._known)
+
     def holder(self, authorization: str) -> Caller | None:
         """Return the caller whose key is in an Authorization header (latin-1, as it arrives), or None."""
         scheme, _, key = authorization.partition(" ")

@@ -53,6 +53,11 @@ class Guard:
         """Whether any key is configured; without, callers on this machine need none."""
         return self._ring is not None
 
+    @property
+    def has_several_keys(self) -> bool:
+        """Whether more than one key is configured."""
+        return self._ring is not None and len(self._ring) > 1
+
     async def sign_in(self, key: str) -> Caller:
         """Return the caller whose key this is. Raises `Problem` (401), delayed as for any wrong key."""
         caller = None if self._ring is None else self._ring.owner(key.encode())
@@ -112,7 +117,9 @@ def signature_fault(secrets: Sequence[str], header: str, body: bytes, now: datet
         return f"The signature has expired, or its time is in the future: t must be within {TOLERANCE} seconds of now."
     known = [hmac.new(secret.encode(), f"{time}.".encode() + body, sha256).hexdigest() for secret in secrets]
     if not sum(hmac.compare_digest(given, each) for each in known):
-        return "Recovery-Signature matches no configured secret: check the secret, and sign the body exactly as sent."
+        return (
+            "Recovery-Signature matches no configured secret: check bounces.secrets, and sign the body exactly as sent."
+        )
     return None
 
 

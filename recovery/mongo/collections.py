@@ -16,7 +16,7 @@ from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Refused, Unavailable
 from recovery.mongo import fields
 from recovery.mongo.errors import translated
-from recovery.mongo.fields import Fields
+from recovery.mongo.schemas import Fields, validator
 
 CHECKOUTS = "checkouts"
 SHADOWS = "shadows"
@@ -311,7 +311,7 @@ async def faults(database: Database) -> list[str]:
 
 def _validation(wanted: Collection) -> Document:
     """Return the validation options. Level `moderate`: invalid documents forced in by hand can still be updated."""
-    schema = {"title": f"{_TITLE}{LAYOUT}"} | fields.validator(wanted.fields)
+    schema = {"title": f"{_TITLE}{LAYOUT}"} | validator(wanted.fields)
     return {"validator": {"$jsonSchema": schema}, "validationLevel": "moderate"}
 
 

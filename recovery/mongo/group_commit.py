@@ -20,6 +20,10 @@ from recovery.mongo.intake import CheckoutWrite, Write, as_update
 MOST_TOGETHER = 32
 """The maximum size of a group. Larger ones would leave others waiting: two groups at a time are a third faster."""
 
+MOST_GROUPS = 4
+"""Groups of `write_all` that are written at a time; others wait, so that many batches do not hold up a single write.
+With fewer the server is idle while Python works, as above."""
+
 DUPLICATE_KEY = 11000
 
 Faults = dict[int, Exception]
@@ -87,6 +91,7 @@ class GroupCommit(BulkWrite):
         super().__init__(collection)
         self._firsts = firsts
         self._waiting: list[_Waiting] = []
+        self._turns = asyncio.Semaphore(MOST_GROUPS)
         self._groups: set[asyncio.Task[Any]] = set()
 
     async def write(self, write: Write | CheckoutWrite, within: float = math.inf) -> None:
@@ -103,9 +108,10 @@ class GroupCommit(BulkWrite):
         await kept
 
     async def write_all(self, writes: Sequence[Write | CheckoutWrite], within: float) -> list[Exception | None]:
-        """Make these writes as a group of their own; return the error of each, or None, at last after so many seconds.
+        """Make these writes as a group of their own; return the error of each, or None.
 
-        Those of one id are made in order. A single write shares the group of other callers.
+        That takes so many seconds at most, once the group has its turn. Writes of one id are made in order. A single
+        write shares the group of other callers.
         """
         if len(writes) == 1:
             try:
@@ -113,12 +119,13 @@ class GroupCommit(BulkWrite):
             except Exception as exc:  # noqa: BLE001  the error of this write
                 return [exc]
             return [None]
-        until = within + time.monotonic()
-        group = self._with_documents([_Member(write, until) for write in writes])
-        task = asyncio.create_task(self._faults(group), context=Context())  # empty, as for `write`
-        self._groups.add(task)
-        task.add_done_callback(self._groups.discard)
-        await asyncio.wait([task], timeout=None if within == math.inf else within)
+        async with self._turns:
+            until = within + time.monotonic()
+            group = self._with_documents([_Member(write, until) for write in writes])
+            task = asyncio.create_task(self._faults(group), context=Context())  # empty, as for `write`
+            self._groups.add(task)
+            task.add_done_callback(self._groups.discard)
+            await asyncio.wait([task], timeout=None if within == math.inf else within)
         if not task.done():  # only the waiting for it ends
             return [TimeoutError() for _ in writes]
         faults = task.result()

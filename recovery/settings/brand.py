@@ -1,6 +1,8 @@
 """The section on the shop's brand: what customers read and see in mails and on pages."""
 
+import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -9,11 +11,25 @@ from recovery.domain.fields import web_address
 from recovery.domain.masking import is_plain
 from recovery.settings.fields import Line, Maybe, Section, like, setting
 
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+
 
 def _https(value: str) -> str:
     if not value.startswith("https://"):
         raise ValueError("must be an https:// address")
-    return web_address(value)
+    if not _has_a_host(web_address(value)):
+        raise ValueError("must name a host as in https://shop.example/, with a port up to 65535 if any")
+    return value
+
+
+def _has_a_host(url: str) -> bool:
+    """Return whether the pages' Content-Security-Policy can name the host of a URL."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode()
+        return parts.port != 0 and _HOST.fullmatch(host) is not None
+    except ValueError:  # of which UnicodeError is one
+        return False
 
 
 def _lines(value: str) -> str:

@@ -3,14 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from recovery.domain.experiments import NO_EXPERIMENTS, Experiment, Experiments
+from recovery.domain.experiments import NO_EXPERIMENTS, Experiment, Experiments, Kind
 from recovery.domain.fields import ShopKey, normalised
-from recovery.settings.durations import PositiveDuration
-from recovery.settings.fields import Maybe, Section, TemplateName, from_lines, like, setting
+from recovery.domain.schedule import Step
+from recovery.settings.durations import PositiveDuration, format_duration
+from recovery.settings.fields import (
+    Maybe,
+    Section,
+    TemplateName,
+    from_json,
+    from_lines,
+    like,
+    rule_violation,
+    setting,
+)
+from recovery.settings.reminders import ScheduleSettings, StepSettings, in_order, longest, steps_of, too_close
 from recovery.settings.warmup import Day
 
 LARGEST_SHARE = 0.5
@@ -50,14 +61,35 @@ class ExperimentSettings(Section):
     """One experiment."""
 
     share: Annotated[float, AfterValidator(_share)] = Field(
-        description="The share of the people who get no reminders or, with templates, those: above 0, at most 0.5."
+        description="The share of the people who get no reminders or, with templates or steps, those: above 0, at most"
+        " 0.5."
     )
     until: Day = Field(description="The last day (UTC) on which checkouts are taken in, such as 2026-12-31.")
     from_: Maybe[Day] = setting(None, "The first such day. Empty: at once.", alias="from")
     shops: Annotated[tuple[ShopKey, ...], BeforeValidator(from_lines)] = setting((), "The shops. Empty: all shops.")
     templates: Mapping[str, TemplateName] = setting(
-        {}, 'The other template of each step that has one, as in { "reminder-1" = "short" }. Empty: a hold-out.'
+        {},
+        'The other template of each step that has one, as in { "reminder-1" = "short" }. Empty, and no'
+        " steps: a hold-out.",
     )
+    steps: Annotated[tuple[StepSettings, ...], BeforeValidator(from_json), AfterValidator(in_order)] = setting(
+        (),
+        "The other steps, all of them, as in schedule.steps; every other rule of the schedule stays. A step of the same"
+        " name is the same step: nobody gets it twice.",
+    )
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the experiment."""
+        if self.steps:
+            return Kind.SCHEDULES
+        return Kind.TEMPLATES if self.templates else Kind.HOLD_OUT
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if self.steps and self.templates:
+            raise rule_violation("must not be given beside steps: a step names its template itself", "templates")
+        return self
 
 
 def _checked(experiments: Mapping[str, ExperimentSettings]) -> Mapping[str, ExperimentSettings]:
@@ -71,9 +103,9 @@ def _checked(experiments: Mapping[str, ExperimentSettings]) -> Mapping[str, Expe
 
 
 def _meet(one: ExperimentSettings, other: ExperimentSettings) -> bool:
-    if bool(one.templates) != bool(other.templates):
-        return False  # of those who are reminded, some get another template
-    if one.templates and not one.templates.keys() & other.templates.keys():
+    if one.kind is not other.kind:
+        return False  # of those who are reminded, some get another template, and some of both get it by other steps
+    if one.kind is Kind.TEMPLATES and not one.templates.keys() & other.templates.keys():
         return False
     if one.shops and other.shops and not set(one.shops) & set(other.shops):
         return False
@@ -96,6 +128,36 @@ def unknown_steps(experiments: Mapping[str, ExperimentSettings], steps: Sequence
                 yield name, step
 
 
+def unsendable(
+    experiments: Mapping[str, ExperimentSettings], schedules: Mapping[str, ScheduleSettings]
+) -> Iterator[str]:
+    """Yield a sentence for each experiment with steps that could not be sent.
+
+    `schedules` are those of the shops with their own, and by the empty name that of all others.
+    """
+    for name, experiment in experiments.items():
+        steps = steps_of(experiment.steps)
+        found = (_unsendable(steps, schedules.get(shop, schedules[""])) for shop in experiment.shops or schedules)
+        for fault in dict.fromkeys(filter(None, found)):
+            yield f"experiments.{name}.steps: {fault}"
+
+
+def _unsendable(steps: Sequence[Step], schedule: ScheduleSettings) -> str | None:
+    if pair := too_close(steps, schedule.min_gap):
+        earlier, later = pair
+        return (
+            f"{later.name} is due {format_duration(later.delay - earlier.delay)} after {earlier.name}, and"
+            f" schedule.min_gap is {format_duration(schedule.min_gap)}: it would wait beyond its max_lateness and never"
+            " be sent"
+        )
+    if schedule.retention <= longest(steps):
+        return (
+            f"the last may take {format_duration(longest(steps))}, and schedule.retention is"
+            f" {format_duration(schedule.retention)}: checkouts would be deleted before their last reminder"
+        )
+    return None
+
+
 def experiments_of(
     tables: Mapping[str, ExperimentSettings], keys: Sequence[SecretStr], test_recipients: Sequence[str]
 ) -> Experiments:
@@ -110,6 +172,7 @@ def experiments_of(
             table.from_,
             frozenset(table.shops),
             tuple(sorted(table.templates.items())),
+            steps_of(table.steps),
         )
         for name, table in tables.items()
     )

@@ -21,6 +21,7 @@ from recovery.settings.experiments import (
     ResultsSettings,
     experiments_of,
     unknown_steps,
+    unsendable,
 )
 from recovery.settings.feedback import BouncesSettings, LinksSettings, ProvidersSettings, SuppressionsSettings
 from recovery.settings.fields import Section, rule_violation
@@ -191,7 +192,7 @@ def load_settings(**overrides: Mapping[str, Any]) -> Settings:
 def of_shops(
     loaded: Settings, overrides: Mapping[str, Mapping[str, Any]], known: Sequence[Setting]
 ) -> tuple[dict[str, Settings], list[str]]:
-    """Return the settings of each shop with overrides, and a sentence for each fault in them."""
+    """Return the settings of each shop with overrides, and a sentence for each fault in them and between them."""
     made: dict[str, Settings] = {}
     problems: list[str] = []
     for shop, given in loaded.shops.items():
@@ -205,7 +206,8 @@ def of_shops(
         except ValidationError as exc:
             origins = [Source(f"set for the shop {shop}", own)]
             problems += [f"shops.{shop}: {sentence(error, known, origins)}" for error in exc.errors()]
-    return made, problems
+    schedules = {"": loaded.schedule, **{shop: own.schedule for shop, own in made.items()}}
+    return made, [*problems, *unsendable(loaded.experiments, schedules)]
 
 
 def sentence(error: ErrorDetails, settings: Sequence[Setting], given: Sequence[Source]) -> str:
@@ -231,7 +233,8 @@ def _neighbours(path: Sequence[int | str], settings: Sequence[Setting]) -> list[
             return [setting.name for setting in settings]
         case _:  # tables within sections
             models: dict[Any, type[Section]] = {"http": KeySettings, "experiments": ExperimentSettings}
-            fields = models.get(path[0], StepSettings).model_fields
+            model = StepSettings if len(path) > 4 else models.get(path[0], StepSettings)  # steps of an experiment
+            fields = model.model_fields
             return [_dotted([*path[:-1], field.alias or key]) for key, field in fields.items()]
 
 

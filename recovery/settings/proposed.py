@@ -9,13 +9,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from recovery.settings.durations import format_duration
+from recovery.settings.experiments import unsendable
 from recovery.settings.given import GivenSettings
 from recovery.settings.loading import Settings, sentence
 from recovery.settings.names import settings_of
 from recovery.settings.sources import SettingsError, Source, shortened, why
 
 SECTIONS = ("schedule", "confirmation")
-"""The sections that a proposal may have."""
+"""The sections that a proposal may have, beside experiments."""
+
+EXPERIMENTS = "experiments"
+
+
+MOST_TOLD = 20
+"""Faults that are told, at most: each takes milliseconds, in which a daemon does nothing else."""
 
 
 def proposal_in(path: Path) -> dict[str, Any]:
@@ -31,30 +38,47 @@ def proposal_of(text: str, name: str) -> dict[str, Any]:
     """Return the tables in the text of a proposed schedule. `name` is for errors. Raises `SettingsError`."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:  # a number of thousands of digits is none of TOML's own errors
         raise SettingsError([f"{name} is not TOML: {exc}"]) from None
-    if problems := [f"{section}: only [schedule] and [confirmation] can be tried" for section in _others(tables)]:
+    except RecursionError:
+        raise SettingsError([f"{name} is not TOML that can be read: it is nested too deeply"]) from None
+    if problems := [
+        f"{section}: only [schedule], [confirmation] and [experiments.<name>] can be tried"
+        for section in _others(tables)
+    ]:
         raise SettingsError(problems)
     if not tables:
-        raise SettingsError([f"{name} has no [schedule] and no [confirmation]: there is nothing to try"])
+        raise SettingsError(
+            [f"{name} has no [schedule], no [confirmation] and no [experiments.<name>]: there is nothing to try"]
+        )
     return tables
 
 
 def proposed(in_force: Settings, tables: Mapping[str, Any], origin: str) -> Settings:
     """Return the settings of a shop as a proposal would make them: what it leaves out stays as it is in force.
 
-    They have the schedule and the confirmation, and what is checked together with these. `origin` says in errors where
-    the values come from. Raises `SettingsError`, with a sentence for each fault.
+    They have the schedule, the confirmation and the experiments, and what is checked together with these. `origin` says
+    in errors where the values come from. Raises `SettingsError`, with a sentence for each fault.
     """
     known = settings_of(Settings)
     values: dict[str, Any] = {section: _plain(getattr(in_force, section)) for section in (*SECTIONS, "smtp")}
+    values[EXPERIMENTS] = dict(in_force.experiments)
+    values["suppressions"] = {"keys": in_force.suppressions.keys}  # the arms of people depend on the oldest
+    values["mail"] = {"test_recipients": in_force.mail.test_recipients}  # who are in no arm
     for section, table in tables.items():
         values[section] = {**values[section], **table} if isinstance(table, Mapping) else table
-    problems = []
+    problems: list[str] = []
     try:
-        return GivenSettings(**values)
+        made = GivenSettings(**values)
+        tried = {name: made.experiments[name] for name in tables.get(EXPERIMENTS, ())}
+        problems += unsendable(tried, {"": made.schedule})
     except ValidationError as exc:
-        problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in exc.errors()]
+        errors = exc.errors()
+        problems = [sentence(error, known, [Source(origin, dict(tables))]) for error in errors[:MOST_TOLD]]
+        if len(errors) > MOST_TOLD:
+            problems.append(f"and {len(errors) - MOST_TOLD:,} more")
+    if not problems:
+        return made
     raise SettingsError(problems)  # outside of the handler: the error that has the values is not chained
 
 
@@ -86,7 +110,7 @@ def _quoted(text: str) -> str:
 
 
 def _others(tables: Mapping[str, Any]) -> list[str]:
-    return [section for section in tables if section not in SECTIONS]
+    return [section for section in tables if section not in (*SECTIONS, EXPERIMENTS)]
 
 
 def _plain(section: Any) -> dict[str, Any]:

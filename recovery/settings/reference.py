@@ -28,9 +28,9 @@ _HEAD = """\
 """
 
 _EXPERIMENTS = """\
-# Experiments, each with a name: reminders against none (a hold-out), or two templates against each other. They need
-# suppressions.keys, and are set in this file. Another share or other templates make another experiment. See
-# docs/results.md.
+# Experiments, each with a name: reminders against none (a hold-out), or two templates or two schedules against each
+# other. They need suppressions.keys, and are set in this file. Another share, other templates or other steps make
+# another experiment. See docs/results.md.
 #
 # {about}
 #
@@ -44,6 +44,11 @@ _EXPERIMENTS = """\
 # until = "2026-12-31"
 # shops = ["lamps.example"]
 # templates = {{ "reminder-1" = "short" }}
+#
+# [experiments.later]
+# share = 0.5
+# until = "2026-12-31"
+# steps = [{{ name = "reminder-1", delay = "2h" }}, {{ name = "reminder-2", delay = "2d" }}]
 """
 
 _SHOPS = f"""\

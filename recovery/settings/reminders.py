@@ -54,7 +54,8 @@ class StepSettings(Section):
     )
 
 
-def _in_order(steps: tuple[StepSettings, ...]) -> tuple[StepSettings, ...]:
+def in_order(steps: tuple[StepSettings, ...]) -> tuple[StepSettings, ...]:
+    """Return steps in the order of their delays. Raises `ValueError` if two are not to be told apart."""
     ordered = tuple(sorted(steps, key=lambda step: step.delay))
     for earlier, later in pairwise(ordered):
         if earlier.delay == later.delay:
@@ -69,7 +70,7 @@ def _in_order(steps: tuple[StepSettings, ...]) -> tuple[StepSettings, ...]:
     return ordered
 
 
-def _steps(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
+def steps_of(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
     """Return the steps of the schedule, with defaults filled in."""
     next_delays = [*(step.delay for step in steps[1:]), None]
     return tuple(
@@ -87,10 +88,23 @@ def _steps(steps: Sequence[StepSettings]) -> tuple[Step, ...]:
     )
 
 
+def too_close(steps: Sequence[Step], min_gap: timedelta) -> tuple[Step, Step] | None:
+    """Return the first two steps of which the second could never be sent, as it has to keep the gap; or None."""
+    for earlier, later in pairwise(steps):
+        if earlier.delay + min_gap > later.delay + later.max_lateness:
+            return earlier, later
+    return None
+
+
+def longest(steps: Sequence[Step]) -> timedelta:
+    """Return the time after which no step is sent any more."""
+    return max((step.delay + step.max_lateness for step in steps), default=timedelta())
+
+
 class ScheduleSettings(Section):
     """When reminders are sent, and how failures are retried. Changes apply to open checkouts at their next look."""
 
-    steps: Annotated[tuple[StepSettings, ...], BeforeValidator(from_json), AfterValidator(_in_order)] = setting(
+    steps: Annotated[tuple[StepSettings, ...], BeforeValidator(from_json), AfterValidator(in_order)] = setting(
         (
             {"name": "reminder-1", "delay": "30m"},
             {"name": "reminder-2", "delay": "1d"},
@@ -160,19 +174,18 @@ class ScheduleSettings(Section):
 
     @model_validator(mode="after")
     def _steps_can_be_sent(self) -> Self:
-        steps = _steps(self.steps)
-        for earlier, later in pairwise(steps):
-            if earlier.delay + self.min_gap > later.delay + later.max_lateness:
-                raise rule_violation(
-                    f"must be shorter: {later.name} is due {format_duration(later.delay - earlier.delay)} after"
-                    f" {earlier.name}; it would wait beyond its max_lateness and never be sent",
-                    "min_gap",
-                )
-        longest = max((step.delay + step.max_lateness for step in steps), default=timedelta())
-        if self.retention <= longest:
+        steps = steps_of(self.steps)
+        if pair := too_close(steps, self.min_gap):
+            earlier, later = pair
             raise rule_violation(
-                f"must be longer than the {format_duration(longest)} that the last step may take, or checkouts would"
-                " be deleted before their last reminder",
+                f"must be shorter: {later.name} is due {format_duration(later.delay - earlier.delay)} after"
+                f" {earlier.name}; it would wait beyond its max_lateness and never be sent",
+                "min_gap",
+            )
+        if self.retention <= longest(steps):
+            raise rule_violation(
+                f"must be longer than the {format_duration(longest(steps))} that the last step may take, or checkouts"
+                " would be deleted before their last reminder",
                 "retention",
             )
         return self
@@ -196,7 +209,7 @@ class ConfirmationSettings(Section):
 def schedule_of(schedule: ScheduleSettings, confirmation: ConfirmationSettings) -> Schedule:
     """Build the schedule from its two sections."""
     return Schedule(
-        steps=_steps(schedule.steps),
+        steps=steps_of(schedule.steps),
         confirmation=Step(
             name=CONFIRMATION,
             delay=timedelta(),

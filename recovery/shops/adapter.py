@@ -91,6 +91,9 @@ class Adapter(ABC):
     """The path below the shop's address at which the platform publishes the keys that it signs with; empty if it signs
     with a secret. The endpoint fetches them, from the address in the settings and no other."""
 
+    configured_by: ClassVar[str] = "webhooks.secrets"
+    """The setting with the secrets, for error messages."""
+
     headers: ClassVar[Mapping[str, tuple[str, bool]]] = {}
     """The headers that the API description lists for that endpoint: a sentence, and whether the header is required."""
 

@@ -64,6 +64,7 @@ class Shopify(Adapter):
     signature_header = "X-Shopify-Hmac-Sha256"
     topic_header = "X-Shopify-Topic"
     names_shop = True
+    configured_by = "shopify.webhook_secret"
     headers: ClassVar[Mapping[str, tuple[str, bool]]] = {
         "X-Shopify-Topic": ("The topic of the body, such as `checkouts/update`", True),
         "X-Shopify-Shop-Domain": ("The shop, such as `lamps.myshopify.com`", False),

@@ -23,6 +23,7 @@ from recovery.testing.configuration import BASE_URL, SECRET, prepared
 from recovery.testing.documents.client import AsyncMemoryClient, MemoryClient
 from recovery.testing.documents.store import Server
 from recovery.testing.http import Answer, ask
+from recovery.testing.logs import log_to_logging
 from recovery.testing.mails import Mail
 from recovery.testing.parts import DATABASE, MemoryAgenda, Parts
 from recovery.testing.webhooks import Webhook
@@ -56,6 +57,7 @@ class RecoveryKit(Recovery):
         now: datetime = BEGINNING,
         **settings: Mapping[str, Any],
     ) -> None:
+        log_to_logging()
         self._clock = VirtualClock(now)
         self._server = Server(self._clock.now)
         self._agenda = MemoryAgenda(self._server)

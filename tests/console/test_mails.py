@@ -178,8 +178,10 @@ async def test_the_list_fits_and_can_be_read_by_all(browser, mongodb, database, 
         await look(browser, world, READER, LIST, "Mails")
 
 
-async def test_a_mail_fits_and_can_be_read_by_all(browser, world):
-    await look(browser, world, READER, f"{MAIL}?width=desktop", "reminder-1 in English")
+async def test_a_mail_fits_and_can_be_read_by_all(browser, mongodb, database, relay):
+    """With the form of test mails, which only operators see."""
+    async with console_world(mongodb, database, relay, **TESTERS) as world:
+        await look(browser, world, OPERATOR, f"{MAIL}?width=desktop", "reminder-1 in English")
 
 
 TESTERS = {"mail": {"sender": "Shop <hello@shop.example>", "test_recipients": ["tess@example.com", "@team.example"]}}

@@ -8,6 +8,7 @@ import pytest
 from recovery.mongo.pauses import Pauses
 from tests.support import one_loop
 from tests.support.builders import report
+from tests.support.console_forms import post, token_of
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, console_world, tab
 
 
@@ -43,6 +44,18 @@ async def test_a_key_of_one_shop_sees_nothing_of_the_others(world):
         page = (await client.get("/console")).text
     assert "nothing waits" in page
     assert "Daemons" not in page
+
+
+async def test_an_overview_that_is_no_longer_live_says_so(browser, world):
+    """As when the daemon is gone, or the session is over: figures of an hour ago look like those of now."""
+    async with tab(browser, world) as opened:
+        await opened.sign_in(OPERATOR)
+        stale = opened.page.get_by_text("These figures are no longer kept up to date")
+        await opened.page.locator("#state").get_by_text("mongodb").wait_for()
+        assert not await stale.is_visible()
+        world.stop.set()
+        await stale.wait_for()
+        opened.wrong.clear()  # the daemon is not there any more
 
 
 async def test_the_daemon_stops_although_an_overview_is_open(world):
@@ -100,6 +113,39 @@ async def test_a_key_of_one_shop_pauses_that_shop_alone(browser, world):
         await opened.page.get_by_role("button", name="Pause").click()
         assert "is not valid for this shop" in await opened.page.locator("main").inner_text()
     assert [each.shop for each in await Pauses(world.database).all()] == [None, "lamps.example"]
+
+
+async def test_a_shop_that_nobody_knows_cannot_be_paused(world):
+    """Its name is misspelt, and nothing would stop; as on the command line. A pause that is there can be ended."""
+    await _overdue(world, "shop.example")
+    async with world.client(OPERATOR) as client:
+        token = await token_of(client, "/console", "/pause")
+        for shop, said in (("shop.exampel", "There is no shop shop.exampel"), ("*", "is not the name of a shop")):
+            answer = await post(client, "/console/pause", token, {"shop": shop, "sure": "yes"})
+            assert (answer.status, said in answer.text) == (422, True)
+        assert await Pauses(world.database).all() == []
+        answer = await post(client, "/console/pause", token, {"shop": "shop.example"})
+        assert answer.question == "Pause sending for shop.example?"
+        await Pauses(world.database).pause("gone.example", "olga", "", datetime.now(UTC))
+        resume = await token_of(client, "/console", "/resume")
+        yes = {"shop": "gone.example", "sure": "yes"}
+        assert (await post(client, "/console/resume", resume, yes)).said == "Sending for gone.example is resumed."
+        assert (await post(client, "/console/resume", resume, yes)).said == "Sending for gone.example was not paused."
+
+
+async def test_a_double_click_does_an_act_once(browser, world):
+    """The second would answer that there is nothing to resume."""
+    await Pauses(world.database).pause(None, "olga", "", datetime.now(UTC))
+    async with tab(browser, world) as opened:
+        await opened.sign_in(OPERATOR)
+        await opened.page.get_by_role("alert").get_by_role("button", name="Resume").click()
+        await opened.page.get_by_role("heading", name="Resume all sending?").wait_for()
+        posts = []
+        opened.page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+        await opened.page.get_by_role("button", name="Resume").dblclick()
+        await opened.page.get_by_role("status").wait_for()
+        assert await opened.page.get_by_role("status").inner_text() == "All sending is resumed."
+        assert len(posts) == 1
 
 
 async def test_it_tells_what_was_sent_and_how_late(browser, world):

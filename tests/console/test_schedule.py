@@ -9,7 +9,7 @@ from recovery.app.trial import ScheduleTrial
 from recovery.domain.simulation import Comparison
 from recovery.mongo.collections import CHECKOUTS
 from tests.support.builders import report
-from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, tab
+from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, console_world, tab
 
 LATER = '[schedule]\nsteps = [{ name = "reminder-1", delay = "2h" }, { name = "reminder-2", delay = "1d" }]\n'
 
@@ -140,3 +140,20 @@ async def test_one_schedule_is_tried_at_a_time(world, monkeypatch):
     assert second.status_code == 503
     assert "Another schedule is being tried" in second.text
     assert "delay = &#34;2h&#34;" in second.text
+
+
+async def test_an_experiment_is_tried(mongodb, database, relay):
+    """Each arm with its checkouts and reminders, beside none in force."""
+    later = '[experiments.later]\nshare = 0.5\nuntil = "2999-01-01"\nsteps = [{ name = "reminder-1", delay = "2h" }]\n'
+    async with console_world(mongodb, database, relay, suppressions={"keys": ["a key of some length"]}) as world:
+        await _fill(world)
+        async with world.client(READER) as client:
+            page = (await client.get("/console/schedule")).text
+            token = re.search(r'action="/console/schedule">\s*<input type="hidden" name="token" value="([^"]+)"', page)[
+                1
+            ]
+            form = {"token": token, "shop": "shop.example", "since": "30", "schedule": later}
+            answer = await client.post("/console/schedule", data=form)
+    assert answer.status_code == 200
+    rows = re.findall(r"<tr>.*?later-[0-9a-f]{8} ([ab]: \w+).*?</tr>", answer.text, re.DOTALL)
+    assert rows == ["a: checkouts", "a: reminders", "b: checkouts", "b: reminders"]

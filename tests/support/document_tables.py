@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from recovery.mongo.collections import CHECKOUTS, COLLECTIONS
-from recovery.mongo.fields import Field
+from recovery.mongo.schemas import Field
 
 
 def checkouts() -> str:

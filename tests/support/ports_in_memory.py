@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from recovery.domain.decision import NOT_BEGUN
+from recovery.domain.decision import NOT_BEGUN, with_arms
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, RecipientHistory, Skip
 from recovery.domain.schedule import Step
@@ -74,6 +74,7 @@ class Store:
                     next_at=plan.next_at,
                     purge_at=plan.purge_at,
                     claim=plan.seen.claim if waits_for_claim else None,
+                    experiments=with_arms(plan.seen, plan.assigned).experiments,
                 )
         self.letters += letters
         return Written({plan.seen.id: self.kept[plan.seen.id].next_at for plan in plans}, letters)
@@ -84,9 +85,8 @@ class Store:
         for claim in claims:
             if self._unchanged(claim.seen):
                 held = {"token": claim.token, "owner": claim.owner, "until": claim.until}
-                self._write(
-                    claim.seen.id, (), {claim.step.name: claim.message}, claim=Claim(**held), next_at=claim.until
-                )
+                after = {"next_at": claim.until, "experiments": claim.checkout.experiments}
+                self._write(claim.seen.id, (), {claim.step.name: claim.message}, claim=Claim(**held), **after)
                 won.add(claim.seen.id)
         return won
 

@@ -18,9 +18,15 @@ function showTimes(root) {
   }
 }
 
-// Live parts: the server sends the HTML of each part whose content has changed, under the part's id.
+// Live parts: the server sends the HTML of each part whose content has changed, under the part's id. What cannot be
+// followed any more says so: old figures look like those of now.
 function follow(address) {
   const source = new EventSource(address);
+  const showStale = (stale) => { document.getElementById("stale").hidden = !stale; };
+  source.addEventListener("open", () => showStale(false));
+  source.addEventListener("fresh", () => showStale(false));
+  source.addEventListener("stale", () => showStale(true));
+  source.addEventListener("error", () => showStale(true));
   source.addEventListener("part", (event) => {
     const { id, html } = JSON.parse(event.data);
     const part = document.getElementById(id);
@@ -73,6 +79,14 @@ addEventListener("keydown", (event) => {
     if (place) place.click();
     went = 0;
   }
+});
+
+// A double click posts once. What is downloaded leaves the page as it is: it can be asked for again.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.posted) event.preventDefault();
+  form.dataset.posted = "yes";
+  setTimeout(() => delete form.dataset.posted, 2000);
 });
 
 document.querySelector("header nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });

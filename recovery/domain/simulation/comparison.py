@@ -9,11 +9,13 @@ from itertools import pairwise
 from recovery.domain.per_shop import PerShop
 from recovery.domain.quiet_hours import zone
 from recovery.domain.schedule import CONFIRMATION, Schedule, StopOn
+from recovery.domain.simulation.arms import NO_ARMS, Arms
 from recovery.domain.simulation.courses import Course
 from recovery.domain.simulation.pieces import Pieces
 from recovery.domain.simulation.replay import Cause, Entry, never_ordered, replay
 
 HOURS_A_WEEK = 7 * 24
+_A_DAY = timedelta(days=1)
 MOST_DIFFERENT = 20
 """The number of checkouts that are listed because they come out differently."""
 
@@ -28,8 +30,7 @@ class Schedules:
     @property
     def longest(self) -> timedelta:
         """The time after which no reminder is left to send, by either: quiet hours and gaps take up to a day."""
-        steps = (*self.in_force.steps, *self.new.steps)
-        return max((step.delay for step in steps), default=timedelta()) + timedelta(days=1)
+        return max((step.delay for step in (*self.in_force.mails, *self.new.mails)), default=timedelta()) + _A_DAY
 
 
 @dataclass(slots=True)
@@ -39,7 +40,8 @@ class Sums:
     `hours` are the mails by hour of the week, in the shop's zone, from Monday 0:00 on. `moved` counts the reminders
     that quiet hours or gaps made later, and `moved_for` how much later they were together. `skipped` counts messages
     that were not sent, by step and reason. `saved` counts reminders that were not sent since the order came first.
-    `ordered_unreminded` counts the people among `ordered` who had no reminder before.
+    `ordered_unreminded` counts the people among `ordered` who had no reminder before. `arms` counts the checkouts in
+    each arm of each experiment, and `arm_reminders` their reminders.
     """
 
     mails: Counter[str] = field(default_factory=Counter)
@@ -50,6 +52,8 @@ class Sums:
     saved: Counter[str] = field(default_factory=Counter)
     ordered: int = 0
     ordered_unreminded: int = 0
+    arms: Counter[tuple[str, str]] = field(default_factory=Counter)
+    arm_reminders: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def reminders(self) -> int:
@@ -66,6 +70,8 @@ class Sums:
         self.moved_for = {cause: by + other.moved_for[cause] for cause, by in self.moved_for.items()}
         self.ordered += other.ordered
         self.ordered_unreminded += other.ordered_unreminded
+        self.arms += other.arms
+        self.arm_reminders += other.arm_reminders
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class Difference:
 
 
 def _difference(course: Course, schedules: Schedules, old: Sequence[Entry], new: Sequence[Entry]) -> Difference:
+    """Return the differences of a checkout by two schedules, those of its arms."""
     steps = dict.fromkeys(each.name for each in (*schedules.in_force.messages, *schedules.new.messages))
     fates = [
         (step, _fate(course, schedules.in_force, step, old), _fate(course, schedules.new, step, new)) for step in steps
@@ -143,7 +150,7 @@ class Comparison:
 
 
 class _Way:
-    """One schedule of a shop at work: it replays checkouts, and sums up."""
+    """The steps of one arm at work: it replays checkouts, and sums up."""
 
     def __init__(self, schedule: Schedule, sums: Sums, shops_zone: str) -> None:
         self._schedule = schedule
@@ -226,17 +233,49 @@ def _mails(entries: Sequence[Entry]) -> list[tuple[str, datetime]]:
     return [(entry.step, entry.at) for entry in entries if entry.reason is None]
 
 
+class _Side:
+    """One schedule of a shop at work: a way for each of the schedules that its experiments make of it."""
+
+    def __init__(self, schedule: Schedule, sums: Sums, shops_zone: str, shop: str) -> None:
+        self._arms = Arms(schedule, shop)
+        self._sums = sums
+        self._zone = shops_zone
+        self._ways: dict[int, _Way] = {}
+        self._plain = self._way(self._arms.schedule(NO_ARMS))
+
+    def take(self, courses: Sequence[Course]) -> list[list[Entry]]:
+        """Return the entries of the checkouts of one person, and add them to the sums."""
+        arms = self._arms.of(courses[0].person)
+        if not arms:
+            return self._plain.take(courses)
+        entries = self._way(self._arms.schedule(arms)).take(courses)
+        reminders = sum(_reminds(entry) for of_one in entries for entry in of_one)
+        for arm in arms.items():
+            self._sums.arms[arm] += len(courses)
+            self._sums.arm_reminders[arm] += reminders
+        return entries
+
+    def schedule(self, course: Course) -> Schedule:
+        """Return the schedule of a checkout."""
+        return self._arms.schedule(self._arms.of(course.person))
+
+    def _way(self, schedule: Schedule) -> _Way:
+        if id(schedule) not in self._ways:
+            self._ways[id(schedule)] = _Way(schedule, self._sums, self._zone)
+        return self._ways[id(schedule)]
+
+
 class Simulation:
     """Replays checkouts by both schedules of their shop; `result` is what came of it so far."""
 
     def __init__(self, schedules: PerShop[Schedules], most_listed: int = MOST_DIFFERENT) -> None:
         self.schedules = schedules
         self.result = Comparison(most_listed=most_listed)
-        self._ways: dict[str, tuple[_Way, _Way]] = {}
+        self._sides: dict[str, tuple[_Side, _Side]] = {}
 
     def add(self, shop: str, courses: Sequence[Course]) -> None:
         """Replay checkouts of one person at one shop. All of them that matter to each other must come together."""
-        in_force, new = self._ways.get(shop) or self._begun(shop)
+        in_force, new = self._sides.get(shop) or self._begun(shop)
         result = self.result
         result.checkouts += len(courses)
         for course, old, other in zip(courses, in_force.take(courses), new.take(courses), strict=True):
@@ -246,19 +285,24 @@ class Simulation:
             elif sorted(step for step, _ in mails) == sorted(step for step, _ in others):
                 result.moved += 1
                 if len(result.first_moved) < result.most_listed:
-                    result.first_moved.append(_difference(course, self.schedules.of_shop(shop), old, other))
+                    result.first_moved.append(self._difference(shop, course, old, other))
             else:
                 result.changed += 1
                 if len(result.first_changed) < result.most_listed:
-                    result.first_changed.append(_difference(course, self.schedules.of_shop(shop), old, other))
+                    result.first_changed.append(self._difference(shop, course, old, other))
 
     def leave_out(self, reason: str, count: int = 1) -> None:
         """Count checkouts that cannot be simulated."""
         self.result.apart[reason] += count
 
-    def _begun(self, shop: str) -> tuple[_Way, _Way]:
+    def _begun(self, shop: str) -> tuple[_Side, _Side]:
         schedules, result = self.schedules.of_shop(shop), self.result
         where = schedules.in_force.time_zone
-        ways = _Way(schedules.in_force, result.in_force, where), _Way(schedules.new, result.new, where)
-        self._ways[shop] = ways
-        return ways
+        old, new = ((schedules.in_force, result.in_force), (schedules.new, result.new))
+        sides = _Side(*old, where, shop), _Side(*new, where, shop)
+        self._sides[shop] = sides
+        return sides
+
+    def _difference(self, shop: str, course: Course, old: Sequence[Entry], new: Sequence[Entry]) -> Difference:
+        in_force, other = self._sides[shop]
+        return _difference(course, Schedules(in_force.schedule(course), other.schedule(course)), old, new)

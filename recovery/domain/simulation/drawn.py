@@ -43,10 +43,11 @@ def drawn(count: int, seed: int | str, since: datetime, until: datetime, time_zo
     number = 0
     while number < count:
         left_at = first - offset + timedelta(days=dice.randrange(days), milliseconds=_time_of_day(dice))
-        courses = [_course(dice, number, left_at)]
+        person = f"drawn-{number}"
+        courses = [_course(dice, number, left_at, person)]
         while number + len(courses) < count and dice.random() < _AGAIN_SHARE:
             left_at += _whole(_AGAIN_AFTER * dice.expovariate(1))
-            courses.append(_course(dice, number + len(courses), left_at))
+            courses.append(_course(dice, number + len(courses), left_at, person))
         number += len(courses)
         yield courses
 
@@ -56,14 +57,14 @@ def _time_of_day(dice: random.Random) -> int:
     return int(hour * _MS_AN_HOUR + dice.random() * _MS_AN_HOUR)
 
 
-def _course(dice: random.Random, number: int, left_at: datetime) -> Course:
+def _course(dice: random.Random, number: int, left_at: datetime, person: str) -> Course:
     ordered_at = None
     if dice.random() < ORDERED_SHARE:
         ordered_at = left_at + _whole(ORDERED_AFTER * dice.lognormvariate(0, _SPREAD)) + timedelta(milliseconds=1)
     luck = dice.random()
     given = next(each for each, share in _CONSENT_SHARES.items() if luck < share)
     consent = None if given is None else _CONSENTS[given]
-    return Course(f"drawn-{number}", "drawn", left_at, left_at, _FACTS, consent, ordered_at)
+    return Course(f"drawn-{number}", person, left_at, left_at, _FACTS, consent, ordered_at)
 
 
 def _whole(time: timedelta) -> timedelta:

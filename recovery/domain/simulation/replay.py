@@ -10,7 +10,7 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-from recovery.domain.decision import Rest, Send, Wait, decide
+from recovery.domain.decision import Rest, Send, Wait, decide, with_arms
 from recovery.domain.quiet_hours import zone
 from recovery.domain.recipient import NOTHING_KNOWN, Other, Postpone, RecipientHistory, held_back
 from recovery.domain.schedule import Schedule, Step
@@ -87,6 +87,7 @@ def replay(courses: Sequence[Course], schedule: Schedule) -> list[list[Entry]]:
         each = all_[number]
         each.catch_up(now)
         decision = decide(each.state, schedule, now)
+        each.state = with_arms(each.state, decision.assigned)
         for given_up in decision.given_up:
             each.messages[given_up.step] = _SKIPPED
             each.entries.append(Entry(now, given_up.step, given_up.reason))

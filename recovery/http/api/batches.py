@@ -6,7 +6,7 @@ reports that are on their way to the database, and those for the caller to read 
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any, NamedTuple
@@ -39,6 +39,9 @@ _MODELS: Mapping[str, type[Checkout] | type[Order]] = {CHECKOUTS: Checkout, ORDE
 MOST_BATCHES = 8
 """Batches that are read at the same time; a further one gets 503."""
 
+MOST_OF_A_KEY = 6
+"""Those of one key, if there are several: the batches of one shop leave room for those of the others."""
+
 RETRY_AFTER = 30
 """Seconds after which a batch that got 503 is to be sent again."""
 
@@ -67,7 +70,7 @@ class Batches:
         self._guard = guard
         self._count = count
         self._max_body = max_body
-        self._read = 0
+        self._read: Counter[str] = Counter()
         self._outages = LogBound()
 
     @staticmethod
@@ -85,7 +88,7 @@ class Batches:
         try:
             caller = await self._guard.admit(headers, KeyScope.REPORT)
             splitter = _splitter(headers, self._max_body)
-            with self._room():
+            with self._room(caller):
                 begin_stream(scope)
                 await self._answer(kind, _Reading(_MODELS[scope["path"]], caller, splitter, receive), answer)
         except NotRead:
@@ -98,15 +101,17 @@ class Batches:
                 raise
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
-        if self._read >= MOST_BATCHES:
-            why = f"{self._read} batches are being read: send this one again in {RETRY_AFTER} s."
-            raise Problem(503, why, headers={"Retry-After": str(RETRY_AFTER)})
-        self._read += 1
+    def _room(self, caller: Caller) -> Iterator[None]:
+        read, own = self._read.total(), self._read[caller.name]
+        if read >= MOST_BATCHES:
+            raise _no_room(f"{read} batches")
+        if own >= MOST_OF_A_KEY and self._guard.has_several_keys:
+            raise _no_room(f"{own} batches of the key {caller.name!r}")
+        self._read[caller.name] += 1
         try:
             yield
         finally:
-            self._read -= 1
+            self._read[caller.name] -= 1
 
     async def _answer(self, kind: str, reading: "_Reading", answer: "_Results") -> None:
         """Write the result of each report, until the batch or the connection ends."""
@@ -140,6 +145,11 @@ class Batches:
         return Problem(503, "The database is unavailable. The report may not have been stored: send it again.")
 
 
+def _no_room(what: str) -> Problem:
+    why = f"{what} are being read: send this one again in {RETRY_AFTER} s."
+    return Problem(503, why, headers={"Retry-After": str(RETRY_AFTER)})
+
+
 class _Line(NamedTuple):
     number: int
     size: int
@@ -168,18 +178,23 @@ class _Reading:
         async with aclosing(self._found()) as found:
             async for some in found:
                 for part in some:
-                    read, shop = self._read_part(part)
-                    size = 0 if isinstance(part, Fault) else len(part.data)
-                    while self._on_their_way and self._bytes + size > MOST_BYTES:
+                    if isinstance(part, Fault):
+                        self._on_their_way.append(_Line(part.number, 0, None, part.ends and not self.number))
+                        self.number = part.number
+                        yield Problem(_STATUSES[part.kind], part.why)
+                        if part.ends:
+                            return
+                        continue
+                    number, data = part
+                    read, shop = self._read_piece(data)
+                    size = len(data)
+                    while self._bytes + size > MOST_BYTES and self._on_their_way:
                         self._fewer.clear()
                         await self._fewer.wait()
                     self._bytes += size
-                    ends = isinstance(part, Fault) and part.ends
-                    self._on_their_way.append(_Line(part.number, size, shop, ends and not self.number))
-                    self.number = part.number
+                    self._on_their_way.append(_Line(number, size, shop, is_body=False))
+                    self.number = number
                     yield read
-                    if ends:
-                        return
 
     def done(self) -> _Line:
         """Return the line of the next result: they come in the order of the reports."""
@@ -199,15 +214,13 @@ class _Reading:
             return
         yield self._splitter.end()
 
-    def _read_part(self, part: Part) -> tuple[Checkout | Order | Problem, str | None]:
+    def _read_piece(self, data: bytes) -> tuple[Checkout | Order | Problem, str | None]:
         """Return the report or its problem, and with that, the shop for the log."""
-        if isinstance(part, Fault):
-            return Problem(_STATUSES[part.kind], part.why), None
         try:
-            report = self._model.model_validate_json(part.data)
+            report = self._model.model_validate_json(data)
             self._caller.needs_shop(report.shop)
         except ValidationError as exc:
-            return invalid_body(exc), shop_in(part.data)
+            return invalid_body(exc), shop_in(data)
         except Problem as exc:
             return exc, None
         return report, None

@@ -12,7 +12,8 @@ from recovery.http.keys import Caller, Scope
 from recovery.http.problems import answers
 from recovery.http.security import Guard
 from recovery.mongo.data_subjects import Receipt
-from recovery.mongo.fields import CHECKOUT, DEAD_LETTER, SUPPRESSION, json_schema
+from recovery.mongo.fields import CHECKOUT, DEAD_LETTER, SUPPRESSION
+from recovery.mongo.schemas import json_schema
 
 _log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ from recovery.domain.fields import Email, Instant, Key, ShopKey
 from recovery.domain.masking import masked, private
 from recovery.http.api.description import header
 from recovery.http.customer.feedback import Feedback
-from recovery.http.inbound.findings import KEPT, Finding, Taken, Taker, domain_of, of_event, weakest
 from recovery.http.inbound.provider_events import add_provider_events
+from recovery.http.inbound.statements import KEPT, Statement, Taken, Taker, domain_of, of_event, weakest
 from recovery.http.observer import HttpObserver
 from recovery.http.problems import Problem, ProblemType, answers, invalid_body
 from recovery.http.security import signature_fault
@@ -77,14 +77,14 @@ def bounces(feedback: Feedback, observer: HttpObserver) -> APIRouter:
             headers = {"WWW-Authenticate": "Recovery-Signature"}
             raise Problem(401, fault, kind=ProblemType.SIGNATURE, headers=headers)
         async with turns.turn():
-            findings = _findings(request, body, feedback)
-        return await taker.take(findings)
+            statements = _statements(request, body, feedback)
+        return await taker.take(statements)
 
     add_provider_events(router, taker, feedback)
     return router
 
 
-def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[Finding]:
+def _statements(request: Request, body: bytes, feedback: Feedback) -> Sequence[Statement]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         match media_type:
@@ -93,7 +93,7 @@ def _findings(request: Request, body: bytes, feedback: Feedback) -> Sequence[Fin
             case "message/rfc822":
                 reported = read(body)
                 marks = _marks(reported[0].headers, feedback) if reported else None
-                return weakest([_finding(bounced, marks, feedback) for bounced in reported])
+                return weakest([_statement(bounced, marks, feedback) for bounced in reported])
     except ValidationError as exc:
         raise invalid_body(exc) from None
     except NoReport as exc:
@@ -110,7 +110,7 @@ class _Marks:
     pseudonym: str | None
 
 
-def _event(event: BounceEvent, feedback: Feedback) -> Finding:
+def _event(event: BounceEvent, feedback: Feedback) -> Statement:
     return of_event(
         feedback,
         event.kind,
@@ -128,8 +128,8 @@ def _marks(headers: str, feedback: Feedback) -> _Marks:
     return _Marks(shop, email, links.return_path_in(headers))
 
 
-def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> Finding:
-    """Return the finding for one reported address, identified by our encrypted tokens, which survive forwarding.
+def _statement(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> Statement:
+    """Return the statement for one reported address, identified by our encrypted tokens, which survive forwarding.
 
     The address that the report names is believed only if our mails carry no token: anyone can forge a report. Raises
     `NoReport` if the report is not about a message of ours.
@@ -139,7 +139,7 @@ def _finding(bounced: Bounced, marks: _Marks | None, feedback: Feedback) -> Find
     pseudonym = pseudonym or (feedback.pseudonyms.of(email) if email else None)
     if pseudonym is None:
         raise NoReport("This report is not about a message of ours: it contains neither our return path nor our link.")
-    return Finding(
+    return Statement(
         kind=bounced.kind,
         pseudonym=pseudonym,
         shop=shop,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from recovery.domain.suppression import SuppressionReason
 from recovery.http.customer.feedback import Feedback
 from recovery.http.fetching import CannotFetch
-from recovery.http.inbound.findings import Finding, Taken, Taker, of_event
+from recovery.http.inbound.statements import Statement, Taken, Taker, of_event
 from recovery.http.problems import Problem, ProblemType, answers, invalid_body
 from recovery.mail.providers import PROVIDERS
 from recovery.mail.providers.provider import EventType, Provider, ProviderEvent, SignedRequest
@@ -117,7 +117,7 @@ def _read(provider: Provider, request: SignedRequest) -> Sequence[ProviderEvent 
 async def _take(
     provider: Provider, events: Sequence[ProviderEvent | ValidationError], taker: Taker, feedback: Feedback
 ) -> TakenEvents:
-    found, unsubscribed, ignored, unread = list[Finding](), 0, 0, 0
+    found, unsubscribed, ignored, unread = list[Statement](), 0, 0, 0
     for event in events:
         if isinstance(event, ValidationError):
             unread += 1
@@ -130,12 +130,12 @@ async def _take(
         elif event.kind is None or event.email is None:
             ignored += 1
         else:
-            found.append(_finding(event, event.email, feedback))
+            found.append(_statement(event, event.email, feedback))
     taken = await taker.take(found)
     return TakenEvents(**taken.model_dump(), unsubscribed=unsubscribed, ignored=ignored, unread=unread)
 
 
-def _finding(event: ProviderEvent, email: str, feedback: Feedback) -> Finding:
+def _statement(event: ProviderEvent, email: str, feedback: Feedback) -> Statement:
     assert event.kind is not None  # noqa: S101 - as `_take` has seen
     return of_event(
         feedback,

@@ -15,7 +15,7 @@ from recovery.http.api.description import header
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.inbound.key_sets import KeySets, KeySetUnavailable
 from recovery.http.problems import Problem, ProblemType, answers
-from recovery.shops.adapter import Adapter, Trust, WebhookRequest, header_of, unmapped
+from recovery.shops.adapter import NOT_SIGNED, Adapter, Trust, WebhookRequest, header_of, unmapped
 from recovery.shops.events import (
     Cancelled,
     Consented,
@@ -167,7 +167,7 @@ class _Receiver:
                 detail = f"The address of this shop's {adapter.title} is not configured: set webhooks.addresses."
                 raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         elif not any(access.secrets):
-            detail = f"No secret for {adapter.title}'s webhooks is configured: set one in the settings."
+            detail = f"No secret for {adapter.title}'s webhooks is configured: set {adapter.configured_by}."
             raise Problem(404, detail, kind=ProblemType.NOT_CONFIGURED)
         return access
 
@@ -194,6 +194,8 @@ class _Receiver:
 
 
 def _refused(adapter: Adapter, fault: str) -> Problem:
+    if fault == NOT_SIGNED:
+        fault = f"{fault}: check {adapter.configured_by}"
     scheme = {"WWW-Authenticate": adapter.signature_header.removeprefix("X-")}
     return Problem(401, f"{adapter.signature_header} {fault}.", kind=ProblemType.SIGNATURE, headers=scheme)
 

@@ -8,6 +8,7 @@ harmful counts: a pause can be made good, a suppressed address cannot. Refusals 
 
 import re
 from enum import StrEnum
+from functools import cache
 
 from recovery.domain.masking import masked
 
@@ -133,7 +134,6 @@ _FAMILIES = (
         r"|\bdenied|\brefused|\bforbidden",
     ),
 )
-_PATTERNS = tuple((wording, re.compile(pattern, re.IGNORECASE)) for wording, pattern in _FAMILIES)
 _SIZE = re.compile(
     r"\b(?:message|mail|e-mail|content|attachment|header|maximum|fixed)\b[^.;]{0,30}\bsize\b", re.IGNORECASE
 )
@@ -145,6 +145,12 @@ _SEARCHED = 2000
 """Characters of a reply that are searched."""
 
 
+@cache
+def _patterns() -> tuple[tuple[Wording, re.Pattern[str]], ...]:
+    """Return the compiled families: by the first refusal, not at a start, which they would make longer."""
+    return tuple((wording, re.compile(pattern, re.IGNORECASE)) for wording, pattern in _FAMILIES)
+
+
 def says_nobody(text: str) -> bool:
     """Return whether the text says that the recipient does not exist."""
     return not _NOBODY.isdisjoint(wordings(text))
@@ -153,7 +159,7 @@ def says_nobody(text: str) -> bool:
 def wordings(text: str) -> frozenset[Wording]:
     """Return the subjects of a reply. Addresses and links are ignored: their words may be a person's name."""
     words = _LINK.sub(" ", masked(" ".join(text[:_SEARCHED].split())))
-    found = {wording for wording, pattern in _PATTERNS if pattern.search(words)}
+    found = {wording for wording, pattern in _patterns() if pattern.search(words)}
     if Wording.RATE in found and _SIZE.search(words):
         found.discard(Wording.RATE)
     return frozenset(found)

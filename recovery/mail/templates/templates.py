@@ -75,8 +75,13 @@ class Templates:
             pass
 
     def prepare(self) -> Iterator[None]:
-        """Compile the mails that are not compiled yet, one mail in one language a turn, so that no customer waits."""
-        yield from self._edition.checks(self._steps)
+        """Compile the English mails, one a turn, so that no customer waits. Their check has compiled a shop's own.
+
+        The first mail in another language compiles it: most daemons never send one in most languages.
+        """
+        for step in self._steps:
+            self._edition.check(step, "en")
+            yield
 
     def render(
         self,
@@ -182,7 +187,7 @@ class Edition:
                 raise as_template_error(TemplateNotFound(name), name)
         sandbox = self.sandbox(step.template, chain)
         try:
-            _subject(sandbox, step.subject).fill(names | sides(_direction(sandbox, names["locale"])))
+            _subject(sandbox, step.subject).fill(names)
         except TemplateError as exc:
             if step.subject is None:  # the error names the file of the words, and the line
                 raise

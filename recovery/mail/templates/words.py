@@ -118,7 +118,7 @@ def _suggestion(name: str, known: set[str]) -> str:
 def _parsed(file: File) -> dict[tuple[str, str], Word]:
     try:
         tables = tomllib.loads(file.text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # numbers and nesting without end have errors of their own
         raise TemplateError(f"{file.path}: not valid TOML: {exc}") from exc
     words = {}
     for mail, table in {

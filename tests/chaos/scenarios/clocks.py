@@ -129,7 +129,7 @@ def _accepted(world: World) -> list:
 
 
 async def _nothing_due(world: World) -> None:
-    """Wait until nothing is due any more; what is due later stays, and has its shadow."""
+    """Wait until nothing is due any more, and what is due later has its shadow."""
     async with asyncio.timeout(60):
         while await world.database["checkouts"].find_one(
             {"next_at": {"$type": "date", "$lte": datetime.now(UTC) + timedelta(seconds=30)}}

@@ -6,7 +6,7 @@ import pytest
 
 from recovery.checks.deliverability import examine, mailing_of
 from recovery.checks.dns import look_up
-from recovery.checks.dns_records import Answer
+from recovery.checks.dns_records import DnsAnswer
 from recovery.checks.finding import Severity
 from recovery.mail.dkim import load_key
 from recovery.settings import load_settings
@@ -23,14 +23,14 @@ async def test_records_are_read():
         texts = await look_up(("a.shop.test", "TXT"), server.address)
         hosts = await look_up(("a.shop.test", "MX"), server.address)
     assert sorted(texts.records) == ["other", "v=spf1 ~all"]
-    assert hosts == Answer(("10 mx.shop.test.",))
+    assert hosts == DnsAnswer(("10 mx.shop.test.",))
 
 
 @pytest.mark.parametrize("name", ["nobody.shop.test", "here.shop.test"])
 async def test_no_record_is_an_answer(name):
     """A name that is not there, and one that has other records only, have no record: that is known."""
     async with DnsServer({("here.shop.test", "A"): ["127.0.0.1"]}) as server:
-        assert await look_up((name, "TXT"), server.address) == Answer()
+        assert await look_up((name, "TXT"), server.address) == DnsAnswer()
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,11 @@ def test_a_population_may_be_drawn_instead(call, at, new):
     [
         ('[schedule]\nmin_gap = "soon"\n', (), "schedule.min_gap (RECOVERY_SCHEDULE__MIN_GAP, set in"),
         ("[schedule]\ndelay = 3\n", (), "schedule.delay: unknown setting"),
-        ("[mail]\nsender = 'a@b.example'\n", (), "mail: only [schedule] and [confirmation] can be tried"),
+        (
+            "[mail]\nsender = 'a@b.example'\n",
+            (),
+            "mail: only [schedule], [confirmation] and [experiments.<name>] can be tried",
+        ),
         ("schedule\n", (), "is not TOML"),
         ("", (), "there is nothing to try"),
         (LATER, ("--since", "soon"), "--since soon: give a duration"),
@@ -118,3 +122,40 @@ def test_a_missing_file_is_named(call, at):
     code, _, complaint = call("simulate", "--schedule", "missing.toml", **at)
     assert code == 1
     assert "missing.toml cannot be read: No such file or directory" in complaint
+
+
+EXPERIMENT = (
+    '[experiments.later]\nshare = 0.5\nuntil = "2999-01-01"\n'
+    'steps = [{ name = "reminder-1", delay = "2h" }, { name = "reminder-2", delay = "1d" }]\n'
+)
+KEYS = {"SUPPRESSIONS__KEYS": json.dumps(["k" * 32])}
+
+
+def test_the_arms_of_an_experiment_are_counted(call, at, shop, tmp_path):
+    """Kept checkouts, each by the steps of its person's arm; with the sums of both arms those of all."""
+    path = tmp_path / "new.toml"
+    path.write_text(EXPERIMENT)
+    code, out, complaint = call("simulate", "--schedule", str(path), "--json", **at, **KEYS)
+    assert (code, complaint) == (0, "")
+    found = json.loads(out)
+    assert found["in_force"]["arms"] == []
+    a, b = found["new"]["arms"]
+    assert (a["arm"], b["arm"]) == ("a", "b")
+    assert (a["checkouts"] + b["checkouts"], a["reminders"] + b["reminders"]) == (10, found["new"]["reminders"])
+    assert found["changed"] == b["checkouts"] > 0
+    code, out, _ = call("simulate", "--schedule", str(path), **at, **KEYS)
+    assert f"{a['experiment']} b: reminders" in out
+
+
+def test_an_experiment_is_tried_over_a_drawn_population(call, at, tmp_path):
+    """Without a key it is refused, as by the daemon."""
+    path = tmp_path / "new.toml"
+    path.write_text(EXPERIMENT)
+    arguments = ("simulate", "--schedule", str(path), "--drawn", "300", "--json")
+    nowhere = at | {"MONGODB__URI": "mongodb://127.0.0.1:1"}
+    code, out, complaint = call(*arguments, **nowhere)
+    assert code != 0
+    assert "is required with experiments" in out + complaint
+    code, out, complaint = call(*arguments, **nowhere, **KEYS)
+    assert (code, complaint) == (0, "")
+    assert sum(each["checkouts"] for each in json.loads(out)["new"]["arms"]) == 300

@@ -9,7 +9,7 @@ import mongomock
 import pytest
 from bson.datetime_ms import DatetimeMS
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, MongoClient, monitoring
+from pymongo import AsyncMongoClient, MongoClient
 
 from recovery import Consent, Customer, Damaged, Item, Order, Recovery, RecoveryError, SyncRecovery, Unavailable
 from recovery.domain.pseudonyms import Pseudonyms
@@ -18,6 +18,7 @@ from recovery.domain.suppression import SuppressionReason
 from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.suppressions import Suppressions
 from tests.support.builders import NOON, minutes, report
+from tests.support.commands import Commands
 
 LONG_AGO = datetime(2020, 3, 5, 12, tzinfo=UTC)
 ORDER = Order(shop="shop.example", order_id="1")
@@ -269,24 +270,9 @@ async def test_whatever_the_order_of_calls_an_order_wins(mongodb, database_name,
         assert {(await get(recovery, str(number))).status for number in range(100)} == {Status.ORDERED}
 
 
-class _Commands(monitoring.CommandListener):
-    def __init__(self):
-        self.updates = []
-
-    def started(self, event):
-        if event.command_name == "update":
-            self.updates.append(event.command)
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
-
-
 async def test_each_call_is_one_write_kept_by_the_majority_and_journaled(mongodb, database_name, database):
     """A report is a single update of one document on the wire, with the strongest write concern."""
-    commands = _Commands()
+    commands = Commands(lambda name, command: command if name == "update" else None)
     async with (
         AsyncMongoClient(mongodb, event_listeners=[commands]) as client,
         Recovery(client, database=database_name) as recovery,
@@ -294,8 +280,8 @@ async def test_each_call_is_one_write_kept_by_the_majority_and_journaled(mongodb
         await recovery.checkout(report())
         await recovery.order(ORDER)
         await recovery.cancel("shop.example", "1")
-    assert len(commands.updates) == 3
-    for update in commands.updates:
+    assert len(commands.noted) == 3
+    for update in commands.noted:
         assert len(update["updates"]) == 1
         assert update["writeConcern"]["w"] == "majority"
         assert update["writeConcern"]["j"] is True

@@ -7,7 +7,7 @@ import bson
 import pytest
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient, monitoring
+from pymongo import AsyncMongoClient
 
 from recovery.domain.state import Cause, Claim, Message, MessageState, Past, Status
 from recovery.engine.writes import Completion, DeadLetter, Plan
@@ -15,38 +15,22 @@ from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from recovery.mongo.feed import REPORTED
 from recovery.mongo.updates import HISTORY_KEPT
 from tests.support.builders import NOON, minutes, state
+from tests.support.commands import Commands, statements
 from tests.support.stores import LEASE_ENDS, Real, request
 
 NEXT = NOON + timedelta(days=1)
 ROOM = 16 * 1024 * 1024
 
 
-class Statements(monitoring.CommandListener):
-    """Records the number of statements of every update command on checkouts."""
-
-    def __init__(self):
-        self.counts = []
-
-    def started(self, event):
-        if event.command_name == "update" and event.command["update"] == CHECKOUTS:
-            self.counts.append(len(event.command["updates"]))
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
+@pytest.fixture
+def commands():
+    return Commands(lambda name, command: statements(name, command) if command.get(name) == CHECKOUTS else None)
 
 
 @pytest.fixture
-def statements():
-    return Statements()
-
-
-@pytest.fixture
-async def store(mongodb, database, statements):
+async def store(mongodb, database, commands):
     """The store, with a client whose statements are counted."""
-    async with AsyncMongoClient(mongodb, tz_aware=True, event_listeners=[statements]) as client:
+    async with AsyncMongoClient(mongodb, tz_aware=True, event_listeners=[commands]) as client:
         yield Real(client[database.name])
 
 
@@ -85,7 +69,7 @@ async def refusing(store, mode=None, **data):
     await store.database.client.admin.command("configureFailPoint", "failCommand", mode=mode or {"times": 1}, data=told)
 
 
-async def test_the_plans_of_a_batch_are_one_statement(store, statements):
+async def test_the_plans_of_a_batch_are_one_statement(store, commands):
     """Checkouts of different status, revision and due time get their own values by one statement."""
     seen = await put(
         store,
@@ -96,21 +80,21 @@ async def test_the_plans_of_a_batch_are_one_statement(store, statements):
     plans = [plan(each, f"reason of {each.id}", NEXT + minutes(index)) for index, each in enumerate(seen)]
     written = await store.checkouts.plan(plans)
     assert written.next_at == {each.id: NEXT + minutes(index) for index, each in enumerate(seen)}
-    assert statements.counts == [1]
+    assert commands.noted == [1]
     found = [await stored(store, each) for each in seen]
     assert [each["next_at"] for each in found] == [NEXT, NEXT + minutes(1), NEXT + minutes(2)]
     assert [each["status"] for each in found] == ["open", "open", "finished"]
     assert [each["history"][0]["reason"] for each in found] == [f"reason of {each.id}" for each in seen]
 
 
-async def test_the_records_of_a_batch_are_one_statement(store, statements):
+async def test_the_records_of_a_batch_are_one_statement(store, commands):
     """Records of several claims, tokens and steps are one statement, and each releases its own claim."""
     seen = await put(store, claimed("1", "first"), claimed("2", "second"), claimed("3", "first", revision=2))
     records = [sent(each, f"250 {each.id}") for each in seen]
     other = replace(records[2].request, step=replace(records[2].request.step, name="confirmation"))
     records[2] = replace(records[2], request=other, status=Status.FINISHED, purge_at=NEXT)
     assert (await store.checkouts.complete(records)).next_at == dict.fromkeys([each.id for each in seen], NEXT)
-    assert statements.counts == [1]
+    assert commands.noted == [1]
     found = [await stored(store, each) for each in seen]
     replies = [(each.get("claim"), {step: told["reply"] for step, told in each["messages"].items()}) for each in found]
     assert replies == [
@@ -125,14 +109,14 @@ async def test_the_records_of_a_batch_are_one_statement(store, statements):
     ]
 
 
-async def test_a_single_update_is_left_to_the_driver_to_repeat(store, statements):
+async def test_a_single_update_is_left_to_the_driver_to_repeat(store, commands):
     """One plan is written by update_one: the driver repeats it after an error, and the history has it once."""
     (seen,) = await put(store, state("1"))
     await refusing(
         store, writeConcernError={"code": 91, "errmsg": "shutting down"}, errorLabels=["RetryableWriteError"]
     )
     assert (await store.checkouts.plan([plan(seen)])).next_at == {seen.id: NEXT}
-    assert statements.counts == [1, 1]
+    assert commands.noted == [1, 1]
     assert len((await stored(store, seen))["history"]) == 1
 
 
@@ -227,7 +211,7 @@ async def test_what_was_not_acknowledged_is_written_once(store, fault):
     assert [(each.get("claim"), len(each["history"])) for each in found] == [(None, 1)] * 4
 
 
-async def test_plans_that_match_again_are_left_to_the_driver_to_repeat(store, statements):
+async def test_plans_that_match_again_are_left_to_the_driver_to_repeat(store, commands):
     """A plan that still matches once it is written is made alone, so that an error does not double its history."""
     seen = await put(store, state("1"), state("2"), state("3"))
     given_up = {"reminder-1": Message(state=MessageState.SKIPPED, reason="late")}
@@ -237,7 +221,7 @@ async def test_plans_that_match_again_are_left_to_the_driver_to_repeat(store, st
     )
     await store.checkouts.plan(plans)
     assert [len((await stored(store, each))["history"]) for each in seen] == [1] * 3
-    assert statements.counts == [3, 3]
+    assert commands.noted == [3, 3]
 
 
 async def test_a_document_without_room_fails_alone_in_a_batch(store):

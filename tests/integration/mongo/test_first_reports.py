@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo import AsyncMongoClient, monitoring
+from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError, WriteError
 
 from recovery import Consent, Order
@@ -18,6 +18,7 @@ from recovery.mongo.first_reports import MOST_ERROR, FirstReports
 from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import CheckoutWrite, order_write
 from tests.support.builders import report
+from tests.support.commands import Commands
 
 PAST = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -52,27 +53,15 @@ orders = st.builds(
 groups = st.lists(st.lists(checkouts | checkouts | orders, min_size=2, max_size=5), min_size=1, max_size=4)
 
 
-class Commands(monitoring.CommandListener):
-    """Records the writes of checkouts, as the command's name and its number of documents."""
-
-    def __init__(self):
-        self.writes = []
-
-    def started(self, event):
-        of = {"insert": "documents", "update": "updates"}.get(event.command_name)
-        if of and event.command[event.command_name] == CHECKOUTS:
-            self.writes.append((event.command_name, len(event.command[of])))
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
+def writes(name, command):
+    """Note the writes of checkouts, as the command's name and its number of documents."""
+    documents = {"insert": "documents", "update": "updates"}.get(name)
+    return (name, len(command[documents])) if documents and command[name] == CHECKOUTS else None
 
 
 @pytest.fixture
 def commands():
-    return Commands()
+    return Commands(writes)
 
 
 @pytest.fixture
@@ -148,14 +137,14 @@ async def test_first_reports_of_a_group_are_one_insert(group, commands):
     """First reports share an insert, and repeats share an update at the same time."""
     await asyncio.gather(*(group.write(write(str(number))) for number in range(4)))
     await asyncio.gather(*(group.write(write(str(number), total="30.00")) for number in range(6)))
-    assert sorted(commands.writes) == [("insert", 2), ("insert", 4), ("update", 4)]
+    assert sorted(commands.noted) == [("insert", 2), ("insert", 4), ("update", 4)]
 
 
 async def test_a_checkout_that_another_process_reported_is_updated(kept, clock, group, commands):
     """An insert that finds its checkout stored becomes an update, and the others of its group stay inserts."""
     await GroupCommit(kept).write(write("1"))
     await asyncio.gather(group.write(write("1", total="30.00")), group.write(write("2")))
-    assert commands.writes == [("update", 1), ("insert", 2), ("update", 1)]
+    assert commands.noted == [("update", 1), ("insert", 2), ("update", 1)]
     changed = await kept.find_one({"_id": "shop.example/1"})
     assert (changed["facts"]["total"], changed["revision"]) == ("30.00", 2)
 
@@ -215,4 +204,4 @@ async def test_a_document_that_the_driver_refuses_is_found_by_the_updates(group,
 async def test_a_lone_report_is_an_update(group, commands):
     """A report by itself is an update: little would be saved, and its time is the server's own."""
     await group.write(write("1"))
-    assert commands.writes == [("update", 1)]
+    assert commands.noted == [("update", 1)]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from bson.errors import InvalidDocument
-from pymongo import AsyncMongoClient, monitoring
+from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from recovery import Recovery
@@ -12,28 +12,12 @@ from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.group_commit import GroupCommit
 from recovery.mongo.intake import Write, checkout_write
 from tests.support.builders import report
-
-
-class Commands(monitoring.CommandListener):
-    """Records the number of statements of every update command."""
-
-    def __init__(self):
-        self.updates = []
-
-    def started(self, event):
-        if event.command_name == "update":
-            self.updates.append(len(event.command["updates"]))
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
+from tests.support.commands import Commands, statements
 
 
 @pytest.fixture
 def commands():
-    return Commands()
+    return Commands(statements)
 
 
 @pytest.fixture
@@ -54,7 +38,7 @@ async def kept(database):
 async def test_concurrent_calls_share_a_write(recovery, database, commands):
     """Sixty-four concurrent calls are two commands, and all are stored."""
     await asyncio.gather(*(recovery.checkout(report(str(number))) for number in range(64)))
-    assert commands.updates == [32, 32]
+    assert commands.noted == [32, 32]
     assert len(await kept(database)) == 64
 
 
@@ -64,12 +48,12 @@ async def test_a_lone_call_waits_for_nobody(recovery, database, commands):
     slow["namespace"] = f"{database.name}.{CHECKOUTS}"
     await database.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=slow)
     first = asyncio.create_task(recovery.checkout(report("1")))
-    while not commands.updates:
+    while not commands.noted:
         await asyncio.sleep(0)
     await recovery.checkout(report("2"))
     assert not first.done()
     await first
-    assert commands.updates == [1, 1]
+    assert commands.noted == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from bson.datetime_ms import DatetimeMS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo import AsyncMongoClient, MongoClient
-from pymongo.monitoring import CommandListener
 
 from recovery import Order, Recovery, SyncRecovery
 from recovery.domain.state import Cause, Message, MessageState, Status
@@ -18,6 +17,7 @@ from recovery.mongo.dead_letters import DeadLetters, Filter
 from recovery.mongo.listing import LISTED, BadFilter, Filters
 from recovery.mongo.marks import marks_of
 from tests.support.builders import NOON, minutes, report, state
+from tests.support.commands import Commands
 from tests.support.stores import bury
 
 LATE = "too late to be of use"
@@ -306,28 +306,12 @@ async def test_a_page_ends_at_a_time_that_datetime_cannot_hold(listed):
     assert ([each.id for each in second.checkouts], second.next) == (["shop.example/1"], None)
 
 
-class ReadConcerns(CommandListener):
-    """The read concerns of the queries that are sent."""
-
-    def __init__(self):
-        self.levels = []
-
-    def started(self, event):
-        if event.command_name in ("aggregate", "find"):
-            self.levels.append(event.command.get("readConcern", {}).get("level"))
-
-    def succeeded(self, event):
-        pass
-
-    failed = succeeded
-
-
 async def test_a_page_is_of_one_moment(mongodb, database):
     """Pages are read from a snapshot: no status changes between the ranges that are merged."""
-    concerns = ReadConcerns()
-    async with AsyncMongoClient(mongodb, event_listeners=[concerns]) as client:
+    queries = Commands(lambda name, command: command.get("readConcern", {}) if name in ("aggregate", "find") else None)
+    async with AsyncMongoClient(mongodb, event_listeners=[queries]) as client:
         await Recovery(client, database=database.name).list(shop="a.example")
-    assert concerns.levels == ["snapshot"]
+    assert [each.get("level") for each in queries.noted] == ["snapshot"]
 
 
 async def test_a_database_of_the_last_version_gets_the_indexes(database):

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import WriteError
-from pymongo.monitoring import CommandListener
 
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import Suppression, SuppressionReason
 from recovery.mongo.collections import OPTIONS, SUPPRESSIONS
 from recovery.mongo.suppressions import KeptSuppression, NewSuppression, Suppressions, Which
+from tests.support.commands import Commands
 
 ADA, BEN = "ada@example.com", "ben@example.com"
 SHOP, OTHER = "shop.example", "other.example"
@@ -188,30 +188,20 @@ async def test_older_keys_are_found_and_lifted(database):
 
 async def test_many_are_found_by_one_query(mongodb, database, database_name):
     """Any number of addresses is one round trip."""
-    commands = []
-
-    class Listener(CommandListener):
-        def started(self, event):
-            commands.append(event.command_name)
-
-        def succeeded(self, event):
-            pass
-
-        def failed(self, event):
-            pass
+    commands = Commands(lambda name, _: name)
 
     addresses = [(SHOP, f"{number}@example.com") for number in range(500)]
     pseudonyms = Pseudonyms(KEYS)
     new = [NewSuppression(SHOP, pseudonyms.of(email), UNSUBSCRIBED, "import") for _, email in addresses]
     assert await Suppressions(database, pseudonyms).keep(new) == 500
-    async with AsyncMongoClient(mongodb, event_listeners=[Listener()]) as client:
+    async with AsyncMongoClient(mongodb, event_listeners=[commands]) as client:
         suppressions = Suppressions(client.get_database(database_name, **OPTIONS), pseudonyms)
         await suppressions.of(addresses[:1])
-        commands.clear()
+        commands.noted.clear()
         assert len(await suppressions.of(addresses)) == 500
-        assert commands == ["find"]
+        assert commands.noted == ["find"]
         assert await suppressions.of([]) == {}
-        assert commands == ["find"]
+        assert commands.noted == ["find"]
 
 
 async def test_the_list_is_narrowed(suppressions):

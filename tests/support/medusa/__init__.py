@@ -15,7 +15,6 @@ import pytest
 from tests.support.paths import ROOT
 
 HERE = ROOT / "tests" / "support" / "medusa"
-SUBSCRIBER = ROOT / "contrib" / "medusa" / "recovery.ts"
 _INSTALLED = ROOT / ".bench" / "medusa"
 _LOCK = "package-lock.json"
 

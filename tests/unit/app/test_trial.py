@@ -15,6 +15,7 @@ STEPS = ", ".join(f'{{ name = "step-{number}", delay = "{number + 1}h" }}' for n
         ('[schedule]\nmin_gap = "soon"\n', "schedule.min_gap (RECOVERY_SCHEDULE__MIN_GAP, set in this text): must be"),
         ("[schedule", "this text is not TOML"),
         ("#" * (LONGEST_TEXT + 1), "longer than"),
+        (f"[schedule]\n{'.'.join('a' * 5000)} = 1", "a line of this text has more than"),
         (f'[schedule]\nmin_gap = "0s"\nsteps = [{STEPS}]\n', "schedule.steps: at most"),
     ],
 )

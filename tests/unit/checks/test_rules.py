@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.checks.dns_records import Answer, Dmarc, PublicKey, dkim, mx, spf
+from recovery.checks.dns_records import Dmarc, DnsAnswer, PublicKey, dkim, mx, spf
 from recovery.checks.finding import Severity
 from recovery.checks.rules import Mailing, judge, questions
 
-NOTHING = Answer()
-SILENT = Answer(fault="the DNS did not answer")
+NOTHING = DnsAnswer()
+SILENT = DnsAnswer(fault="the DNS did not answer")
 KEY = PublicKey("shop.zone", "mails", "rsa", "MIIBIjAN")
 READY = Mailing(
     sender="shop.zone",
@@ -28,10 +28,10 @@ READY = Mailing(
     address="1 Light Street\nBerlin",
 )
 RECORDS = {
-    ("shop.zone", "TXT"): Answer(("google-site-verification=x", "v=spf1 include:relay.zone ~all")),
-    ("_dmarc.shop.zone", "TXT"): Answer(("v=DMARC1; p=none; rua=mailto:dmarc@shop.zone",)),
-    ("shop.zone", "MX"): Answer(("10 mx.shop.zone.",)),
-    ("mails._domainkey.shop.zone", "TXT"): Answer((KEY.record,)),
+    ("shop.zone", "TXT"): DnsAnswer(("google-site-verification=x", "v=spf1 include:relay.zone ~all")),
+    ("_dmarc.shop.zone", "TXT"): DnsAnswer(("v=DMARC1; p=none; rua=mailto:dmarc@shop.zone",)),
+    ("shop.zone", "MX"): DnsAnswer(("10 mx.shop.zone.",)),
+    ("mails._domainkey.shop.zone", "TXT"): DnsAnswer((KEY.record,)),
 }
 
 
@@ -81,7 +81,7 @@ def test_a_dns_that_is_silent_is_no_fault():
 )
 def test_spf(records, expected, says):
     """One record, that says who may send and leaves the others out."""
-    finding = spf("shop.zone", Answer(tuple(records)))
+    finding = spf("shop.zone", DnsAnswer(tuple(records)))
     assert mark(finding) == expected
     assert (says or "") in finding.text
 
@@ -104,7 +104,7 @@ def test_spf(records, expected, says):
 )
 def test_dkim(records, expected, says):
     """What stands in the DNS is the public half of what mails are signed with."""
-    finding = dkim(KEY, Answer(tuple(records)))
+    finding = dkim(KEY, DnsAnswer(tuple(records)))
     assert mark(finding) == expected
     assert (says or "") in finding.text
 
@@ -126,7 +126,7 @@ def test_dkim(records, expected, says):
 )
 def test_dmarc(own, above, expected, says):
     """One record with a policy, of the domain or of the nearest above that has one."""
-    answers = {"mail.shop.zone": Answer(tuple(own)), "shop.zone": Answer(tuple(above))}
+    answers = {"mail.shop.zone": DnsAnswer(tuple(own)), "shop.zone": DnsAnswer(tuple(above))}
     finding = Dmarc("mail.shop.zone", answers).finding()
     assert mark(finding) == expected
     assert says in finding.text
@@ -147,14 +147,14 @@ def test_dmarc(own, above, expected, says):
 )
 def test_alignment(record, other, aligned):
     """A domain counts as the sender's where both are under one DMARC record, or only the very same if that is asked."""
-    dmarc = Dmarc("mail.shop.zone", {"mail.shop.zone": NOTHING, "shop.zone": Answer((record,))})
+    dmarc = Dmarc("mail.shop.zone", {"mail.shop.zone": NOTHING, "shop.zone": DnsAnswer((record,))})
     assert dmarc.aligned(other, "adkim") is aligned
 
 
 @pytest.mark.parametrize(("strict", "expected"), [("aspf", "!"), ("adkim", "✓")])
 def test_bounces_elsewhere_align_unless_spf_is_strict(strict, expected):
     """A return path below the sender's domain counts, but not where the record asks SPF for the very same domain."""
-    record = {("_dmarc.shop.zone", "TXT"): Answer((f"v=DMARC1; p=none; {strict}=s",))}
+    record = {("_dmarc.shop.zone", "TXT"): DnsAnswer((f"v=DMARC1; p=none; {strict}=s",))}
     found = judged(replace(READY, key=None, return_path="bounce.shop.zone"), RECORDS | record)
     assert [mark(each) for each in found if each.check.startswith("DMARC alignment")] == [expected]
 
@@ -162,7 +162,7 @@ def test_bounces_elsewhere_align_unless_spf_is_strict(strict, expected):
 @pytest.mark.parametrize(("records", "expected"), [([], "✗"), (["0 ."], "✗"), (["10 mx.zone.", "20 b.zone."], "✓")])
 def test_mx(records, expected):
     """A domain that is written to names a host that takes mail; a null MX (RFC 7505) names none."""
-    assert mark(mx("shop.zone", "answers", Answer(tuple(records)))) == expected
+    assert mark(mx("shop.zone", "answers", DnsAnswer(tuple(records)))) == expected
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,28 @@ async def test_room_for_a_whole_group_is_filled_by_a_whole_group():
     assert [len(group) for group in kept.groups] == [4] * 10
 
 
+async def test_others_have_their_turn_after_each_group():
+    """A source that is there at once does not hold the event loop for a whole window of reports."""
+    read_at_turns = []
+    turn = 0
+
+    async def others():
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def source():
+        for each in of_numbers(*range(8)):
+            read_at_turns.append(turn)
+            yield each
+
+    beside = asyncio.create_task(others())
+    assert len(await collected(windowed(Kept_(), source()))) == 8
+    beside.cancel()
+    assert read_at_turns[0] == read_at_turns[3] < read_at_turns[4] == read_at_turns[7]
+
+
 async def test_two_reports_of_one_checkout_are_sent_one_after_the_other():
     """The second begins when the first has ended, and others do not wait for it."""
     kept = Kept_(held=True)

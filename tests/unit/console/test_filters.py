@@ -37,6 +37,16 @@ def test_an_address_is_looked_for_at_all_shops_and_by_a_key_for_some_at_these():
     assert own.filters == Filters(("a.example",), email="ada@example.com")
 
 
+def test_a_key_for_more_shops_than_one_list_has_must_name_one_with_an_address_too():
+    """Without a shop the list would be of all shops, those of others among them."""
+    own = [f"{number}.example" for number in range(51)]
+    asked = _read(_viewer(*own), own, email="ada@example.com")
+    assert asked.filters is None
+    assert "shop" in asked.faults
+    named = _read(_viewer(*own), own, email="ada@example.com", shop="3.example")
+    assert named.filters == Filters(("3.example",), email="ada@example.com")
+
+
 @pytest.mark.parametrize(
     ("typed", "at"),
     [

@@ -13,7 +13,6 @@ from tests.support.wordpress import CART, FORM, LINE, OPTIONS, PLUGIN, SET_UP, T
 
 TICKED = {**TYPED, "with": [f"{FORM}&recovery_consent=1"]}
 CHANGED = {"does": "woocommerce_add_to_cart", "ends": True}
-REVIEW = "woocommerce_checkout_update_order_review"
 NEW_TO_PHP_7 = r"\bmatch\s*\(|\?->|\bstr_(contains|starts_with|ends_with)\(|\breadonly\b|\benum\b|\bfn\s*\(.*\bthrow\b"
 
 

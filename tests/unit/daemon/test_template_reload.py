@@ -118,20 +118,22 @@ async def test_the_daemon_tells_of_what_it_refuses(
 
 
 def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
-    """Of the package's mails none is compiled at the start; they are made ready, one at a time, after."""
+    """Of the package's mails none is compiled at the start; the English ones are made ready, one at a time, after."""
     templates = Templates()
-    reminder = Step("reminder-1", timedelta(minutes=30), "reminder-1", None, timedelta(hours=1))
-    templates.check([reminder])
+    reminders = [
+        Step(name, timedelta(minutes=30), name, None, timedelta(hours=1)) for name in ("reminder-1", "reminder-2")
+    ]
+    templates.check(reminders)
     assert len(templates._edition._mails) == 0
     steps = templates.prepare()
-    languages = len(templates._edition.locales)
-    assert languages >= 3
-    for count in range(1, languages + 1):
+    for count in (1, 2):
         next(steps)
         assert len(templates._edition._mails) == count
     assert list(steps) == []
-    templates.render(reminder, samples.of("reminder-1", "ja"))
-    assert len(templates._edition._mails) == languages
+    templates.render(reminders[0], samples.of("reminder-1", "en"))
+    assert len(templates._edition._mails) == 2
+    templates.render(reminders[0], samples.of("reminder-1", "ja"))
+    assert len(templates._edition._mails) == 3
 
 
 async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recovery.daemon import watcher
+from recovery.daemon import outage
 from recovery.daemon.lanes import Lane, Lanes
 from recovery.daemon.watcher import Watcher
 from recovery.domain.per_shop import PerShop
@@ -118,7 +118,7 @@ async def test_where_history_is_lost_the_sweeps_take_over():
 
 async def test_a_look_that_the_database_refuses_is_made_again(monkeypatch: pytest.MonkeyPatch):
     """Nothing is skipped, and no position is saved before."""
-    monkeypatch.setattr(watcher, "AGAIN_AFTER", 0)
+    monkeypatch.setattr(outage, "AGAIN_AFTER", 0)
     stream = Stream([batch(1, "a"), batch(2), batch(3)])
     stream.fails = 3
     async with stream.followed():

@@ -1,15 +1,17 @@
 """The words: which addresses are taken, and that the short way to them takes none that the library would not."""
 
+from decimal import Decimal
 from string import ascii_letters, digits
+from typing import Annotated
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, EmailStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, EmailStr, Field, TypeAdapter, ValidationError
 
 from recovery.domain import fields
 from recovery.domain.checkout import Customer
-from recovery.domain.fields import WebAddress, normalised
+from recovery.domain.fields import Amount, WebAddress, normalised
 
 _LOCAL = st.text(ascii_letters + digits + "._+-\"@ ü'=?\r\n", max_size=70)
 _DOMAIN = st.one_of(
@@ -40,6 +42,41 @@ def test_addresses_are_taken_as_the_library_takes_them(local, domain):
     """Every address is refused, or kept in the same form, as by the library alone."""
     email = f"{local}@{domain}"
     assert _taken(Customer, email) == _taken(_ByTheLibrary, email)
+
+
+_AMOUNT = st.one_of(
+    st.from_regex(r"\A-?[0-9]{0,18}(\.[0-9]{0,6})?\Z"),
+    st.text(digits + "_.,+-eEinfaN ٣\n", max_size=20),
+    st.integers(-(10**17), 10**17),
+    st.floats(),
+    st.decimals(),
+)
+_MONEY: TypeAdapter[Decimal] = TypeAdapter(Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=4)])
+
+
+def _read_amount(model: TypeAdapter[Decimal], value: object) -> str | None:
+    try:
+        return str(model.validate_python(value))
+    except ValidationError:
+        return None
+
+
+@settings(max_examples=500)
+@given(_AMOUNT)
+@example("0")
+@example("19.90")
+@example("007")
+@example("1.")
+@example(".5")
+@example("1.0000")
+@example("999999999999.9999")
+@example("1\n")
+def test_amounts_are_taken_as_the_library_takes_them(amount):
+    """Every amount is refused, or kept in the same form, as by the library alone; but for other digits, and for _."""
+    if isinstance(amount, str) and ("_" in amount or not amount.isascii()):
+        assert _read_amount(TypeAdapter(Amount), amount) is None
+    else:
+        assert _read_amount(TypeAdapter(Amount), amount) == _read_amount(_MONEY, amount)
 
 
 def test_a_domain_that_none_can_be_is_not_remembered():

@@ -10,6 +10,7 @@ import pytest
 from recovery.domain.experiments import Experiment
 from recovery.domain.results import By, Cell, Sums, Terms, Verdict, results
 from recovery.domain.results_text import cells_of, csv_text, headline, sentence_of, short
+from recovery.domain.schedule import Step
 
 DAY = date(2026, 11, 2)
 LAST = date(2026, 11, 30)
@@ -17,8 +18,9 @@ QUIET = Experiment("quiet", 0.5, LAST)
 LONG_AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 
 
-def mails(count, *, day=DAY, shop="a", step="reminder-1", currency="EUR", money="0", **sums):
-    return Cell(day, shop, currency, Sums(mails=count, checkouts=count, money=Decimal(money), **sums), step=step)
+def mails(count, *, day=DAY, shop="a", step="reminder-1", currency="EUR", money="0", coupon="", **sums):
+    counted = Sums(mails=count, money=Decimal(money), **{"checkouts": count, **sums})
+    return Cell(day, shop, currency, counted, step=step, coupon=coupon)
 
 
 def arm(name, checkouts, ordered, *, experiment=QUIET.id, shop="a", day=DAY, currency="EUR"):
@@ -131,6 +133,21 @@ def test_a_comparison_of_templates_is_no_hold_out():
     assert "with template b 900 (9.0 %)" in sentence_of(whole.lifts[0])
 
 
+def test_a_comparison_of_schedules_has_the_same_statistics():
+    """Two arms side by side, with the lift of b over a; without its settings it is not known what they differ in."""
+    step = Step("reminder-1", timedelta(hours=2), "reminder-1", None, timedelta(hours=12))
+    later = Experiment("later", 0.5, LAST, steps=(step,))
+    cells = arm("a", 10_000, 800, experiment=later.id), arm("b", 10_000, 1_000, experiment=later.id)
+    (lift,) = found(*cells, experiments=(later,)).lifts
+    (words,) = found(arm("held out", 10_000, 800), arm("reminded", 10_000, 1_000)).lifts
+    assert (lift.orders, lift.verdict, lift.money) == (words.orders, words.verdict, words.money)
+    assert "with schedule b 1,000 (10.0 %) of 10,000 ordered, 0 still open, with schedule a 800" in sentence_of(lift)
+    (gone,) = found(*cells, experiments=()).lifts
+    assert "in arm b 1,000 (10.0 %) of 10,000 ordered, 0 still open, in arm a 800" in sentence_of(gone)
+    lopsided = found(cells[0], arm("b", 12_000, 1_000, experiment=later.id), experiments=(later,)).lifts[0]
+    assert lopsided.verdict is Verdict.LOPSIDED
+
+
 def test_an_experiment_that_left_the_settings_is_still_told():
     """Its share and its end are no longer known, so the ratio of its arms is not checked."""
     (lift,) = found(arm("reminded", 10_000, 1_000), arm("held out", 10_000, 800), experiments=()).lifts
@@ -165,6 +182,25 @@ def test_a_csv_file_has_a_line_for_each_currency():
     assert (second["mails"], second["currency"], second["money"], second["lift"]) == ("", "USD", "7", "")
     assert (first["lift"], first["lift_verdict"]) == ("0.020000", "final")
     assert [each["group"] for each in total] == ["total", "total"]
+
+
+def test_a_row_of_a_step_or_a_coupon_has_its_parts_of_the_mails():
+    """A checkout counts for its first mail alone: of a second reminder, there are mails and hardly any checkouts."""
+    second = mails(500, step="reminder-2", checkouts=2, returned=50, returned_orders=20, ordered=40, coupon="TEN")
+    for by in (By.STEP, By.COUPON):
+        (row,) = found(second, by=by).rows
+        assert cells_of(row)[:5] == ("500", "2", "50 (10.0 %)", "20 (4.0 %)", "40 (8.0 %)")
+    (row,) = found(mails(500, checkouts=400, returned=50), by=By.LANGUAGE).rows
+    assert cells_of(row)[2] == "50 (12.5 %)"
+
+
+@pytest.mark.parametrize(
+    ("group", "cell"), [("", ""), ("a", "a"), ("+49", "'+49"), ("\n=cmd", "'\n=cmd"), ("＝cmd", "'＝cmd")]
+)
+def test_a_group_in_a_csv_file_is_text(group, cell):
+    """What a spreadsheet could take for a formula is quoted, also in full-width signs; nothing stays nothing."""
+    row, _ = csv.DictReader(StringIO(csv_text(found(mails(1, coupon=group), by=By.COUPON)), newline=""))
+    assert row["group"] == cell
 
 
 def test_nothing_is_a_total_of_nothing():

@@ -112,6 +112,19 @@ def test_a_piece_over_the_limit_is_a_fault_and_the_next_is_read(make, text):
     assert sum(map(len, splitter._piece._parts)) <= LIMIT
 
 
+def test_a_line_over_the_limit_is_a_fault_wherever_it_is():
+    """In the middle of what arrives at once, too."""
+    at, over = b"x" * LIMIT, b"x" * (LIMIT + 1)
+    whole = split(Lines(LIMIT), b"\n".join([b"1", over, at, b"", over, b"2"]))
+    assert [(part.number, getattr(part, "kind", part[1])) for part in whole] == [
+        (1, b"1"),
+        (2, FaultKind.TOO_LONG),
+        (3, at),
+        (5, FaultKind.TOO_LONG),
+        (6, b"2"),
+    ]
+
+
 def test_a_byte_order_mark_at_the_start_is_passed_over():
     """Files that were saved on Windows begin with one."""
     assert split(Lines(LIMIT), b"\xef\xbb\xbf1\n2") == [Piece(1, b"1"), Piece(2, b"2")]

@@ -239,6 +239,34 @@ async def test_no_more_batches_are_read_than_there_is_room_for(api, monkeypatch)
     assert len(await post(api, THREE)) == 3
 
 
+async def test_one_key_leaves_room_for_the_batches_of_others(monkeypatch):
+    """A shop that sends one batch after the other does not shut out another shop; a key that is the only one may."""
+    monkeypatch.setattr(batches, "MOST_OF_A_KEY", 1)
+    go_on = asyncio.Event()
+
+    async def slow(begun):
+        begun.set()
+        yield b" "
+        await go_on.wait()
+
+    async def begun(api, key):
+        begins = asyncio.Event()
+        batch = asyncio.create_task(post(api, slow(begins), Authorization=f"Bearer {key}"))
+        await begins.wait()
+        return batch
+
+    two = Api(api_keys=(), keys=[ApiKey("first", "k1"), ApiKey("second", "k2")])
+    one = Api(api_keys=(), keys=[ApiKey("first", "k1")])
+    reading = [await begun(two, "k1")]
+    headers = {"Content-Type": NDJSON, "Authorization": "Bearer k1"}
+    told = problem(await two.client.post("/checkouts", content=never(), headers=headers), 503)
+    assert "1 batches of the key 'first' are being read" in told["detail"]
+    reading += [await begun(two, "k2"), await begun(one, "k1"), await begun(one, "k1")]
+    go_on.set()
+    await asyncio.gather(*reading)
+    assert len(await post(two, THREE, Authorization="Bearer k1")) == 3
+
+
 async def test_who_prefers_it_gets_the_problems_and_the_totals(api):
     """With `Prefer: return=minimal` (RFC 7240) the answer of a batch without faults is one line, however long it is."""
     answer = await post(api, [*THREE, b"nope"], Prefer="respond-async, return=minimal")

@@ -146,9 +146,6 @@ def wrapped(type_, content, outer="multipart/mixed"):
     return f"Content-Type: {outer}; boundary=o\n\n--o\nContent-Type: {type_}\n\n{content}\n--o--\n"
 
 
-INNER = wrapped("message/delivery-status", DELIVERY).replace("=o", "=i").replace("--o", "--i")
-
-
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [

@@ -8,7 +8,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError
 
 from recovery import Order
 from recovery.mongo.first_reports import FirstReports
-from recovery.mongo.group_commit import DUPLICATE_KEY, GroupCommit
+from recovery.mongo.group_commit import DUPLICATE_KEY, MOST_GROUPS, GroupCommit
 from recovery.mongo.intake import CheckoutWrite, order_write
 from tests.support.builders import NOON, report
 
@@ -122,6 +122,24 @@ async def test_a_group_that_takes_too_long_is_an_error_for_each_of_its_writes(ke
     assert not ended.is_set()
     async with asyncio.timeout(5):
         await ended.wait()
+
+
+async def test_few_groups_of_callers_are_written_at_a_time(kept, group, monkeypatch):
+    """However many callers there are, a single write meets no more than those; the time of a group begins with it."""
+    begun, go = [], asyncio.Event()
+
+    async def held(writes, *, ordered):
+        begun.append(writes)
+        await go.wait()
+
+    monkeypatch.setattr(kept, "bulk_write", held)
+    pairs = [[checkout(f"a{number}"), checkout(f"b{number}")] for number in range(MOST_GROUPS + 1)]
+    within = [60] * MOST_GROUPS + [0.5]
+    waiting = asyncio.gather(*map(group.write_all, pairs, within))
+    await asyncio.sleep(0.6)
+    assert len(begun) == MOST_GROUPS
+    go.set()
+    assert await waiting == [[None, None]] * len(pairs)
 
 
 async def test_a_caller_that_goes_away_cancels_no_command(kept, group, monkeypatch):

@@ -98,3 +98,66 @@ def test_experiments_that_do_not_meet_are_taken():
 def test_results_have_a_window():
     """Five days by default."""
     assert load_settings().results.window == timedelta(days=5)
+
+
+LATER = [{"name": "reminder-1", "delay": "2h"}, {"name": "reminder-2", "delay": "2d", "coupon": "TEN"}]
+
+
+def test_two_schedules(config):
+    """The steps are as in the schedule: in order, and with the same defaults."""
+    config(
+        f'[suppressions]\nkeys = ["{KEY}"]\n[experiments.later]\nshare = 0.5\nuntil = "2026-12-31"\n'
+        'steps = [{ name = "reminder-2", delay = "2d", coupon = "TEN" }, { name = "reminder-1", delay = "2h" }]\n'
+    )
+    (experiment,) = load_settings().to_schedule().experiments.all
+    assert [(each.name, each.delay, each.coupon) for each in experiment.steps] == [
+        ("reminder-1", timedelta(hours=2), None),
+        ("reminder-2", timedelta(days=2), "TEN"),
+    ]
+    assert [each.max_lateness for each in experiment.steps] == [timedelta(hours=12)] * 2
+    assert experiment.id == loaded(later=QUIET | {"share": 0.5, "steps": LATER}).to_experiments().all[0].id
+
+
+@pytest.mark.parametrize(
+    ("later", "sentence"),
+    [
+        ({"steps": [{"name": "reminder-1", "delay": "soon"}]}, "experiments.later.steps[0].delay"),
+        (
+            {"steps": [{"name": "reminder-1", "dlay": "2h"}]},
+            "experiments.later.steps[0].dlay: unknown setting; did you mean experiments.later.steps[0].delay",
+        ),
+        ({"steps": [LATER[0], LATER[0] | {"delay": "3d"}]}, "must not have two steps with the same name: reminder-1"),
+        ({"steps": [LATER[0] | {"name": "confirmation"}]}, "must not have a step named confirmation"),
+        ({"steps": LATER, "templates": {"reminder-1": "short"}}, "experiments.later.templates"),
+        (
+            {"steps": [LATER[0], {"name": "reminder-2", "delay": "3h", "max_lateness": "1h"}]},
+            "experiments.later.steps: reminder-2 is due 1h after reminder-1, and schedule.min_gap is 6h",
+        ),
+        (
+            {"steps": [{"name": "reminder-1", "delay": "30d"}]},
+            "experiments.later.steps: the last may take 30d 12h, and schedule.retention is 30d",
+        ),
+    ],
+)
+def test_a_fault_in_the_steps_names_its_setting(later, sentence):
+    """Steps are held to the rules of the schedule."""
+    assert sentence in fault(later=QUIET | later)
+
+
+def test_steps_are_held_to_the_rules_of_the_shops_that_have_them():
+    """A shop without a gap may have steps that follow each other closely; another one may not."""
+    close = QUIET | {"steps": [LATER[0], {"name": "reminder-2", "delay": "3h", "max_lateness": "1h"}]}
+    shops = {"a.example": {"schedule": {"min_gap": "0s"}}}
+    keys = {"keys": [KEY]}
+    load_settings(suppressions=keys, shops=shops, experiments={"later": close | {"shops": ["a.example"]}})
+    for elsewhere in ([], ["b.example"], ["a.example", "b.example"]):
+        with pytest.raises(SettingsError, match=r"experiments.later.steps: reminder-2 is due 1h after"):
+            load_settings(suppressions=keys, shops=shops, experiments={"later": close | {"shops": elsewhere}})
+
+
+def test_one_comparison_of_schedules_at_a_time():
+    """Beside a hold-out and a comparison of templates, but not beside another one of schedules."""
+    later = QUIET | {"steps": LATER}
+    loaded(one=QUIET, two=later, three=QUIET | {"templates": {"reminder-1": "short"}})
+    assert "one and two would have the same checkouts on the same days" in fault(one=later, two=later)
+    loaded(one=later, two=later | {"from": "2027-01-01", "until": "2027-02-01"})

@@ -47,12 +47,59 @@ def test_faults_are_those_of_the_settings(tables, said):
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
+LATER = {"share": 0.5, "until": "2030-01-01", "steps": [{"name": "one", "delay": "2h"}]}
+KEYS = {"keys": ["k" * 32]}
+
+
+def test_experiments_can_be_tried_beside_those_in_force():
+    """One of the same name takes the place of that in force; the others stay, with key and test recipients."""
+    quiet = {"share": 0.1, "until": "2030-01-01"}
+    mail = {"sender": "Shop <shop@shop.example>", "test_recipients": ["@shop.example"]}
+    in_force = given_settings({"suppressions": KEYS, "mail": mail, "experiments": {"quiet": quiet}})
+    assert proposed(in_force, {"schedule": {}}, "given here").to_schedule() == in_force.to_schedule()
+    found = proposed(in_force, {"experiments": {"later": LATER}}, "given here").to_experiments()
+    assert [each.name for each in found.all] == ["quiet", "later"]
+    assert (found.key, found.left_out) == (b"k" * 32, {"@shop.example"})
+    found = proposed(in_force, {"experiments": {"quiet": LATER}}, "given here").to_experiments()
+    assert [(each.name, len(each.steps)) for each in found.all] == [("quiet", 1)]
+
+
+@pytest.mark.parametrize(
+    ("experiments", "said"),
+    [
+        ({"later": LATER}, "suppressions.keys (RECOVERY_SUPPRESSIONS__KEYS): is required with experiments"),
+        ({"later": LATER | {"share": 1}}, "experiments.later.share (given here): must be above 0 and at most 0.5"),
+        ("all", "experiments (given here): "),
+        ({"later": "2h"}, "experiments.later (given here): must be a table of settings"),
+    ],
+)
+def test_a_fault_in_an_experiment_that_is_tried(experiments, said):
+    """As the daemon would refuse it."""
+    with pytest.raises(SettingsError) as caught:
+        proposed(IN_FORCE, {"experiments": experiments}, "given here")
+    assert said in str(caught.value)
+
+
+def test_steps_that_could_not_be_sent_are_refused():
+    """By the gap of the proposal, if it has one."""
+    close = LATER | {"steps": [*LATER["steps"], {"name": "two", "delay": "3h", "max_lateness": "1h"}]}
+    in_force = given_settings({"suppressions": KEYS})
+    with pytest.raises(SettingsError, match=r"experiments.later.steps: two is due 1h after one"):
+        proposed(in_force, {"experiments": {"later": close}}, "given here")
+    assert proposed(in_force, {"experiments": {"later": close}, "schedule": {"min_gap": "1h"}}, "given here")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[schedule", "new.toml is not TOML"),
-        ("", "new.toml has no [schedule] and no [confirmation]"),
-        ('[smtp]\nhost = "x"\n[schedule]\n', "smtp: only [schedule] and [confirmation] can be tried"),
+        ("", "new.toml has no [schedule], no [confirmation] and no [experiments.<name>]"),
+        (
+            '[smtp]\nhost = "x"\n[schedule]\n',
+            "smtp: only [schedule], [confirmation] and [experiments.<name>] can be tried",
+        ),
+        (f"[schedule]\nsteps = {'[' * 5000}", "new.toml is not TOML"),
+        (f"[schedule]\nmin_gap = {'9' * 5000}", "new.toml is not TOML"),
     ],
 )
 def test_a_text_that_is_no_proposal_is_refused(text, said):
@@ -60,6 +107,15 @@ def test_a_text_that_is_no_proposal_is_refused(text, said):
     with pytest.raises(SettingsError) as caught:
         proposal_of(text, "new.toml")
     assert said in str(caught.value)
+
+
+def test_of_many_faults_the_first_are_told():
+    """Each is looked up among all settings, which takes milliseconds: a text may have thousands."""
+    with pytest.raises(SettingsError) as caught:
+        proposed(IN_FORCE, {"schedule": {f"k{number}": 1 for number in range(500)}}, "given here")
+    *first, last = caught.value.problems
+    assert len(first) == 20
+    assert last == "and 480 more"
 
 
 @given(

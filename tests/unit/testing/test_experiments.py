@@ -1,6 +1,7 @@
 """Experiments in the kit: through the real engine, documents and mails."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -95,6 +96,60 @@ async def test_a_template_that_is_missing_is_found_before_anything_is_sent():
     words = {"words": {"share": 0.5, "until": "2030-01-01", "templates": {"reminder-1": "absent"}}}
     with pytest.raises(Exception, match="absent"):
         RecoveryKit(experiments=words)
+
+
+LATER = {
+    "later": {
+        "share": 0.5,
+        "until": "2030-01-01",
+        "steps": [{"name": "reminder-1", "delay": "2h"}, {"name": "reminder-2", "delay": "2d"}],
+    }
+}
+DELAYS = {"a": {"reminder-1": 0.5, "reminder-2": 24, "reminder-3": 72}, "b": {"reminder-1": 2, "reminder-2": 48}}
+
+
+async def test_each_gets_the_reminders_of_the_schedule_of_their_arm():
+    """Every mail at its own time; the arms of all are decided when the first of either would be due."""
+    kit = RecoveryKit(experiments=LATER)
+    begun = kit.now
+    await left(kit)
+    await kit.advance(minutes=31)
+    of = {str(number): next(iter(state.experiments.values())) for number, state in enumerate(await states(kit))}
+    assert set(of.values()) == {"a", "b"}
+    await kit.advance(days=4)
+    sent = {(mail.order_id, mail.step, mail.at - begun) for mail in kit.mails}
+    assert len(kit.mails) == len(sent)
+    assert sent == {
+        (number, step, timedelta(hours=hours)) for number, arm in of.items() for step, hours in DELAYS[arm].items()
+    }
+
+
+async def test_a_person_keeps_their_arm_across_checkouts():
+    """The second checkout of each is in the arm of the first, also in a kit of its own: nothing but the key decides."""
+    found = []
+    for name in ("first", "second"):
+        kit = RecoveryKit(experiments=LATER)
+        for number in range(PEOPLE):
+            await kit.checkout(checkout(f"{name}-{number}", customer=person(number)))
+        await kit.advance(minutes=31)
+        found.append([(await kit.get(SHOP, f"{name}-{number}")).experiments for number in range(PEOPLE)])
+    assert found[0] == found[1]
+
+
+async def test_who_orders_before_either_reminder_is_due_takes_no_part():
+    """And who orders after that counts in their arm, though b has had no mail yet."""
+    kit = RecoveryKit(experiments=LATER)
+    await left(kit)
+    await kit.advance(minutes=29)
+    await kit.order(order("0", customer=person(0)))
+    await kit.advance(minutes=2)
+    late = next(number for number, each in enumerate(await states(kit)) if "b" in each.experiments.values())
+    await kit.order(order(str(late), customer=person(late)))
+    await kit.advance(days=4)
+    kept = await states(kit)
+    assert kept[0].experiments == {}
+    assert list(kept[late].experiments.values()) == ["b"]
+    assert [mail.step for mail in kit.mails if mail.order_id in ("0", str(late))] == ["confirmation"] * 2
 
 
 async def test_who_comes_back_is_recorded_once_for_each_mail():

@@ -7,10 +7,12 @@ import pytest
 
 from recovery.domain.checkout import Facts, Item
 from recovery.domain.simulation import Course, replay
+from recovery.domain.simulation.arms import Arms
 from recovery.domain.simulation.drawn import drawn
 from recovery.settings.given import given_settings
 from recovery.testing import RecoveryKit
-from tests.support.kits import BEGINNING, checkout, order
+from recovery.testing.configuration import SECRET
+from tests.support.kits import BEGINNING, SHOP, checkout, order
 
 DAYS = 6
 ZONES = (None, "America/New_York", "Europe/Berlin", "Asia/Kolkata")
@@ -48,9 +50,17 @@ def groups_of(count, seed):
     return found
 
 
-async def mails_of_engine(groups, schedule):
+LATER = {
+    "share": 0.4,
+    "until": "2999-01-01",
+    "steps": [{"name": "reminder-1", "delay": "10m"}, {"name": "later", "delay": "2d", "template": "reminder-2"}],
+}
+EXPERIMENTS = {"quiet": {"share": 0.3, "until": "2999-01-01"}, "later": LATER}
+
+
+async def mails_of_engine(groups, schedule, experiments):
     """Report all checkouts and orders at their times to a kit; return the mails that went out."""
-    kit = RecoveryKit(schedule=schedule)
+    kit = RecoveryKit(schedule=schedule, experiments=experiments)
     events = []
     for course in (each for group in groups for each in group):
         events.append((course.left_at, course.id, _report(course)))
@@ -74,22 +84,35 @@ def _report(course: Course):
     )
 
 
-def mails_of_simulation(groups, schedule):
-    """Return the mails of the same checkouts by simulation."""
-    found = given_settings({"schedule": schedule}).to_schedule()
+def mails_of_simulation(groups, schedule, experiments):
+    """Return the mails of the same checkouts by simulation, those of a person by the steps of their arm."""
+    sections = {"schedule": schedule, "experiments": experiments, "suppressions": {"keys": [SECRET]}}
+    arms = Arms(given_settings(sections).to_schedule(), SHOP)
     return sorted(
         (course.id, entry.step, entry.at)
         for group in groups
-        for course, entries in zip(group, replay(group, found), strict=True)
+        for course, entries in zip(
+            group, replay(group, arms.schedule(arms.of(group[0].facts.customer.address))), strict=True
+        )
         for entry in entries
         if entry.reason is None
     )
 
 
-@pytest.mark.parametrize(("name", "count", "seed"), [("default", 1000, 1), ("quiet hours", 300, 2), ("many", 300, 3)])
-async def test_simulation_agrees_with_the_engine(name, count, seed):
+@pytest.mark.parametrize(
+    ("name", "count", "seed", "experiments"),
+    [
+        ("default", 1000, 1, {}),
+        ("quiet hours", 300, 2, {}),
+        ("many", 300, 3, {}),
+        ("default", 300, 4, EXPERIMENTS),
+        ("quiet hours", 300, 5, EXPERIMENTS),
+    ],
+)
+async def test_simulation_agrees_with_the_engine(name, count, seed, experiments):
     """A kit, with its clock, its real engine and its stores, sends what the simulation says, to the millisecond."""
     groups, schedule = groups_of(count, seed), SCHEDULES[name]
-    theirs = await mails_of_engine(groups, schedule)
-    assert mails_of_simulation(groups, schedule) == theirs
-    assert len(theirs) > count
+    theirs = await mails_of_engine(groups, schedule, experiments)
+    assert mails_of_simulation(groups, schedule, experiments) == theirs
+    assert len(theirs) > (count / 2 if experiments else count)
+    assert {step for _, step, _ in theirs} >= ({"later", "reminder-2"} if experiments else set())

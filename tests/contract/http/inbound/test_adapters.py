@@ -134,7 +134,9 @@ async def test_a_wrong_signature_is_refused(api, secret):
     """A webhook that another secret signed is answered 401, and nothing is kept."""
     answer = await api.send(CHECKOUT, secret=secret)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Example-Signature")
-    assert answer.json()["detail"].startswith("X-Example-Signature is not the signature")
+    assert answer.json()["detail"] == (
+        "X-Example-Signature is not the signature of this body by the configured secret: check webhooks.secrets."
+    )
     assert (api.reports, api.counted("401")) == ([], 1)
 
 
@@ -217,7 +219,14 @@ async def test_only_a_short_question_is_read(api):
             "/webhooks/exmaple/bikes.example",
             f"There is no platform of this name. Use one of: {', '.join(NAMES)}.",
         ),
-        ("/webhooks/shopify/lamps.example", "No secret for Shopify's webhooks is configured: set one in the settings."),
+        (
+            "/webhooks/shopify/lamps.example",
+            "No secret for Shopify's webhooks is configured: set shopify.webhook_secret.",
+        ),
+        (
+            "/webhooks/woocommerce/bikes.example",
+            "No secret for WooCommerce's webhooks is configured: set webhooks.secrets.",
+        ),
         ("/webhooks/example/a%20b", "The last part of this address is not a valid shop."),
     ],
 )

@@ -1,77 +1,23 @@
-"""Bounces over HTTP: whose they are, who may report them, and what is kept."""
+"""Bounces over HTTP: whose they are, and what is kept."""
 
-import hmac
-import json
 import re
 from hashlib import sha256
 
-import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from recovery.daemon.metrics import Telemetry
 from recovery.domain.per_shop import PerShop
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
-from recovery.errors import Unavailable
-from recovery.http.app import create_app
-from recovery.http.security import TOLERANCE
 from recovery.mail.links import MOST_TRIED, Links
 from recovery.mail.seals import Seals
+from tests.support.bounce_api import ADA, EVENT, BounceApi, delivery
 from tests.support.bounce_families import collected_in
-from tests.support.builders import NOON
 from tests.support.collected import collected
-from tests.support.configurations import LONGEST_BODY
-from tests.support.feedback import feedback
 
-SECRET, OLD_SECRET = "a secret of some length", "an older secret"
-SHOP, ADA = "shop.example", "ada@example.com"
+SHOP = "shop.example"
 PSEUDONYM = Pseudonyms([]).of(ADA)
 HARD, COMPLAINT = SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT
-EVENT = {"kind": "hard", "email": ADA}
-
-
-class BounceApi:
-    """The application, and a client that reports to it."""
-
-    def __init__(self, **changes):
-        self.feedback = feedback(**{"bounce_secrets": (SECRET, OLD_SECRET)} | changes)
-        self.registry = CollectorRegistry()
-        self.telemetry = Telemetry(self.registry)
-
-        async def readiness():
-            return {}
-
-        app = create_app(
-            None,
-            self.feedback,
-            api_keys=(),
-            max_body=LONGEST_BODY,
-            readiness=readiness,
-            registry=self.registry,
-            observer=self.telemetry,
-        )
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")
-
-    async def report(self, body, content_type="message/rfc822", **signing):
-        """Send a report, signed."""
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Content-Type": content_type if isinstance(body, bytes) else "application/json"}
-        signature = signed(content, **signing)
-        return await self.client.post("/bounces", content=content, headers=headers | {"Recovery-Signature": signature})
-
-    @property
-    def kept(self):
-        """The reasons by shop and pseudonym."""
-        return {key: reason for key, (reason, _) in self.feedback.suppressions.kept.items()}
-
-
-def signed(content, secret=SECRET, at=0):
-    """Return the signature of a body, made so many seconds from now."""
-    time = int(NOON.timestamp()) + at
-    return f"t={time},v1={hmac.new(secret.encode(), f'{time}.'.encode() + content, 'sha256').hexdigest()}"
 
 
 @pytest.fixture
@@ -81,30 +27,6 @@ def api():
 
 def links(**options):
     return Links(Seals(["a key of some length"]), Pseudonyms([]), **options)
-
-
-def delivery(status="5.1.1", to="postmaster@shop.example", original="", email="moved@other.example"):
-    """Return a delivery report that reached `to`, on a message with these headers."""
-    return f"""\
-To: {to}
-Message-ID: <1@mx>
-Content-Type: multipart/report; report-type=delivery-status; boundary=b
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx
-
-Final-Recipient: rfc822; {email}
-Action: failed
-Status: {status}
-
---b
-Content-Type: text/rfc822-headers
-
-{original}
---b--
-""".encode()
 
 
 def hashed(report):
@@ -357,67 +279,6 @@ async def test_what_is_no_report_is_told(api):
 async def test_other_types_are_refused(api, content_type):
     """A report says what it is."""
     assert (await api.report(delivery(), content_type)).status_code == 415
-
-
-# Who may report
-
-
-@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
-@pytest.mark.parametrize("at", [-TOLERANCE, 0, TOLERANCE])
-async def test_any_secret_signs(api, secret, at):
-    """A report that any of the secrets signed is taken, within five minutes of its time."""
-    assert (await api.report(EVENT, secret=secret, at=at)).status_code == 200
-
-
-@pytest.mark.parametrize("signing", [{"secret": "no secret"}, {"at": -TOLERANCE - 1}, {"at": TOLERANCE + 1}])
-async def test_a_wrong_signature_is_refused(api, signing):
-    """A report that somebody else signed, or at another time, is refused before it is read."""
-    answer = await api.report(b"nonsense", **signing)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Recovery-Signature"
-    assert api.kept == {}
-
-
-@pytest.mark.parametrize(
-    "header", ["", "t=", "v1=", "t=now,v1=x", f"t={'9' * 5000},v1=x", "t=1,v1=é", "t=²,v1=x", ",,,==", "v1=x,t=1"]
-)
-async def test_nonsense_for_a_signature_is_refused(api, header):
-    """A malformed signature is refused, and crashes nothing."""
-    headers = {"Recovery-Signature": header.encode("latin-1"), "Content-Type": "application/json"}
-    answer = await api.client.post("/bounces", content=json.dumps(EVENT), headers=headers)
-    assert answer.status_code == 401
-
-
-async def test_a_signature_is_of_its_body_alone(api):
-    """A signature taken from one report does not sign another."""
-    headers = {"Recovery-Signature": signed(b"{}"), "Content-Type": "application/json"}
-    assert (await api.client.post("/bounces", content=json.dumps(EVENT), headers=headers)).status_code == 401
-
-
-async def test_without_a_secret_nobody_may_report():
-    """Where no secret is set there is no such endpoint, however a report is signed."""
-    api = BounceApi(bounce_secrets=())
-    for secret in ("", SECRET):
-        assert (await api.report(EVENT, secret=secret)).status_code == 404
-
-
-async def test_without_the_database_a_report_is_sent_again(api):
-    """If the database is unavailable, the answer is 503 with Retry-After."""
-    api.feedback.suppressions.fault = Unavailable("no primary")
-    answer = await api.report(EVENT)
-    assert answer.status_code == 503
-    assert "retry-after" in answer.headers
-
-
-async def test_reports_are_counted(api):
-    """Answers to reports are counted by their status, so that a wrong secret is noticed."""
-    await api.report(EVENT)
-    await api.report(EVENT, secret="no secret")
-    counted = [
-        api.registry.get_sample_value("recovery_reports_total", {"kind": "bounce", "answer": answer})
-        for answer in ("accepted", "401")
-    ]
-    assert counted == [1, 1]
 
 
 async def test_the_description_tells_of_bounces(api):

@@ -3,50 +3,27 @@
 import base64
 import json
 
-import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from recovery.daemon.metrics import Telemetry
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.suppression import SuppressionReason
 from recovery.errors import Unavailable
-from recovery.http.app import create_app
 from recovery.http.fetching import CannotFetch
 from recovery.mail.providers import PROVIDERS
-from tests.support.configurations import LONGEST_BODY
-from tests.support.feedback import feedback
+from tests.support.bounce_api import ADA, SECRET, BounceApi
 
-SECRET = "a secret of some length"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:bounces"
-ADA = "ada@example.com"
 PSEUDONYM = Pseudonyms([]).of(ADA)
 HARD, COMPLAINT = SuppressionReason.HARD_BOUNCE, SuppressionReason.COMPLAINT
 
 
-class ProviderApi:
+class ProviderApi(BounceApi):
     """The application, and a client that calls it as Postmark does."""
 
     def __init__(self, **changes):
         secrets = {"postmark": ["an older secret", SECRET], "brevo": [SECRET], "ses": [TOPIC]}
-        self.feedback = feedback(**{"provider_secrets": secrets} | changes)
-        self.registry = CollectorRegistry()
-
-        async def readiness():
-            return {}
-
-        app = create_app(
-            None,
-            self.feedback,
-            api_keys=(),
-            max_body=LONGEST_BODY,
-            readiness=readiness,
-            registry=self.registry,
-            observer=Telemetry(self.registry),
-        )
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example")
+        super().__init__(**{"provider_secrets": secrets} | changes)
 
     async def post(self, content, provider="postmark", secret=SECRET):
         """Post an event, with the secret as the password."""
@@ -55,11 +32,6 @@ class ProviderApi:
         return await self.client.post(
             f"/bounces/{provider}", content=body, headers={"Authorization": f"Basic {password}"}
         )
-
-    @property
-    def kept(self):
-        """The reasons by shop and pseudonym."""
-        return {key: reason for key, (reason, _) in self.feedback.suppressions.kept.items()}
 
 
 @pytest.fixture

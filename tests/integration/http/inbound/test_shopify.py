@@ -1,126 +1,24 @@
 """Shopify's webhooks through HTTP into a real mongod: whatever a version calls it, who has ordered is not reminded."""
 
-import base64
-import hashlib
-import hmac
-import json
 from itertools import permutations
 
-import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
-from recovery import Customer, Recovery
-from recovery.daemon.metrics import Telemetry
-from recovery.domain.decision import Send, decide
-from recovery.domain.per_shop import PerShop
 from recovery.domain.state import Status
-from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import WebhookAccess
-from recovery.http.keys import unscoped
-from recovery.mongo.checkouts import MongoCheckouts
-from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.data_requests import DataRequests
-from tests.support.builders import minutes, report, schedule
-from tests.support.configurations import LONGEST_BODY
-from tests.support.feedback import feedback
-
-SECRET = "hush"
-SHOP = "a.myshopify.com"
-TOKEN, NUMBER = "2a1ace52255252df", 450789469
-CART = "Z2NwLXVzLWVhc3QxOjAxSEdGTjdI"
-LINK = f"https://a.example/548380009/checkouts/ac/{CART}/recover?key=6dacd6065bb80268bda857ee"
-LINK_OF_OLD = f"https://a.example/548380009/checkouts/{TOKEN}/recover?key=6dacd6065bb80268bda857ee"
-LINES = [{"title": "Nano", "price": "10.00", "quantity": 1}]
-
-LEFT = {
-    "email": "bob@example.com",
-    "cart_token": CART,
-    "updated_at": "2024-05-01T10:00:00-04:00",
-    "abandoned_checkout_url": LINK,
-    "currency": "USD",
-    "total_price": "10.00",
-    "line_items": LINES,
-}
-ORDERED = {
-    "id": 820982911946154508,
-    "cart_token": CART,
-    "email": "Bob@Example.com",
-    "created_at": "2024-05-01T11:00:00-04:00",
-    "currency": "USD",
-    "total_price": "10.00",
-    "financial_status": "paid",
-    "line_items": LINES,
-}
-CHECKOUTS_OF = {
-    "2026-04": {**LEFT, "token": TOKEN},
-    "2025-10": {**LEFT, "token": TOKEN, "id": NUMBER},
-}
-ORDERS_OF = {
-    "2026-04": {**ORDERED, "checkout_token": TOKEN},
-    "2025-10": {**ORDERED, "checkout_token": TOKEN, "checkout_id": NUMBER},
-    "2008-01": {
-        **ORDERED,
-        "cart_token": None,
-        "checkout_token": None,
-        "checkout_id": NUMBER,
-    },  # as an order in the documentation has it
-}
-
-
-class ShopWorld:
-    """The API on a real database."""
-
-    def __init__(self, database, *, confirms=False):
-        self.database = database
-        self.recovery = Recovery(database.client, database=database.name)
-        access = WebhookAccess([SECRET], confirm_orders=confirms)
-        app = create_app(
-            self.recovery,
-            feedback(),
-            api_keys=unscoped(["a key"]),
-            webhooks=PerShop({"shopify": access}),
-            max_body=LONGEST_BODY,
-            readiness=None,
-            registry=CollectorRegistry(),
-            observer=Telemetry(CollectorRegistry()),
-        )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
-
-    async def send(self, topic, payload):
-        body = json.dumps(payload).encode()
-        headers = {
-            "X-Shopify-Topic": topic,
-            "X-Shopify-Shop-Domain": SHOP,
-            "X-Shopify-Hmac-Sha256": base64.b64encode(
-                hmac.new(SECRET.encode(), body, hashlib.sha256).digest()
-            ).decode(),
-        }
-        answer = await self.client.post("/webhooks/shopify", content=body, headers=headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def kept_by_an_older_version(self, link=LINK):
-        """Keep a checkout as versions did that knew no tokens: under its number."""
-        await self.recovery.checkout(
-            report(str(NUMBER), shop=SHOP, customer=Customer(email="bob@example.com"), checkout_url=link)
-        )
-
-    async def states(self):
-        ids = [each["_id"] async for each in self.database[CHECKOUTS].find({}, {"_id": 1})]
-        states, unreadable = await MongoCheckouts(self.database).load(ids)
-        assert unreadable == []
-        return states
-
-    async def would_send(self):
-        """Return every mail that would ever go out, as the schedule has it."""
-        found = []
-        for state in await self.states():
-            for day in range(5):
-                at = state.touched_at + minutes(31) + day * minutes(24 * 60)
-                if isinstance(decision := decide(state, schedule(), at), Send):
-                    found.append(decision.step.name)
-        return found
+from tests.support.builders import report
+from tests.support.shopify_world import (
+    CART,
+    CHECKOUTS_OF,
+    LINES,
+    LINK,
+    LINK_OF_OLD,
+    NUMBER,
+    ORDERS_OF,
+    SHOP,
+    TOKEN,
+    ShopWorld,
+)
 
 
 @pytest.fixture
@@ -228,32 +126,6 @@ async def test_shopify_s_orders_are_not_confirmed_unless_that_is_asked_for(shop_
     """Shopify does it."""
     await shop_world.send("orders/create", ORDERS_OF["2026-04"])
     assert await shop_world.would_send() == []
-
-
-@pytest.mark.parametrize(
-    ("said", "reminded"),
-    [
-        ({"buyer_accepts_marketing": False}, True),
-        ({"customer": {"email_marketing_consent": {"state": "not_subscribed"}}}, True),
-        ({"customer": {"email_marketing_consent": {"state": "unsubscribed"}}}, False),
-        ({"buyer_accepts_marketing": True, "customer": {"email_marketing_consent": {"state": "unsubscribed"}}}, False),
-    ],
-)
-async def test_a_no_is_heeded(shop_world, said, reminded):
-    """A customer who unsubscribed at Shopify is not reminded; an unticked box is not a refusal."""
-    await shop_world.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], **said})
-    assert bool(await shop_world.would_send()) == reminded
-
-
-async def test_a_yes_counts_where_consent_is_required(shop_world):
-    """With its time and its kind, as the shop would show it."""
-    consent = {"state": "subscribed", "opt_in_level": "confirmed_opt_in", "consent_updated_at": "2024-01-01T00:00:00Z"}
-    said = {"customer": {"email": "bob@example.com", "email_marketing_consent": consent}}
-    await shop_world.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], **said})
-    (state,) = await shop_world.states()
-    assert (state.consent.given, state.consent.basis, state.consent.source) == (True, "confirmed opt in", "Shopify")
-    decision = decide(state, schedule(require_consent=True), state.touched_at + minutes(31))
-    assert isinstance(decision, Send)
 
 
 async def test_people_are_erased_and_their_requests_kept(shop_world):
@@ -373,62 +245,3 @@ async def test_activity_in_a_cart_postpones_and_makes_nothing(shop_world):
     await shop_world.send("checkouts/update", changed)
     (state,) = await shop_world.states()
     assert (str(state.facts.total), state.left_at.isoformat()) == ("20.00", "2024-05-01T14:20:00+00:00")
-
-
-def consent_of(state, at="2124-05-01T10:00:00Z"):
-    return {"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": at}
-
-
-@pytest.mark.parametrize(
-    ("topic", "payload"),
-    [
-        ("customers_email_marketing_consent/update", {"customer_id": 7, "email_address": "Bob@example.com"}),
-        ("customers/update", {"id": 7, "email": "Bob@example.com"}),
-    ],
-)
-async def test_who_unsubscribes_at_shopify_is_not_reminded_of_what_is_open(shop_world, topic, payload):
-    """Until they subscribe again; and nobody else is touched."""
-    await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
-    await shop_world.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], "token": "hers", "email": "eve@example.com"})
-    await shop_world.recovery.checkout(report("1", shop="b.myshopify.com", customer=Customer(email="bob@example.com")))
-    everybody = len(await shop_world.would_send())
-    await shop_world.send(topic, {**payload, "email_marketing_consent": consent_of("unsubscribed", at=None)})
-    assert len(await shop_world.would_send()) * 3 == everybody * 2
-    await shop_world.send(topic, {**payload, "email_marketing_consent": consent_of("subscribed")})
-    assert len(await shop_world.would_send()) == everybody
-
-
-async def reminded_with_consent_only(shop_world):
-    (state,) = await shop_world.states()
-    return isinstance(decide(state, schedule(require_consent=True), state.touched_at + minutes(31)), Send)
-
-
-async def test_a_box_that_is_unticked_again_takes_the_yes_back(shop_world):
-    """It is no refusal, where none is required; and an old report that comes again brings no yes back."""
-    ticked = {**CHECKOUTS_OF["2026-04"], "buyer_accepts_marketing": True}
-    unticked = {**ticked, "buyer_accepts_marketing": False, "updated_at": "2024-05-01T10:05:00-04:00"}
-    again = {**ticked, "updated_at": "2024-05-01T10:06:00-04:00"}
-    for payload, reminded in ((ticked, True), (unticked, False), (ticked, False), (again, True), (unticked, True)):
-        await shop_world.send("checkouts/update", payload)
-        assert await reminded_with_consent_only(shop_world) == reminded
-    await shop_world.send("checkouts/update", {**unticked, "updated_at": "2024-05-01T10:07:00-04:00"})
-    assert not await reminded_with_consent_only(shop_world)
-    assert await shop_world.would_send() != []
-
-
-async def test_a_box_that_is_left_alone_is_no_way_back_from_a_no(shop_world):
-    """A customer who unsubscribed stays unsubscribed, even if later checkouts say nothing."""
-    said = {"email_address": "bob@example.com", "email_marketing_consent": consent_of("unsubscribed", at=None)}
-    await shop_world.send("checkouts/create", CHECKOUTS_OF["2026-04"])
-    await shop_world.send("customers_email_marketing_consent/update", said)
-    unticked = {"buyer_accepts_marketing": False, "updated_at": "2124-05-01T10:05:00-04:00"}
-    await shop_world.send("checkouts/update", {**CHECKOUTS_OF["2026-04"], **unticked})
-    assert await shop_world.would_send() == []
-
-
-async def test_consent_that_waits_for_its_confirmation_is_none_yet(shop_world):
-    """The box is ticked, and Shopify still waits for the click in the mail that asks whether it was them."""
-    pending = {"buyer_accepts_marketing": True, "customer": {"email_marketing_consent": consent_of("pending")}}
-    await shop_world.send("checkouts/create", {**CHECKOUTS_OF["2026-04"], **pending})
-    assert not await reminded_with_consent_only(shop_world)
-    assert await shop_world.would_send() != []

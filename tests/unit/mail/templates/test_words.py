@@ -102,6 +102,12 @@ def test_a_page_mixes_no_languages(tmp_path: Path) -> None:
     assert f"{tmp_path / 'words.fr.toml'}: no button, text for page-done in fr" in details
 
 
+def test_a_page_takes_no_word_of_mails(tmp_path: Path) -> None:
+    """The button of French mails leads to a checkout: it is not that of a page that lacks one."""
+    (tmp_path / "words.fr.toml").write_text('button = "Continuer"\n[page-done]\ntitle = "Fait"\ntext = "Fait."\n')
+    assert page(tmp_path, "page-done", "fr")[:2] == ["en", "You are unsubscribed"]
+
+
 @pytest.mark.parametrize(
     ("language", "accepted", "expected"),
     [
@@ -136,6 +142,8 @@ def test_a_shop_whose_words_are_arabic(tmp_path: Path) -> None:
         ('[page-don]\ntitle = "x"', "there is no mail page-don; did you mean page-done?"),
         ('[page-done]\ntitel = "x"', "page-done has no word titel; did you mean title?"),
         ('[page-too-late]\nbutton = "x"', "page-too-late has no word button"),
+        (f"button = {'9' * 5000}", "not valid TOML"),
+        (f"button = {'[' * 5000}", "not valid TOML"),
         ('[page-done]\ntitle = "{{ customer.name }}"', "'customer' is undefined"),
         ('[page-done]\ntitle = "{{ brand.name "', "words.toml, line 2"),
         ('[page-done]\ntext = "{{ brand.nothing }}"', "words.toml, line 2"),
@@ -155,6 +163,13 @@ def test_a_name_is_escaped_and_isolated() -> None:
     text = page(None, "page-done", brand=Brand("<b>Lamps</b> & متجر"))[2]
     assert "<bdi>&lt;b&gt;Lamps&lt;/b&gt; &amp; متجر</bdi>" in text
     assert "<b>" not in text
+
+
+def test_words_and_the_key_of_a_shop_are_text(tmp_path: Path) -> None:
+    """A report may name any shop: what looks like HTML in its key, or in a word, is shown as it is."""
+    (tmp_path / "words.toml").write_text('[page-done]\ntitle = "x"\ntext = "<b> {{ shop }} & so on"\nbutton = "x"\n')
+    text = Pages(Templates(tmp_path), Brand()).texts("page-done", "<i>shop").text
+    assert text == "&lt;b&gt; &lt;i&gt;shop &amp; so on"
 
 
 def test_the_languages_of_a_browser() -> None:

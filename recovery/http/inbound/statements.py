@@ -40,7 +40,7 @@ class Taken(BaseModel):
     blocked: int = 0
 
 
-class Finding(BaseModel):
+class Statement(BaseModel):
     """A report's statement about one address. `full`: its mailbox is full. `delayed`: the server goes on trying.
 
     `domain` is that of the address in the report, `wrote_to` that of the address that we wrote to; empty if unknown.
@@ -70,12 +70,12 @@ def of_event(
     at: datetime | None = None,
     full: bool = False,
     delayed: bool = False,
-) -> Finding:
-    """Return the finding of a provider's event. `words` is the server's reply: if weaker than `kind`, it counts."""
+) -> Statement:
+    """Return the statement of a provider's event. `words` is the server's reply: if weaker than `kind`, it counts."""
     words = masked(words, private(email, None))[:KEPT]
     kind = _weaker(kind, words)
     domain = domain_of(email)
-    return Finding(
+    return Statement(
         kind=kind,
         pseudonym=feedback.pseudonyms.of(email),
         shop=shop,
@@ -102,10 +102,10 @@ def _weaker(kind: BounceKind, words: str) -> BounceKind:
     return min(kind, judged(NO_SUCH_ADDRESS, words), key=strength)
 
 
-def weakest(findings: Iterable[Finding]) -> list[Finding]:
-    """Return one finding per address, the weakest: if the address is a mailing list, only some members may be dead."""
-    strongest_first = sorted(findings, key=lambda finding: -strength(finding.kind))
-    return list({finding.pseudonym: finding for finding in strongest_first}.values())
+def weakest(statements: Iterable[Statement]) -> list[Statement]:
+    """Return one statement per address, the weakest: of the members of a mailing list, only some may be dead."""
+    strongest_first = sorted(statements, key=lambda statement: -strength(statement.kind))
+    return list({statement.pseudonym: statement for statement in strongest_first}.values())
 
 
 class Taker:
@@ -117,48 +117,52 @@ class Taker:
         self._row = Row()
         self._domains = _Domains()
 
-    async def take(self, findings: Iterable[Finding]) -> Taken:
-        """Store, count and log these findings. Raises `Unavailable`."""
+    async def take(self, statements: Iterable[Statement]) -> Taken:
+        """Store, count and log these statements. Raises `Unavailable`."""
         taken = Taken()
         now = self._feedback.clock.now().timestamp()
-        for found in findings:
-            finding = self._believed(found, now)
-            is_new = await self._keep(finding)
-            self._observer.bounced(finding.kind.value)
+        for found in statements:
+            statement = self._believed(found, now)
+            is_new = await self._keep(statement)
+            self._observer.bounced(statement.kind.value)
             if is_new:
-                self._observer.returned(finding.shop, finding.wrote_to, finding.kind.value)
-            if finding.kind is BounceKind.BLOCKED:
-                self._observer.blocked(self._domains.label(finding.domain))
-                _log.warning("mail blocked", domain=finding.domain, detail=finding.detail, words=finding.words)
+                self._observer.returned(statement.shop, statement.wrote_to, statement.kind.value)
+            if statement.kind is BounceKind.BLOCKED:
+                self._observer.blocked(self._domains.label(statement.domain))
+                _log.warning("mail blocked", domain=statement.domain, detail=statement.detail, words=statement.words)
             else:
-                _log.info("bounce", kind=finding.kind.value, detail=finding.detail, report=_hashed(finding.report))
-            taken = taken.model_copy(update={finding.kind.value: getattr(taken, finding.kind.value) + 1})
+                _log.info(
+                    "bounce", kind=statement.kind.value, detail=statement.detail, report=_hashed(statement.report)
+                )
+            taken = taken.model_copy(update={statement.kind.value: getattr(taken, statement.kind.value) + 1})
         return taken
 
-    def _believed(self, finding: Finding, now: float) -> Finding:
-        """Return a finding; a soft one if the same unknown words were said of many addresses, as they are about us."""
-        if finding.kind is not BounceKind.HARD or not finding.words or says_nobody(finding.words):
-            return finding
-        if not self._row.add(finding.pseudonym, finding.words, now):
-            return finding
+    def _believed(self, statement: Statement, now: float) -> Statement:
+        """Return a statement; a soft one if the same unknown words were said of many addresses: they are about us."""
+        if statement.kind is not BounceKind.HARD or not statement.words or says_nobody(statement.words):
+            return statement
+        if not self._row.add(statement.pseudonym, statement.words, now):
+            return statement
         _log.warning(
             "hard bounces not believed",
             in_a_row=IN_A_ROW,
-            words=finding.words,
-            undo=f'recovery suppress lift --reply "{_mark(finding)}"',  # the suppressions of the first ones
+            words=statement.words,
+            undo=f'recovery suppress lift --reply "{_mark(statement)}"',  # the suppressions of the first ones
         )
-        return finding.model_copy(update={"kind": BounceKind.SOFT})
+        return statement.model_copy(update={"kind": BounceKind.SOFT})
 
-    async def _keep(self, finding: Finding) -> bool:
-        """Store what follows from a finding; return False if it was known: who has our mail may report it any time."""
-        suppressions, report = self._feedback.suppressions, _hashed(finding.report)
-        reason = _REASONS.get(finding.kind)
-        if finding.kind is BounceKind.BLOCKED or finding.delayed:
+    async def _keep(self, statement: Statement) -> bool:
+        """Store what follows from a statement; return False if it was known: whoever has our mail may report it."""
+        suppressions, report = self._feedback.suppressions, _hashed(statement.report)
+        reason = _REASONS.get(statement.kind)
+        if statement.kind is BounceKind.BLOCKED or statement.delayed:
             return True  # the fault is ours, not the address's; or it may still arrive
         if reason is None:
-            return await suppressions.bounced(finding.pseudonym, report, finding.at, full=finding.full)
-        source = ", ".join(filter(None, [finding.detail, _mark(finding), f"report {report}"]))
-        return await suppressions.suppress(finding.pseudonym, reason, shop=finding.shop, source=source, at=finding.at)
+            return await suppressions.bounced(statement.pseudonym, report, statement.at, full=statement.full)
+        source = ", ".join(filter(None, [statement.detail, _mark(statement), f"report {report}"]))
+        return await suppressions.suppress(
+            statement.pseudonym, reason, shop=statement.shop, source=source, at=statement.at
+        )
 
 
 class _Domains:
@@ -180,6 +184,6 @@ def _hashed(report: str) -> str:
     return sha256(report.encode()).hexdigest()[:DIGITS]
 
 
-def _mark(finding: Finding) -> str:
+def _mark(statement: Statement) -> str:
     """Return the mark that finds all suppressions for the same words. The words themselves may name a person."""
-    return f"words {sha256(alike(finding.words).encode()).hexdigest()[:DIGITS]}" if finding.words else ""
+    return f"words {sha256(alike(statement.words).encode()).hexdigest()[:DIGITS]}" if statement.words else ""

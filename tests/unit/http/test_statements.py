@@ -2,12 +2,13 @@
 
 import pytest
 
-from recovery.http.inbound.bounces import _findings
-from recovery.http.inbound.findings import Taker, of_event
+from recovery.http.inbound.bounces import _statements
+from recovery.http.inbound.statements import Taker, of_event
 from recovery.mail.bounce_words import BounceKind
+from tests.support.bounce_api import ADA, delivery
 from tests.support.feedback import feedback
 
-SHOP, ADA = "shop.example", "ada@example.com"
+SHOP = "shop.example"
 
 
 class Reports:
@@ -28,30 +29,10 @@ class Reports:
     def returned(self, *what):
         self.counted.append(what)
 
-    async def mail(self, number=1, *, status="5.1.1", to="postmaster@shop.example", quoted="", about=ADA):
+    async def mail(self, number=1, email=ADA, **said):
         """Take a delivery report by mail."""
-        body = f"""\
-To: {to}
-Message-ID: <{number}@mx>
-Content-Type: multipart/report; report-type=delivery-status; boundary=b
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx
-
-Final-Recipient: rfc822; {about}
-Action: failed
-Status: {status}
-
---b
-Content-Type: text/rfc822-headers
-
-{quoted}
---b--
-"""
         request = type("Request", (), {"headers": {"content-type": "message/rfc822"}})
-        await self.taker.take(_findings(request, body.encode(), self.feedback))
+        await self.taker.take(_statements(request, delivery(number=number, email=email, **said), self.feedback))
 
     async def event(self, kind, number):
         """Take an event of a provider."""
@@ -79,7 +60,7 @@ async def test_a_repeated_report_is_counted_once(reports):
 async def test_a_report_does_not_choose_the_receiver(reports, mark, counted):
     """It counts for the domain that we wrote to, and for none if only the report says which that is."""
     token = getattr(reports.links, mark)(SHOP, ADA)
-    await reports.mail(quoted=f"X-Mark: <{token}>", about="anybody@big.example")
+    await reports.mail(original=f"X-Mark: <{token}>", email="anybody@big.example")
     assert reports.counted == [counted]
 
 

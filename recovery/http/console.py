@@ -1,0 +1,40 @@
+"""The place of the console in the HTTP application: its pages are loaded when somebody first visits one.
+
+Most daemons are never visited. So none of them waits for the console at its start, or holds it in memory.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+PATH = "/console"
+"""The path of the overview. Every other page and act is below it."""
+
+
+class ConsoleRoute(BaseRoute):
+    """The route of every request to the console. `load` returns the router; it is called once, in a thread."""
+
+    def __init__(self, load: Callable[[], APIRouter]) -> None:
+        self._load = load
+        self._loading = asyncio.Lock()
+        self._router: APIRouter | None = None
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a request is to the console."""
+        path = scope["path"]
+        ours = scope["type"] == "http" and (path == PATH or path.startswith(f"{PATH}/"))
+        return (Match.FULL if ours else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        router = self._router or await self._loaded()
+        await router(scope, receive, send)
+
+    async def _loaded(self) -> APIRouter:
+        async with self._loading:
+            if self._router is None:
+                self._router = await asyncio.to_thread(self._load)
+            return self._router
