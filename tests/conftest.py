@@ -3,19 +3,20 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
-from uuid import uuid4
 
 import hypothesis
 import pytest
 import uvloop
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from recovery.mongo import collections
-from recovery.mongo.collections import OPTIONS, Document
+from recovery.mongo.collections import Document
 from recovery.testing.mongod import NoMongod, mongod
+from tests.support.databases import empty_database, unused_name
+from tests.support.dealing import dealt
 from tests.support.log_lines import addresses, overheard
+from tests.support.memory_disk import folders_in_memory
 from tests.support.quiet_machine import MACHINE
 from tests.support.smtp_servers import RecordingRelay
 
@@ -31,6 +32,13 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     if "leap" in item.fixturenames:
         wanted = ("asyncio",)
     return {name: EVENT_LOOPS[name] for name in wanted}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have each process of the run begin with long tests."""
+    if hasattr(config, "workerinput"):
+        items[:] = dealt(items, config.workerinput["workercount"])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -63,29 +71,28 @@ def no_log_line_names_a_person(request: pytest.FixtureRequest) -> Iterator[None]
 @pytest.fixture(scope="session")
 def mongodb() -> Iterator[str]:
     """The URI of a replica set of one whose TTL monitor passes every second and whose fail points can be used."""
-    try:
-        with mongod(ttl_seconds=1, test_commands=True) as uri:
-            yield uri
-    except NoMongod as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(exc))
+    with ExitStack() as running:
+        try:
+            with folders_in_memory():
+                uri = running.enter_context(mongod(ttl_seconds=1, test_commands=True))
+        except NoMongod as exc:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(exc))
+        yield uri
 
 
 @pytest.fixture
 def database_name() -> str:
     """A name that no other test has."""
-    return f"test-{uuid4().hex[:12]}"
+    return unused_name()
 
 
 @pytest.fixture
 async def database(mongodb: str, database_name: str) -> AsyncIterator[AsyncDatabase[Document]]:
     """An empty database of this test's own, with collections and indexes."""
-    async with AsyncMongoClient(mongodb, tz_aware=True) as client:
-        database = client.get_database(database_name, **OPTIONS)
-        await collections.ensure(database)
+    async with empty_database(mongodb, database_name) as database:
         yield database
-        await client.drop_database(database_name)
 
 
 @pytest.fixture

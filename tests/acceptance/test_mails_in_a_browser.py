@@ -1,10 +1,31 @@
 """The default mails in a browser: what axe-core finds, and whether they fit a phone."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from playwright.async_api import Browser, Page, Route
 
+from tests.support import one_loop
 from tests.support.accessibility import findings
+from tests.support.chromium import SharedChromium
 from tests.support.default_mails import STEPS, rendered, whole
+
+pytestmark = one_loop.marked
+
+
+@one_loop.fixture(scope="module")
+async def shared_chromium() -> AsyncIterator[SharedChromium]:
+    """One browser for all tests of this module that this process runs."""
+    shared = SharedChromium()
+    yield shared
+    await shared.close()
+
+
+@one_loop.fixture
+async def browser(shared_chromium: SharedChromium) -> AsyncIterator[Browser]:
+    """Debian's Chromium, without a page of another test."""
+    async with shared_chromium.lent() as browser:
+        yield browser
 
 
 async def opened(browser: Browser, html: str, scheme: str, width: int) -> Page:

@@ -141,5 +141,5 @@ async def test_a_relay_that_is_down_keeps_only_its_own_shops_waiting(world, tmp_
         away = await world.recovery.get("away.example", "1")
         readiness = (await daemon.http.get("/readyz")).json()
     assert senders == {"Lamps <shop@lamps.example>", "Shop <shop@shop.example>"}
-    assert away.messages == {} or not any(each.state.settled for each in away.messages.values())
+    assert not any(each.state.settled for each in away.messages.values())
     assert f":{dead_port}" in str(readiness)

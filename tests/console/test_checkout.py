@@ -13,6 +13,7 @@ from recovery.domain.state import Cause, Message, MessageState
 from recovery.engine.writes import DeadLetter
 from recovery.mongo.collections import CHECKOUTS, SUPPRESSIONS
 from recovery.mongo.pauses import Pauses
+from tests.support import one_loop
 from tests.support.accessibility import findings
 from tests.support.builders import report
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, tab
@@ -23,7 +24,7 @@ PAGE = path_of(ID)
 ACTS = ("send-now", "skip", "postpone", "pause", "resume", "cancel", "export", "erase")
 
 
-@pytest.fixture
+@one_loop.fixture
 async def open_checkout(world):
     """A checkout that was left five minutes ago, and looked at since."""
     await _report(world)

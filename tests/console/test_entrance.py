@@ -8,7 +8,7 @@ from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, REPORTER, 
 @pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
 async def test_somebody_with_a_key_signs_in_and_out(browser, world, javascript):
     async with tab(browser, world, javascript=javascript) as opened:
-        await opened.sign_in(OPERATOR)
+        await opened.sign_in_by_form(OPERATOR)
         assert await opened.page.get_by_role("heading", level=1).inner_text() == "Overview"
         assert "olga" in await opened.page.locator("header").inner_text()
         await opened.page.get_by_role("button", name="Sign out").click()
@@ -34,7 +34,7 @@ async def test_a_key_that_only_reports_is_told_what_it_lacks(world):
 
 async def test_after_signing_in_one_is_where_one_wanted_to_be(browser, world):
     async with tab(browser, world) as opened:
-        await opened.sign_in(READER, "/console?due=1")
+        await opened.sign_in_by_form(READER, "/console?due=1")
         assert opened.page.url == f"{world.url}/console?due=1"
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recovery.mongo.pauses import Pauses
+from tests.support import one_loop
 from tests.support.builders import report
 from tests.support.console_forms import post, token_of
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, console_world, tab
 
 
-@pytest.fixture
+@one_loop.fixture
 async def world(mongodb, database, relay):
     """A daemon whose relay may have one mail a day."""
     smtp = {"host": relay.host, "port": relay.port, "tls": "none", "rate": "1/d"}

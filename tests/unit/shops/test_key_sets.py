@@ -81,13 +81,18 @@ def test_anything_else_is_refused(signature):
     assert not is_signed_by(KEYS, BODY, signature)
 
 
-@pytest.mark.parametrize("value", [None, 1, [], {}, "1"])
-@pytest.mark.parametrize("name", ["alg", "kid", "crit", "b64"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name in ("alg", "kid", "crit", "b64")
+        for value in (None, 1, [], {}, "1")
+        if (name, value) != ("kid", "1")  # which is the right one
+    ],
+)
 def test_a_header_of_another_shape_is_refused(name, value):
     """A field of a wrong type raises nothing."""
     header = {"alg": "RS256", "kid": "1", "crit": ["b64"], "b64": False}
-    if header[name] == value:
-        pytest.skip("it is the right one")
     assert is_signed_by(KEYS, BODY, detached_with(header, BODY))
     assert not is_signed_by(KEYS, BODY, detached_with(header | {name: value}, BODY))
 

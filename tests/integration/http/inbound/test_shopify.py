@@ -26,13 +26,19 @@ def shop_world(database):
     return ShopWorld(database)
 
 
-@pytest.mark.parametrize("legacy", [None, LINK, LINK_OF_OLD], ids=["new", "of an older version", "with an old link"])
-@pytest.mark.parametrize("ordered", sorted(ORDERS_OF))
-@pytest.mark.parametrize("left", [None, *sorted(CHECKOUTS_OF)])
+@pytest.mark.parametrize(
+    ("left", "ordered", "legacy"),
+    [
+        (left, ordered, legacy)
+        for left in (None, *sorted(CHECKOUTS_OF))
+        for ordered in sorted(ORDERS_OF)
+        for legacy in (None, LINK, LINK_OF_OLD)
+        # The one names the number alone, the other the token alone: no version does both.
+        if (left, ordered, legacy) != ("2026-04", "2008-01", None)
+    ],
+)
 async def test_who_has_ordered_is_not_reminded(shop_world, left, ordered, legacy):
     """Any API versions may report the checkout and the order, in any order, whichever version stored it before."""
-    if ordered == "2008-01" and left == "2026-04" and not legacy:
-        pytest.skip("one names the number alone, the other the token alone: no version does both")
     if legacy:
         await shop_world.kept_by_an_older_version(legacy)
     told = [("checkouts/update", CHECKOUTS_OF[left])] if left else []
