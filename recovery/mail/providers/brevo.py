@@ -12,20 +12,21 @@ from recovery.mail.providers.provider import (
     Payload,
     ProviderEvent,
     Recipient,
+    RejectReason,
     SignedRequest,
     Text,
     UnsignedProvider,
 )
 
-_TYPES: dict[str, tuple[EventType, BounceKind | None]] = {
-    "hard_bounce": (EventType.BOUNCED, BounceKind.HARD),
-    "soft_bounce": (EventType.BOUNCED, BounceKind.SOFT),
-    "invalid_email": (EventType.BOUNCED, BounceKind.HARD),
-    "blocked": (EventType.REJECTED, BounceKind.BLOCKED),
-    "spam": (EventType.COMPLAINED, BounceKind.COMPLAINT),
-    "deferred": (EventType.DEFERRED, BounceKind.SOFT),
-    "unsubscribe": (EventType.UNSUBSCRIBED, None),
-    "unsubscribed": (EventType.UNSUBSCRIBED, None),
+_TYPES: dict[str, tuple[EventType, RejectReason | None, BounceKind | None]] = {
+    "hard_bounce": (EventType.BOUNCED, RejectReason.BOUNCED, BounceKind.HARD),
+    "soft_bounce": (EventType.BOUNCED, RejectReason.BOUNCED, BounceKind.SOFT),
+    "invalid_email": (EventType.BOUNCED, RejectReason.INVALID, BounceKind.HARD),
+    "blocked": (EventType.REJECTED, RejectReason.BLOCKED, BounceKind.BLOCKED),
+    "spam": (EventType.COMPLAINED, RejectReason.SPAM, BounceKind.COMPLAINT),
+    "deferred": (EventType.DEFERRED, None, BounceKind.SOFT),
+    "unsubscribe": (EventType.UNSUBSCRIBED, None, None),
+    "unsubscribed": (EventType.UNSUBSCRIBED, None, None),
 }
 _OTHERS = {
     "request": EventType.QUEUED,
@@ -61,11 +62,11 @@ class Brevo(UnsignedProvider):
         name = _Kind.model_validate(content).event
         if name not in _TYPES:
             return [ProviderEvent(_OTHERS.get(name, EventType.UNKNOWN))]
-        type_, kind = _TYPES[name]
+        type_, reason, kind = _TYPES[name]
         # Only `ts_epoch` is in UTC, whatever the time zone of the account.
         event = _Event.model_validate(content | {"ts_event": _seconds(content.get("ts_epoch"))})
         id_ = f"{event.message} {name} {event.milliseconds}"[:200]
-        return [ProviderEvent(type_, event.email, id_, event.at, kind, event.reason)]
+        return [ProviderEvent(type_, event.email, id_, event.at, reason, kind, event.reason)]
 
 
 def _seconds(milliseconds: object) -> float | None:

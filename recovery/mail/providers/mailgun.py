@@ -14,6 +14,7 @@ from recovery.mail.providers.provider import (
     Provider,
     ProviderEvent,
     Recipient,
+    RejectReason,
     SignedRequest,
     Text,
     is_fresh,
@@ -30,6 +31,7 @@ _TYPES = {
     "unsubscribed": EventType.UNSUBSCRIBED,
     "complained": EventType.COMPLAINED,
 }
+_REASONS = {"bounce": RejectReason.BOUNCED, "suppress-bounce": RejectReason.BOUNCED}
 _SUPPRESSED = {"suppress-bounce": BounceKind.SOFT, "suppress-complaint": BounceKind.COMPLAINT}
 """What is on Mailgun's own lists, so that it did not even try."""
 
@@ -89,8 +91,9 @@ class Mailgun(Provider):
         event = _Event.model_validate(data)
         if type_ is EventType.BOUNCED and event.severity == "temporary":
             type_ = EventType.DEFERRED
+        reason = _REASONS.get(event.reason, RejectReason.OTHER) if event.reason else None
         words = event.status.message or event.status.description
-        return [ProviderEvent(type_, event.email, event.id, event.at, _kind(type_, event, words), words)]
+        return [ProviderEvent(type_, event.email, event.id, event.at, reason, _kind(type_, event, words), words)]
 
 
 def _kind(type_: EventType, event: _Event, words: str) -> BounceKind | None:

@@ -12,6 +12,7 @@ from recovery.mail.providers.provider import (
     Payload,
     ProviderEvent,
     Recipient,
+    RejectReason,
     SignedRequest,
     Text,
     UnsignedProvider,
@@ -19,29 +20,29 @@ from recovery.mail.providers.provider import (
 
 _OTHERS = {"Click": EventType.CLICKED, "Delivery": EventType.DELIVERED, "Open": EventType.OPENED}
 
-_TYPES: dict[str, tuple[EventType, BounceKind | None]] = {
-    "HardBounce": (EventType.BOUNCED, BounceKind.HARD),
-    "SoftBounce": (EventType.BOUNCED, BounceKind.SOFT),
-    "Transient": (EventType.DEFERRED, BounceKind.SOFT),
-    "DnsError": (EventType.DEFERRED, BounceKind.SOFT),
-    "OpenRelayTest": (EventType.DEFERRED, None),
-    "BadEmailAddress": (EventType.REJECTED, BounceKind.HARD),
-    "Blocked": (EventType.REJECTED, BounceKind.BLOCKED),
-    "DMARCPolicy": (EventType.REJECTED, BounceKind.BLOCKED),
+_TYPES: dict[str, tuple[EventType, RejectReason | None, BounceKind | None]] = {
+    "HardBounce": (EventType.BOUNCED, RejectReason.BOUNCED, BounceKind.HARD),
+    "SoftBounce": (EventType.BOUNCED, RejectReason.BOUNCED, BounceKind.SOFT),
+    "Transient": (EventType.DEFERRED, None, BounceKind.SOFT),
+    "DnsError": (EventType.DEFERRED, None, BounceKind.SOFT),
+    "OpenRelayTest": (EventType.DEFERRED, None, None),
+    "BadEmailAddress": (EventType.REJECTED, RejectReason.INVALID, BounceKind.HARD),
+    "Blocked": (EventType.REJECTED, RejectReason.BLOCKED, BounceKind.BLOCKED),
+    "DMARCPolicy": (EventType.REJECTED, RejectReason.BLOCKED, BounceKind.BLOCKED),
     # A filter on the recipient's side, not a person: https://postmarkapp.com/developer/api/bounce-api#bounce-types
-    "SpamNotification": (EventType.COMPLAINED, BounceKind.BLOCKED),
-    "VirusNotification": (EventType.BOUNCED, BounceKind.BLOCKED),
-    "SpamComplaint": (EventType.COMPLAINED, BounceKind.COMPLAINT),
-    "Unsubscribe": (EventType.UNSUBSCRIBED, None),
-    "ManualSuppression": (EventType.UNSUBSCRIBED, None),
-    "Subscribe": (EventType.SUBSCRIBED, None),
-    "ManuallyDeactivated": (EventType.REJECTED, None),
-    "Unconfirmed": (EventType.REJECTED, None),
-    "AutoResponder": (EventType.AUTORESPONDED, None),
-    "AddressChange": (EventType.AUTORESPONDED, None),
-    "ChallengeVerification": (EventType.AUTORESPONDED, None),
-    "SMTPApiError": (EventType.FAILED, None),
-    "TemplateRenderingFailed": (EventType.FAILED, None),
+    "SpamNotification": (EventType.COMPLAINED, RejectReason.SPAM, BounceKind.BLOCKED),
+    "VirusNotification": (EventType.BOUNCED, RejectReason.OTHER, BounceKind.BLOCKED),
+    "SpamComplaint": (EventType.COMPLAINED, RejectReason.SPAM, BounceKind.COMPLAINT),
+    "Unsubscribe": (EventType.UNSUBSCRIBED, RejectReason.UNSUBSCRIBED, None),
+    "ManualSuppression": (EventType.UNSUBSCRIBED, RejectReason.UNSUBSCRIBED, None),
+    "Subscribe": (EventType.SUBSCRIBED, None, None),
+    "ManuallyDeactivated": (EventType.REJECTED, RejectReason.BLOCKED, None),
+    "Unconfirmed": (EventType.REJECTED, None, None),
+    "AutoResponder": (EventType.AUTORESPONDED, None, None),
+    "AddressChange": (EventType.AUTORESPONDED, None, None),
+    "ChallengeVerification": (EventType.AUTORESPONDED, None, None),
+    "SMTPApiError": (EventType.FAILED, None, None),
+    "TemplateRenderingFailed": (EventType.FAILED, None, None),
 }
 """The meaning of `Type` of a bounce, and of `SuppressionReason`."""
 
@@ -79,12 +80,12 @@ class Postmark(UnsignedProvider):
             return [ProviderEvent(*_TYPES["Unsubscribe"][:1])]  # a subscription change follows, with the address
         if record in ("Bounce", "SpamComplaint"):
             bounce = _Bounce.model_validate(content)
-            type_, kind = _TYPES.get(bounce.type, (EventType.UNKNOWN, None))
+            type_, reason, kind = _TYPES.get(bounce.type, (EventType.UNKNOWN, None, None))
             words = bounce.details.partition(";")[2] if bounce.details.startswith("smtp;") else bounce.details
-            return [ProviderEvent(type_, bounce.email, bounce.id, bounce.at, kind, words)]
+            return [ProviderEvent(type_, bounce.email, bounce.id, bounce.at, reason, kind, words)]
         if record == "SubscriptionChange":
             change = _Subscription.model_validate(content)
-            unsubscribed = (EventType.UNSUBSCRIBED, None)
-            type_, kind = _TYPES.get(change.reason, unsubscribed) if change.suppressed else _TYPES["Subscribe"]
-            return [ProviderEvent(type_, change.email, change.message, change.at, kind)]
+            unsubscribed = (EventType.UNSUBSCRIBED, None, None)
+            type_, reason, kind = _TYPES.get(change.reason, unsubscribed) if change.suppressed else _TYPES["Subscribe"]
+            return [ProviderEvent(type_, change.email, change.message, change.at, reason, kind)]
         return [ProviderEvent(_OTHERS.get(record, EventType.UNKNOWN))]

@@ -1,7 +1,7 @@
 """The interface of a provider that sends our mails: verifies and reads its webhooks. Pure: bytes and headers in.
 
 A new one is a subclass of `Provider` in a file of its own, one line in `recovery.mail.providers.PROVIDERS`, a setting
-of its name, and its tests. Event types are those of django-anymail.
+of its name, and its tests. Event types and reject reasons are those of django-anymail.
 """
 
 import base64
@@ -47,6 +47,18 @@ class EventType(StrEnum):
     UNKNOWN = "unknown"
 
 
+class RejectReason(StrEnum):
+    """The normalised reason for a bounce, rejection or complaint."""
+
+    INVALID = "invalid"
+    BOUNCED = "bounced"
+    TIMED_OUT = "timed_out"
+    BLOCKED = "blocked"
+    SPAM = "spam"
+    UNSUBSCRIBED = "unsubscribed"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
     """An event about one recipient.
@@ -59,6 +71,7 @@ class ProviderEvent:
     email: str | None = None
     id: str = ""
     at: datetime | None = None
+    reject_reason: RejectReason | None = None
     kind: BounceKind | None = None
     words: str = ""
     full: bool = False

@@ -17,6 +17,7 @@ from recovery.mail.providers.provider import (
     Provider,
     ProviderEvent,
     Recipient,
+    RejectReason,
     SignedRequest,
     Text,
     is_fresh,
@@ -91,7 +92,7 @@ class Resend(Provider):
             case EventType.BOUNCED if bounce is not None:
                 kind = kind_of_bounce(bounce.type or _guessed(bounce.message), bounce.subtype)
                 full = bounce.subtype == "MailboxFull" or "inbox was full" in bounce.message
-                return [ProviderEvent(type_, email, id_, event.at, kind, full=full)]
+                return [ProviderEvent(type_, email, id_, event.at, _reason(bounce.message), kind, full=full)]
             case _:
                 return [ProviderEvent(type_, email, id_, event.at, kind=BounceKind.SOFT)]
 
@@ -109,3 +110,9 @@ def _key(secret: str) -> bytes | None:
 
 def _guessed(message: str) -> str:
     return "Permanent" if "hard bounce" in message else "Transient"
+
+
+def _reason(message: str) -> RejectReason:
+    if "suppressed sending" in message:
+        return RejectReason.BLOCKED
+    return RejectReason.BOUNCED if "bounce message" in message else RejectReason.OTHER

@@ -19,6 +19,7 @@ from recovery.mail.providers.provider import (
     Provider,
     ProviderEvent,
     Recipient,
+    RejectReason,
     SignedRequest,
     Text,
     exact_base64,
@@ -44,14 +45,22 @@ _TYPES = {
 _OF_INTEREST = {
     *(EventType.BOUNCED, EventType.DEFERRED, EventType.REJECTED, EventType.COMPLAINED, EventType.UNSUBSCRIBED),
 }
-_DROPPED = {
-    "invalid": BounceKind.HARD,
-    "bounced address": BounceKind.SOFT,  # it is on SendGrid's own list, whatever put it there
-    "bounce": BounceKind.SOFT,
-    "spam reporting address": BounceKind.COMPLAINT,
+_REASONS = {
+    "invalid": RejectReason.INVALID,
+    "bounced address": RejectReason.BOUNCED,
+    "bounce": RejectReason.BOUNCED,
+    "unsubscribed address": RejectReason.UNSUBSCRIBED,
+    "spam reporting address": RejectReason.SPAM,
+    "blocked": RejectReason.BLOCKED,
+    "expired": RejectReason.TIMED_OUT,
 }
-"""The severity of what was dropped, by its `type` or `reason`."""
+"""The meaning of `type` or `reason` of what was dropped."""
 
+_DROPPED = {
+    RejectReason.INVALID: BounceKind.HARD,
+    RejectReason.BOUNCED: BounceKind.SOFT,  # it is on SendGrid's own list, whatever put it there
+    RejectReason.SPAM: BounceKind.COMPLAINT,
+}
 _ABOUT_THE_ADDRESS = ("", "invalid address", "mailbox unavailable", "unclassified")
 """Values of `bounce_classification`: others are about content, reputation, volume or technical faults."""
 
@@ -106,18 +115,21 @@ def _read(content: dict[str, object]) -> ProviderEvent | ValidationError:
         event = _Event.model_validate(content)
     except ValidationError as exc:
         return exc
-    words = "" if type_ is EventType.REJECTED else event.response or event.reason
-    return ProviderEvent(type_, event.email, event.id, event.at, _kind(type_, event), words)
+    reason, words = None, event.response or event.reason
+    if type_ is EventType.REJECTED:
+        reason, words = _REASONS.get((event.type or event.reason).lower(), RejectReason.OTHER), ""
+        type_ = EventType.REJECTED
+    return ProviderEvent(type_, event.email, event.id, event.at, reason, _kind(type_, event, reason), words)
 
 
-def _kind(type_: EventType, event: _Event) -> BounceKind | None:
+def _kind(type_: EventType, event: _Event, reason: RejectReason | None) -> BounceKind | None:
     match type_:
         case EventType.COMPLAINED:
             return BounceKind.COMPLAINT
         case EventType.DEFERRED:
             return BounceKind.SOFT
         case EventType.REJECTED:
-            return _DROPPED.get((event.type or event.reason).lower())
+            return _DROPPED.get(reason) if reason is not None else None
         case EventType.BOUNCED:
             dead = event.type in ("", "bounce") and event.classification.lower() in _ABOUT_THE_ADDRESS
             return BounceKind.HARD if dead else BounceKind.SOFT

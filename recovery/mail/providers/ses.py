@@ -23,6 +23,7 @@ from recovery.mail.providers.provider import (
     Provider,
     ProviderEvent,
     Recipient,
+    RejectReason,
     SignedRequest,
     Text,
     exact_base64,
@@ -156,16 +157,17 @@ def read_notification(text: str, id_: str) -> Iterator[ProviderEvent]:
             complaint = _Complaint.model_validate(content.get("complaint"))
             severity = BounceKind.COMPLAINT if complaint.feedback in ("", "abuse", "fraud") else None
             for each in complaint.recipients:
-                yield ProviderEvent(EventType.COMPLAINED, each.email, complaint.id or id_, complaint.at, severity)
+                spam = RejectReason.SPAM
+                yield ProviderEvent(EventType.COMPLAINED, each.email, complaint.id or id_, complaint.at, spam, severity)
         case "DeliveryDelay":
             delay = _Delay.model_validate(content.get("deliveryDelay"))
             for each in delay.recipients:
                 soft = BounceKind.SOFT
-                yield ProviderEvent(EventType.DEFERRED, each.email, id_, delay.at, soft, _words(each))
+                yield ProviderEvent(EventType.DEFERRED, each.email, id_, delay.at, None, soft, _words(each))
         case "Reject":
             for email in _Mail.model_validate(content.get("mail")).destination:
                 blocked = BounceKind.BLOCKED
-                yield ProviderEvent(EventType.REJECTED, email, id_, None, blocked)
+                yield ProviderEvent(EventType.REJECTED, email, id_, None, RejectReason.BLOCKED, blocked)
         case "Subscription":
             for email in _Mail.model_validate(content.get("mail")).destination:
                 yield ProviderEvent(EventType.UNSUBSCRIBED, email, id_)
@@ -176,7 +178,7 @@ def read_notification(text: str, id_: str) -> Iterator[ProviderEvent]:
 def _bounces(bounce: _Bounce, id_: str) -> Iterator[ProviderEvent]:
     kind, full = kind_of_bounce(bounce.type, bounce.subtype), bounce.subtype == "MailboxFull"
     for each in bounce.recipients:
-        about = (each.email, bounce.id or id_, bounce.at, kind)
+        about = (each.email, bounce.id or id_, bounce.at, RejectReason.BOUNCED, kind)
         yield ProviderEvent(EventType.BOUNCED, *about, _words(each), full=full)
 
 

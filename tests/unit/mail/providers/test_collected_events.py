@@ -1,4 +1,4 @@
-"""Events that providers document: the types are those that django-anymail expects of them.
+"""Events that providers document: the types and reasons are those that django-anymail expects of them.
 
 The collected files are tests of that project. They are parsed, not imported.
 """
@@ -19,7 +19,7 @@ from tests.support.collected import collected
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 RAW = ("raw_event", "raw_events", "raw_ses_event")
-FIELDS = ("event_type", "recipient")
+FIELDS = ("event_type", "reject_reason", "recipient")
 
 
 def read_by(provider):
@@ -69,7 +69,7 @@ def expectation(node):
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_events_have_the_expected_names(provider):
-    """Type and recipient are as expected; of an event of no interest, the type alone."""
+    """Type, reject reason and recipient are as expected; of an event of no interest, the type alone."""
     read, at_least = PROVIDERS[provider]
     found = list(cases(provider))
     assert len(found) >= at_least
@@ -78,4 +78,5 @@ def test_events_have_the_expected_names(provider):
         event = next((each for each in events if each.email == case.expected.get("recipient")), events[0])
         assert event.type == case.expected["event_type"], case.name
         if event.email is not None:
+            assert event.reject_reason == case.expected.get("reject_reason", event.reject_reason), case.name
             assert event.email == case.expected.get("recipient", event.email), case.name
