@@ -16,7 +16,6 @@ from recovery.testing.mongod import NoMongod, mongod
 from tests.support.databases import empty_database, unused_name
 from tests.support.dealing import dealt
 from tests.support.log_lines import addresses, overheard
-from tests.support.memory_disk import folders_in_memory
 from tests.support.quiet_machine import MACHINE
 from tests.support.smtp_servers import RecordingRelay
 
@@ -73,8 +72,7 @@ def mongodb() -> Iterator[str]:
     """The URI of a replica set of one whose TTL monitor passes every second and whose fail points can be used."""
     with ExitStack() as running:
         try:
-            with folders_in_memory():
-                uri = running.enter_context(mongod(ttl_seconds=1, test_commands=True))
+            uri = running.enter_context(mongod(ttl_seconds=1, test_commands=True))
         except NoMongod as exc:
             if os.environ.get("CI"):
                 raise
