@@ -87,7 +87,8 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         composers = shops.map(lambda shop: shop.composer)
-        words = WordsWatch(EditedWords(database), composers.map(lambda composer: composer.templates))
+        templates = composers.map(lambda composer: composer.templates)
+        words = WordsWatch(EditedWords(database), templates.each(), templates.of_shop)
         await words.begin()
         mailers = {relay: SmtpMailer(composers, relay, clock) for relay in shops.map(lambda shop: shop.relay).each()}
         for mailer in mailers.values():

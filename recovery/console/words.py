@@ -215,7 +215,7 @@ class WordsPages:
         return Mail(named, await self._words.newest(named.shop, locale))
 
     async def _judged(self, mail: Mail, edit: Edit) -> Judged:
-        """Return what is wrong with an edit. Nothing of it is executed in this process before it has passed a trial."""
+        """Return the faults of an edit. Nothing of it is executed in this process before it has passed a trial."""
         named, templates = mail.named, mail.named.composer.templates
         if faults := faults_of(templates, edit, named.step, named.locale):
             return Judged(faults)
@@ -333,7 +333,7 @@ def _purpose(named: Named) -> str:
 
 
 def _since(versions: Sequence[Version], place: int) -> list[Change]:
-    """Return what a version changed; the first, or the oldest that is kept, changed the words of the files."""
+    """Return the changes of a version; the first, or the oldest that is kept, changed the words of the files."""
     version = versions[place]
     before = versions[place + 1].edit if place + 1 < len(versions) else Edit(version.edit.shop, version.edit.locale)
     return list(changes(before, version.edit))

@@ -1,14 +1,13 @@
 """Takes the words that were written in the console: asks for new versions, and hands them to the templates."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
 from recovery.domain.edits import ALL_SHOPS, Edit
-from recovery.domain.per_shop import PerShop
 from recovery.errors import Refused, Unavailable
-from recovery.mail.templates.templates import Templates
 from recovery.mongo.words import EditedWords
 
 EVERY = 2.0
@@ -17,12 +16,28 @@ EVERY = 2.0
 log = structlog.get_logger()
 
 
-class WordsWatch:
-    """The words in force of a database, for the templates of each shop."""
+class Worded(Protocol):
+    """A set of templates that takes words: `recovery.mail.templates.templates.Templates`."""
 
-    def __init__(self, words: EditedWords, templates: PerShop[Templates]) -> None:
+    edits: tuple[Edit, ...]
+    """The words that it is to have."""
+
+    def begin(self) -> Sequence[Exception]:
+        """Take them at once; return a fault for each that cannot be taken."""
+        ...
+
+    async def refresh(self) -> Exception | None:
+        """Take them if they pass their check; return the error if they do not."""
+        ...
+
+
+class WordsWatch:
+    """The words in force of a database, for the `templates`. `of_shop` returns those that serve a shop."""
+
+    def __init__(self, words: EditedWords, templates: Sequence[Worded], of_shop: Callable[[str], Worded]) -> None:
         self._words = words
         self._templates = templates
+        self._of_shop = of_shop
         self._numbers: Mapping[str, int] = {}
         self._edits: Mapping[str, Edit] = {}
 
@@ -32,7 +47,7 @@ class WordsWatch:
         What cannot be taken is logged: then the mails have the words of the files.
         """
         await self.look()
-        for templates in self._templates.each():
+        for templates in self._templates:
             for fault in templates.begin():
                 log.error("template change refused", fault=str(fault))
 
@@ -48,13 +63,13 @@ class WordsWatch:
         in_force = sorted(
             (edit for edit in self._edits.values() if edit.words), key=lambda edit: (edit.shop, edit.locale)
         )
-        for templates in self._templates.each():
+        for templates in self._templates:
             templates.edits = tuple(edit for edit in in_force if self._concerns(edit, templates))
 
     async def refresh(self) -> None:
         """Take new versions at once, as after one was saved here; a fault is told by the next look of `run`."""
         await self.look()
-        for templates in self._templates.each():
+        for templates in self._templates:
             if (fault := await templates.refresh()) is not None:
                 log.error("template change refused", fault=str(fault))
 
@@ -67,5 +82,5 @@ class WordsWatch:
             except (Unavailable, Refused) as exc:
                 log.debug("new words not found", fault=str(exc))
 
-    def _concerns(self, edit: Edit, templates: Templates) -> bool:
-        return edit.shop == ALL_SHOPS or self._templates.of_shop(edit.shop) is templates
+    def _concerns(self, edit: Edit, templates: Worded) -> bool:
+        return edit.shop == ALL_SHOPS or self._of_shop(edit.shop) is templates

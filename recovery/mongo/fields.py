@@ -359,7 +359,6 @@ WORDS: Fields = {
     "words": Field(
         "array",
         "all words of this version",
-        required=True,
         fields={
             "mail": Field("string", "the mail whose word it is, empty for all mails"),
             "key": Field("string", "the name of the word"),

@@ -63,7 +63,7 @@ def editable(templates: Templates, edit: Edit, step: Step, locale: str) -> list[
 
 
 def faults_of(templates: Templates, edit: Edit, step: Step, locale: str) -> Mapping[Key, str]:
-    """Return what is wrong with single words of an edit, by key. Nothing in them is executed."""
+    """Return the faults of single words of an edit, by key. Nothing in them is executed."""
     files = templates.files(edit.shop, replaced(templates.edits, edit))
     sandbox = templates.edition_of(files).sandbox(step.template, files.chain(locale))
     faults = {}
