@@ -220,7 +220,8 @@ class WordsPages:
         if faults := faults_of(templates, edit, named.step, named.locale):
             return Judged(faults)
         files = mail.files(edit)
-        steps = self._desk.schedules.of_shop(named.shop).messages
+        for_all = any(not mail_of for (mail_of, _), _ in edit.words)
+        steps = self._desk.schedules.of_shop(named.shop).messages if for_all else (named.step,)
         async with self._trying:
             if (fault := await templates.trial(files)) is not None:
                 key, said = without_place(edit, str(fault))

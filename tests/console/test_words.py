@@ -1,11 +1,15 @@
 """The words of a mail in the console: edited, checked, saved, undone, and in the mails of a running daemon."""
 
 import re
+from dataclasses import replace
+from functools import partial
 from html import unescape
 
 import pytest
 
 from recovery.domain.edits import ALL_SHOPS, Edit
+from recovery.mail.templates import templates
+from recovery.mail.templates.trial import LIMITS, tried
 from recovery.mongo.words import EditedWords
 from tests.support.builders import NOON
 from tests.support.console_forms import post, token_of
@@ -17,6 +21,20 @@ PAGE = f"{MAIL}/edit"
 LAMPS = "/console/mails/lamps.example/reminder-1/en/edit"
 SUBJECT, LEAD, FOOT = "word:reminder-1:subject", "word:reminder-1:lead", "word::foot"
 DEFAULT = "You left Arc floor lamp behind"
+
+
+@pytest.fixture(autouse=True)
+def _slow_machine(monkeypatch):
+    """A trial has time on a machine that does other things."""
+    monkeypatch.setattr(templates, "tried", partial(tried, limits=replace(LIMITS, wall_time=300)))
+
+
+@pytest.fixture
+async def world(mongodb, database, relay):
+    """A daemon with few mails: each trial makes all of them in all languages."""
+    schedule = {"steps": [{"name": "reminder-1", "delay": "2h"}]}
+    async with console_world(mongodb, database, relay, schedule=schedule, confirmation={"enabled": False}) as world:
+        yield world
 
 
 async def _save(client, page, fields, version=0):
@@ -76,7 +94,6 @@ async def test_words_are_saved_after_a_yes_and_are_in_the_mails_at_once(world):
         assert done.said == "Saved 2 words of all shops in English, as version 1. Mails have them in seconds."
         page = (await client.get(PAGE)).text
         assert "It waits" in (await client.get(MAIL)).text
-        assert "Bye" in (await client.get("/console/mails/%2A/reminder-2/en")).text
     assert "from the console" in page
     assert f"without the console: <bdi>{'You left {{ items[0].name }} behind'}</bdi>" in page
     assert "Version 1" in page
@@ -120,7 +137,7 @@ async def test_words_that_do_not_pass_are_told_beside_the_field_and_not_stored(w
             answer = await post(client, PAGE, token, {"version": 0, LEAD: text, SUBJECT: "Fine", **do})
             assert answer.status == 422
             assert fault in _fault(answer.text, LEAD)
-            assert "console/" not in answer.text.partition("</form>")[2]
+            assert "console/*/" not in answer.text
             assert ">\nFine</textarea>" in answer.text
             assert _fault(answer.text, SUBJECT) == ""
         assert DEFAULT in (await client.get(MAIL)).text
