@@ -39,6 +39,7 @@ from recovery.daemon.share import Ability, Share
 from recovery.daemon.supervisor import Supervisor
 from recovery.daemon.template_reload import reload
 from recovery.daemon.watcher import Watcher
+from recovery.daemon.words import WordsWatch
 from recovery.domain.per_shop import PerShop
 from recovery.engine.pauses import KnownPauses
 from recovery.http.app import create_app
@@ -59,6 +60,7 @@ from recovery.mongo.pauses import Pauses
 from recovery.mongo.positions import Positions
 from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.shadows import MongoShadows
+from recovery.mongo.words import EditedWords
 from recovery.settings import Settings
 
 log = structlog.get_logger()
@@ -83,10 +85,13 @@ async def run(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Re
         clock = MongoClock(database, time.monotonic)
         await clock.measure()
         composers = shops.map(lambda shop: shop.composer)
+        templates = composers.map(lambda composer: composer.templates)
+        words = WordsWatch(EditedWords(database), templates.each(), templates.of_shop)
+        await words.begin()
         mailers = {relay: SmtpMailer(composers, relay, clock) for relay in shops.map(lambda shop: shop.relay).each()}
         for mailer in mailers.values():
             stack.push_async_callback(mailer.aclose)
-        await _Daemon(settings, database, clock, shops, mailers).run(stop, on_ready)
+        await _Daemon(settings, database, clock, shops, mailers, words).run(stop, on_ready)
 
 
 async def _prepare(database: Database) -> None:
@@ -108,11 +113,13 @@ class _Daemon:
         clock: MongoClock,
         shops: PerShop[Shop],
         mailers: Mapping[RelayConfig, SmtpMailer],
+        words: WordsWatch,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
         self._shops = shops
+        self._words = words
         self._name = settings.daemon.name or socket.gethostname()
         # A name may be given twice by mistake; a heartbeat may not.
         self._share = Share(f"{self._name}#{token_hex(4)}")
@@ -213,6 +220,7 @@ class _Daemon:
             root.start(f"sweep {lane.relay}", lane.sweep.run())
         for templates in dict.fromkeys(shop.composer.templates for shop in self._shops.each()):
             root.start(f"templates {templates.folder} {id(templates)}", reload(templates))
+        root.start("words", self._words.run())
         if self._settings.daemon.expirer:
             root.start("expirer", self._expirer.run())
             root.start("look ahead", self._look_ahead.run())
@@ -265,7 +273,7 @@ class _Daemon:
             from recovery.console.console import console
 
             faults, composers = self._readiness.faults, self._shops.map(lambda shop: shop.composer)
-            desk = desk_of(self._settings, self._database, self._clock, faults, self._closing, composers)
+            desk = desk_of(self._settings, self._database, self._clock, faults, self._closing, composers, self._words)
             return console(desk, guard, api_keys_of(self._settings))
 
         return load

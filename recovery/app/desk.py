@@ -7,6 +7,7 @@ from recovery.app.factories import per_shop, recovery_of, suppressions_of, terms
 from recovery.app.mail_tests import ShopMailTests
 from recovery.app.trial import ScheduleTrial
 from recovery.console.desk import Desk, Sending
+from recovery.daemon.words import WordsWatch
 from recovery.domain.per_shop import PerShop
 from recovery.engine.ports import Clock
 from recovery.mail.composer import Composer
@@ -21,6 +22,7 @@ def desk_of(
     faults: Callable[[], Mapping[str, str | None]],
     closing: asyncio.Event,
     composers: PerShop[Composer],
+    words: WordsWatch,
 ) -> Desk:
     """Return the desk of the console. `closing` is set when the daemon stops."""
     return Desk(
@@ -38,4 +40,5 @@ def desk_of(
         sending=per_shop(settings, lambda own: Sending(own.mail.sender, f"{own.smtp.host}:{own.smtp.port}")),
         composers=composers,
         tests=ShopMailTests(settings, composers, clock),
+        words_saved=words.refresh,
     )

@@ -43,15 +43,18 @@ def composers_of(settings: Settings) -> PerShop[Composer]:
     def shared(own: Settings) -> Composer:
         key = own.mail.templates, own.schedule.time_zone, own.to_schedule().mails
         if key not in made:
-            made[key] = templates_of(own)
+            made[key] = templates_of(own, is_shops_own=own.mail.templates != settings.mail.templates)
         return composer_of(own, made[key])
 
     return per_shop(settings, shared)
 
 
-def templates_of(settings: Settings) -> Templates:
-    """Return the templates of a shop, checked. Raises `recovery.mail.templates.templates.TemplateError`."""
-    templates = Templates(settings.mail.templates, settings.schedule.time_zone)
+def templates_of(settings: Settings, *, is_shops_own: bool = False) -> Templates:
+    """Return the templates of a shop, checked. Raises `recovery.mail.templates.templates.TemplateError`.
+
+    `is_shops_own` is whether the folder is not that of all shops.
+    """
+    templates = Templates(settings.mail.templates, settings.schedule.time_zone, is_shops_own=is_shops_own)
     templates.check(settings.to_schedule().mails)
     return templates
 

@@ -23,6 +23,7 @@ from recovery.console.schedule import SchedulePage
 from recovery.console.sessions import PATH, Sessions
 from recovery.console.shops import Shops
 from recovery.console.suppressions import SuppressionPages
+from recovery.console.words import WordsPages
 from recovery.http.keys import ApiKey
 from recovery.http.problems import Problem
 from recovery.http.security import Guard
@@ -42,6 +43,7 @@ def routes_of(desk: Desk, guard: Guard, keys: Sequence[ApiKey]) -> Routes:
     SuppressionPages(routes, desk)
     Requests(routes, desk)
     Shops(routes, desk)
+    WordsPages(routes, desk)  # before the pages of mails, whose language may be any path
     Mails(routes, desk)
     TestMailActs(routes, desk)
     SchedulePage(routes, desk)

@@ -1,7 +1,7 @@
 """The desk: what the pages work with. `recovery.app` fills it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.client import Recovery
@@ -23,6 +23,10 @@ def _nothing(_checkout: CheckoutState, step: Step) -> Rendered:
     raise RenderError(f"{step.name}: there are no templates here")
 
 
+async def _done() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """How a shop's mails go out: their sender, and the relay's address."""
@@ -39,7 +43,7 @@ class Desk:
     settings of their own. `terms` are those of results. `closing` is set when the daemon stops: what streams must end
     then. `trial` tries schedules. `rendered` returns the mail of a checkout as its shop's templates make it now, or
     raises `RenderError`. `sending` is how each shop's mails go out. `composers` make the mails of each shop;
-    `tests` sends them to test recipients.
+    `tests` sends them to test recipients. `words_saved` has this daemon take new words at once.
     """
 
     database: Database
@@ -56,6 +60,7 @@ class Desk:
     sending: PerShop[Sending] = field(default_factory=lambda: PerShop(Sending()))
     composers: PerShop[Composer] | None = None
     tests: MailTests | None = None
+    words_saved: Callable[[], Awaitable[None]] = _done
 
     async def known_shops(self, limit: int) -> list[str]:
         """Return up to `limit` shops that have settings or checkouts, by name. Raises `Unavailable`."""

@@ -35,6 +35,10 @@ class Form:
         """Return the values of these fields, as pairs, to be sent again."""
         return [(name, value) for name in names for value in self.all(name)]
 
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the fields that begin with a prefix, also of empty ones."""
+        return tuple(name for name in self._values if name.startswith(prefix))
+
     def text(self, name: str) -> str:
         """Return the value of a field that may have lines, as it was posted but for the ends of its lines."""
         return "\n".join(self._values.get(name, [""])[0].splitlines())

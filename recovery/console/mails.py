@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 from fastapi import Request, Response
 from markupsafe import escape
@@ -32,9 +31,10 @@ from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
 from recovery.http.problems import Problem
 from recovery.mail.composer import RenderError
-from recovery.mail.templates.files import Files, Stamp, TemplateError, stamp
+from recovery.mail.templates.files import Stamp, TemplateError, stamp
 from recovery.mail.templates.inbox import inbox_line
 from recovery.mail.templates.lint import LONGEST_HTML, Fault, lint_mail
+from recovery.mail.templates.templates import Edits, Templates
 
 MOST_SHOPS = 500
 
@@ -167,13 +167,13 @@ class Mails:
 
     async def _faults(self, mail: Named) -> list[Fault]:
         """Return the faults that lint finds in a mail. In a thread: what is due does not wait for its dozen mails."""
-        folder = mail.composer.templates.folder
+        templates = mail.composer.templates
         try:
-            now = stamp(folder)
+            now = stamp(templates.folder)
         except TemplateError as exc:
             return [Fault(str(exc), UNREADABLE)]
         async with self._linting:
-            return await asyncio.to_thread(_linted, folder, now, mail.step, mail.locale)
+            return await asyncio.to_thread(_linted, templates, mail.shop, templates.edits, now, mail.step, mail.locale)
 
 
 async def _card(mail: Named) -> Card:
@@ -186,10 +186,10 @@ async def _card(mail: Named) -> Card:
 
 
 @lru_cache(maxsize=256)
-def _linted(folder: Path | None, _stamp: Stamp, step: Step, locale: str) -> list[Fault]:
-    """Return the faults of a mail, found once as long as no file changes: it takes a tenth of a second."""
+def _linted(templates: Templates, shop: str, edits: Edits, _stamp: Stamp, step: Step, locale: str) -> list[Fault]:
+    """Return the faults of a mail, found once as long as no file or word changes: it takes a tenth of a second."""
     try:
-        return lint_mail(Files(folder), step, locale)
+        return lint_mail(templates.files(shop, edits), step, locale)
     except TemplateError as exc:
         return [Fault(str(exc), UNREADABLE)]
 

@@ -29,7 +29,7 @@ from recovery.mail.links import Links
 from recovery.mail.templates.context import UNNAMED
 from recovery.mail.templates.pages import Pages
 from recovery.mail.templates.references import has_long_line
-from recovery.mail.templates.templates import Rendered, Templates
+from recovery.mail.templates.templates import Edition, Rendered, Templates
 
 _BOUNDARY = "=_recovery"  # base64 has no "_", and HTML with a line that begins so goes in base64
 _AS_IT_IS = bytes(range(ord(" "), ord("~") + 1)) + b"\t\n"
@@ -134,10 +134,13 @@ class Composer:
         except Exception as exc:
             raise RenderError(f"{step.name}: {exc}") from exc
 
-    def render(self, checkout: CheckoutState, step: Step) -> Rendered:
-        """Return the subject, text and HTML of this step's message. Raises `RenderError` for any fault."""
+    def render(self, checkout: CheckoutState, step: Step, edition: Edition | None = None) -> Rendered:
+        """Return the subject, text and HTML of this step's message. Raises `RenderError` for any fault.
+
+        With an `edition`, by these mails instead of those in force.
+        """
         try:
-            return self._render(checkout, step, self._unsubscribe(checkout, step))
+            return self._render(checkout, step, self._unsubscribe(checkout, step), edition)
         except Exception as exc:
             raise RenderError(f"{step.name}: {exc}") from exc
 
@@ -188,16 +191,21 @@ class Composer:
         customer = checkout.facts.customer
         if self._links is None or customer is None or not step.kind.is_marketing:
             return None
-        language = self.templates.language(checkout.facts.locale or "en")
-        return self._links.unsubscribe(shop_of(checkout.id), customer.address, language)
+        shop = shop_of(checkout.id)
+        language = self.templates.language(checkout.facts.locale or "en", shop)
+        return self._links.unsubscribe(shop, customer.address, language)
 
     @property
     def pages(self) -> Pages:
         """The pages that the links of these mails lead to."""
         return Pages(self.templates, self._brand)
 
-    def _render(self, checkout: CheckoutState, step: Step, unsubscribe: str | None) -> Rendered:
+    def _render(
+        self, checkout: CheckoutState, step: Step, unsubscribe: str | None, edition: Edition | None = None
+    ) -> Rendered:
         back = checkout.facts.checkout_url if self._links is None else self._links.back(checkout, step)
+        if edition is not None:
+            return edition.render(step, checkout, back, unsubscribe, self._brand)
         return self.templates.render(step, checkout, checkout_url=back, unsubscribe_url=unsubscribe, brand=self._brand)
 
     def _return_path(self, checkout: CheckoutState, address: Address) -> str:

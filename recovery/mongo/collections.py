@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
-from pymongo import ASCENDING, IndexModel, ReadPreference, WriteConcern
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
@@ -32,6 +32,7 @@ PAUSES = "pauses"
 ACTIVITY = "activity"
 RESULTS = "results"
 SELECTIONS = "selections"
+WORDS = "words"
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -59,10 +60,13 @@ that one bad document does not fail the batch."""
 BY_STATUS, BY_MARK, BY_ADDRESS = "listed", "settled", "person"
 """The indexes that lists of checkouts are read from, newest first."""
 
+NEWEST_WORDS = "newest"
+"""The index by which the newest versions of words are found."""
+
 BY_LAST_MAIL, BY_ASSIGNMENT, BY_DAY = "last_mail", "assigned", "day"
 """The indexes by which results are counted, and read."""
 
-LAYOUT = 6
+LAYOUT = 7
 """The version of the validators and indexes below; increment it with every change. It is stored in the validators, so
 that an older version of Recovery does not undo the changes of a newer one."""
 
@@ -196,6 +200,10 @@ COLLECTIONS = {
     SELECTIONS: Collection(
         fields.SELECTION,
         indexes=(IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=3600),),
+    ),
+    WORDS: Collection(
+        fields.WORDS,
+        indexes=(IndexModel([("of", ASCENDING), ("version", DESCENDING)], name=NEWEST_WORDS),),
     ),
     SUPPRESSIONS: Collection(
         fields.SUPPRESSION,

@@ -324,6 +324,23 @@ SELECTION: Fields = {
     "ids": Field("array", "the ids that they were asked about", required=True, of="string"),
 }
 
+WORDS: Fields = {
+    "_id": Field("string", "the key, `<of>/<version>`", required=True),
+    "of": Field("string", "`<shop>/<language>`; `*/…` for all shops, `…/` for `words.toml`", required=True),
+    "version": Field("int long", "counts from 1; the newest is in force", required=True),
+    "by": Field("string", "who saved it", required=True),
+    "at": Field("date", "when", required=True),
+    "words": Field(
+        "array",
+        "all words of this version",
+        fields={
+            "mail": Field("string", "the mail whose word it is, empty for all mails"),
+            "key": Field("string", "the name of the word"),
+            "text": Field("string", "the word"),
+        },
+    ),
+}
+
 SUPPRESSION: Fields = {
     "_id": Field(
         "string",

@@ -1,7 +1,7 @@
 """Snapshot of the template files: a shop's folder, and the package's defaults."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ _NAME = re.compile(
     r"(?P<stem>.+?)(?:\.(?P<locale>[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*))?(?P<ending>\.html\.j2|\.txt\.j2|\.toml|\.css)"
 )
 
+
+WORDS = "words.toml"
+"""The name of the files of words."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 """A fingerprint of a folder: names, modification times (ns) and sizes (bytes) of its files."""
@@ -48,6 +51,18 @@ class Files:
                 self._found.setdefault((name, locale), []).append(File(path, _read(path)))
         self.locales = sorted({locale for _, locale in self._found if locale})
         """The locales that have a file of their own."""
+
+    def add_words(self, above: Iterable[tuple[str, File]], below: Iterable[tuple[str, File]] = ()) -> None:
+        """Add files of words, each with its locale: above all others, or between the folder's and the package's.
+
+        Of several, the first comes first.
+        """
+        for locale, file in reversed([*above]):
+            self._found.setdefault((WORDS, locale), []).insert(0, file)
+        for locale, file in below:
+            files = self._found.setdefault((WORDS, locale), [])
+            files.insert(len(files) - sum(each.path.is_relative_to(DEFAULTS) for each in files), file)
+        self.locales = sorted({locale for _, locale in self._found if locale})
 
     def chain(self, locale: str) -> tuple[str, ...]:
         """Return the locales whose files are searched for this one, in order; the last, "", means all locales."""

@@ -16,7 +16,7 @@ from recovery.mail.templates.files import File, Files, TemplateError
 from recovery.mail.templates.isolation import not_isolated
 from recovery.mail.templates.sandbox import GLOBALS, NAMES, Sandbox, as_template_error
 from recovery.mail.templates.templates import Edition, Rendered
-from recovery.mail.templates.words import FILE, LANGUAGE, PAGES, Words
+from recovery.mail.templates.words import FILE, LANGUAGE, PAGES, Words, file_of
 
 LONGEST_HTML = 102_000
 """Bytes of HTML after which Gmail clips a mail, and with it the unsubscribe link."""
@@ -69,7 +69,7 @@ def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[F
     sources: list[File] = []
     for ending in ("txt.j2", "html.j2"):
         try:
-            read = _read(sandbox, files, f"{step.template}.{ending}", chain)
+            read = read_templates(sandbox, files, f"{step.template}.{ending}", chain)
         except Exception as exc:  # noqa: BLE001 - any error is reported
             yield Fault(str(as_template_error(exc, f"{step.template}.{ending}")), "Fix it there.")
             return
@@ -87,14 +87,16 @@ def _mail(edition: Edition, files: Files, step: Step, locale: str) -> Iterator[F
             yield from _turned(sources, mail, checkout)
 
 
-def _read(sandbox: Sandbox, files: Files, name: str, chain: tuple[str, ...]) -> list[tuple[File, nodes.Template]]:
+def read_templates(
+    sandbox: Sandbox, files: Files, name: str, chain: tuple[str, ...]
+) -> list[tuple[File, nodes.Template]]:
     """Return a template and all templates that it includes or extends, the template itself first."""
     if not (found := files.all(name, chain)):
         raise jinja2.TemplateNotFound(name)
     file = found[0]
     tree = sandbox.parse(file.text, name, str(file.path))
     parts = [part for part in meta.find_referenced_templates(tree) if part is not None]
-    return [(file, tree), *(each for part in parts for each in _read(sandbox, files, part, chain))]
+    return [(file, tree), *(each for part in parts for each in read_templates(sandbox, files, part, chain))]
 
 
 def _undefined(read: list[tuple[File, nodes.Template]]) -> Iterator[Fault]:
@@ -212,10 +214,6 @@ def _words_not_for_all(files: Files, folder: Path | None) -> Iterator[Fault]:
         if others and key != LANGUAGE and word.path.is_relative_to(folder):
             yield Fault(
                 f"{word.path}, line {word.line}: {key} is not used in {', '.join(others)}",
-                f"Each of these has a word of its own: if that is to change too, write a {_file_of(others[0])}.",
+                f"Each of these has a word of its own: if that is to change too, write a {file_of(others[0])}.",
                 is_warning=True,
             )
-
-
-def _file_of(locale: str) -> str:
-    return f"{Path(FILE).stem}.{locale}{Path(FILE).suffix}"

@@ -58,7 +58,7 @@ class Pages:
     def texts(self, page: str, shop: str, language: str = "", accepted: str = "") -> PageTexts:
         """Return the texts of a page: in this language, if it is known, or as Accept-Language prefers."""
         wanted = [language, *preferred(accepted)] if language else list(preferred(accepted))
-        return self.templates.pages.find(page, wanted).filled(self.branded(shop), shop)
+        return self.templates.pages(shop).find(page, wanted).filled(self.branded(shop), shop)
 
 
 class CompiledPage:

@@ -7,7 +7,7 @@ HTML template when it is loaded.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,14 @@ import jinja2
 from jinja2 import TemplateNotFound
 
 from recovery.domain.brand import Brand
+from recovery.domain.checkout import shop_of
+from recovery.domain.edits import ALL_SHOPS, Edit
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
 from recovery.mail.templates.blame import blamed
 from recovery.mail.templates.context import UNNAMED, names_of
+from recovery.mail.templates.edits import add_edits
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
 from recovery.mail.templates.files import Files, stamp
 from recovery.mail.templates.files import TemplateError as TemplateError
@@ -33,6 +36,10 @@ from recovery.mail.templates.trial import tried
 from recovery.mail.templates.words import FILE, LANGUAGE, Words
 
 Chain = tuple[str, ...]
+Edits = tuple[Edit, ...]
+
+EVERY = ""
+"""The shop of mails without words of a shop's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +57,22 @@ class Rendered:
 class Templates:
     """The templates of a shop's folder, and the package's for every file that is missing there.
 
-    `time_zone` is the shop's, for times in mails to customers whose time zone is unknown.
+    `time_zone` is the shop's, for times in mails to customers whose time zone is unknown. `is_shops_own` is whether the
+    folder is that of some shops alone: then words of the console for all shops stand below it, and else above.
     """
 
-    def __init__(self, folder: Path | None = None, time_zone: str = "UTC") -> None:
+    def __init__(self, folder: Path | None = None, time_zone: str = "UTC", *, is_shops_own: bool = False) -> None:
         self.folder = folder
+        self.edits: Edits = ()
+        """The words of the console for all shops, and for those that these templates serve. `refresh` takes them."""
         self._time_zone = time_zone
+        self._is_shops_own = is_shops_own
         self._stamp = stamp(folder)
+        self._taken: Edits = ()
         self._edition = Edition(Files(folder), time_zone)
+        self._by_shop: dict[str, Edition] = {}
         self._steps: tuple[Step, ...] = ()
+        self._refreshing = asyncio.Lock()
 
     def check(self, steps: Iterable[Step]) -> None:
         """Render the mails of these steps with a sample; raise `TemplateError` for the first fault.
@@ -79,9 +93,10 @@ class Templates:
 
         The first mail in another language compiles it: most daemons never send one in most languages.
         """
-        for step in self._steps:
-            self._edition.check(step, "en")
-            yield
+        for edition in (self._edition, *self._by_shop.values()):
+            for step in self._steps:
+                edition.check(step, "en")
+                yield
 
     def render(
         self,
@@ -93,42 +108,112 @@ class Templates:
         brand: Brand = UNNAMED,
     ) -> Rendered:
         """Return the mail of this step for this checkout, with these links; or raise `TemplateError`."""
-        return self._edition.render(step, checkout, checkout_url, unsubscribe_url, brand)
+        edition = self.edition(shop_of(checkout.id)) if self._by_shop else self._edition
+        return edition.render(step, checkout, checkout_url, unsubscribe_url, brand)
+
+    def edition(self, shop: str = EVERY) -> "Edition":
+        """Return the compiled mails of a shop, or those of all shops without words of their own."""
+        return self._by_shop.get(shop, self._edition)
 
     @property
     def locales(self) -> tuple[str, ...]:
         """English, and the locales that have files of their own."""
         return tuple(dict.fromkeys(self._edition.locales))
 
-    @property
-    def pages(self) -> PageWords:
-        """The words of the pages behind the links in mails, as the files have them now."""
-        return self._edition.pages
+    def pages(self, shop: str = EVERY) -> PageWords:
+        """Return the words of the pages behind the links in a shop's mails, as the files have them now."""
+        return self.edition(shop).pages
 
-    def language(self, locale: str) -> str:
+    def language(self, locale: str, shop: str = EVERY) -> str:
         """Return the language that a mail to a customer with this locale is in; "" if its words do not say."""
-        return self._edition.language(locale)
+        return self.edition(shop).language(locale)
+
+    def files(self, shop: str = EVERY, edits: Edits | None = None) -> Files:
+        """Return the files of a shop as they are now, with the words of the console. Raises `TemplateError`."""
+        edits = self.edits if edits is None else edits
+        common = [edit for edit in edits if edit.shop == ALL_SHOPS]
+        own = [edit for edit in edits if edit.shop == shop and shop != ALL_SHOPS]
+        files = Files(self.folder)
+        if self._is_shops_own:
+            add_edits(files, own, common)
+        else:
+            add_edits(files, [*own, *common])
+        return files
+
+    async def trial(self, files: Files) -> TemplateError | None:
+        """Render all mails with these files in a process of their own; return the first fault."""
+        return await tried(files, self._time_zone, self._steps)
+
+    def edition_of(self, files: Files) -> "Edition":
+        """Return the mails of other files, which nobody gets."""
+        return Edition(files, self._time_zone)
+
+    def begin(self) -> list[TemplateError]:
+        """Take the words of the console at the start of a daemon, in this process; return a fault for each that cannot.
+
+        The first mail has them, so it does not wait for a trial: they passed one before they were saved. Only mails in
+        languages that they change are rendered.
+        """
+        self._taken = self.edits
+        faults = []
+        for shop in _shops(self.edits):
+            touched = {edit.locale for edit in self.edits if edit.shop in (shop or ALL_SHOPS, ALL_SHOPS)}
+            try:
+                edition = Edition(self.files(shop), self._time_zone)
+                edition.check_touched(self._steps, touched)
+            except TemplateError as fault:
+                faults.append(fault)
+            else:
+                self._put(shop, edition)
+        return faults
 
     async def refresh(self) -> TemplateError | None:
-        """Reload the shop's folder if a file in it has changed.
+        """Reload the shop's folder if a file in it has changed, and take changed words of the console.
 
-        The new templates replace the old ones only if they pass the check, first in a process of their own. Otherwise
+        New templates replace the old ones only if they pass the check, first in a process of their own. Otherwise
         their fault is returned, once, and nothing changes.
         """
+        async with self._refreshing:
+            try:
+                now, edits = stamp(self.folder), self.edits
+                if (now, edits) == (self._stamp, self._taken):
+                    return None
+                changed = {edit.shop for edit in {*edits} ^ {*self._taken}}
+                every = now != self._stamp or ALL_SHOPS in changed
+                self._stamp, self._taken = now, edits
+                for shop in self._by_shop.keys() - {edit.shop for edit in edits}:
+                    del self._by_shop[shop]
+                if every and (fault := await self._renew(EVERY, edits)):
+                    return fault
+            except TemplateError as fault:
+                return fault
+            shops = [shop for shop in _shops(edits) if shop and (every or shop in changed)]
+            refused = [each for each in [await self._renew(shop, edits) for shop in shops] if each is not None]
+            return TemplateError("; ".join(map(str, refused))) if refused else None
+
+    async def _renew(self, shop: str, edits: Edits) -> TemplateError | None:
         try:
-            if (now := stamp(self.folder)) == self._stamp:
-                return None
-            self._stamp = now
-            files = Files(self.folder)
-            if fault := await tried(files, self._time_zone, self._steps):
+            files = self.files(shop, edits)
+            if fault := await self.trial(files):
                 return fault
             edition = Edition(files, self._time_zone)
             for _ in edition.checks(self._steps):
                 await asyncio.sleep(0)
         except TemplateError as fault:
             return fault
-        self._edition = edition
+        self._put(shop, edition)
         return None
+
+    def _put(self, shop: str, edition: "Edition") -> None:
+        if shop:
+            self._by_shop[shop] = edition
+        else:
+            self._edition = edition
+
+
+def _shops(edits: Edits) -> list[str]:
+    """Return the shops that have edits, in order, `EVERY` first if there are any for all."""
+    return sorted({EVERY if edit.shop == ALL_SHOPS else edit.shop for edit in edits})
 
 
 class Edition:
@@ -155,6 +240,13 @@ class Edition:
                 self.check(step, locale)
                 yield
         self.pages.check()
+
+    def check_touched(self, steps: Iterable[Step], locales: Set[str]) -> None:
+        """Render the mails that words in these locales change; raise `TemplateError` for the first fault."""
+        for step in steps:
+            for locale in self.locales:
+                if not locales.isdisjoint(self._chain(locale)):
+                    self.check(step, locale)
 
     def language(self, locale: str) -> str:
         """Return the language that a mail to a customer with this locale is in, as its words say it; "" if they do not.

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from recovery.mail.templates.files import File, Files, TemplateError
+from recovery.domain.edits import Key
+from recovery.mail.templates.files import WORDS, File, Files, TemplateError
 
-FILE = "words.toml"
+FILE = WORDS
 
 SUBJECT = "subject"
 """The word that no template uses: it is the mail's subject."""
@@ -47,30 +48,37 @@ class Word:
     line: int
 
 
-_Parsed = dict[tuple[str, str], Word]
+Parsed = dict[Key, Word]
+"""The words of a file, by mail ("" for all) and key."""
 
 
 class Words:
     """The words of a chain of locales, by mail or page, and key. Raises `TemplateError`."""
 
     def __init__(self, files: Files, chain: Sequence[str]) -> None:
-        self._by_locale: list[_Parsed] = []
+        self._by_locale: list[Parsed] = []
         self._languages: dict[Path, str] = {}
         for locale in chain:
-            merged: _Parsed = {}
+            merged: Parsed = {}
             for file in reversed(files.all(FILE, (locale,))):
-                parsed = _parsed(file)
-                _check(parsed, files)
-                merged |= parsed
-                if (language := parsed.get(("", LANGUAGE))) is not None:
+                found = parsed(file)
+                _check(found, files)
+                merged |= found
+                if (language := found.get(("", LANGUAGE))) is not None:
                     self._languages[file.path] = language.text
             self._by_locale.append(merged)
 
     def find(self, mail: str, key: str) -> Word | None:
         """Return the word of the closest locale that has it: the mail's or page's, else that for all mails."""
+        found = self.place(mail, key)
+        return None if found is None else found[1]
+
+    def place(self, mail: str, key: str) -> tuple[Key, Word] | None:
+        """Return the same word, with whose it is: the mail's, or "" for all mails."""
         for words in self._by_locale:
-            if found := words.get((mail, key)) or (None if mail in PAGES else words.get(("", key))):
-                return found
+            for whose in (mail,) if mail in PAGES else (mail, ""):
+                if (found := words.get((whose, key))) is not None:
+                    return (whose, key), found
         return None
 
     def language_of(self, word: Word) -> str | None:
@@ -92,22 +100,27 @@ def written(text: str) -> list[str]:
     return [match["key"] for match in _WRITTEN.finditer(text)]
 
 
-def _check(words: _Parsed, files: Files) -> None:
+def _check(words: Parsed, files: Files) -> None:
     """Raise `TemplateError` for the first word that no template and no page uses."""
+    for key, why in unused(words, files):
+        raise TemplateError(f"{words[key].path}, line {words[key].line}: {why}")
+
+
+def unused(words: Parsed, files: Files) -> Iterator[tuple[Key, str]]:
+    """Yield the key of each word that no template and no page uses, and why it is wrong."""
     templates = list(files.templates())
     mails = {name.removesuffix(".j2").removesuffix(".txt").removesuffix(".html") for name, _ in templates}
     keys = {SUBJECT}
     for text in [text for _, text in templates] + [word.text for word in words.values()]:
         keys |= set(written(text))
-    for (mail, key), word in words.items():
-        where = f"{word.path}, line {word.line}"
+    for mail, key in words:
         if mail in PAGES:
             if key not in PAGES[mail]:
-                raise TemplateError(f"{where}: {mail} has no word {key}{_suggestion(key, set(PAGES[mail]))}")
+                yield (mail, key), f"{mail} has no word {key}{_suggestion(key, set(PAGES[mail]))}"
         elif mail and mail not in mails:
-            raise TemplateError(f"{where}: there is no mail {mail}{_suggestion(mail, mails | PAGES.keys())}")
+            yield (mail, key), f"there is no mail {mail}{_suggestion(mail, mails | PAGES.keys())}"
         elif key not in keys:
-            raise TemplateError(f"{where}: no template has the word {key}{_suggestion(key, keys)}")
+            yield (mail, key), f"no template has the word {key}{_suggestion(key, keys)}"
 
 
 def _suggestion(name: str, known: set[str]) -> str:
@@ -115,7 +128,8 @@ def _suggestion(name: str, known: set[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _parsed(file: File) -> dict[tuple[str, str], Word]:
+def parsed(file: File) -> Parsed:
+    """Return the words of a file. Raises `TemplateError`."""
     try:
         tables = tomllib.loads(file.text)
     except (ValueError, RecursionError) as exc:  # numbers and nesting without end have errors of their own
@@ -131,6 +145,11 @@ def _parsed(file: File) -> dict[tuple[str, str], Word]:
                 raise TemplateError(f'{file.path}, line {line}: {key} must be text, in "quotes"')
             words[mail, key] = Word(text, file.path, line)
     return words
+
+
+def file_of(locale: str) -> str:
+    """Return the name of the file of words of a locale; "" is for all."""
+    return f"{Path(FILE).stem}.{locale}{Path(FILE).suffix}" if locale else FILE
 
 
 def _line(text: str, mail: str, key: str) -> int:

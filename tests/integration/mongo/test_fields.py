@@ -13,6 +13,7 @@ from recovery.daemon.heartbeat import Heartbeat
 from recovery.daemon.share import Ability, Share
 from recovery.domain.activity import Entry, Fate, Lateness, ShopHour
 from recovery.domain.channels import Answer, Heard
+from recovery.domain.edits import Edit
 from recovery.domain.experiments import Assignment
 from recovery.domain.pseudonyms import Pseudonyms
 from recovery.domain.rate import Rate
@@ -40,6 +41,7 @@ from recovery.mongo.returns import Returns
 from recovery.mongo.selections import Selections
 from recovery.mongo.suppressions import Suppressions
 from recovery.mongo.warmups import MongoWarmupRecords
+from recovery.mongo.words import EditedWords
 from tests.support.builders import NOON, minutes, report
 from tests.support.field_names import paths, stored
 from tests.support.stores import bury
@@ -161,6 +163,7 @@ async def test_what_is_stored_is_what_is_defined(engine_world, database):
     shop_hour = ShopHour(Counter({("reminder-1", Fate.SENT, ""): 1}), late)
     await Activity(database).put("me", [Entry(NOON, "shop.example", shop_hour)])
     await Pauses(database).pause("shop.example", "ada", "wrong prices", NOON)
+    await EditedWords(database).save(Edit("*", "", ((("", "foot"), "Bye"),)), "olga", NOON, after=0)
     await seen.look()
 
     assert seen.wrong == set()
@@ -184,6 +187,7 @@ OLD = {
     "daemons": {"_id": "me", "beat_at": NOON},
     "allowances": {"_id": "relay.example:25", "at": NOON},
     "pauses": {"_id": "*"},
+    "words": {"_id": "*//1", "of": "*/", "version": 1, "by": "olga", "at": NOON, "words": []},
     "activity": {"_id": "2126-03-05T12/me/shop.example", "at": NOON},
     "selections": {"_id": "0f/000000", "by": "olga", "at": NOON, "ids": ["shop.example/1"]},
     "channels": {"_id": "shop.example/api", "shop": "shop.example", "channel": "api", "at": NOON},
