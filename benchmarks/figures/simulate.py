@@ -6,7 +6,7 @@ from datetime import timedelta
 from benchmarks.bench import Bench
 from benchmarks.figures import benchmark
 from benchmarks.measured import Figure
-from recovery.app.simulation import DRAWN_FROM
+from recovery.app.shards import DRAWN_FROM
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import Schedule
 from recovery.domain.simulation import Schedules, Simulation
