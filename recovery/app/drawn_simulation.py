@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 
 from recovery.app.shards import Shard, ShardReplay, begin, replayed
 from recovery.domain.simulation import Comparison, Schedules
@@ -34,9 +33,9 @@ def simulate_drawn(
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=begin) as pool:
         try:
             with _interrupts_blocked():
-                parts = pool.map(partial(replayed, schedules, most_listed), shards)
-            _add(whole, parts, shards, done)
-        except BaseException:
+                futures = [pool.submit(replayed, schedules, most_listed, shard) for shard in shards]
+            _add(whole, (each.result() for each in futures), shards, done)
+        except BaseException:  # nothing is cancelled: the pool tells each future that the processes are gone
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recovery.cli.terminal import AsJson, CommandError, load, open_database, say, say_json
+from recovery.cli.terminal import AsJson, CommandError, load, open_database, say_json
 
 if TYPE_CHECKING:
     from recovery.domain.simulation import Comparison
@@ -59,7 +59,7 @@ def simulate_(
         else:
             compared = _drawn(tables, f"set in {schedule}", shop, drawn, seed, period, differences)
     except KeyboardInterrupt:
-        say("Stopped. Nothing was written.")
+        typer.echo("Stopped. Nothing was written.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     known = [] if drawn is not None else [UNKNOWN[0], *([note] if note else [])]
     notes = [*known, *(UNKNOWN[1:] if drawn is None else UNKNOWN[2:])]
