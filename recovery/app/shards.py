@@ -51,7 +51,7 @@ class ShardReplay:
         self._time_zone = schedules.in_force.time_zone
 
     def of(self, shard: Shard) -> Comparison:
-        """Return what both schedules do with the checkouts of a shard."""
+        """Return the comparison of both schedules over the checkouts of a shard."""
         until = DRAWN_FROM + timedelta(days=shard.days)
         for group in drawn(shard.size, f"{shard.seed}/{shard.number}", DRAWN_FROM, until, self._time_zone):
             self._simulation.add("", group)
@@ -59,7 +59,7 @@ class ShardReplay:
 
 
 def replayed(schedules: Schedules, most_listed: int, shard: Shard) -> Comparison:
-    """Return what both schedules do with the checkouts of a shard, in a process that was started for it."""
+    """Return the comparison of two schedules over a shard, in a process that was started for it."""
     return _replay(schedules, most_listed).of(shard)
 
 
