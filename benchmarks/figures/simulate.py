@@ -1,41 +1,70 @@
 """Simulations: drawn checkouts, each replayed by two schedules."""
 
+import asyncio
 import time
-from datetime import timedelta
 
 from benchmarks.bench import Bench
 from benchmarks.figures import benchmark
 from benchmarks.measured import Figure
-from recovery.app.simulation import DRAWN_FROM
-from recovery.domain.per_shop import PerShop
+from recovery.app.drawn_simulation import cores, simulate_drawn
+from recovery.app.shards import ShardReplay, shards_of
 from recovery.domain.schedule import Schedule
-from recovery.domain.simulation import Schedules, Simulation
-from recovery.domain.simulation.drawn import drawn
+from recovery.domain.simulation import Comparison, Schedules
 from recovery.settings.given import given_settings
 
 NEW = {"steps": [{"name": "reminder-1", "delay": "1h"}, {"name": "reminder-2", "delay": "20h"}]}
 QUIET = {"quiet_hours": "21:00-08:00", "time_zone": "Europe/Berlin"}
+DAYS, LISTED = 30, 20
 
 
-def replayed(count: int, seed: int, in_force: Schedule, new: Schedule) -> float:
-    """Return the rate at which both schedules replay drawn checkouts, by second of processor time."""
-    simulation = Simulation(PerShop(Schedules(in_force, new)))
+def schedules(changes: dict[str, str]) -> Schedules:
+    """Return the default schedule and another, with the same changes to both."""
+    return Schedules(*(_schedule({**each, **changes}) for each in ({}, NEW)))
+
+
+def _schedule(section: dict[str, object]) -> Schedule:
+    return given_settings({"schedule": section}).to_schedule()
+
+
+def replayed(count: int, seed: int, both: Schedules) -> float:
+    """Return the rate at which both schedules replay drawn checkouts in one process, by second of processor time."""
+    shards = shards_of(count, seed, DAYS)
     began = time.process_time()
-    for group in drawn(count, seed, DRAWN_FROM, DRAWN_FROM + timedelta(days=30), "Europe/Berlin"):
-        simulation.add("", group)
+    replay, whole = ShardReplay(both, LISTED), Comparison()
+    for shard in shards:
+        whole.add(replay.of(shard))
     used = time.process_time() - began
-    if simulation.result.checkouts != count or not simulation.result.changed:
-        raise RuntimeError(f"{simulation.result.checkouts} checkouts were replayed, and not {count}")
+    _check(whole, count)
     return count / used
 
 
-@benchmark("simulate", "drawn checkouts, replayed by the default schedule and by another")
+def on_all_cores(count: int, seed: int, both: Schedules) -> float:
+    """Return the seconds that it takes as `recovery simulate` does it, by the clock on the wall."""
+    began = time.monotonic()
+    whole = simulate_drawn(both, shards_of(count, seed, DAYS), LISTED)
+    took = time.monotonic() - began
+    _check(whole, count)
+    return took
+
+
+def _check(whole: Comparison, count: int) -> None:
+    if whole.checkouts != count or not whole.changed:
+        raise RuntimeError(f"{whole.checkouts} checkouts were replayed, and not {count}")
+
+
+@benchmark(
+    "simulate", "drawn checkouts, replayed by the default schedule and by another; a million of them on all cores"
+)
 async def measure(bench: Bench) -> list[Figure]:
-    """In one process: `recovery simulate` uses all cores."""
-    count = bench.size(100_000, 2_000)
+    """First in one process, then as `recovery simulate` does it: in a process for each core."""
+    count, many = bench.size(100_000, 2_000), bench.size(1_000_000, 40_000)
     figures = []
     for name, changes in (("no quiet hours", {}), ("quiet hours in both", QUIET)):
-        in_force, new = (given_settings({"schedule": each}).to_schedule() for each in (changes, {**NEW, **changes}))
-        rates = [replayed(count, bench.seed + round_, in_force, new) for round_ in range(bench.rounds)]
-        figures.append(Figure(name, "checkouts/s of processor time", tuple(rates), 8_500))
+        both = schedules(changes)
+        rates = [replayed(count, bench.seed + round_, both) for round_ in range(bench.rounds)]
+        figures.append(Figure(name, "checkouts/s of processor time", tuple(rates), 12_000))
+    bench.tell(f"{many:,} checkouts on {cores()} cores")
+    took = await asyncio.to_thread(on_all_cores, many, bench.seed, schedules(QUIET))
+    reach = None if bench.quick else 60
+    figures.append(Figure(f"{many:,} with quiet hours, {cores()} cores", "s", (took,), reach, at_most=True))
     return figures

@@ -1,19 +1,15 @@
-"""Simulations of a proposed schedule beside the one in force: over kept checkouts, or over a drawn population."""
+"""Simulations of a proposed schedule beside the one in force, over kept checkouts."""
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
+from datetime import datetime, timedelta
 from typing import Any
 
 from recovery.app.factories import per_shop, suppressions_of
 from recovery.domain.per_shop import PerShop
 from recovery.domain.schedule import StopOn
 from recovery.domain.simulation import Comparison, Course, Schedules, Simulation
-from recovery.domain.simulation.drawn import drawn
 from recovery.mongo.collections import Database
 from recovery.mongo.courses import BATCH, Which, courses
 from recovery.settings import Settings
@@ -21,13 +17,6 @@ from recovery.settings.proposed import proposed
 
 YOUNG = "too young: their last reminder would not be due yet"
 """The reason to leave out a checkout: nobody knows yet whether it will be ordered before its last reminder."""
-
-DRAWN_FROM = datetime(2026, 6, 1, tzinfo=UTC)
-"""The time from which checkouts are drawn: always the same, so that a run can be repeated. A Monday; in the months that
-follow, few clocks are changed."""
-
-SHARD = 100_000
-"""Checkouts that one process draws and replays at a time."""
 
 A_BREATH, SMALL_BATCH = 10, 50
 """Groups of checkouts that are replayed, and checkouts that are read, before other tasks have their turn: a few
@@ -90,32 +79,6 @@ def _take(simulation: Simulation, shop: str, group: Sequence[Course], now: datet
         simulation.leave_out(YOUNG, len(group))
     else:
         simulation.add(shop, group)
-
-
-def simulate_drawn(
-    schedules: Schedules, count: int, seed: int, days: int, most_listed: int, shop: str = ""
-) -> Comparison:
-    """Replay so many drawn checkouts of a shop by both schedules, on all cores.
-
-    The same arguments give the same result.
-    """
-    shards = [(number, min(SHARD, count - begin)) for number, begin in enumerate(range(0, count, SHARD))]
-    work = [(schedules, size, f"{seed}/{number}", days, most_listed, shop) for number, size in shards]
-    if len(work) == 1:
-        return _shard(*work[0])
-    whole = Comparison(most_listed=most_listed)
-    with ProcessPoolExecutor(min(len(work), os.cpu_count() or 1), get_context("spawn")) as pool:
-        for part in pool.map(_shard, *zip(*work, strict=True)):
-            whole.add(part)
-    return whole
-
-
-def _shard(schedules: Schedules, count: int, seed: str, days: int, most_listed: int, shop: str) -> Comparison:
-    simulation = Simulation(PerShop(schedules), most_listed)
-    until = DRAWN_FROM + timedelta(days=days)
-    for group in drawn(count, seed, DRAWN_FROM, until, schedules.in_force.time_zone):
-        simulation.add(shop, group)
-    return simulation.result
 
 
 def not_known(settings: Settings, since: timedelta, shop: str | None) -> str | None:

@@ -1,6 +1,8 @@
 """`recovery simulate`: a schedule, tried over kept checkouts or a drawn population before it is used."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,9 @@ simulate = typer.Typer()
 
 MOST_DRAWN = 10_000_000
 LONGEST = timedelta(days=366)
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
 
 UNKNOWN = (
     "Of a kept checkout only its last change is known: reports before it are not replayed.",
@@ -50,11 +55,15 @@ def simulate_(
     from recovery.cli.simulated import as_document, print_comparison
     from recovery.settings.proposed import proposal_in
 
-    tables, period = proposal_in(schedule), _period(since)
-    if drawn is None:
-        compared, note = asyncio.run(_kept(tables, f"set in {schedule}", shop, period, differences))
-    else:
-        compared, note = _drawn(tables, f"set in {schedule}", shop, drawn, seed, period, differences), None
+    tables, period, note = proposal_in(schedule), _period(since), None
+    try:
+        if drawn is None:
+            compared, note = asyncio.run(_kept(tables, f"set in {schedule}", shop, period, differences))
+        else:
+            compared = _drawn(tables, f"set in {schedule}", shop, drawn, seed, period, differences)
+    except KeyboardInterrupt:
+        typer.echo("Stopped. Nothing was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     known = [] if drawn is not None else [UNKNOWN[0], *([note] if note else [])]
     notes = [*known, *(UNKNOWN[1:] if drawn is None else UNKNOWN[2:])]
     if as_json:
@@ -91,7 +100,31 @@ async def _kept(
 def _drawn(
     tables: dict[str, Any], origin: str, shop: str | None, count: int, seed: int, since: timedelta, most: int
 ) -> "Comparison":
-    from recovery.app.simulation import schedules_of, simulate_drawn
+    from concurrent.futures.process import BrokenProcessPool
 
-    schedules = schedules_of(load(), tables, origin, shop or "")
-    return simulate_drawn(schedules.of_shop(""), count, seed, since.days, most, shop or "")
+    from recovery.app.drawn_simulation import simulate_drawn
+    from recovery.app.shards import shards_of
+    from recovery.app.simulation import schedules_of
+
+    schedules = schedules_of(load(), tables, origin, shop or "").of_shop("")
+    with _progress(count) as done:
+        try:
+            return simulate_drawn(schedules, shards_of(count, seed, since.days), most, shop=shop or "", done=done)
+        except BrokenProcessPool as exc:
+            raise CommandError(
+                "The simulation was given up, since one of its processes was ended from outside, perhaps for want of "
+                "memory: try it with fewer checkouts."
+            ) from exc
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Callable[[int], None]]:
+    """Return a context manager with a progress bar, on a terminal only: call what it yields with each size done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("Replaying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("", total=count)
+        yield lambda size: shown.advance(task, size)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recovery.domain.decision import NOT_BEGUN, Rest, Send, Wait, decide, with_arms
-from recovery.domain.recipient import Other, Postpone, RecipientHistory, held_back
+from recovery.domain.recipient import CallOff, Other, Postpone, RecipientHistory, held_back
 from recovery.domain.schedule import Schedule, Step
 from recovery.domain.state import CheckoutState, Message, MessageState
 from recovery.domain.suppression import Suppression
@@ -13,11 +13,15 @@ from recovery.domain.suppression import Suppression
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Forecast of one message: the time at which it will be sent, or None for never. `why`: why not at once."""
+    """Forecast of one message: the time at which it will be sent, or None for never. `why`: why not at once.
+
+    One that `waits` for what has no known end, such as a pause, has no time either.
+    """
 
     step: str
     at: datetime | None
     why: str | None = None
+    waits: bool = False
 
 
 def outlook(
@@ -78,7 +82,7 @@ def _due(state: CheckoutState, step: Step, schedule: Schedule, history: Recipien
     why = held_back(state, step, history, schedule, now, 0)
     if why is None:
         return Ahead(step.name, now)
-    return Ahead(step.name, why.until if isinstance(why, Postpone) else None, why.reason)
+    return Ahead(step.name, why.until if isinstance(why, Postpone) else None, why.reason, isinstance(why, CallOff))
 
 
 def _put_off(step: Step, until: datetime, state: CheckoutState) -> Ahead:

@@ -32,8 +32,9 @@ class Ahead:
     """The checkouts that are loaded ahead: at most `at_most()` of them, and none while the engine is behind.
 
     A report between load and claim changes the revision, so that the claim fails, as any claim does that did not see
-    it. `decided` returns the decision about a checkout at a time, `has_to_wait` whether its message waits for a turn or
-    for the end of a pause, and `claim` the ids of the claims that were won.
+    it. `is_paused` returns whether sending is paused for the checkout of an id, `decided` the decision about a checkout
+    at a time, `has_to_wait` whether its message waits for a turn or for the end of a pause, and `claim` the ids of the
+    claims that were won.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Ahead:
         alarms: Alarms,
         clock: Clock,
         observer: Observer,
+        is_paused: Callable[[str], bool],
         decided: Callable[[CheckoutState, datetime], Case],
         has_to_wait: Callable[[CheckoutState], bool],
         claim: Callable[[Sequence[Case]], Awaitable[Collection[str]]],
@@ -54,6 +56,7 @@ class Ahead:
         self._alarms = alarms
         self._clock = clock
         self._observer = observer
+        self._is_paused = is_paused
         self._decided = decided
         self._has_to_wait = has_to_wait
         self._claim = claim
@@ -70,11 +73,12 @@ class Ahead:
     async def load(self, alarms: Mapping[str, datetime]) -> None:
         """Load the checkouts of these alarms, the earliest first, as far as there is room for their messages.
 
-        What has nothing to send at its alarm is left to the event, and so is what is due before it is loaded.
+        What has nothing to send at its alarm, or is paused, is left to the event, and so is what is due before it is
+        loaded.
         Raises `Unavailable`.
         """
         room = 0 if self._alarms.behind.is_set() else self._at_most() - len(self._loaded)
-        ids = list(alarms)[: max(room, 0)]
+        ids = [id_ for id_ in alarms if not self._is_paused(id_)][: max(room, 0)]
         if not ids:
             return
         checkouts, _ = await self._checkouts.load(ids)

@@ -115,6 +115,7 @@ class Engine:
             alarms=self.alarms,
             clock=clock,
             observer=observer,
+            is_paused=self.pauses.cover,
             decided=self._decided,
             has_to_wait=lambda checkout: self.pauses.cover(checkout.id) or self._turns.needed(checkout),
             claim=self._claim,

@@ -44,7 +44,7 @@ class Expected:
             return "its checkout is gone, or still cannot be read"
         if self.ahead is None:
             return f"its checkout {would} be checked again"
-        if self.ahead.at is None:
+        if self.ahead.at is None and not self.ahead.waits:
             return f"{would} not be sent: {self.ahead.why}"
         if self.ahead.why is not None:
             return f"{would} wait: {self.ahead.why}"

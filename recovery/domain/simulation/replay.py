@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from recovery.domain.decision import Rest, Send, Wait, decide, with_arms
 from recovery.domain.quiet_hours import zone
 from recovery.domain.recipient import NOTHING_KNOWN, Other, Postpone, RecipientHistory, held_back
-from recovery.domain.schedule import Schedule, Step
+from recovery.domain.schedule import MessageKind, Schedule, Step
 from recovery.domain.simulation.courses import Course
 from recovery.domain.state import CheckoutState, Message, MessageState, Status
 
@@ -46,7 +46,7 @@ class _Running:
 
     __slots__ = ("changes", "course", "entries", "messages", "number", "state", "written_at")
 
-    def __init__(self, number: int, course: Course) -> None:
+    def __init__(self, number: int, course: Course, begun: Sequence[Entry]) -> None:
         self.number = number
         self.course = course
         self.messages: dict[str, Message] = {}
@@ -54,6 +54,18 @@ class _Running:
         self.changes: list[tuple[datetime, dict[str, Any]]] = course.changes()
         self.entries: list[Entry] = []
         self.written_at: datetime | None = None
+        for entry in begun:
+            self.enter(entry)
+
+    def enter(self, entry: Entry) -> None:
+        """Enter what became of a message."""
+        self.entries.append(entry)
+        if entry.reason is not None:
+            self.messages[entry.step] = _SKIPPED
+            return
+        self.messages[entry.step] = _SENT.model_copy(update={"sent_at": entry.at})
+        if MessageKind.of(entry.step).counts_for_gap:
+            self.written_at = entry.at
 
     def key(self, at: datetime) -> tuple[datetime, bool, str, int]:
         """Return the place of a look at `at` in the order of looks: that of the daemon, confirmations first."""
@@ -78,10 +90,22 @@ class _Running:
         return Other(written_at=self.written_at, ordered_at=ordered_at, bought=bought)
 
 
-def replay(courses: Sequence[Course], schedule: Schedule) -> list[list[Entry]]:
-    """Return the entries of one person's checkouts at one shop, in order of time for each."""
-    all_ = [_Running(number, course) for number, course in enumerate(courses)]
-    looks = sorted(each.key(each.course.left_at) for each in all_)
+class Begun(NamedTuple):
+    """The part of a replay that is known already: the entries of each checkout from before a time."""
+
+    until: datetime
+    entries: Sequence[Sequence[Entry]]
+
+
+def replay(courses: Sequence[Course], schedule: Schedule, begun: Begun | None = None) -> list[list[Entry]]:
+    """Return the entries of one person's checkouts at one shop, in order of time for each.
+
+    Where it has `begun`, only the rest is replayed.
+    """
+    known = begun.entries if begun is not None else [()] * len(courses)
+    all_ = [_Running(number, *each) for number, each in enumerate(zip(courses, known, strict=True))]
+    begins = [each.left_at if begun is None else max(each.left_at, begun.until) for each in courses]
+    looks = sorted(each.key(begin) for each, begin in zip(all_, begins, strict=True))
     while looks:
         now, _, _, number = heappop(looks)
         each = all_[number]
@@ -89,8 +113,7 @@ def replay(courses: Sequence[Course], schedule: Schedule) -> list[list[Entry]]:
         decision = decide(each.state, schedule, now)
         each.state = with_arms(each.state, decision.assigned)
         for given_up in decision.given_up:
-            each.messages[given_up.step] = _SKIPPED
-            each.entries.append(Entry(now, given_up.step, given_up.reason))
+            each.enter(Entry(now, given_up.step, given_up.reason))
         until: datetime | None = None
         match decision:
             case Wait():
@@ -110,15 +133,11 @@ def _send(each: _Running, step: Step, schedule: Schedule, now: datetime, all_: S
     """Send a message, unless its recipient must not get it or has had another."""
     why = held_back(each.state, step, _history(each, now, all_), schedule, now, 0.0)
     if why is None:
-        each.messages[step.name] = _SENT.model_copy(update={"sent_at": now})
-        if step.kind.counts_for_gap:
-            each.written_at = now
-        each.entries.append(Entry(now, step.name, None, moved_by(each.course, step, schedule, now)))
+        each.enter(Entry(now, step.name, None, moved_by(each.course, step, schedule, now)))
     elif isinstance(why, Postpone):
         each.messages[step.name] = _WAITING.model_copy(update={"deferred_to": why.until})
     else:  # skipped: nothing is called off here, as all is known
-        each.messages[step.name] = _SKIPPED
-        each.entries.append(Entry(now, step.name, why.reason))
+        each.enter(Entry(now, step.name, why.reason))
 
 
 def _history(each: _Running, now: datetime, all_: Sequence[_Running]) -> RecipientHistory:

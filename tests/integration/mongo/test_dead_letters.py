@@ -12,6 +12,7 @@ from recovery.mongo import dead_letters
 from recovery.mongo.collections import CHECKOUTS, DEAD_LETTERS
 from recovery.mongo.dead_letters import DeadLetters, Filter, SameError
 from recovery.mongo.listing import BadFilter, Position
+from recovery.mongo.pauses import Pauses
 from recovery.mongo.replays import Replays
 from recovery.mongo.suppressions import Suppressions
 from tests.support.builders import minutes, schedule
@@ -133,3 +134,19 @@ async def test_each_letter_has_its_forecast(database):
     assert told["gone#reminder-1"] == "its checkout is gone, or still cannot be read"
     assert told["due#"] == "its checkout would be checked again"
     assert [each.sends for each in expected.values()].count(True) == 1
+
+
+async def test_the_forecast_of_a_replay_knows_pauses(database):
+    """Letters of a shop that is paused will wait, and so will all while all sending is paused."""
+    await die(database, "due")
+    letters = await DeadLetters(database).find(Filter())
+    replays = Replays(database, Suppressions(database, Pseudonyms(())), PerShop(schedule(min_gap=timedelta(0))))
+    pauses = Pauses(database)
+    for shop, why in (("shop.example", "sending for shop.example is paused"), (None, "all sending is paused")):
+        await pauses.pause(shop, "ada", "a test", now())
+        [expected] = (await replays.expected(letters, now())).values()
+        assert (expected.told("will"), expected.sends) == (f"will wait: {why}", False)
+    await pauses.resume(None)
+    await pauses.resume("shop.example")
+    [expected] = (await replays.expected(letters, now())).values()
+    assert expected.sends

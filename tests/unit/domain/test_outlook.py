@@ -93,6 +93,13 @@ def test_a_replay_waits_for_what_another_checkout_of_the_address_had():
     assert (ahead.at, ahead.why) == (NOON + 2 * DAY, "this address had a mail about another checkout")
 
 
+def test_a_replay_waits_for_the_end_of_a_pause():
+    """Nobody knows when that is; unlike what is skipped, the message stays due."""
+    history = RecipientHistory(paused="shop.example")
+    ahead = replay(state(messages=DEAD), "reminder-1", schedule(), history, NOON)
+    assert ahead == Ahead("reminder-1", None, "sending for shop.example is paused", waits=True)
+
+
 def test_a_replay_of_what_is_not_dead_any_more():
     """Somebody else was faster."""
     ahead = replay(state(), "reminder-1", schedule(), NOTHING_KNOWN, NOON)

@@ -1,6 +1,7 @@
 """The statistics of experiments, against published values and statsmodels."""
 
 import os
+from contextlib import suppress
 from decimal import Decimal
 from random import Random
 
@@ -17,7 +18,11 @@ from recovery.domain.statistics import (
     wanted,
 )
 
-CLOSE = {"rel": 1e-9, "abs": 1e-9}
+with suppress(ImportError):  # it comes with statsmodels, without which the tests that need it are skipped
+    import numpy
+
+TABLES = 10_000
+"""Random tables for each comparison with statsmodels, which takes whole columns of them."""
 
 
 @pytest.fixture
@@ -28,6 +33,12 @@ def oracle():
     else:
         statsmodels = pytest.importorskip("statsmodels")
     return statsmodels
+
+
+def assert_close(found, expected):
+    """Compare intervals with arrays of their ends."""
+    for ends, theirs in zip(([each.low for each in found], [each.high for each in found]), expected, strict=True):
+        assert numpy.allclose(ends, theirs, rtol=1e-9, atol=1e-9)
 
 
 def tables(count):
@@ -46,13 +57,15 @@ def test_the_interval_of_two_rates_is_the_published_one():
 
 
 def test_rates_as_statsmodels_has_them(oracle):
-    """Newcombe's interval, on a thousand random tables."""
+    """Newcombe's interval."""
     from statsmodels.stats.proportion import confint_proportions_2indep
 
-    for hits, count, other_hits, other in tables(1000):
-        found = rate_difference(hits, count, other_hits, other)
-        low, high = confint_proportions_2indep(hits, count, other_hits, other, method="newcomb", compare="diff")
-        assert (found.low, found.high) == pytest.approx((low, high), **CLOSE)
+    rows = list(tables(TABLES))
+    columns = numpy.array(rows, dtype=float).T
+    assert_close(
+        [rate_difference(*row) for row in rows],
+        confint_proportions_2indep(*columns, method="newcomb", compare="diff"),
+    )
 
 
 def sample_of(amounts):
@@ -60,25 +73,57 @@ def sample_of(amounts):
     return Sample(len(amounts), sum(amounts, Decimal(0)), sum((each * each for each in amounts), Decimal(0)))
 
 
-def amounts(random):
+def amounts(random, count):
     """Money per checkout: mostly nothing."""
-    count = random.randint(2, 60)
     return [Decimal(random.choice([0, 0, random.randint(1, 10**7)])) / 100 for _ in range(count)]
 
 
+def pairs(seed):
+    """Many pairs of samples, in lists of pairs with the same two sizes."""
+    random = Random(seed)
+    for _ in range(TABLES // 200):
+        sizes = random.randint(2, 60), random.randint(2, 60)
+        yield [tuple(amounts(random, size) for size in sizes) for _ in range(200)]
+
+
+def columns_of(samples):
+    """An array with a column for each sample."""
+    return numpy.array(samples, dtype=float).T
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_money_as_statsmodels_has_it(oracle):
-    """The difference of two means with unequal variances."""
+    """The difference of two means with unequal variances; without any money it is nothing."""
     from statsmodels.stats.weightstats import CompareMeans
 
-    random = Random(5)
-    for _ in range(200):
-        first, second = amounts(random), amounts(random)
-        found = mean_difference(sample_of(first), sample_of(second))
-        means = CompareMeans.from_data([float(each) for each in first], [float(each) for each in second])
-        if not any(first) and not any(second):
-            assert (found.low, found.high) == (0, 0)
-            continue
-        assert (found.low, found.high) == pytest.approx(means.zconfint_diff(usevar="unequal"), **CLOSE)
+    for same_sizes in pairs(5):
+        firsts, seconds = zip(*same_sizes, strict=True)
+        expected = CompareMeans.from_data(columns_of(firsts), columns_of(seconds)).zconfint_diff(usevar="unequal")
+        found = [mean_difference(sample_of(first), sample_of(second)) for first, second in same_sizes]
+        assert_close(found, numpy.nan_to_num(expected))
+
+
+def test_relative_money_as_statsmodels_has_it(oracle):
+    """The delta method, on the ratio of two means."""
+    from statsmodels.stats._delta_method import NonlinearDeltaCov
+
+    def lift(means):
+        first, second = numpy.split(means, 2)
+        return first / second - 1
+
+    count = 0
+    for same_sizes in pairs(6):
+        known = [pair for pair in same_sizes if any(pair[1])]
+        both = [columns_of(samples) for samples in zip(*known, strict=True)]
+        delta = NonlinearDeltaCov(
+            lift,
+            numpy.concatenate([each.mean(axis=0) for each in both]),
+            numpy.diag(numpy.concatenate([each.var(axis=0, ddof=1) / len(each) for each in both])),
+        )
+        found = [relative_difference(sample_of(first), sample_of(second)) for first, second in known]
+        assert_close(found, delta.conf_int().T)
+        count += len(known)
+    assert count > 0.9 * TABLES
 
 
 def test_the_sample_ratio_as_scipy_has_it(oracle):
@@ -86,11 +131,11 @@ def test_the_sample_ratio_as_scipy_has_it(oracle):
     from scipy.stats import chisquare
 
     random = Random(7)
-    for _ in range(500):
-        count, other, share = random.randint(0, 5000), random.randint(1, 5000), random.uniform(0.01, 0.5)
-        total = count + other
-        expected = chisquare([count, other], [total * share, total * (1 - share)]).pvalue
-        assert sample_ratio_p(count, other, share) == pytest.approx(expected, **CLOSE)
+    rows = [(random.randint(0, 5000), random.randint(1, 5000), random.uniform(0.01, 0.5)) for _ in range(TABLES)]
+    counts, others, shares = numpy.array(rows).T
+    total = counts + others
+    expected = chisquare([counts, others], [total * shares, total * (1 - shares)], axis=0).pvalue
+    assert numpy.allclose([sample_ratio_p(*row) for row in rows], expected, rtol=1e-9, atol=1e-9)
 
 
 def test_the_wanted_number_as_statsmodels_has_it(oracle):
@@ -98,12 +143,13 @@ def test_the_wanted_number_as_statsmodels_has_it(oracle):
     from statsmodels.stats.power import normal_sample_size_one_tail
 
     random = Random(3)
-    for _ in range(500):
-        rate, lift, share = random.uniform(0, 0.6), random.uniform(0.002, 0.2), random.uniform(0.01, 0.5)
-        better = rate + lift
-        spread = (rate * (1 - rate) / share + better * (1 - better) / (1 - share)) ** 0.5
-        expected = normal_sample_size_one_tail(lift, 0.8, 0.025, std_null=spread, std_alternative=spread)
-        assert 0 <= wanted(rate, lift, share) - expected < 1 + 1e-6
+    rows = [(random.uniform(0, 0.6), random.uniform(0.002, 0.2), random.uniform(0.01, 0.5)) for _ in range(TABLES)]
+    rates, lifts, shares = numpy.array(rows).T
+    better = rates + lifts
+    spread = (rates * (1 - rates) / shares + better * (1 - better) / (1 - shares)) ** 0.5
+    expected = normal_sample_size_one_tail(lifts, 0.8, 0.025, std_null=spread, std_alternative=spread)
+    over = numpy.array([wanted(*row) for row in rows]) - expected
+    assert ((over > -1e-6) & (over < 1 + 1e-6)).all()
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.05, 30743), (0.1, 16405), (0.2, 9429), (0.5, 6421)])

@@ -1,12 +1,14 @@
 """Pauses of sending, as the engine heeds them."""
 
 import asyncio
+from dataclasses import replace
 
 from recovery.domain.pauses import EVERYTHING
 from recovery.domain.recipient import RecipientHistory
 from recovery.domain.state import MessageState, Status
 from recovery.engine.pauses import KnownPauses
 from tests.support.builders import minutes, state
+from tests.support.configurations import LIMITS
 from tests.support.engine_in_memory import DUE, EngineInMemory
 
 SHOP = "shop.example"
@@ -127,6 +129,28 @@ async def test_what_is_loaded_ahead_heeds_a_pause_too():
         await world.engine.ahead.claim(await world.engine.ahead.due())
     assert world.relay.taken == []
     assert world.addresses.asked == []
+
+
+async def test_nothing_of_a_paused_shop_is_loaded_ahead():
+    """It would be loaded for nothing, and take the room of the checkouts that are sent."""
+    pauses = KnownPauses()
+    pauses.hear({SHOP})
+    other = state().model_copy(update={"id": "other.example/1"})
+    world = EngineInMemory(state(), other, pauses=pauses, limits=replace(LIMITS, in_flight=1))
+    await world.engine.look(list(world.store.kept), "test")
+    loads, load = [], world.store.load
+
+    async def noted(ids):
+        loads.append(list(ids))
+        return await load(ids)
+
+    world.store.load = noted
+    await world.engine.ahead.load({"shop.example/1": DUE, "other.example/1": DUE})
+    assert loads == [["other.example/1"]]
+    assert len(world.engine.ahead) == 1
+    pauses.hear({EVERYTHING})
+    await world.engine.ahead.load({"shop.example/1": DUE})
+    assert len(loads) == 1
 
 
 async def test_a_paused_checkout_that_is_looked_at_early_keeps_its_alarm():
