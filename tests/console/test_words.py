@@ -11,6 +11,7 @@ from recovery.domain.edits import ALL_SHOPS, Edit
 from recovery.mail.templates import templates
 from recovery.mail.templates.trial import LIMITS, tried
 from recovery.mongo.words import EditedWords
+from tests.support import one_loop
 from tests.support.builders import NOON
 from tests.support.console_forms import post, token_of
 from tests.support.console_world import LAMPS_ONLY, OPERATOR, READER, console_world, tab
@@ -29,7 +30,7 @@ def _slow_machine(monkeypatch):
     monkeypatch.setattr(templates, "tried", partial(tried, limits=replace(LIMITS, wall_time=300)))
 
 
-@pytest.fixture
+@one_loop.fixture
 async def world(mongodb, database, relay):
     """A daemon with few mails: each trial makes all of them in all languages."""
     schedule = {"steps": [{"name": "reminder-1", "delay": "2h"}]}
