@@ -12,6 +12,11 @@ import pytest
 from tests.acceptance.conftest import BINARY
 
 
+def _heeding_interrupts():
+    """Heed Ctrl-C, as in a terminal: what a shell runs in the background ignores it, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def started(tmp_path):
     """Start `recovery simulate` over drawn checkouts as the terminal does it, in a process group of its own."""
@@ -28,6 +33,7 @@ def started(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_heeding_interrupts,
         )
         running.append(process)
         return process
