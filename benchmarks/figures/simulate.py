@@ -30,7 +30,7 @@ def replayed(count: int, seed: int, both: Schedules) -> float:
     """Return the rate at which both schedules replay drawn checkouts in one process, by second of processor time."""
     shards = shards_of(count, seed, DAYS)
     began = time.process_time()
-    replay, whole = ShardReplay(both, LISTED), Comparison()
+    replay, whole = ShardReplay(both, LISTED, ""), Comparison()
     for shard in shards:
         whole.add(replay.of(shard))
     used = time.process_time() - began
