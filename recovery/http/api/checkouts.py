@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from recovery.domain.checkout import Facts
+from recovery.domain.fields import Instant
 from recovery.domain.masking import masked
 from recovery.domain.state import CheckoutState, KeptConsent, Message, Past, Pause, Status
 from recovery.http.api.ingestion import Ingestion
@@ -97,7 +98,7 @@ def checkouts(ingestion: Ingestion, guard: Guard) -> APIRouter:
         shop: str,
         order_id: str,
         caller: Annotated[Caller, guard.needs(Scope.OPERATE)],
-        pause_at: Annotated[AwareDatetime | None, Query(description=_PAUSE_AT)] = None,
+        pause_at: Annotated[Instant | None, Query(description=_PAUSE_AT)] = None,
     ) -> None:
         """Cancel all reminders of this checkout, whatever is reported later. An order of it is still confirmed.
 
