@@ -127,6 +127,8 @@ async def test_a_shop_that_nobody_knows_cannot_be_paused(world):
         answer = await post(client, "/console/pause", token, {"shop": "shop.example"})
         assert answer.question == "Pause sending for shop.example?"
         await Pauses(world.database).pause("gone.example", "olga", "", datetime.now(UTC))
+        while "gone.example" not in (await client.get("/console")).text:  # its figures are a second old at most
+            await asyncio.sleep(0.1)
         resume = await token_of(client, "/console", "/resume")
         yes = {"shop": "gone.example", "sure": "yes"}
         assert (await post(client, "/console/resume", resume, yes)).said == "Sending for gone.example is resumed."
