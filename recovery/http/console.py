@@ -30,7 +30,7 @@ class ConsoleRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        router = self._router or await self._loaded()
+        router = scope["router"] = self._router or await self._loaded()  # whose routes a refusal names
         await router(scope, receive, send)
 
     async def _loaded(self) -> APIRouter:

@@ -136,3 +136,13 @@ async def test_a_static_file_is_kept_by_browsers_and_no_other_file_is_given(worl
         assert "immutable" in (await client.get("/console/static/console.css")).headers["cache-control"]
         for name in ("nothing.css", "..%2Fdesk.py", "%2e%2e%2fdesk.py"):
             assert (await client.get(f"/console/static/{name}")).status_code == 404
+
+
+async def test_another_method_is_told_the_methods_of_its_path(world):
+    """And not those of the whole console."""
+    async with world.client(OPERATOR) as client:
+        for path, allowed in (("/console/pause", {"POST"}), ("/console/schedule", {"GET", "HEAD"})):
+            answer = await client.put(path)
+            assert answer.status_code == 405, path
+            assert {each.strip() for each in answer.headers["allow"].split(",")} >= allowed
+            assert "PUT" not in answer.headers["allow"]

@@ -11,7 +11,7 @@ from tests.support.dealing import dealt
 
 
 def a_test(path, name, *, limit=None, shared=False):
-    """Return what is asked of a test."""
+    """Return a collected test, as far as `dealt` looks at it."""
     scope = SimpleNamespace(scope="module" if shared else "function")
     return SimpleNamespace(
         path=Path("tests") / path,
