@@ -4,14 +4,13 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from recovery.app.channels import ChannelRecords
@@ -19,10 +18,7 @@ from recovery.app.factories import (
     CannotStart,
     api_keys_of,
     database_of,
-    feedback_of,
-    recovery_of,
     results_of,
-    webhooks_of,
 )
 from recovery.app.initialise import ensure
 from recovery.app.lanes import LaneFactory
@@ -42,13 +38,9 @@ from recovery.daemon.watcher import Watcher
 from recovery.daemon.words import WordsWatch
 from recovery.domain.per_shop import PerShop
 from recovery.engine.pauses import KnownPauses
-from recovery.http.app import create_app
 from recovery.http.channels import ChannelCounts
-from recovery.http.security import Guard
-from recovery.http.server import listen, serve
 from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
-from recovery.mail.templates.pages import Pages
 from recovery.mongo import collections, preflight
 from recovery.mongo.activity import Activity
 from recovery.mongo.channels import Channels
@@ -62,6 +54,11 @@ from recovery.mongo.receivers import MongoReceivers
 from recovery.mongo.shadows import MongoShadows
 from recovery.mongo.words import EditedWords
 from recovery.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from recovery.http.security import Guard
 
 log = structlog.get_logger()
 
@@ -160,13 +157,20 @@ class _Daemon:
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[Ready], None]) -> None:
         """Open the port, start all parts, wait for `stop`, and stop them in order."""
-        http = self._settings.http
-        with listen(http.host, http.port) if http.enabled else nullcontext() as listener:
+        with self._listener() as listener:
             async with Supervisor() as root:
                 await self._start(root)
                 self._start_http(root, listener, on_ready)
                 await root.wait(stop)
                 await self._stop(root)
+
+    def _listener(self) -> AbstractContextManager[socket.socket | None]:
+        http = self._settings.http
+        if not http.enabled:
+            return nullcontext()
+        from recovery.http.server import listen  # of several daemons on a machine, one serves HTTP
+
+        return listen(http.host, http.port)
 
     def _make_heartbeat(self) -> Heartbeat:
         daemon, lanes = self._settings.daemon, self._lanes
@@ -249,7 +253,10 @@ class _Daemon:
         if listener is None:
             on_ready(Ready(None))
             return
-        api = _api(
+        from recovery.app.api import api_of  # as in _listener
+        from recovery.http.server import serve
+
+        api = api_of(
             self._settings,
             self._database,
             self._clock,
@@ -264,11 +271,11 @@ class _Daemon:
         root.start("channels", self._channels.run())
         root.start("http", serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))))
 
-    def _console(self) -> Callable[[Guard], APIRouter] | None:
+    def _console(self) -> "Callable[[Guard], APIRouter] | None":
         if not self._settings.console.enabled:
             return None
 
-        def load(guard: Guard) -> APIRouter:
+        def load(guard: "Guard") -> "APIRouter":
             from recovery.app.desk import desk_of  # what only people need, no start waits for
             from recovery.console.console import console
 
@@ -297,33 +304,3 @@ class _Daemon:
         await root.finish("http")
         await root.stop("channels")
         await self._channels.finish()
-
-
-def _api(
-    settings: Settings,
-    database: Database,
-    clock: MongoClock,
-    pages: PerShop[Pages],
-    readiness: Readiness,
-    registry: CollectorRegistry,
-    telemetry: Telemetry,
-    channels: ChannelCounts,
-    pauses: KnownPauses,
-    console: Callable[[Guard], APIRouter] | None,
-) -> Any:
-    async def faults() -> Mapping[str, str | None]:
-        return readiness.faults()
-
-    return create_app(
-        recovery_of(settings, database.client),
-        feedback_of(settings, database, clock, pages),
-        api_keys=api_keys_of(settings),
-        webhooks=webhooks_of(settings),
-        observer=telemetry,
-        channels=channels,
-        readiness=faults,
-        registry=registry,
-        paused=lambda: pauses.in_words,
-        console=console,
-        max_body=settings.http.max_body,
-    )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
@@ -16,10 +16,9 @@ from recovery.engine.limits import Limits
 from recovery.engine.ports import Clock
 from recovery.errors import RecoveryError
 from recovery.http.customer.feedback import Feedback
-from recovery.http.inbound.shop_webhooks import Accesses, WebhookAccess
+from recovery.http.inbound.accesses import Accesses, WebhookAccess
 from recovery.http.keys import ApiKey, unscoped
 from recovery.mail.links import Links
-from recovery.mail.providers import PROVIDERS
 from recovery.mail.seals import Seals
 from recovery.mail.templates.pages import Pages
 from recovery.mongo.collections import OPTIONS, Database
@@ -27,8 +26,9 @@ from recovery.mongo.results import MongoResults
 from recovery.mongo.returns import Returns
 from recovery.mongo.suppressions import Suppressions
 from recovery.settings import Settings
-from recovery.shops import ADAPTERS
-from recovery.shops.adapter import Adapter
+
+if TYPE_CHECKING:
+    from recovery.shops.adapter import Adapter
 
 T = TypeVar("T")
 
@@ -121,9 +121,9 @@ def terms_of(settings: Settings) -> Terms:
 
 def provider_secrets_of(settings: Settings) -> dict[str, list[str]]:
     """Return the secrets of each provider that sends our mails, by its name."""
-    given = settings.providers
-    secrets = {provider.name: getattr(given, provider.name) for provider in PROVIDERS if provider.name != "ses"}
-    return {"ses": list(given.ses), **{name: secrets_of(each) for name, each in secrets.items()}}
+    given = dict(settings.providers)
+    topics = given.pop("ses")
+    return {"ses": list(topics), **{name: secrets_of(each) for name, each in given.items()}}
 
 
 def api_keys_of(settings: Settings) -> list[ApiKey]:
@@ -135,11 +135,21 @@ def api_keys_of(settings: Settings) -> list[ApiKey]:
     return [*named, *unscoped(secrets_of(settings.http.api_keys))]
 
 
-def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> Accesses:
+def webhooks_of(settings: Settings, adapters: "Iterable[Adapter] | None" = None) -> Accesses:
     """Return each shop's access to webhooks by the adapter's name.
 
     Raises `CannotStart` for an unknown adapter, and for a secret or an address that its platform has no use for.
     """
+    if any(_platforms(own) for own in settings.each()):
+        _check_platforms(settings, adapters)
+    return per_shop(settings, _accesses_of)
+
+
+def _check_platforms(settings: Settings, adapters: "Iterable[Adapter] | None") -> None:
+    if adapters is None:
+        from recovery.shops import ADAPTERS  # most settings name none, and their start does not wait for them
+
+        adapters = ADAPTERS
     known = {adapter.name: adapter for adapter in adapters if adapter.name != "shopify"}  # it has a section of its own
     for own in settings.each():
         if unknown := sorted(_platforms(own) - set(known)):
@@ -151,7 +161,6 @@ def webhooks_of(settings: Settings, adapters: Iterable[Adapter] = ADAPTERS) -> A
                 raise CannotStart(f"webhooks.secrets: {name} signs with its own keys; set webhooks.addresses instead.")
             if not adapter.key_set_path and name in own.webhooks.addresses:
                 raise CannotStart(f"webhooks.addresses: {name} signs with a secret; set webhooks.secrets instead.")
-    return per_shop(settings, _accesses_of)
 
 
 def _platforms(own: Settings) -> set[str]:

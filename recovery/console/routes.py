@@ -19,6 +19,7 @@ from recovery.console.viewer import Viewer
 from recovery.domain.scopes import Scope
 from recovery.engine.ports import Clock
 from recovery.errors import Damaged, Refused, Unavailable
+from recovery.http.problem_handlers import as_problem
 from recovery.http.problems import Problem, problem_of
 
 Page = Callable[[Request, Viewer], Awaitable[Response]]
@@ -136,7 +137,7 @@ class Routes:
 
     def fault(self, request: Request, exc: Exception) -> Response:
         """Return the page of a fault."""
-        problem = Problem(409, _sentence(exc)) if isinstance(exc, Damaged) else problem_of(exc)
+        problem = Problem(409, _sentence(exc)) if isinstance(exc, Damaged) else problem_of(as_problem(exc))
         detail = problem.detail if isinstance(exc, Problem) else FAULTS.get(problem.status, problem.detail)
         try:
             viewer = self.viewer(request)

@@ -8,7 +8,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from recovery.demo.inbox import Inbox
 from recovery.demo.mails import Mail
-from recovery.http.problems import Problem, add_problem_handlers
+from recovery.http.problem_handlers import add_problem_handlers
+from recovery.http.problems import Problem
 from recovery.http.security import Guard
 
 _OURS = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'"

@@ -3,6 +3,6 @@
 import json
 import sys
 
-from recovery.http.app import description
+from recovery.http.endpoints import description
 
 sys.stdout.write(json.dumps(description(), indent=2, ensure_ascii=False) + "\n")

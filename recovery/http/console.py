@@ -3,12 +3,13 @@
 Most daemons are never visited. So none of them waits for the console at its start, or holds it in memory.
 """
 
-import asyncio
 from collections.abc import Callable
 
 from fastapi import APIRouter
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
+
+from recovery.http.late import Late
 
 PATH = "/console"
 """The path of the overview. Every other page and act is below it."""
@@ -18,9 +19,7 @@ class ConsoleRoute(BaseRoute):
     """The route of every request to the console. `load` returns the router; it is called once, in a thread."""
 
     def __init__(self, load: Callable[[], APIRouter]) -> None:
-        self._load = load
-        self._loading = asyncio.Lock()
-        self._router: APIRouter | None = None
+        self._router = Late(load)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether a request is to the console."""
@@ -30,11 +29,5 @@ class ConsoleRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        router = scope["router"] = self._router or await self._loaded()  # whose routes a refusal names
+        router = scope["router"] = await self._router.get()  # whose routes a refusal names
         await router(scope, receive, send)
-
-    async def _loaded(self) -> APIRouter:
-        async with self._loading:
-            if self._router is None:
-                self._router = await asyncio.to_thread(self._load)
-            return self._router

@@ -8,13 +8,10 @@ from traceback import walk_tb
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
+from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from recovery.errors import Unavailable
@@ -53,8 +50,6 @@ class ProblemType(StrEnum):
     UNAVAILABLE = "urn:recovery:problem:unavailable"
     FAULT = "urn:recovery:problem:fault"
 
-
-_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 _USUAL: Mapping[int, str] = {
     400: ProblemType.INCOMPLETE,
@@ -136,37 +131,6 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return known | {"default": {"description": "Any other problem", "content": content}}
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Make `app` answer every exception with a problem."""
-    for kind in (
-        Problem,
-        HTTPException,
-        RequestValidationError,
-        ClientDisconnect,
-        Unavailable,
-        Exception,
-    ):
-        app.add_exception_handler(kind, _answer)
-
-
-async def _answer(request: Request, exc: Exception) -> JSONResponse:
-    if isinstance(exc, HTTPException) and exc.status_code == 405:
-        exc.headers = {**(exc.headers or {}), "Allow": ", ".join(_methods_of(request))}
-    return answer(exc, request.scope)
-
-
-def _methods_of(request: Request) -> list[str]:
-    """Return all methods of this path: the router only reports those of the first route that matches."""
-    return [
-        method
-        for method in _METHODS
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.scope["router"].routes
-        )
-    ]
-
-
 def answer(exc: Exception, scope: Scope) -> JSONResponse:
     """Return the response for an exception, and store the reason in the request's state, for the log."""
     problem = problem_of(exc)
@@ -205,8 +169,6 @@ def problem_of(exc: Exception) -> Problem:
             return exc
         case HTTPException():
             return Problem(exc.status_code, str(exc.detail), headers=exc.headers)
-        case RequestValidationError():
-            return invalid(exc.errors())
         case ClientDisconnect():
             return Problem(400, "The connection closed before the end of the body: send the request again.")
         case Unavailable():

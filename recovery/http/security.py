@@ -5,12 +5,10 @@ import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import Request, Security
-from fastapi.security import HTTPBearer, SecurityScopes
 
 from recovery.domain.hosts import is_loopback
 from recovery.http.keys import THIS_MACHINE, ApiKey, Caller, KeyRing, Scope, WrongKeys
@@ -21,7 +19,6 @@ from recovery.http.problems import Problem, ProblemType
 TOLERANCE = 300
 """Seconds by which the time of a signature may differ from ours, in both directions."""
 
-_bearer = HTTPBearer(scheme_name="api_key", auto_error=False, description="A key of `http.keys` or `http.api_keys`.")
 _log = structlog.get_logger()
 
 
@@ -71,12 +68,9 @@ class Guard:
 
     def needs(self, *scopes: Scope) -> Any:
         """Return the FastAPI dependency that yields the caller; it also documents the required scopes."""
-        return Security(self._caller, scopes=[scope.value for scope in scopes])
+        from recovery.http.api.bearer import needed  # FastAPI, which reports do without
 
-    async def _caller(
-        self, request: Request, needed: SecurityScopes, _described: Annotated[Any, Security(_bearer)]
-    ) -> Caller:
-        return await self.admit(request.headers, *map(Scope, needed.scopes))
+        return needed(self.admit, scopes)
 
     @staticmethod
     def _this_machine(headers: Mapping[str, str]) -> Caller:

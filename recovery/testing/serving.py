@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from recovery.http.problems import Problem, add_problem_handlers, invalid_body
+from recovery.http.problem_handlers import add_problem_handlers
+from recovery.http.problems import Problem, invalid_body
 from recovery.http.security import Guard
 from recovery.testing.kit import RecoveryKit
 from recovery.testing.mails import Mail

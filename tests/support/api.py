@@ -17,7 +17,7 @@ from recovery.domain.checkout import Facts, checkout_id
 from recovery.domain.per_shop import PerShop
 from recovery.domain.state import CheckoutState, Claim, Message, MessageState, Past, Status
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.inbound.accesses import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.data_subjects import Receipt
 from recovery.mongo.listing import Filters, Page, position

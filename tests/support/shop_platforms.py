@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.inbound.accesses import WebhookAccess
 from tests.support import saleor_bodies, shopify_bodies, stripe_events, woocommerce_bodies
 from tests.support.signatures import KEY, OTHER_KEY, detached, jwk
 

@@ -13,7 +13,7 @@ from recovery.daemon.metrics import Telemetry
 from recovery.domain.decision import Send, decide
 from recovery.domain.per_shop import PerShop
 from recovery.http.app import create_app
-from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.inbound.accesses import WebhookAccess
 from recovery.http.keys import unscoped
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS

@@ -1,6 +1,6 @@
 """Endpoints for batches, many reports in one request: the body is read, and the answer written, a line at a time.
 
-Like `recovery.http.api.reports`, they answer beside FastAPI, which only documents them. The body has no limit of its
+Like `recovery.http.api.reports`, they answer beside FastAPI; `batch_docs` documents them. The body has no limit of its
 own; a report in it has that of a single one. Memory does not grow with the body: what is read waits for room among the
 reports that are on their way to the database, and those for the caller to read the answer.
 """
@@ -12,22 +12,20 @@ from contextlib import aclosing, contextmanager
 from typing import Any, NamedTuple
 
 import structlog
-from fastapi import APIRouter, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from recovery.client import ReportResult, Unavailable
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.splitting import Elements, Fault, FaultKind, Lines, Part, Splitter
-from recovery.http.api.description import header
 from recovery.http.api.ingestion import Ingestion
-from recovery.http.api.reports import CHECKOUT_EXAMPLE, ORDER_EXAMPLE, encoded, refuse, shop_in
+from recovery.http.api.reports import encoded, refuse, shop_in
 from recovery.http.keys import Caller
 from recovery.http.keys import Scope as KeyScope
 from recovery.http.log_bound import LogBound
 from recovery.http.middleware import AnswerCount, headers_of, host_fault
-from recovery.http.problems import Problem, ProblemDetails, answers, details_of, invalid_body, problem_of
+from recovery.http.problems import Problem, details_of, invalid_body, problem_of
 from recovery.http.security import Guard
 from recovery.http.streaming import NotRead, StreamedAnswer, abort_stream, begin_stream, parts
 
@@ -278,80 +276,3 @@ def _answer_of(headers: Mapping[str, str], send: Send) -> _Results:
     minimal = any(each.partition(";")[0].strip() == "return=minimal" for each in headers.get("prefer", "").split(","))
     applied = [(b"preference-applied", b"return=minimal")] if minimal else []
     return _Results(StreamedAnswer(send, [(b"content-type", LINES.encode()), *applied]), minimal=minimal)
-
-
-class Stored(BaseModel):
-    """A report of a batch that was stored, by the number of its line, or of its element in the array."""
-
-    line: int
-    id: str
-
-
-class NotStored(ProblemDetails):
-    """A report of a batch that was not stored, with its problem."""
-
-    line: int
-
-
-def batch_docs(guard: Guard) -> APIRouter:
-    """Return the endpoints for the OpenAPI description only: `Batches` answers every request before FastAPI sees it."""
-    router = APIRouter(tags=["checkouts"])
-
-    @router.post(
-        CHECKOUTS,
-        operation_id="reportCheckouts",
-        dependencies=[guard.needs(KeyScope.REPORT)],
-        response_class=_Text,
-        summary="Report many checkouts",
-        responses=_RESPONSES,
-        openapi_extra=_request_body(Checkout, CHECKOUT_EXAMPLE),
-    )
-    async def checkouts() -> None:
-        """Report checkouts, any number of them: a JSON object a line, or the elements of one array.
-
-        The body is read as it arrives, and each report is stored or refused by itself. The answer has a line for each,
-        in their order, as soon as it is stored: its `line` and `id`, or its problem. Read it while you send. With
-        `Prefer: return=minimal` it has only the problems, and then the totals. A report without a result was not read,
-        or may not be stored: send it again.
-        """
-
-    @router.post(
-        ORDERS,
-        operation_id="reportOrders",
-        dependencies=[guard.needs(KeyScope.REPORT)],
-        response_class=_Text,
-        summary="Report many orders",
-        responses=_RESPONSES,
-        openapi_extra=_request_body(Order, ORDER_EXAMPLE),
-    )
-    async def orders() -> None:
-        """Report orders, any number of them, in the same way as many checkouts."""
-
-    return router
-
-
-class _Text(Response):
-    media_type = LINES
-
-
-_RESULTS = {
-    "type": "string",
-    "description": "A line for each report, in their order: a `Stored` or a `NotStored`, as JSON.",
-}
-_ANSWER = {
-    "description": "The batch was read; each report has its result",
-    "content": {LINES: {"schema": _RESULTS}},
-}
-_RESPONSES: dict[int | str, dict[str, Any]] = answers(400, 401, 403, 415, 422, 503) | {200: _ANSWER}
-
-
-def _request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    text = {"type": "string", "description": "A report a line, each as in the array."}
-    lines = {"schema": text}  # without an example: schemathesis would send it, and cannot
-    anything = {"description": "Anything else has a result, too, that says what is wrong with it."}
-    array = {"schema": {"type": "array", "items": {"anyOf": [schema, anything]}}, "example": [example]}
-    return {
-        "parameters": [header("Prefer", "`return=minimal`: answer only with the problems, and then the totals.")],
-        "requestBody": {"required": True, "content": {"application/json": array, LINES: lines}},
-    }

@@ -1,17 +1,15 @@
-"""Endpoints that take reports of checkouts and orders: an ASGI application beside FastAPI, which only documents them.
+"""Endpoints that take reports of checkouts and orders: an ASGI application beside FastAPI.
 
 They take nearly all requests. FastAPI's routing was the largest part of the cost of one, and its middleware alone was
-a fifth (measured).
+a fifth (measured). `recovery.http.api.report_docs` documents them.
 """
 
 import json
 from collections.abc import Awaitable, Mapping
 from functools import lru_cache
-from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -21,7 +19,7 @@ from recovery.domain.masking import masked
 from recovery.http.api.ingestion import Ingestion
 from recovery.http.keys import Scope as KeyScope
 from recovery.http.middleware import NO_SNIFFING, AnswerCount, headers_of, host_fault, within
-from recovery.http.problems import Problem, answer, answers, invalid_body
+from recovery.http.problems import Problem, answer, invalid_body
 from recovery.http.security import Guard
 
 CHECKOUT, ORDER = "/checkout", "/order"
@@ -42,25 +40,6 @@ _shop_in_path = lru_cache(maxsize=1024)(_in_path)
 
 LONGEST_SHOP = 100
 """Characters of a shop in the log line of a refused report."""
-
-CHECKOUT_EXAMPLE = {
-    "shop": "bikes.example",
-    "order_id": "1042",
-    "customer": {"email": "ada@example.com", "name": "Ada Lovelace"},
-    "items": [{"name": "City bike", "variant": "Red", "price": "499.00", "quantity": 1}],
-    "total": "504.90",
-    "currency": "EUR",
-    "checkout_url": "https://bikes.example/checkouts/1042",
-    "locale": "en",
-    "touched_at": "2026-03-01T14:05:00+01:00",
-}
-ORDER_EXAMPLE = {"shop": "bikes.example", "order_id": "1042", "ordered_at": "2026-03-01T14:20:00+01:00"}
-
-
-class Accepted(BaseModel):
-    """A report that was stored."""
-
-    id: str
 
 
 class Reports:
@@ -171,48 +150,3 @@ async def _accept(report: Checkout | Order, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 202, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def report_docs(guard: Guard) -> APIRouter:
-    """Return the endpoints for the OpenAPI description only: `Reports` answers every request before FastAPI sees it."""
-    router = APIRouter(tags=["checkouts"])
-
-    @router.post(
-        CHECKOUT,
-        operation_id="reportCheckout",
-        dependencies=[guard.needs(KeyScope.REPORT)],
-        status_code=202,
-        response_model=Accepted,
-        summary="Report a checkout",
-        responses=answers(401, 403, 413, 415, 422, 503),
-        openapi_extra=_request_body(Checkout, CHECKOUT_EXAMPLE),
-    )
-    async def checkout() -> None:
-        """Report a checkout that is begun, or has changed.
-
-        Report it again whenever it changes: that postpones the reminders still to come. Reports are idempotent: the
-        same report again, or one older than the last, changes nothing.
-        """
-
-    @router.post(
-        ORDER,
-        operation_id="reportOrder",
-        dependencies=[guard.needs(KeyScope.REPORT)],
-        status_code=202,
-        response_model=Accepted,
-        summary="Report an order",
-        responses=answers(401, 403, 413, 415, 422, 503),
-        openapi_extra=_request_body(Order, ORDER_EXAMPLE),
-    )
-    async def order() -> None:
-        """Report that a checkout was ordered: its reminders end, and the order is confirmed by mail.
-
-        It may arrive before, with or after the report of its checkout. Facts left out are taken from the checkout.
-        """
-
-    return router
-
-
-def _request_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}

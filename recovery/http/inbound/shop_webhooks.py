@@ -1,6 +1,6 @@
 """The endpoint that shop platforms call: one for all adapters. The adapter verifies and reads; the rest is here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -9,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from recovery.domain.checkout import Order, checkout_id
 from recovery.domain.fields import ShopKey
-from recovery.domain.per_shop import PerShop
 from recovery.engine.ports import Clock
 from recovery.http.api.description import header
 from recovery.http.api.ingestion import Ingestion
+from recovery.http.inbound.accesses import Accesses, WebhookAccess
 from recovery.http.inbound.key_sets import KeySets, KeySetUnavailable
 from recovery.http.problems import Problem, ProblemType, answers
 from recovery.shops.adapter import NOT_SIGNED, Adapter, Trust, WebhookRequest, header_of, unmapped
@@ -41,25 +41,6 @@ _log = structlog.get_logger()
 
 LONGEST_PING = 1024
 """Bytes of an unsigned request that is read at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookAccess:
-    """One shop's settings for one platform.
-
-    `secrets` are those that may sign; `address` is that of the shop, where the platform publishes the keys that it
-    signs with. `confirm_orders` is whether its orders are confirmed by us, `checkout_url` the address of a checkout,
-    with `{id}` in the place of its id.
-    """
-
-    secrets: Sequence[str] = ()
-    confirm_orders: bool = False
-    checkout_url: str | None = None
-    address: str | None = None
-
-
-Accesses = PerShop[Mapping[str, WebhookAccess]]
-"""The access to each shop's webhooks, by the name of the adapter."""
 
 
 def adapter_in(path: str, adapters: Iterable[Adapter]) -> str | None:

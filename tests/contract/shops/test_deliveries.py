@@ -9,7 +9,7 @@ import pytest
 from recovery import Recovery
 from recovery.domain.decision import Send, decide
 from recovery.domain.state import Status
-from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.inbound.accesses import WebhookAccess
 from recovery.mongo.checkouts import MongoCheckouts
 from recovery.mongo.collections import CHECKOUTS
 from recovery.shops import ADAPTERS

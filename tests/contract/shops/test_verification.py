@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.inbound.accesses import WebhookAccess
 from recovery.shops import ADAPTERS
 from tests.support.api import FakeIngestion, problem
 from tests.support.builders import NOON

@@ -112,13 +112,6 @@ def test_what_needs_nothing_imports_nothing(argument):
     assert ("recovery 0." in done.stdout) is (argument == "--version")
 
 
-def test_a_start_waits_for_nothing_that_only_people_need():
-    """The console and what it counts are loaded when somebody first visits it."""
-    code = "import sys, recovery.cli.running\nprint(sorted(m for m in sys.modules if m.startswith('recovery.console')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
-
-
 def test_a_group_has_the_short_help_too():
     """-h is understood wherever --help is."""
     code = "from recovery.cli import main; main()"

@@ -6,7 +6,7 @@ import jsonschema_rs
 import pytest
 
 from recovery.http.api.examples import EXAMPLES
-from recovery.http.app import description
+from recovery.http.endpoints import description
 from recovery.http.problems import ProblemDetails, ProblemType
 
 DESCRIPTION = description()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recovery.http.app import description
+from recovery.http.endpoints import description
 from tests.support.api import problem
 
 

@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 import pytest
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
-from recovery.http.app import description
+from recovery.http.endpoints import description
 from recovery.http.keys import Scope
 from recovery.http.problems import ProblemType
 from recovery.mongo.fields import CHECKOUT, DEAD_LETTER, SUPPRESSION

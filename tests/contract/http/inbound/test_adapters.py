@@ -15,8 +15,9 @@ from recovery.app.factories import CannotStart, webhooks_of
 from recovery.daemon.metrics import Telemetry
 from recovery.domain.checkout import Checkout, Order
 from recovery.domain.per_shop import PerShop
-from recovery.http.app import LONGEST_WEBHOOK, create_app
-from recovery.http.inbound.shop_webhooks import WebhookAccess
+from recovery.http.app import create_app
+from recovery.http.endpoints import LONGEST_WEBHOOK
+from recovery.http.inbound.accesses import WebhookAccess
 from recovery.http.middleware import DRAIN_LIMIT
 from recovery.settings import Settings
 from recovery.shops import ADAPTERS

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from recovery.client import Unavailable
-from recovery.http.app import LONGEST_WEBHOOK
+from recovery.http.endpoints import LONGEST_WEBHOOK
 from recovery.http.middleware import DRAIN_LIMIT
 from tests.support.api import SECRET, SHOPIFY, Api, chunks, problem
 from tests.support.collected import collected
