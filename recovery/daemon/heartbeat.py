@@ -67,8 +67,9 @@ class Heartbeat:
         return None
 
     async def run(self) -> None:
-        """Write heartbeats for ever."""
+        """Write heartbeats for ever, after the first one: at once, a start would look like a fault that lasts."""
         while True:
+            await asyncio.sleep(self._interval.total_seconds())
             try:
                 await self.beat()
                 self._error = None
@@ -77,7 +78,6 @@ class Heartbeat:
                 self._error = str(exc)
                 self._on_outage()
                 self._outage.tell(exc)
-            await asyncio.sleep(self._interval.total_seconds())
 
     async def beat(self) -> None:
         """Write one heartbeat, and share the work with the daemons that are alive. Raises `Unavailable`."""

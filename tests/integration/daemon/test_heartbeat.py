@@ -57,6 +57,35 @@ async def test_a_heartbeat_says_what_lasts(engine_world):
     assert says == [None, ["*"], None]
 
 
+async def test_a_start_asks_for_no_second_sweep(engine_world):
+    """Streams that are not open at the first beat are a fault of one moment: the sweep of the start is enough."""
+    clock = engine_world.clock
+    clock.measure = lambda: asyncio.sleep(0)
+    ability = Ability(sick=frozenset({"*"}))
+    beat = {"interval": timedelta(seconds=0.1), "expiry": timedelta(seconds=10)}
+    shared = []
+    beats = asyncio.Queue()
+
+    def able() -> Ability:
+        beats.put_nowait(ability)
+        return ability
+
+    heart = Heartbeat(
+        Daemons(engine_world.database), engine_world.share, lambda: shared.append(1), clock, ability=able, **beat
+    )
+    await heart.beat()
+    running = asyncio.create_task(heart.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    ability = Ability()
+    async with asyncio.timeout(5):
+        while await beats.get() != ability:
+            pass
+        await beats.get()  # the beat before is whole
+    running.cancel()
+    assert not shared
+
+
 async def test_a_database_that_does_not_answer_at_all_is_told_of(engine_world):
     """A frozen server raises nothing: that the last answer was long ago is the fault."""
     clock = engine_world.clock
