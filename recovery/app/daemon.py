@@ -58,6 +58,7 @@ from recovery.settings import Settings
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from recovery.http.app import Application
     from recovery.http.security import Guard
 
 log = structlog.get_logger()
@@ -254,7 +255,6 @@ class _Daemon:
             on_ready(Ready(None))
             return
         from recovery.app.api import api_of  # as in _listener
-        from recovery.http.server import serve
 
         api = api_of(
             self._settings,
@@ -269,7 +269,16 @@ class _Daemon:
             self._console(),
         )
         root.start("channels", self._channels.run())
-        root.start("http", serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port))))
+        root.start("http", self._serve(api, listener, on_ready))
+
+    async def _serve(self, api: "Application", listener: socket.socket, on_ready: Callable[[Ready], None]) -> None:
+        from recovery.http.server import serve  # as in _listener
+
+        loading = asyncio.create_task(api.load_later())
+        try:
+            await serve(api, listener, stop=self._closing, on_listening=lambda port: on_ready(Ready(port)))
+        finally:
+            loading.cancel()
 
     def _console(self) -> "Callable[[Guard], APIRouter] | None":
         if not self._settings.console.enabled:

@@ -45,6 +45,9 @@ class Play:
 
     async def perform(self) -> Report:
         """Report all scenes, wait for due mails and for any that should not come, and return the report."""
+        await self._request(
+            "GET", "/openapi.json"
+        )  # the first request loads the endpoints, and no scene waits for that
         begun = asyncio.get_running_loop().time()
         for visit, scene in self._story.scenes():
             await asyncio.sleep(begun + scene.at - asyncio.get_running_loop().time())

@@ -1,6 +1,8 @@
 """The HTTP application: what is asked for all the time is answered here, and all else by FastAPI."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
     from recovery.shops.adapter import Adapter
 
 
+LOADED_AFTER = 30.0
+"""Seconds after the start until the endpoints that nobody has asked for are loaded: by then a start's rush is over."""
+
+
 class Application:
     """Answers reports, batches and health checks itself, and passes other requests on to what `load` returns.
 
-    That is FastAPI with all endpoints. To load it takes a quarter of a second: a start does not wait for that, but the
-    first request that needs it.
+    That is FastAPI with all endpoints. To load it takes a quarter of a second or more: a start does not wait for that,
+    but a request that needs it in the first `LOADED_AFTER` seconds.
     """
 
     def __init__(
@@ -53,6 +59,12 @@ class Application:
         else:
             endpoints = await self._endpoints.get()
             await endpoints(scope, receive, send)
+
+    async def load_later(self, after: float = LOADED_AFTER) -> None:
+        """Load the endpoints after so many seconds, so that no customer's click waits for that."""
+        await asyncio.sleep(after)
+        with suppress(Exception):  # the next request that needs them tells of it
+            await self._endpoints.get()
 
 
 def create_app(

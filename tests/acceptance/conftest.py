@@ -94,7 +94,7 @@ class DaemonWorld:
         try:
             async with asyncio.timeout(60):
                 address = await ready
-            async with httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=f"http://{address}", timeout=60, trust_env=False) as http:
                 yield Daemon(process, http, log)
             assert addresses(map(str, log)) == []
         finally:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from recovery.http.app import Application
 from recovery.http.late import Late
 
 
@@ -39,3 +40,21 @@ async def test_what_could_not_be_loaded_is_tried_again():
     with pytest.raises(MemoryError):
         await part.get()
     assert await part.get() is not None
+
+
+async def test_what_nobody_has_asked_for_is_loaded_later():
+    """A while after the start the endpoints are loaded: no click waits for them. A fault is left to a request."""
+    nothing, loads = None, []
+
+    def load():
+        loads.append(None)
+        if len(loads) == 1:
+            raise MemoryError("too little of it")
+        return object()
+
+    app = Application(nothing, nothing, nothing, load)
+    await app.load_later(0)
+    await app.load_later(0)
+    assert len(loads) == 2
+    await app.load_later(0)
+    assert len(loads) == 2
