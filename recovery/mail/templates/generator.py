@@ -1,14 +1,18 @@
-"""Code generator of the sandbox: the fields of customers and items are read without a call."""
+"""Code generator of the sandbox: the fields of brands, customers and items are read without a call."""
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 
+from recovery.domain.brand import Brand
 from recovery.domain.checkout import Customer, Item
 
-FIELDS = {model: frozenset(model.model_fields) for model in (Customer, Item)}
+FIELDS: dict[type, frozenset[str]] = {
+    Brand: frozenset(name for name in dir(Brand) if not name.startswith("_")),
+    **{model: frozenset(model.model_fields) for model in (Customer, Item)},
+}
 """The fields of the models that a template sees."""
 
-_NAMES = {Customer: "customer_type", Item: "item_type"}
+_NAMES = {model: f"{model.__name__.lower()}_type" for model in FIELDS}
 
 
 class Generator(CodeGenerator):

@@ -104,14 +104,14 @@ def _puts_in_text(node: nodes.Expr) -> bool:
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja environment that exposes only the fields of customers and items, which is also faster.
+    """Jinja environment that exposes only the fields of brands, customers and items, which is also faster.
 
     `recovery.mail.templates.bounds` limits its computations.
     """
 
     intercepted_binops = frozenset(BINARY)
     code_generator_class = Generator
-    models: Mapping[str, type[BaseModel]] = {model.__name__: model for model in FIELDS}
+    models: Mapping[str, type] = {model.__name__: model for model in FIELDS}
 
     def __init__(self, files: "Sources", chain: tuple[str, ...], words: Words, mail: str) -> None:
         super().__init__(
