@@ -13,9 +13,10 @@ from recovery.domain.per_shop import PerShop
 from recovery.domain.receivers import Receivers
 from recovery.engine.engine import Engine
 from recovery.engine.pauses import KnownPauses
-from recovery.engine.ports import Clock, Mailer
+from recovery.engine.ports import Clock
 from recovery.engine.receivers import Governor
 from recovery.engine.warmup import WarmupWatch
+from recovery.mail.smtp.mailer import SmtpMailer
 from recovery.mail.smtp.pool import RelayConfig
 from recovery.mongo.addresses import MongoAddresses
 from recovery.mongo.allowances import MongoAllowance
@@ -55,16 +56,16 @@ class LaneFactory:
         self._relays = shops.map(lambda shop: shop.relay)
         self._receivers = Receivers(settings.receivers.groups)
 
-    def lanes(self, mailers: Mapping[RelayConfig, Mailer]) -> Lanes:
+    def lanes(self, mailers: Mapping[RelayConfig, SmtpMailer]) -> Lanes:
         """Return the lanes, one for each relay with its mailer, by shop."""
         lane_of = {relay: Lane(relay.address, *self._lane(relay, mailer)) for relay, mailer in mailers.items()}
         return Lanes(self._relays.map(lane_of.__getitem__))
 
-    def _lane(self, relay: RelayConfig, mailer: Mailer) -> tuple[Engine, Sweep]:
+    def _lane(self, relay: RelayConfig, mailer: SmtpMailer) -> tuple[Engine, Sweep]:
         engine = self._engine(relay, mailer)
         return engine, self._sweep(relay, engine)
 
-    def _engine(self, relay: RelayConfig, mailer: Mailer) -> Engine:
+    def _engine(self, relay: RelayConfig, mailer: SmtpMailer) -> Engine:
         engine = Engine(
             checkouts=self._checkouts,
             shadows=self._shadows,
@@ -79,6 +80,7 @@ class LaneFactory:
             warmup=self._warmup(relay),
             governor=Governor(self._receivers, relay.host),
             pauses=self._pauses,
+            expect=mailer.expect,
         )
         engine.alarms.on_set = self._expirer.wake_for
         return engine

@@ -58,7 +58,10 @@ OWNERS_TURN = 3.0
 
 
 class Engine:
-    """Looks at checkouts, and passes due messages to its sender. `owner` is this daemon's name on its claims."""
+    """Looks at checkouts, and passes due messages to its sender. `owner` is this daemon's name on its claims.
+
+    `expect` is told of each checkout that is looked at: it may get messages.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Engine:
         warmup: WarmupWatch | None = None,
         governor: Governor | None = None,
         pauses: KnownPauses | None = None,
+        expect: Callable[[CheckoutState], None] = lambda _: None,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -86,6 +90,7 @@ class Engine:
         self._owner = owner
         self._limits = limits
         self.pauses = pauses or KnownPauses()
+        self._expect = expect
         self._jitter = jitter
         self._monotonic = monotonic
         self._outage_at: float | None = None
@@ -177,6 +182,7 @@ class Engine:
         return checkouts
 
     def _decided(self, checkout: CheckoutState, at: datetime) -> Case:
+        self._expect(checkout)
         schedule = self._schedules.of(checkout.id)
         return Case(checkout, schedule, decide(checkout, schedule, at))
 

@@ -25,6 +25,7 @@ class EngineInMemory:
         self.relay = Relay()
         self.witness = Witness()
         self.addresses = AddressBook()
+        self.expected = []
         self.engine = Engine(
             checkouts=self.store,
             shadows=self.store,
@@ -38,6 +39,7 @@ class EngineInMemory:
             allowance=allowance,
             warmup=warmup and WarmupWatch(*warmup, self.clock, self.witness, lambda: self.monotonic()),
             pauses=pauses,
+            expect=self.expected.append,
             jitter=lambda: 0.0,
             monotonic=lambda: self.monotonic(),
         )

@@ -45,6 +45,10 @@ class SmtpMailer:
         self._pool.submit(delivery)
         return delivery.ended
 
+    def expect(self, checkout: CheckoutState) -> None:
+        """Note that this checkout may get mails, so that the templates of its language are compiled before."""
+        self._composers.of(checkout.id).templates.expect(checkout)
+
     async def greet(self) -> Outcome | None:
         """Connect and log in; return the failure as an outcome, or None if the relay is ready."""
         try:

@@ -88,15 +88,17 @@ class Templates:
         for _ in self._edition.checks(self._steps):
             pass
 
-    def prepare(self) -> Iterator[None]:
-        """Compile the English mails, one a turn, so that no customer waits. Their check has compiled a shop's own.
+    def expect(self, checkout: CheckoutState) -> None:
+        """Note that this checkout may get mails: `prepare` compiles those of its language before they are due."""
+        self.edition(shop_of(checkout.id)).expect(checkout.facts.locale or "en")
 
-        The first mail in another language compiles it: most daemons never send one in most languages.
+    def prepare(self) -> Iterator[None]:
+        """Compile the mails in English and in the languages that are expected, one mail a turn, so that none waits.
+
+        Most daemons never send a mail in most languages. May run in a thread, while other mails are rendered.
         """
         for edition in (self._edition, *self._by_shop.values()):
-            for step in self._steps:
-                edition.check(step, "en")
-                yield
+            yield from edition.prepare(self._steps)
 
     def render(
         self,
@@ -227,8 +229,24 @@ class Edition:
         self._words: dict[Chain, Words] = {}
         self._languages: dict[Chain, str] = {}
         self._mails: dict[tuple[str, str | None, Chain], _Mail] = {}
+        self._expected = ["en"]
+        self._heard_of = {self._chain("en")}
         self.pages = PageWords(files, self.sandbox)
         """The words of the pages behind the links in mails."""
+
+    def expect(self, locale: str) -> None:
+        """Note that mails to customers with this locale will be sent."""
+        if (chain := self._chain(locale)) not in self._heard_of:
+            self._heard_of.add(chain)
+            self._expected.append(locale)
+
+    def prepare(self, steps: Iterable[Step]) -> Iterator[None]:
+        """Compile the mails that are expected and were not prepared yet, one a turn, by rendering a sample."""
+        while self._expected:
+            locale = self._expected.pop(0)
+            for step in steps:
+                self.check(step, locale)
+                yield
 
     def checks(self, steps: Iterable[Step]) -> Iterator[None]:
         """Render these mails with a sample, one in one language a turn; raise `TemplateError` for the first fault.

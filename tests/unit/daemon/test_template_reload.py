@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -134,6 +135,41 @@ def test_what_is_made_ready_is_compiled_for_no_customer() -> None:
     assert len(templates._edition._mails) == 2
     templates.render(reminders[0], samples.of("reminder-1", "ja"))
     assert len(templates._edition._mails) == 3
+
+
+def test_a_language_is_made_ready_when_a_checkout_has_it() -> None:
+    """One that customers have is compiled before their mails are due, once, whatever their country."""
+    templates = Templates()
+    step = Step("reminder-1", timedelta(minutes=30), "reminder-1", None, timedelta(hours=1))
+    templates.check([step])
+    for locale in ("de", "de-AT", "en-GB", "xx", "ja", "ja-JP"):
+        templates.expect(samples.of("reminder-1", locale))
+    assert len(list(templates.prepare())) == 3
+    assert len(templates._edition._mails) == 3
+    templates.render(step, samples.of("reminder-1", "de-CH"))
+    assert len(templates._edition._mails) == 3
+    templates.expect(samples.of("reminder-1", "ja"))
+    assert list(templates.prepare()) == []
+
+
+async def test_the_event_loop_does_not_wait_while_mails_are_made_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes longer than many mails take to be sent: it is done in a thread."""
+    monkeypatch.setattr(template_reload, "AT_FIRST", 0.0)
+    threads: asyncio.Queue[threading.Thread] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    class Noted:
+        def prepare(self) -> Iterator[None]:
+            loop.call_soon_threadsafe(threads.put_nowait, threading.current_thread())
+            yield
+
+        async def refresh(self) -> None:
+            pass
+
+    task = asyncio.create_task(template_reload.reload(Noted()))
+    async with asyncio.timeout(30):
+        assert await threads.get() is not threading.main_thread()
+    task.cancel()
 
 
 async def test_a_fault_while_making_ready_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

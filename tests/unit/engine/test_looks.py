@@ -17,6 +17,14 @@ async def test_a_look_at_a_new_checkout_sets_its_alarm():
     assert scene.only.history[-1].reason == "reminder-1 is due then"
 
 
+async def test_a_mail_is_expected_before_it_is_due():
+    """The look that sets the alarm tells of the checkout, so that what its mails need can be made ready."""
+    async with EngineInMemory(state()).running() as scene:
+        await scene.look()
+    assert [checkout.id for checkout in scene.expected] == [scene.only.id]
+    assert not scene.relay.taken
+
+
 async def test_a_due_message_is_sent_recorded_and_followed_by_the_next_alarm():
     """One look at the due time sends the message, records reply and time, and plans the next step."""
     async with EngineInMemory(state()).running() as scene:
