@@ -96,6 +96,12 @@ async def test_a_word_that_no_template_uses_any_more_is_passed_over(folder: Path
     assert subject(templates) == "newer"
 
 
+def test_a_word_that_was_in_such_a_word_alone_goes_with_it(folder: Path) -> None:
+    """Else the words would be refused for it, all of them."""
+    words = ((("", "inner"), "x"), (("", "gone"), '{% word "inner" %}'), (KEY, "shop"))
+    assert subject(begun(folder, Edit(SHOP, "", words))) == "shop"
+
+
 async def test_new_words_are_taken_and_given_up_by_a_refresh(folder: Path) -> None:
     """Of the shop that they are for, and of no other; without a change nothing is compiled."""
     templates = begun(folder)
