@@ -46,9 +46,9 @@ def watch(words, composers):
     return WordsWatch(words, templates.each(), templates.of_shop)
 
 
-def subject(composers, shop):
+def subject(composers, shop, name="reminder-1"):
     composer, sample = composers.of_shop(shop), samples.left_open()
-    step = next(step for step in composer.templates._steps if step.name == "reminder-1")
+    step = next(step for step in composer.templates._steps if step.name == name)
     return composer.render(sample.model_copy(update={"id": f"{shop}/1"}), step).subject
 
 
@@ -68,10 +68,12 @@ async def test_a_start_takes_the_words_in_force_before_the_first_mail(words, wat
 
 
 async def test_words_for_all_stand_below_a_shop_s_own_folder_and_above_that_of_all(words, watch, composers):
-    """And a shop's own words of the console above everything."""
-    await words.save(edit("all", ALL_SHOPS), "olga", NOON, after=0)
+    """And a shop's own words of the console above everything. What its folder does not say is said by those for all."""
+    for_all = Edit(ALL_SHOPS, "", ((KEY, "all"), (("reminder-2", "subject"), "all again")))
+    await words.save(for_all, "olga", NOON, after=0)
     await watch.begin()
     assert subjects(composers) == ["all", "folder", "all"]
+    assert subject(composers, OWN, "reminder-2") == "all again"
     await words.save(edit("own", OWN), "olga", NOON, after=0)
     await words.save(edit("other", OTHER), "olga", NOON, after=0)
     await watch.refresh()
