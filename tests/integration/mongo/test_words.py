@@ -58,12 +58,23 @@ async def test_of_two_who_save_the_second_is_told(words):
     assert (await words.newest(SHOP, "")).edit == edit("first")
 
 
-async def test_of_many_who_save_at_the_same_instant_one_does(words):
-    """The unique key decides."""
+async def test_of_many_who_save_at_the_same_instant_one_does(words, monkeypatch):
+    """The unique key decides: none of them saw that another was newest."""
+    newest, all_have_looked, looks = words._newest, asyncio.Barrier(8), []
+
+    async def looked(shop, locale):
+        found = await newest(shop, locale)
+        looks.append(found.number)
+        if len(looks) <= 8:
+            await all_have_looked.wait()
+        return found
+
+    monkeypatch.setattr(words, "_newest", looked)
     saves = [words.save(edit(str(n)), f"key {n}", NOON, after=0) for n in range(8)]
     results = await asyncio.gather(*saves, return_exceptions=True)
     (saved,) = [each for each in results if isinstance(each, Version)]
     assert all(isinstance(each, SavedSince) for each in results if each is not saved)
+    assert looks == [0] * 8 + [1] * 7
     assert await words.history(SHOP, "") == [saved]
 
 
