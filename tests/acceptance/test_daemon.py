@@ -73,6 +73,7 @@ async def test_an_order_between_reminders_stops_the_rest(world):
 async def test_a_cancelled_checkout_is_never_written_to(world):
     """DELETE over HTTP ends it, and the history says so."""
     async with world.daemon() as daemon:
+        await daemon.http.get("/openapi.json")  # the first request loads the endpoints, and the reminder does not wait
         await daemon.http.post("/checkout", json=report().model_dump(mode="json", exclude_none=True))
         answer = await daemon.http.delete("/checkouts/shop.example/1")
         assert answer.status_code == 204
