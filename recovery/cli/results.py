@@ -150,6 +150,7 @@ def _lift(lift: "Lift") -> dict[str, Any]:
         "final_on": lift.final_on and lift.final_on.isoformat(),
         "lift": lift.orders and asdict(lift.orders),
         "money_per_checkout": {currency: asdict(each) for currency, each in lift.money.items()},
+        "relative_money_per_checkout": {currency: asdict(each) for currency, each in lift.relative_money.items()},
     }
 
 

@@ -17,6 +17,7 @@ from recovery.domain.statistics import (
     Sample,
     mean_difference,
     rate_difference,
+    relative_difference,
     sample_ratio_p,
     wanted,
 )
@@ -118,7 +119,7 @@ class Lift:
 
     `missing` is the number of checkouts that it still takes; `final_on` the day from which nothing changes any more,
     and `compares` what the arms differ in; both are None if the experiment is no longer in the settings. `money` is the
-    difference per checkout, by currency.
+    difference per checkout, by currency; `relative_money` the same as a part of the base's, 0.1 for 10 %.
     """
 
     experiment: str
@@ -128,6 +129,7 @@ class Lift:
     is_hold_out: bool
     orders: Interval | None = None
     money: Mapping[str, Interval] = field(default_factory=dict)
+    relative_money: Mapping[str, Interval] = field(default_factory=dict)
     missing: int = 0
     ratio_p: float | None = None
     final_on: date | None = None
@@ -245,7 +247,8 @@ def _lift(name: str, cells: Sequence[Cell], terms: Terms, now: datetime) -> Lift
         _verdict(ratio_p, missing, final_on, now),
         is_hold_out,
         rate_difference(first.ordered, first.checkouts, second.ordered, second.checkouts) if both else None,
-        _money(treated, base),
+        _money(treated, base, mean_difference),
+        _money(treated, base, relative_difference),
         missing,
         ratio_p,
         final_on,
@@ -276,14 +279,16 @@ def _verdict(ratio_p: float | None, missing: int, final_on: date | None, now: da
     return Verdict.FINAL
 
 
-def _money(treated: Sequence[Cell], base: Sequence[Cell]) -> dict[str, Interval]:
-    """Return the difference in money per checkout, by currency."""
+def _money(
+    treated: Sequence[Cell], base: Sequence[Cell], difference: Callable[[Sample, Sample], Interval | None]
+) -> dict[str, Interval]:
+    """Return a difference in money per checkout, by currency, where it is known."""
     found = {}
     for currency in sorted({cell.currency for cell in treated} & {cell.currency for cell in base} - {""}):
         first, second = (
             _sample(_total(cell for cell in cells if cell.currency == currency)) for cells in (treated, base)
         )
-        if (interval := mean_difference(first, second)) is not None:
+        if (interval := difference(first, second)) is not None:
             found[currency] = interval
     return found
 

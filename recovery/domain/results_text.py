@@ -104,6 +104,13 @@ def points(interval: Interval | None) -> str:
     return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
+def _percentage(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    value, low, high = (100 * each for each in (interval.value, interval.low, interval.high))
+    return f", {value:+.0f} % ({low:+.0f} to {high:+.0f})"
+
+
 def sentence_of(lift: Lift) -> str:
     """Return the result of an experiment as sentences."""
     arm = _ARMS.get(lift.compares, "in arm")
@@ -117,7 +124,8 @@ def sentence_of(lift: Lift) -> str:
 
 def _conclusion(lift: Lift) -> str:
     amounts = "".join(
-        f" Money per checkout: {each.value:+.2f} {currency} ({each.low:+.2f} to {each.high:+.2f})."
+        f" Money per checkout: {each.value:+.2f} {currency} ({each.low:+.2f} to {each.high:+.2f})"
+        f"{_percentage(lift.relative_money.get(currency))}."
         for currency, each in lift.money.items()
     )
     match lift.verdict:

@@ -62,8 +62,17 @@ def test_a_final_lift_has_its_interval():
     assert lift.money["EUR"].value == pytest.approx(0.2)
     assert sentence_of(lift) == (
         f"{QUIET.id}: reminded 1,000 (10.0 %) of 10,000 ordered, 0 still open, held out 800 (8.0 %) of 10,000 ordered,"
-        " 0 still open. Lift +2.0 points (+1.2 to +2.8). Money per checkout: +0.20 EUR (+0.12 to +0.28)."
+        " 0 still open. Lift +2.0 points (+1.2 to +2.8). Money per checkout: +0.20 EUR (+0.12 to +0.28),"
+        " +25 % (+14 to +36)."
     )
+
+
+def test_a_lift_of_nothing_has_no_percentage():
+    """Where nobody bought who was held out, there is nothing that the money could be a part of."""
+    (lift,) = found(arm("reminded", 10_000, 1_000), arm("held out", 10_000, 0)).lifts
+    assert set(lift.money) == {"EUR"}
+    assert lift.relative_money == {}
+    assert sentence_of(lift).endswith("Money per checkout: +1.00 EUR (+0.94 to +1.06).")
 
 
 def test_a_look_before_the_end_says_that_it_is_one():
