@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.bench import Bench, fill, percentile, planned, server_now
+from benchmarks.bench import FILLED, Bench, fill, percentile, planned, server_now, settle
 from benchmarks.cost import Meter
 from benchmarks.figures.burst import metered
 from benchmarks.figures.distance import ROUND_TRIP
@@ -86,6 +86,7 @@ async def planning(bench: Bench) -> Measured:
     """New checkouts, from the change in the stream to the shadow."""
     count = bench.size(20_000, 3_000)
     async with bench.database() as database, bench.daemon(database) as daemon:
+        await settle(bench, database)
         daemon.pause()
         now = await server_now(database)
         await fill(database, count, touched_at=now, next_at=now)
@@ -93,7 +94,7 @@ async def planning(bench: Bench) -> Measured:
         await meter.begin(daemon=daemon.process.pid)
         began = time.perf_counter()
         daemon.go_on()
-        await planned(database, count)
+        await planned(database, count, FILLED)
         rate = count / (time.perf_counter() - began)
         cost = (await meter.end()).of_each(count)
     return {"checkouts/s": rate, "daemon, us": cost["daemon, us"], "mongod, us": cost["mongod, us"]}

@@ -22,6 +22,15 @@ from tests.chaos.daemons import Daemon, started
 DELAY = timedelta(minutes=30)
 """The delay of the first step of the default schedule."""
 
+FILLED = "shop.example/p"
+"""How the ids of checkouts begin that `fill` writes."""
+
+WARM_UP = 20
+"""Checkouts that are reported first: some of them in each language that reports have."""
+
+SETTLED = 6.0
+"""Seconds within which a daemon has compiled their mails."""
+
 _GOODS = ("Desk lamp", "Garden chair", "Wool blanket", "Espresso cups, set of four", "Bicycle bell", "Kleiderbügel")
 _NAMES = ("Ada Lovelace", "Jürgen Müller", "Zoë Brontë", "Ivan Petrov", "Maria Rossi", "Grace Hopper")
 
@@ -152,7 +161,7 @@ async def fill(
     email = {"$concat": ["customer", {"$toString": "$_number"}, "@example.com"]}
     facts = next(checkouts(1, 1, lambda _: None)).facts()
     checkout = {
-        "_id": {"$concat": ["shop.example/p", {"$toString": "$_number"}]},
+        "_id": {"$concat": [FILLED, {"$toString": "$_number"}]},
         "status": "open",
         "facts": {"$mergeObjects": [{"$literal": facts}, {"customer": {"email": email, "name": "Ada Lovelace"}}]},
         "address": email,
@@ -167,6 +176,20 @@ async def fill(
         end = {"$out": name} if pending else {"$merge": {"into": name, "whenMatched": "fail"}}
         async with await database.aggregate([*made, {"$project": document}, end], allowDiskUse=True) as cursor:
             await cursor.to_list()
+
+
+async def settle(bench: Bench, database: AsyncDatabase) -> int:
+    """Report a few checkouts, and wait until the daemon has compiled their mails; return how many.
+
+    It does so once, in a thread, in each language: in the seconds after its first reports, not for each of them.
+    """
+    reports = [
+        report.model_copy(update={"order_id": f"first{number}"})
+        for number, report in enumerate(checkouts(WARM_UP, bench.seed, lambda _: None))
+    ]
+    await report_all(bench.recovery(database), reports)
+    await asyncio.sleep(SETTLED)
+    return len(reports)
 
 
 async def report_all(recovery: Recovery, reports: list[Checkout], callers: int = 64) -> float:

@@ -6,7 +6,7 @@ import time
 from pymongo import UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from benchmarks.bench import Bench, checkouts, report_all, server_now
+from benchmarks.bench import Bench, checkouts, report_all, server_now, settle
 from benchmarks.figures import benchmark
 from benchmarks.measured import Figure, ratios
 from recovery.mongo.collections import CHECKOUTS
@@ -15,12 +15,6 @@ from tests.support.processor_time import processor_time
 
 CALLERS = 64
 BULK = 500
-
-WARM_UP = 200
-"""Reports before those that are measured."""
-
-SETTLED = 6.0
-"""Seconds until a daemon has compiled the mails of its first reports, which it does once, in a thread."""
 
 
 async def intake(bench: Bench, count: int) -> float:
@@ -80,22 +74,18 @@ async def measure_http(bench: Bench) -> list[Figure]:
 
 
 async def post_reports(bench: Bench, database: AsyncDatabase, daemon: Daemon, count: int) -> tuple[float, float]:
-    """Report so many checkouts over HTTP, on 64 connections, when the daemon has done what it does once.
-
-    Return how many seconds they took, and how many of the daemon's processor time.
-    """
+    """Report so many checkouts over HTTP, on 64 connections; return how many seconds, and of the daemon's processor."""
+    first = await settle(bench, database)
     now = await server_now(database)
-    reports = checkouts(WARM_UP + count, bench.seed, lambda _: now)
+    reports = checkouts(count, bench.seed, lambda _: now)
     # Without what is left empty: a daemon of an older commit refuses fields that it does not know.
     bodies = [report.model_dump_json(exclude_defaults=True).encode() for report in reports]
-    await _post_all(daemon.address, bodies[:WARM_UP])
-    await asyncio.sleep(SETTLED)
     before = processor_time(daemon.process.pid)
-    took = await _post_all(daemon.address, bodies[WARM_UP:])
+    took = await _post_all(daemon.address, bodies)
     spent = processor_time(daemon.process.pid) - before
-    kept = await database[CHECKOUTS].count_documents({})
-    if kept != len(bodies):
-        raise RuntimeError(f"{kept} of {len(bodies)} were kept")
+    kept = await database[CHECKOUTS].count_documents({}) - first
+    if kept != count:
+        raise RuntimeError(f"{kept} of {count} were kept")
     return took, spent
 
 
