@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import PyMongoError
 
 from recovery.testing.mongod import find_mongod
@@ -78,13 +78,23 @@ class Cluster:
         await self.whole()
 
     async def whole(self) -> None:
-        """Wait until all three nodes take part: without one that is still copying, two are no majority to elect."""
+        """Have all three nodes run and take part: without one that is still copying, two are no majority to elect.
+
+        A node that was killed calls itself a secondary before it finds that it has to roll back. So each must have
+        taken a write.
+        """
+        for port, process in self._processes.items():
+            if process.poll() is not None:
+                self.start(port)
+        taken_by_all = WriteConcern(w=3, wtimeout=1000)
         async with asyncio.timeout(STARTS_WITHIN):
             while True:
                 with suppress(PyMongoError):
                     async with AsyncMongoClient(self.uri, serverSelectionTimeoutMS=500) as client:
                         status = await client.admin.command("replSetGetStatus")
                         if sorted(member["stateStr"] for member in status["members"]) == TAKING_PART:
+                            writes = client["chaos"].get_collection("writes", write_concern=taken_by_all)
+                            await writes.insert_one({})
                             break
                 await asyncio.sleep(0.1)
         await self.primary()
