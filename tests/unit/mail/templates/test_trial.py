@@ -44,6 +44,14 @@ async def test_a_loop_without_an_end_is_ended(tmp_path: Path) -> None:
     assert fault.startswith("own in en: rendering the templates takes more than 1 s of CPU time")
 
 
+async def test_words_of_a_page_are_tried_as_well(tmp_path: Path) -> None:
+    """Whoever unsubscribes would wait for them, and every other request with them."""
+    (tmp_path / "words.toml").write_text(f"[page-done]\ntitle = 'Done'\ntext = \"{HANGS}\"\n")
+    fault = await fault_of(tmp_path, "sound", Limits(processor_time=1, wall_time=50))
+    assert fault is not None
+    assert fault.startswith("the pages: rendering the templates takes more than 1 s of CPU time")
+
+
 async def test_a_text_without_an_end_is_ended(tmp_path: Path) -> None:
     """The process may take so much memory, and no more is taken of the machine."""
     fault = await fault_of(tmp_path, GROWS, Limits(memory=500 << 20))
