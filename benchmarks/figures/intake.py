@@ -74,7 +74,10 @@ async def measure_http(bench: Bench) -> list[Figure]:
 
 
 async def post_reports(bench: Bench, database: AsyncDatabase, daemon: Daemon, count: int) -> tuple[float, float]:
-    """Report so many checkouts over HTTP, on 64 connections; return how many seconds, and of the daemon's processor."""
+    """Report so many checkouts over HTTP, on 64 connections, to a daemon that has compiled its mails.
+
+    Return the seconds that it took, and those of the daemon's processor time.
+    """
     first = await settle(bench, database)
     now = await server_now(database)
     reports = checkouts(count, bench.seed, lambda _: now)
