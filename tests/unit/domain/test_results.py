@@ -7,6 +7,7 @@ from io import StringIO
 
 import pytest
 
+from recovery.cli.results import _lift as json_of
 from recovery.domain.experiments import Experiment
 from recovery.domain.results import By, Cell, Sums, Terms, Verdict, results
 from recovery.domain.results_text import cells_of, csv_text, headline, sentence_of, short
@@ -65,6 +66,14 @@ def test_a_final_lift_has_its_interval():
         " 0 still open. Lift +2.0 points (+1.2 to +2.8). Money per checkout: +0.20 EUR (+0.12 to +0.28),"
         " +25 % (+14 to +36)."
     )
+
+
+def test_the_percentage_is_in_json_as_well():
+    """As a part of the base's money, by currency, beside the amount."""
+    (lift,) = found(arm("reminded", 10_000, 1_000), arm("held out", 10_000, 800)).lifts
+    printed = json_of(lift)
+    assert printed["money_per_checkout"]["EUR"]["value"] == pytest.approx(0.2)
+    assert printed["relative_money_per_checkout"]["EUR"]["value"] == pytest.approx(0.25)
 
 
 def test_a_lift_of_nothing_has_no_percentage():
