@@ -59,6 +59,10 @@ class Relay(RecordingRelay):
             session.transport.abort()
         await asyncio.sleep(0)
 
+    def waiting_behind(self) -> int:
+        """Return how many messages are announced behind a content that is not answered yet."""
+        return sum(isinstance(session, _Unhurried) and session.is_to_ask for session in self._open)
+
     def accepted(self, checkouts: Iterable[str], steps: Iterable[str]) -> list[Accepted]:
         """Return what was taken, by checkout and step; what nobody can have meant is of the checkout `?`."""
         names = self._names(checkouts, steps)
@@ -92,6 +96,11 @@ class _Unhurried(_Session):
         super().__init__(relay)
         self._late: deque[tuple[float, str, str]] = deque()
         self._taken_so_far = self._errors = 0
+
+    @property
+    def is_to_ask(self) -> bool:
+        """Whether a late reply is followed by the one that asks for the next content."""
+        return any(reply.startswith("354") for _, reply, _ in self._late)
 
     def _reach(self, phase: str) -> bool:
         relay = self._relay

@@ -213,7 +213,7 @@ _FIRST = (
     Mutant("unbounded-wait", "a message waits for a connection however long, and nobody asks again before the content", ("order-race-slow-relay",),
            (Edit("mail/smtp/mailer.py", "time() + hand_over_within", "time() + 60"),
             Edit("engine/flight.py", "return asyncio.get_running_loop().time() <= self._known_at + self._fresh_for", "return True"))),
-    Mutant("announced-is-granted", "a message that is announced behind another is sent without asking again", ("stalled", "order-race-slow-relay"),
+    Mutant("announced-is-granted", "a message that is announced behind another is sent without asking again", ("stalled-announced",),
            (Edit("mail/smtp/session.py", "if current.permission.granted():", "if self._behind or current.permission.granted():"),)),
     Mutant("cancelled-goes-on", "a cancellation is counted and changes nothing", ("cancelled",),
            (Edit("mongo/intake.py", "KEPT, _merged(status=Status.CANCELLED)]", "KEPT, _merged()]"),)),

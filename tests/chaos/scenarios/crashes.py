@@ -150,6 +150,30 @@ async def stalled_claim(world: World) -> Promise:
     return Promise()
 
 
+@scenario("stalled-announced", "a daemon stopped while messages are announced behind contents, orders meanwhile")
+async def stalled_announced(world: World) -> Promise:
+    """What the relay asks the content of only after the order is not sent, though it was announced before."""
+    names = _names(world.size(400, 150))
+    touched_at = time.time()
+    world.relay.pause = 0.1
+    world.settings |= {"RECOVERY_SCHEDULE__LEASE": "20s", "RECOVERY_SMTP__DOT_TIMEOUT": "10s"}
+    world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = str(3 * CONNECTIONS)  # so that none waits until it is late
+    ordering = world.rng.sample(names, len(names) // 2)
+    async with world.daemon() as daemon:
+        await world.report_all(names, lambda: touched_at)
+        await world.taken(len(names) // 4, 20)
+        daemon.pause()
+        announced = world.relay.waiting_behind()
+        world.expect(announced > 0, "nothing was announced behind a content when it stopped: this proves nothing")
+        world.notes.append(f"{announced} announced when it stopped")
+        await asyncio.gather(*map(world.order, ordering))
+        await asyncio.sleep(1.5)
+        daemon.go_on()
+        world.healed()
+        await world.settle()
+    return Promise()
+
+
 @scenario("late-claim", "claims that reach the database after another daemon has sent the messages")
 async def late_claim(world: World) -> Promise:
     """They find that the messages are not as they were seen, and fail."""
