@@ -2,11 +2,9 @@
 
 import asyncio
 import random
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from recovery import Consent, Order, Recovery
-from recovery.app import daemon
 from recovery.app.factories import suppressions_of
 from recovery.app.simulation import Kept, schedules_of, simulate_kept
 from recovery.demo.timetable import CLOCK_ERROR
@@ -15,6 +13,7 @@ from recovery.mongo.collections import CHECKOUTS
 from recovery.mongo.courses import Which, courses
 from recovery.settings.given import given_settings
 from tests.support.builders import report
+from tests.support.running_daemon import running
 
 SHOP = "shop.example"
 STEPS = {"reminder-1": timedelta(seconds=4), "reminder-2": timedelta(seconds=16), "reminder-3": timedelta(seconds=18)}
@@ -27,21 +26,6 @@ REFUSED = Consent(given=False, basis="a box", at="2026-01-01T00:00:00Z", source=
 PEOPLE = 30
 IN_TIME = 2.0
 """Seconds that an order must come before the next reminder: on a slow machine, somebody who is later orders nothing."""
-
-
-@asynccontextmanager
-async def running(settings):
-    """Run a daemon in this process until the end of the block."""
-    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(daemon.run(settings, stop=stop, on_ready=ready.set_result))
-    try:
-        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-        yield
-    finally:
-        stop.set()
-        await task
 
 
 async def _leave(recovery, database, dice, number):
