@@ -1,7 +1,11 @@
-"""Code generator of the sandbox: the fields of brands, customers and items are read without a call."""
+"""Code generator of the sandbox: for fields of brands, customers and items, and for what is put into a mail."""
+
+import re
+from typing import Any
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from markupsafe import escape
 
 from recovery.domain.brand import Brand
 from recovery.domain.checkout import Customer, Item
@@ -15,14 +19,34 @@ FIELDS: dict[type, frozenset[str]] = {
 _NAMES = {model: f"{model.__name__.lower()}_type" for model in FIELDS}
 
 
+_ESCAPED = re.compile(r"[&<>'\"]")
+
+
+def escaped(value: Any) -> str:
+    """Return what is put into HTML, escaped. Most texts need no escaping, and no piece of a mail is escaped again."""
+    if type(value) is str and _ESCAPED.search(value) is None:
+        return value
+    return escape(value)
+
+
 class Generator(CodeGenerator):
-    """Generates `item.name` as an attribute of the very classes whose fields are known to be safe, else as a call."""
+    """Generates `item.name` as an attribute of the very classes whose fields are known to be safe, else as a call.
+
+    What is put into HTML is escaped by `escaped`.
+    """
 
     def write_commons(self) -> None:
         """Write what each function of a template begins with."""
         super().write_commons()
         for model, name in _NAMES.items():
             self.writeline(f"{name} = environment.models[{model.__name__!r}]")
+        self.writeline("escaped = environment.escaped")
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if frame.eval_ctx.autoescape and not frame.eval_ctx.volatile and finalize.src is None:
+            self.write("escaped(")
+        else:
+            super()._output_child_pre(node, frame, finalize)
 
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
         """Write an attribute of a variable; any other expression might be slow or change something, if read twice."""

@@ -29,7 +29,7 @@ from recovery.mail.templates.bounds import (
 )
 from recovery.mail.templates.files import File, Files, TemplateError
 from recovery.mail.templates.flattening import flattened
-from recovery.mail.templates.generator import FIELDS, Generator
+from recovery.mail.templates.generator import FIELDS, Generator, escaped
 from recovery.mail.templates.inlining import ISOLATED, NotWellFormed, inline
 from recovery.mail.templates.locales import amount, date, money
 from recovery.mail.templates.metadata import Metadata
@@ -112,6 +112,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(BINARY)
     code_generator_class = Generator
     models: Mapping[str, type] = {model.__name__: model for model in FIELDS}
+    escaped = staticmethod(escaped)
 
     def __init__(self, files: "Sources", chain: tuple[str, ...], words: Words, mail: str) -> None:
         super().__init__(
@@ -154,15 +155,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _generate(self, source: nodes.Template, *arguments: Any, **named: Any) -> str:
         return super()._generate(_optimised(source), *arguments, **named)
 
-    def flat(self, name: str) -> tuple[jinja2.Template, bool] | None:
+    def flat(self, name: str, known: Mapping[str, str]) -> tuple[jinja2.Template, bool] | None:
         """Return a template as one function, if its inheritance can be resolved when it is compiled; else None.
 
-        With it, whether all that is put into it may be written as character references. It renders what `get_template`
-        renders; its errors do not have the right file and line.
+        The values of `known` names become part of its text. With it, whether all that is put into it may be written as
+        character references. It renders what `get_template` renders; its errors do not have the right file and line.
         """
         if (tree := flattened(self, name)) is None:
             return None
-        references = _is_html(name) and write_references(_Folded().visit(tree))
+        tree = _Folded(_unchanged(tree, known)).visit(tree)
+        references = _is_html(name) and write_references(tree)
         code = self.compile(tree, name, name)
         return self.template_class.from_code(self, code, self.make_globals(None)), references
 
@@ -210,8 +212,24 @@ def _optimised(tree: nodes.Template) -> nodes.Template:
     return tree
 
 
+def _unchanged(tree: nodes.Template, known: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the known names that the template nowhere gives another value."""
+    made = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+    return {name: value for name, value in known.items() if name not in made}
+
+
 class _Folded(NodeTransformer):
-    """Constant folding of products: Jinja does not fold intercepted operators, so each mail would multiply again."""
+    """Folding of `known` names, and of products: Jinja does not fold intercepted operators, so each mail would multiply
+    again.
+    """
+
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        self._known = known or {}
+
+    def visit_Name(self, node: nodes.Name) -> nodes.Node:  # noqa: N802 - Jinja's name
+        if node.ctx == "load" and node.name in self._known:
+            return nodes.Const(self._known[node.name], lineno=node.lineno)
+        return node
 
     def visit_Mul(self, node: nodes.Mul) -> nodes.Node:  # noqa: N802 - Jinja's name
         self.generic_visit(node)

@@ -7,7 +7,7 @@ HTML template when it is loaded.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import jinja2
 from jinja2 import TemplateNotFound
+from jinja2.runtime import Context
 
 from recovery.domain.brand import Brand
 from recovery.domain.checkout import shop_of
@@ -327,8 +328,8 @@ class Edition:
         key = (mail, subject, chain)
         if (found := self._mails.get(key)) is None:
             sandbox = self.sandbox(mail, chain)
-            text, html = (_Template(sandbox, f"{mail}.{ending}") for ending in ("txt.j2", "html.j2"))
             written = sides(_direction(sandbox, locale))
+            text, html = (_Template(sandbox, f"{mail}.{ending}", known=written) for ending in ("txt.j2", "html.j2"))
             found = self._mails[key] = _Mail(_subject(sandbox, subject), text, html, written)
         return found
 
@@ -362,10 +363,15 @@ def _subject(sandbox: Sandbox, own: str | None) -> "_Template":
 
 
 class _Template:
-    """A compiled template: `name` identifies it in errors; `source` is its text if it is not a file."""
+    """A compiled template: `name` identifies it in errors; `source` is its text if it is not a file.
 
-    def __init__(self, sandbox: Sandbox, name: str, source: str | None = None) -> None:
-        self._name, self._sandbox = name, sandbox
+    The values of `known` names are the same in all its mails.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, name: str, source: str | None = None, *, known: Mapping[str, str] | None = None
+    ) -> None:
+        self._name, self._sandbox, self._known = name, sandbox, known or {}
         self._references = False
         try:
             self._compiled = self._flat() if source is None else sandbox.from_string(source)
@@ -376,7 +382,7 @@ class _Template:
 
     def _flat(self) -> jinja2.Template:
         try:
-            found = self._sandbox.flat(self._name)
+            found = self._sandbox.flat(self._name, self._known)
         except Exception:  # noqa: BLE001 - compiled as it is written, it fails in the same way, with the right line
             found = None
         if found is None:
@@ -387,10 +393,14 @@ class _Template:
     def fill(self, names: dict[str, Any]) -> str:
         """Return the template rendered with these names, or raise `TemplateError`."""
         try:
-            pieces = list(self._fill(self._compiled.new_context(names, shared=True)))
+            pieces = list(self._fill(self._context(names)))
         except Exception:  # noqa: BLE001
             return self._fill_again(names)
         return joined(pieces) if self._references else "".join(pieces)
+
+    def _context(self, names: dict[str, Any]) -> Context:
+        """Return Jinja's context, as its `new_context` does, which would list the global names for each mail again."""
+        return Context(self._sandbox, names, self._compiled.name, self._compiled.blocks)
 
     def _fill_again(self, names: dict[str, Any]) -> str:
         try:

@@ -6,12 +6,15 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
+from markupsafe import Markup, escape
 
 from recovery.domain.schedule import Step
 from recovery.mail.templates import samples
 from recovery.mail.templates.context import names_of
 from recovery.mail.templates.files import Files
 from recovery.mail.templates.flattening import flattened
+from recovery.mail.templates.generator import escaped
 from recovery.mail.templates.locales import direction, sides
 from recovery.mail.templates.references import has_long_line
 from recovery.mail.templates.templates import Edition, TemplateError
@@ -26,14 +29,14 @@ LAYOUT = """{% set mood = "calm" %}
 {% block outer %}out {% block inner %}in {{ mood }}{% endblock %} out{% endblock %}"""
 
 
-def compiled(folder, own, layout=LAYOUT, ending="txt"):
+def compiled(folder, own, layout=LAYOUT, ending="txt", known=None):
     """Return the template as it is compiled for mails, or None, and as Jinja compiles it."""
     (folder / "base.txt.j2").write_text(layout)
     for each in ("txt", "html"):
         (folder / f"own.{each}.j2").write_text(own if each == ending else "")
     edition = Edition(Files(folder), "UTC")
     sandbox = edition.sandbox("own", ("",))
-    flat = sandbox.flat(f"own.{ending}.j2")
+    flat = sandbox.flat(f"own.{ending}.j2", known or {})
     return flat and flat[0], sandbox.get_template(f"own.{ending}.j2")
 
 
@@ -67,6 +70,43 @@ def test_a_flat_template_renders_the_same(tmp_path, own):
     assert flat is not None
     assert flat.blocks == {}
     assert flat.render(names()) == jinjas.render(names())
+
+
+@pytest.mark.parametrize("ending", ["txt", "html"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        "<p class='{{ start }}'>{{ start | upper }}{{ start if start == '<' else '' }}{{ start is defined }}</p>",
+        "<p>{{ start }}{% set start = 'x' %}{{ start }}</p>",
+        "<p>{% for start in [1, 2] %}{{ start }}{% endfor %}{{ start }}</p>",
+        "<p>{% macro m(start) %}{{ start }}{% endmacro %}{{ m(3) }}{{ start }}</p>",
+        "<p>{% set page %}{{ start }}{% endset %}{{ page }}</p>",
+    ],
+)
+def test_a_known_name_renders_what_it_stands_for(tmp_path, own, ending):
+    """It is escaped as if it were looked up, and a template may use the name for something of its own."""
+    flat, jinjas = compiled(tmp_path, own, ending=ending, known={"start": "<"})
+    assert flat.render(names() | {"start": "<"}) == jinjas.render(names() | {"start": "<"})
+
+
+def test_a_known_name_is_not_looked_up_for_each_mail(tmp_path):
+    """It is part of the text: the mail is rendered without it."""
+    flat, _ = compiled(tmp_path, "<p>{{ start }}</p>", ending="html", known={"start": "left"})
+    assert flat.render() == "<p>left</p>"
+
+
+@settings(max_examples=200)
+@given(st.text() | st.text("&<>'\"").map(Markup) | st.integers() | st.none() | st.decimals())
+def test_what_is_put_in_is_escaped_as_jinja_escapes(value):
+    """Texts with and without marks of HTML, texts that are HTML already, numbers and nothing."""
+    assert escaped(value) == escape(value)
+
+
+def test_a_name_that_is_not_defined_is_an_error_where_it_is_put_in(tmp_path):
+    """Not an empty text."""
+    flat, _ = compiled(tmp_path, "<p>{{ nobody }}</p>", ending="html")
+    with pytest.raises(UndefinedError, match="nobody"):
+        flat.render(names())
 
 
 @pytest.mark.parametrize(
