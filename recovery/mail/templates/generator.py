@@ -23,7 +23,7 @@ _ESCAPED = re.compile(r"[&<>'\"]")
 
 
 def escaped(value: Any) -> str:
-    """Return what is put into HTML, escaped. Most texts need no escaping, and no piece of a mail is escaped again."""
+    """Return a value as text for HTML. Most texts have nothing to escape, and no piece of a mail is escaped again."""
     if type(value) is str and _ESCAPED.search(value) is None:
         return value
     return escape(value)

@@ -34,10 +34,10 @@ async def test_the_mails_of_a_language_are_compiled_before_the_first_is_due(
     compile_, loop = Sandbox.flat, asyncio.get_running_loop()
     threads: asyncio.Queue[threading.Thread] = asyncio.Queue()
 
-    def noted(sandbox, name):
+    def noted(sandbox, *given):
         if sandbox.words.find("", LANGUAGE).text == "de":
             loop.call_soon_threadsafe(threads.put_nowait, threading.current_thread())
-        return compile_(sandbox, name)
+        return compile_(sandbox, *given)
 
     monkeypatch.setattr(Sandbox, "flat", noted)
     async with running(settings), Recovery(mongodb, database=database.name, timeout=60) as recovery:
