@@ -14,6 +14,10 @@ RECOVERS_IN = 10.0
 SETTLES_IN = 2.0
 """Seconds after a decrease in which further throttling is ignored: it still reflects the old rate."""
 
+WORTH_OF_TIME = 0.25
+"""Seconds' worth of messages at the limit that a relay must have accepted since a decrease for another to help: fewer
+are those that slip through at the end of a window."""
+
 LEAST = 0.2
 """Messages a second: the circuit breaker, not the pace, stops what no rate can please."""
 
@@ -29,8 +33,9 @@ class Pace:
 
     The rate approaches the one at which the relay throttled within `recovers_in` seconds, stays near it for as long,
     and then grows faster and faster, until the relay throttles again or the rate has left the old limit far behind.
-    If it throttles although it has accepted nothing since it did so last, a slower rate would not help, and the
-    breaker stops all messages; where there is no breaker (`alone`), the rate begins again at the least.
+    If it throttles although it has accepted next to nothing since it did so last, a slower rate would not help: its
+    window has to end, and the breaker stops all messages. Where there is no breaker (`alone`), the rate begins again at
+    the least.
     """
 
     def __init__(self, *, recovers_in: float = RECOVERS_IN, alone: bool = False) -> None:
@@ -42,6 +47,8 @@ class Pace:
         self._tokens = 0.0
         self._counted_at = 0.0
         self._accepted: deque[tuple[float, float]] = deque()
+        self._since_decrease = 0.0
+        """Messages accepted since the last decrease."""
 
     def tell(self, accepted: float, throttled: int, now: float) -> None:
         """Count the messages that the relay accepted and throttled since the last call.
@@ -50,12 +57,13 @@ class Pace:
         """
         if accepted:
             self._accepted.append((now, accepted))
+            self._since_decrease += accepted
         while self._accepted and self._accepted[0][0] < now - MEASURED_OVER:
             self._accepted.popleft()
-        helps = self._limit is None or self._alone or (self._accepted and self._accepted[-1][0] > self._decreased_at)
+        helps = self._limit is None or self._alone or self._since_decrease > WORTH_OF_TIME * self._limit
         if throttled and helps and (self._limit is None or now >= self._decreased_at + SETTLES_IN):
             self._limit = max(self._accepted_rate(now), LEAST)
-            self._decreased_at, self._counted_at, self._tokens = now, now, 0.0
+            self._decreased_at, self._counted_at, self._tokens, self._since_decrease = now, now, 0.0, 0.0
 
     def rate(self, now: float) -> float | None:
         """Return the present limit in messages a second, None for none."""

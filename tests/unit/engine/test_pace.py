@@ -96,6 +96,15 @@ def test_a_relay_that_accepts_nothing_more_does_not_lower_the_rate_it_once_accep
     assert pace.rate(RECOVERS_IN) == pytest.approx(50)
 
 
+@pytest.mark.parametrize(("slipped", "is_lowered"), [(1, False), (12, False), (13, True)])
+def test_what_slips_through_at_the_end_of_a_window_does_not_lower_the_rate(slipped, is_lowered):
+    """It says nothing of a rate, unlike a quarter of a second's worth."""
+    pace = Pace()
+    pace.tell(50, 1, 0)
+    pace.tell(slipped, 1, 3)
+    assert (pace.limit < 50) == is_lowered
+
+
 def test_a_relay_that_throttles_the_very_first_message_is_tried_now_and_then():
     pace = Pace()
     pace.tell(0, 1, 0)
