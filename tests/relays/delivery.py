@@ -28,7 +28,7 @@ DELAY = timedelta(minutes=30)
 TIMES = 1.3
 """How many times what the limit takes a burst may take."""
 
-BESIDE = 20.0
+BESIDE = 5.0
 """Seconds that a burst may take beside that: for starting, and for a relay that queues on the same two cores."""
 
 STUCK_AFTER = 120.0
