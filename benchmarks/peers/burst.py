@@ -11,7 +11,7 @@ from benchmarks.measured import Figure
 from benchmarks.peers.programs import PEERS, Peer, run
 from benchmarks.peers.rounds import in_turn
 
-REACH = {"Agenda": 6.0, "APScheduler": 6.0, "arq": 6.0, "Celery": 4.0, "BullMQ": 1.5}
+REACH = {"Agenda": 6.0, "arq": 2.0, "Celery": 1.5, "BullMQ": 1.15}
 
 
 async def one_mail(bench: Bench) -> bytes:
