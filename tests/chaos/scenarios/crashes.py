@@ -100,13 +100,14 @@ async def stalled(world: World) -> Promise:
     count = world.size(600, 200)
     touched_at = time.time()
     world.relay.pause = 0.1
-    world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = "100"  # far more than there are connections: most of it waits
+    # More than there are connections, so that most of it waits; and less than a share, so that it is of several claims.
+    world.settings["RECOVERY_DAEMON__IN_FLIGHT"] = str(4 * CONNECTIONS)
     ordered = set(world.rng.sample(_names(count), count // 4))
     unrecorded = 0
     async with world.daemon(RECOVERY_DAEMON__NAME="one") as one, world.daemon(RECOVERY_DAEMON__NAME="other"):
         await world.report_all(_names(count), lambda: touched_at)
         for round_ in range(world.size(3, 1)):
-            await world.taken((round_ + 1) * count // 10, 20)
+            await world.taken((round_ + 3) * count // 10, 20)
             one.pause()
             await world.accident(time.time(), "one")
             unrecorded += len(await world.taken_unrecorded("one"))

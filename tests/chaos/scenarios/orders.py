@@ -59,11 +59,13 @@ async def order_race_slow_plan(world: World) -> Promise:
     world.delays = {"reminder-1": 3.0}
     names = [f"c{number}" for number in range(world.size(300, 60))]
     slow = world.failing(["update"], blockConnection=True, blockTimeMS=800, appName="recovery")
-    async with world.daemon():
+    async with world.daemon() as daemon:
         await asyncio.sleep(1)  # until all that a start looks at is looked at
         async with slow:
             for part in range(3):  # as many looks as are made at a time: those at the orders come after the first plans
+                daemon.pause()  # so that one look has all of them in hand
                 await world.report_all(names[part::3])
+                daemon.go_on()
                 await asyncio.sleep(0.1)
             await in_parallel(world.order(name) for name in names)
             await asyncio.sleep(1.5)
