@@ -23,7 +23,7 @@ async def _stopped_in_a_burst(world: World, stop: Callable[[str], Awaitable[None
     """Have everything due at once at a slow relay, and stop half of it while that is sent."""
     count = world.size(400, 100)
     world.relay.pause = 0.4  # so that the burst outlasts the second that a call may take to be heeded
-    world.settings |= settings
+    world.settings |= {"RECOVERY_SMTP__DOT_TIMEOUT": "30s", **settings}  # the relay is in this process: load delays it
     names = [f"c{number}" for number in range(count)]
     touched_at = time.time()
     async with world.daemon():
