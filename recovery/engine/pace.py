@@ -14,9 +14,8 @@ RECOVERS_IN = 10.0
 SETTLES_IN = 2.0
 """Seconds after a decrease in which further throttling is ignored: it still reflects the old rate."""
 
-WORTH_OF_TIME = 0.25
-"""Seconds' worth of messages at the limit that a relay must have accepted since a decrease for another to help: fewer
-are those that slip through at the end of a window."""
+SLIPS_THROUGH = 0.25
+"""Seconds' worth of messages, at the limit, that may slip through after a decrease and say nothing of a rate."""
 
 LEAST = 0.2
 """Messages a second: the circuit breaker, not the pace, stops what no rate can please."""
@@ -47,8 +46,6 @@ class Pace:
         self._tokens = 0.0
         self._counted_at = 0.0
         self._accepted: deque[tuple[float, float]] = deque()
-        self._since_decrease = 0.0
-        """Messages accepted since the last decrease."""
 
     def tell(self, accepted: float, throttled: int, now: float) -> None:
         """Count the messages that the relay accepted and throttled since the last call.
@@ -57,13 +54,13 @@ class Pace:
         """
         if accepted:
             self._accepted.append((now, accepted))
-            self._since_decrease += accepted
         while self._accepted and self._accepted[0][0] < now - MEASURED_OVER:
             self._accepted.popleft()
-        helps = self._limit is None or self._alone or self._since_decrease > WORTH_OF_TIME * self._limit
+        since_then = sum(count for at, count in self._accepted if at > self._decreased_at) if throttled else 0.0
+        helps = self._limit is None or self._alone or since_then > SLIPS_THROUGH * self._limit
         if throttled and helps and (self._limit is None or now >= self._decreased_at + SETTLES_IN):
             self._limit = max(self._accepted_rate(now), LEAST)
-            self._decreased_at, self._counted_at, self._tokens, self._since_decrease = now, now, 0.0, 0.0
+            self._decreased_at, self._counted_at, self._tokens = now, now, 0.0
 
     def rate(self, now: float) -> float | None:
         """Return the present limit in messages a second, None for none."""

@@ -60,7 +60,7 @@ class Relay(RecordingRelay):
         await asyncio.sleep(0)
 
     def waiting_behind(self) -> int:
-        """Return how many messages are announced behind a content that is not answered yet."""
+        """Return the number of messages announced behind a content whose reply is pending."""
         return sum(isinstance(session, _Unhurried) and session.is_to_ask for session in self._open)
 
     def accepted(self, checkouts: Iterable[str], steps: Iterable[str]) -> list[Accepted]:

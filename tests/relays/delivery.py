@@ -19,7 +19,7 @@ from recovery import Recovery
 from recovery.mongo import collections
 from recovery.mongo.collections import OPTIONS
 from tests.chaos.daemons import started
-from tests.relays.limits import Limited
+from tests.relays.limits import RETRY_AFTER, Limited
 from tests.support.builders import report
 
 DELAY = timedelta(minutes=30)
@@ -28,7 +28,7 @@ DELAY = timedelta(minutes=30)
 TIMES = 1.3
 """How many times what the limit takes a burst may take."""
 
-BESIDE = 5.0
+BESIDE = 3.0
 """Seconds that a burst may take beside that: for starting, and for a relay that queues on the same two cores."""
 
 STUCK_AFTER = 120.0
@@ -77,7 +77,7 @@ async def deliver(uri: str, limited: Limited, count: int, tell: Callable[[str], 
                 "RECOVERY_MONGODB__DATABASE": database.name,
                 "RECOVERY_SMTP__HOST": "127.0.0.1",
                 "RECOVERY_SMTP__PORT": str(running.port),
-                "RECOVERY_SCHEDULE__RETRY_AFTER": "4s",
+                "RECOVERY_SCHEDULE__RETRY_AFTER": f"{RETRY_AFTER:g}s",
                 "RECOVERY_HTTP__PORT": "0",
                 **running.settings,
             }

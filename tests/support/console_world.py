@@ -10,10 +10,10 @@ import httpx
 from playwright.async_api import Browser, Page
 
 from recovery import Recovery
-from recovery.app import daemon
 from recovery.mongo.collections import Database
 from recovery.settings import Settings
 from recovery.settings.given import given_settings
+from tests.support.running_daemon import running
 from tests.support.smtp_servers import RecordingRelay
 
 OPERATOR, READER, LAMPS_ONLY, REPORTER = (
@@ -68,18 +68,9 @@ async def console_world(
     }
     settings = given_settings(values | sections)
     stop = asyncio.Event()
-    ready: asyncio.Future[daemon.Ready] = asyncio.get_running_loop().create_future()
-    running = asyncio.create_task(daemon.run(settings, stop=stop, on_ready=ready.set_result))
-    try:
-        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
-        url = f"http://127.0.0.1:{ready.result().port}"
-        async with Recovery(mongodb, database=database.name, timeout=60) as recovery:
-            yield ConsoleWorld(settings, url, database, relay, recovery, stop)
-    finally:
-        stop.set()
-        await running
+    async with running(settings, stop) as ready, Recovery(mongodb, database=database.name, timeout=60) as recovery:
+        url = f"http://127.0.0.1:{ready.port}"
+        yield ConsoleWorld(settings, url, database, relay, recovery, stop)
 
 
 @dataclass(slots=True)

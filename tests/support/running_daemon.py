@@ -9,9 +9,9 @@ from recovery.settings import Settings
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[daemon.Ready]:
-    """Run a daemon until the end of the block; yield what it says when it does its work."""
-    stop = asyncio.Event()
+async def running(settings: Settings, stop: asyncio.Event | None = None) -> AsyncIterator[daemon.Ready]:
+    """Run a daemon until the end of the block, or until `stop` is set; yield what it says when it does its work."""
+    stop = stop or asyncio.Event()
     ready: asyncio.Future[daemon.Ready] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(daemon.run(settings, stop=stop, on_ready=ready.set_result))
     try:

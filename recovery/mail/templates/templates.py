@@ -7,15 +7,12 @@ HTML template when it is loaded.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import jinja2
 from jinja2 import TemplateNotFound
-from jinja2.runtime import Context
 
 from recovery.domain.brand import Brand
 from recovery.domain.checkout import shop_of
@@ -23,7 +20,7 @@ from recovery.domain.edits import ALL_SHOPS, Edit
 from recovery.domain.schedule import Step
 from recovery.domain.state import CheckoutState
 from recovery.mail.templates import samples
-from recovery.mail.templates.blame import blamed
+from recovery.mail.templates.compiled import CompiledTemplate
 from recovery.mail.templates.context import UNNAMED, names_of
 from recovery.mail.templates.edits import add_edits
 from recovery.mail.templates.files import DEFAULTS as DEFAULTS
@@ -31,7 +28,6 @@ from recovery.mail.templates.files import Files, stamp
 from recovery.mail.templates.files import TemplateError as TemplateError
 from recovery.mail.templates.locales import direction, known, sides
 from recovery.mail.templates.pages import PageWords
-from recovery.mail.templates.references import joined
 from recovery.mail.templates.sandbox import Sandbox, Sources, as_template_error
 from recovery.mail.templates.trial import tried
 from recovery.mail.templates.words import FILE, LANGUAGE, Words
@@ -329,7 +325,9 @@ class Edition:
         if (found := self._mails.get(key)) is None:
             sandbox = self.sandbox(mail, chain)
             written = sides(_direction(sandbox, locale))
-            text, html = (_Template(sandbox, f"{mail}.{ending}", known=written) for ending in ("txt.j2", "html.j2"))
+            text, html = (
+                CompiledTemplate(sandbox, f"{mail}.{ending}", known=written) for ending in ("txt.j2", "html.j2")
+            )
             found = self._mails[key] = _Mail(_subject(sandbox, subject), text, html, written)
         return found
 
@@ -338,9 +336,9 @@ class Edition:
 class _Mail:
     """A compiled mail in one language, with the names that follow from the direction of its writing."""
 
-    subject: "_Template"
-    text: "_Template"
-    html: "_Template"
+    subject: CompiledTemplate
+    text: CompiledTemplate
+    html: CompiledTemplate
     written: dict[str, str]
 
 
@@ -350,61 +348,13 @@ def _direction(sandbox: Sandbox, locale: str) -> str:
     return direction(language.text if language is not None else locale)
 
 
-def _subject(sandbox: Sandbox, own: str | None) -> "_Template":
+def _subject(sandbox: Sandbox, own: str | None) -> CompiledTemplate:
     if own is not None:
-        return _Template(sandbox, f'the subject "{own}"', own)
+        return CompiledTemplate(sandbox, f'the subject "{own}"', own)
     if (word := sandbox.words.find(sandbox.mail, "subject")) is None:
         raise TemplateError(f"{sandbox.mail} has no subject: give the step one, or {FILE} a subject for it")
     try:
         sandbox.parse_word(word)
     except Exception as exc:
         raise as_template_error(exc, FILE) from exc
-    return _Template(sandbox, f"{word.path}, line {word.line}", word.text)
-
-
-class _Template:
-    """A compiled template: `name` identifies it in errors; `source` is its text if it is not a file.
-
-    The values of `known` names are the same in all its mails.
-    """
-
-    def __init__(
-        self, sandbox: Sandbox, name: str, source: str | None = None, *, known: Mapping[str, str] | None = None
-    ) -> None:
-        self._name, self._sandbox, self._known = name, sandbox, known or {}
-        self._references = False
-        try:
-            self._compiled = self._flat() if source is None else sandbox.from_string(source)
-        except Exception as exc:
-            raise as_template_error(exc, name) from exc
-        self._fill = self._compiled.root_render_func
-        self._is_flat = source is None
-
-    def _flat(self) -> jinja2.Template:
-        try:
-            found = self._sandbox.flat(self._name, self._known)
-        except Exception:  # noqa: BLE001 - compiled as it is written, it fails in the same way, with the right line
-            found = None
-        if found is None:
-            return self._sandbox.get_template(self._name)
-        compiled, self._references = found
-        return compiled
-
-    def fill(self, names: dict[str, Any]) -> str:
-        """Return the template rendered with these names, or raise `TemplateError`."""
-        try:
-            pieces = list(self._fill(self._context(names)))
-        except Exception:  # noqa: BLE001
-            return self._fill_again(names)
-        return joined(pieces) if self._references else "".join(pieces)
-
-    def _context(self, names: dict[str, Any]) -> Context:
-        """Return Jinja's context, as its `new_context` does, which would list the global names for each mail again."""
-        return Context(self._sandbox, names, self._compiled.name, self._compiled.blocks)
-
-    def _fill_again(self, names: dict[str, Any]) -> str:
-        try:
-            written = self._sandbox.get_template(self._name) if self._is_flat else self._compiled
-            return written.render(names)  # fails in the same way, and its error has the template's line
-        except Exception as exc:
-            raise blamed(exc, self._name, self._sandbox, names) from exc
+    return CompiledTemplate(sandbox, f"{word.path}, line {word.line}", word.text)

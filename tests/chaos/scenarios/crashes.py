@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 from tests.chaos.checker import Promise
@@ -143,11 +144,7 @@ async def stalled_claim(world: World) -> Promise:
         claimed = await world.database["checkouts"].count_documents({"claim.token": {"$exists": True}})
         world.expect(claimed > 0, "nothing was claimed when the daemon was stopped: this proves nothing")
         world.notes.append(f"{claimed} claimed unheard")
-        await asyncio.gather(*map(world.order, names))
-        await asyncio.sleep(1.5)
-        daemon.go_on()
-        world.healed()
-        await world.settle()
+        await _ordered_before_it_goes_on(world, daemon, names)
     return Promise()
 
 
@@ -167,12 +164,17 @@ async def stalled_announced(world: World) -> Promise:
         announced = world.relay.waiting_behind()
         world.expect(announced > 0, "nothing was announced behind a content when it stopped: this proves nothing")
         world.notes.append(f"{announced} announced when it stopped")
-        await asyncio.gather(*map(world.order, ordering))
-        await asyncio.sleep(1.5)
-        daemon.go_on()
-        world.healed()
-        await world.settle()
+        await _ordered_before_it_goes_on(world, daemon, ordering)
     return Promise()
+
+
+async def _ordered_before_it_goes_on(world: World, daemon: Daemon, names: Iterable[str]) -> None:
+    """Order these, and let a stopped daemon go on when nothing may be sent to them any more."""
+    await asyncio.gather(*map(world.order, names))
+    await asyncio.sleep(1.5)
+    daemon.go_on()
+    world.healed()
+    await world.settle()
 
 
 @scenario("late-claim", "claims that reach the database after another daemon has sent the messages")

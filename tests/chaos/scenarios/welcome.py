@@ -19,11 +19,11 @@ LINKS = {"RECOVERY_LINKS__KEYS": "a key that is long enough", "RECOVERY_LINKS__B
 _LINK = re.compile(rb"^List-Unsubscribe: <https://mail\.shop\.example(/[^>]+)>", re.MULTILINE)
 
 
-async def _stopped_in_a_burst(world: World, stop: Callable[[str], Awaitable[None]], **settings: str) -> Promise:
+async def _stopped_in_a_burst(world: World, stop: Callable[[str], Awaitable[None]]) -> Promise:
     """Have everything due at once at a slow relay, and stop half of it while that is sent."""
     count = world.size(400, 100)
     world.relay.pause = 0.4  # so that the burst outlasts the second that a call may take to be heeded
-    world.settings |= {"RECOVERY_SMTP__DOT_TIMEOUT": "30s", **settings}  # the relay is in this process: load delays it
+    world.settings["RECOVERY_SMTP__DOT_TIMEOUT"] = "30s"  # the relay is in this process: load delays it
     names = [f"c{number}" for number in range(count)]
     touched_at = time.time()
     async with world.daemon():
