@@ -1,6 +1,7 @@
 """A mailer with one connection, whose messages are told apart by their recipients, for tests of announced messages."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 from recovery.domain.per_shop import PerShop
@@ -16,10 +17,15 @@ class NamingComposer:
     def __init__(self):
         self.utf8 = set()
         self.broken = set()
+        self.composed = []
+        self.takes = 0.0
 
     def compose(self, checkout, step, now):
         del step, now
         name = checkout.id.partition("/")[2]
+        self.composed.append(name)
+        if self.takes:
+            time.sleep(self.takes)
         if name in self.broken:
             raise RenderError(f"{name} cannot be made")
         content = f"Subject: {name}\r\n\r\n.{name}\r\n".encode()

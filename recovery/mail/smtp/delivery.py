@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import perf_counter
 
 import aiosmtplib
 
@@ -13,6 +14,9 @@ from recovery.engine.ports import Permission
 from recovery.mail.composer import Envelope, RenderError
 from recovery.mail.smtp.conversation import Reply, command
 from recovery.mail.smtp.replies import Phase, read_reply
+
+COMPOSING_FOR = 0.004
+"""Seconds after which no further message is composed at a time: the replies of the relay wait meanwhile."""
 
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
@@ -39,6 +43,11 @@ class Delivery:
     def is_over(self) -> bool:
         """Whether the message has an outcome, or is cancelled: nothing more may be sent of it."""
         return self.ended.done()
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether the message is composed."""
+        return self._envelope is not None
 
     def compose(self) -> bool:
         """Compose the message unless that is done; return whether it can be sent. If not, it has ended."""
@@ -112,6 +121,16 @@ class Delivery:
     def _has_ended(self, ended: "asyncio.Future[Outcome]") -> None:
         if ended.cancelled():
             self.abort(self)
+
+
+def compose_together(deliveries: Iterable[Delivery]) -> None:
+    """Compose messages one after the other, for as long as `COMPOSING_FOR`, but the first in any case."""
+    ends_at = perf_counter() + COMPOSING_FOR
+    for delivery in deliveries:
+        if not delivery.is_over:
+            delivery.compose()
+        if perf_counter() > ends_at:
+            return
 
 
 def _nothing(_: Delivery) -> None:
