@@ -223,10 +223,10 @@ async def moved_on(
 ) -> None:
     """Wait until no checkout is to be looked at before that time: what was due is recorded, and its next alarm set.
 
-    Asked of an index's first entry, and at the end of no shadows but those meant, so that asking costs the server
-    nothing to speak of.
+    Asked of an index's first entry (`fill` writes no shop), and at the end of no shadows but those meant, so that
+    asking costs the server nothing to speak of.
     """
-    due = {"next_at": {"$type": "date", "$lte": after}}
+    due = {"shop": {"$in": [ids.partition("/")[0], None]}, "next_at": {"$type": "date", "$lte": after}}
     alarms = {"_id": {"$regex": f"^{re.escape(ids)}"}, "expire_at": {"$gt": after}}
     async with asyncio.timeout(within):
         while await database[CHECKOUTS].find_one(due, {"_id": 1}) is not None:

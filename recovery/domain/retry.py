@@ -1,5 +1,6 @@
 """The retry policy: the message after an attempt to send it, and the backoff until the next attempt."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,14 +15,14 @@ REPLY_KEPT = 500
 """Characters of a relay's reply that are kept."""
 
 
-def settle(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> Message:
-    """Return the message after an attempt that ended with `outcome`: sent, dead, or waiting for its next attempt.
+def settled(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> Mapping[str, Any]:
+    """Return what an attempt that ended with `outcome` changes: the message is sent, dead, or waits for its next.
 
     `message` is as it was claimed, with this attempt counted. `jitter` is a number in [0, 1) that spreads the retries
     of messages that were refused together.
     """
     ended = {"message_id": outcome.message_id, "reply": outcome.reply[:REPLY_KEPT], "handed_over": None}
-    return message.model_copy(update=ended | _changes(outcome, message, schedule, now, jitter))
+    return ended | _changes(outcome, message, schedule, now, jitter)
 
 
 def _changes(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The schedule of a shop: its messages, their due times, and the rules that hold them back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -86,11 +86,11 @@ class Step:
     subject: str | None
     max_lateness: timedelta
     coupon: str | None = None
+    kind: MessageKind = field(init=False, repr=False, compare=False)
+    """The kind of the message."""
 
-    @property
-    def kind(self) -> MessageKind:
-        """The kind of the message."""
-        return MessageKind.of(self.name)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", MessageKind.of(self.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,10 @@ class MessageState(StrEnum):
     @property
     def settled(self) -> bool:
         """Whether this state is final."""
-        return self in (MessageState.SENT, MessageState.SKIPPED, MessageState.DEAD)
+        return self in _SETTLED
+
+
+_SETTLED = frozenset((MessageState.SENT, MessageState.SKIPPED, MessageState.DEAD))
 
 
 class Cause(StrEnum):

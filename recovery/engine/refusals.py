@@ -34,8 +34,9 @@ class Refusals:
             kind, reply = each.outcome.kind, each.outcome.reply
             if kind is OutcomeKind.SENT:
                 self._brake.passed(each.flight.id, each.flight.handed_over_at)
-                row = self._brake.row
-                self._suppressed = {id_: each for id_, each in self._suppressed.items() if id_ in row}
+                if self._suppressed:
+                    row = self._brake.row
+                    self._suppressed = {id_: each for id_, each in self._suppressed.items() if id_ in row}
             if not each.outcome.is_refusal or each.believed:
                 found.append(each)
             elif self._brake.refused(each.flight.id, reply, each.heard_at, address=kind is OutcomeKind.DEAD_ADDRESS):

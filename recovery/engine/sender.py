@@ -160,11 +160,11 @@ class Sender:
                     await self._freed.wait()
 
     def _batch(self, now: float) -> int:
-        """Return the room that is worth waiting for: a quarter of the window, or less if breaker or pace limit it."""
+        """Return the room that is worth waiting for: the window's batch, or less if breaker or pace limit it."""
         if self.breaker.pause(now) is not None:
             return 1
-        quarter = max(1, self.window.size // 4)
-        return quarter if self.pace.rate(now) is None else min(quarter, self.pace.batch(now))
+        batch = self.window.batch
+        return batch if self.pace.rate(now) is None else min(batch, self.pace.batch(now))
 
     async def allowed(self, wanted: int, urgent: int) -> Grant:
         """Return the part of the `wanted` messages that the configured rates and the warm-up leave, and count it.

@@ -11,7 +11,7 @@ from recovery.domain.fields import Address
 from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.retry import settle
+from recovery.domain.retry import settled
 from recovery.domain.schedule import OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Past, Status
 
@@ -200,33 +200,36 @@ def claimed(
 
 
 def completed(request: ClaimRequest, outcome: Outcome, now: datetime, jitter: float) -> Completion:
-    """Return the record of an attempt, with what follows from it. `jitter` as `settle` has it."""
-    message = settle(outcome, request.message, request.schedule, now, jitter)
+    """Return the record of an attempt, with what follows from it. `jitter` as `settled` has it."""
+    changes = settled(outcome, request.message, request.schedule, now, jitter)
     tried = outcome.kind if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
     # A message that goes back may do so many times, and would push the rest out of the bounded history.
-    history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, message.reply or "")
-    return _completion(request, message, history, now, error=outcome.reply)
+    history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, changes["reply"])
+    return _completion(request, changes, history, now, error=outcome.reply)
 
 
 def held_back(request: ClaimRequest, why: Skip | Postpone, now: datetime) -> Completion:
     """Return the record of a claimed message that is skipped or postponed. No attempt was made, so none counts."""
-    message = request.message
-    uncounted = {"attempts": message.attempts - 1, "reason": why.reason, "handed_over": None}
+    uncounted = {"attempts": request.message.attempts - 1, "reason": why.reason, "handed_over": None}
     match why:
         case Skip():
-            message = message.model_copy(update={**uncounted, "state": MessageState.SKIPPED})
-            return _completion(request, message, ("skipped", why.reason), now)
+            changes = {**uncounted, "state": MessageState.SKIPPED}
+            return _completion(request, changes, ("skipped", why.reason), now)
         case Postpone(until=until):
-            changes = {"state": MessageState.WAITING, "deferred_to": until}
-            message = message.model_copy(update=uncounted | changes)
-            return _completion(request, message, ("postponed", why.reason), now)
+            changes = {**uncounted, "state": MessageState.WAITING, "deferred_to": until}
+            return _completion(request, changes, ("postponed", why.reason), now)
 
 
 def _completion(
-    request: ClaimRequest, message: Message, history: tuple[str, str] | None, now: datetime, *, error: str = ""
+    request: ClaimRequest,
+    changes: Mapping[str, Any],
+    history: tuple[str, str] | None,
+    now: datetime,
+    *,
+    error: str = "",
 ) -> Completion:
     name, schedule = request.step.name, request.schedule
-    message = message.model_copy(update={"due_at": request.due_at})
+    message = request.message.model_copy(update={**changes, "due_at": request.due_at})
     after = request.checkout.model_copy(update={"claim": None, "messages": {**request.seen.messages, name: message}})
     status, next_at, purge_at = _follows(after, decide(after, schedule, now), schedule, now)
     past = () if history is None else (Past(at=now, decision=f"{history[0]} {name}", reason=history[1]),)

@@ -1,6 +1,6 @@
 """Data on recipients for the last check before a send: their suppressions and their other checkouts."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -112,10 +112,10 @@ def _others(addresses: Mapping[str, Recipient], query: RecipientQuery) -> list[D
         matters.append({"status": Status.ORDERED})
     if not matters:
         return None
-    these = {
-        "address": {"$in": sorted({address for _, address in addresses.values()})},
-        "$or": matters,
-    }
+    # A checkout that is alone with its address here is found by that, and is no rival of itself.
+    at = Counter(address for _, address in addresses.values())
+    alone = [id_ for id_, (_, address) in addresses.items() if at[address] == 1]
+    these = {"address": {"$in": sorted(at)}, "_id": {"$nin": alone}, "$or": matters}
     fields = ["address", "claim.token", "written_at", "next_at", *(["ordered_at", "facts.items"] * query.orders)]
     return [{"$match": these}, {"$project": dict.fromkeys(fields, 1)}]
 

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST_REPLY = 32 * 1024
@@ -35,6 +36,24 @@ class Reply(NamedTuple):
         """The reply on one line, as valid UTF-8: aiosmtplib may pass on undecodable bytes."""
         readable = self.text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return f"{self.code} {' '.join(readable.split())}"
+
+
+class _Line(NamedTuple):
+    code: int
+    more: bool
+    text: str
+
+
+@lru_cache(maxsize=64)
+def _line(line: bytes) -> _Line | None:
+    """Return a line of a reply, or None if it is none. Nearly all lines are the same few, so they are cached."""
+    found = _REPLY.fullmatch(_decoded(line))
+    return None if found is None else _Line(int(found["code"]), bool(found["more"]), found["text"].strip())
+
+
+def _decoded(line: bytes) -> str:
+    """Return a line as valid UTF-8 text: a relay may send any bytes, and its replies are stored."""
+    return line.decode("utf-8", "backslashreplace").strip(" \t\r")
 
 
 def command(*words: bytes) -> bytes:
@@ -147,21 +166,19 @@ class Conversation(asyncio.Protocol):
         self._end(f"the connection was lost: {exc}" if exc else "the connection was lost")
 
     def _take(self, line: bytes) -> None:
-        # A relay may send any bytes. Its replies are stored, so they are decoded to valid UTF-8 text.
-        text = line.decode("utf-8", "backslashreplace").strip(" \t\r")
-        reply = _REPLY.fullmatch(text)
-        if reply is None:
-            self._end(f"the relay sent an invalid reply: {text}")
+        read = _line(line)
+        if read is None:
+            self._end(f"the relay sent an invalid reply: {_decoded(line)}")
             return
-        self._lines.append(reply["text"].strip())
-        if reply["more"]:
+        self._lines.append(read.text)
+        if read.more:
             return
         whole, self._lines = "\n".join(self._lines), []
         if self._awaited == 0:
-            self._end(f"the relay sent an unsolicited reply: {text}")
+            self._end(f"the relay sent an unsolicited reply: {_decoded(line)}")
         elif self._fault is None:
             self._awaited -= 1
-            self._replies.append(Reply(int(reply["code"]), whole))
+            self._replies.append(Reply(read.code, whole))
 
     def _end(self, why: str) -> None:
         self._fault = self._fault or why

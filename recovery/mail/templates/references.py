@@ -36,11 +36,14 @@ def joined(pieces: Sequence[str]) -> str:
 
     A mail with a longer line goes in base64, which is shorter without references.
     """
+    whole = "".join(pieces)
+    if whole.isascii():
+        return whole
     try:
         html = "".join([piece if piece.isascii() else _referenced(piece) for piece in pieces])
     except _NotAReference:
-        return "".join(pieces)
-    return "".join(pieces) if has_long_line(html) else html
+        return whole
+    return whole if has_long_line(html) else html
 
 
 def _referenced(text: str) -> str:

@@ -1,6 +1,6 @@
 """The congestion window: it grows with accepted messages, and shrinks when messages find no connection in time."""
 
-from recovery.engine.window import FIRST, LEAST, Window
+from recovery.engine.window import FIRST, LEAST, SLOWER, Window
 
 NOW = 1000.0
 
@@ -30,6 +30,28 @@ def test_it_halves_once_for_what_was_claimed_together():
     assert window.size == FIRST // 2
     window.tell(handed_over=0, unsent=8, in_flight=FIRST, now=NOW + 1)
     assert window.size == FIRST // 4
+
+
+def test_it_grows_slowly_above_half_of_what_was_too_much():
+    """Up to that it grows as before; what it grows above may be too much again, and costs as much as what is sent."""
+    window = Window(1000)
+    window.tell(handed_over=FIRST, unsent=0, in_flight=FIRST, now=NOW)
+    window.tell(handed_over=0, unsent=1, in_flight=2 * FIRST, now=NOW)
+    window.tell(handed_over=0, unsent=1, in_flight=FIRST, now=NOW + 1)
+    window.tell(handed_over=FIRST // 2, unsent=0, in_flight=FIRST // 2, now=NOW + 2)
+    assert window.size == FIRST // 2 + FIRST // 2 // SLOWER
+    for _ in range(SLOWER):
+        window.tell(handed_over=FIRST, unsent=0, in_flight=window.size, now=NOW + 2)
+    assert window.size == FIRST // 2 + FIRST + FIRST // 2 // SLOWER
+
+
+def test_a_batch_is_larger_where_the_relay_is_the_limit():
+    """Its messages wait for the relay anyway, and fewer batches cost the database less."""
+    window = Window(1000)
+    assert window.batch == FIRST // 4
+    window.tell(handed_over=0, unsent=1, in_flight=FIRST, now=NOW)
+    assert (window.size, window.batch) == (FIRST // 2, FIRST // 4)
+    assert Window(1).batch == 1
 
 
 def test_it_never_closes():
