@@ -16,7 +16,7 @@ REPLY_KEPT = 500
 
 
 def settled(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> Mapping[str, Any]:
-    """Return what an attempt that ended with `outcome` changes: the message is sent, dead, or waits for its next.
+    """Return the changes of a message after an attempt that ended with `outcome`: sent, dead, or waiting for its next.
 
     `message` is as it was claimed, with this attempt counted. `jitter` is a number in [0, 1) that spreads the retries
     of messages that were refused together.
