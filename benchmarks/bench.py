@@ -223,8 +223,8 @@ async def moved_on(
 ) -> None:
     """Wait until no checkout is to be looked at before that time: what was due is recorded, and its next alarm set.
 
-    Asked of an index's first entry (`fill` writes no shop), and at the end of no shadows but those meant, so that
-    asking costs the server nothing to speak of.
+    Asked of the first entries in the index of the queues, by shop and without one, as `fill` writes them; and at the
+    end of no shadows but those meant. So asking costs the server nothing to speak of.
     """
     due = {"shop": {"$in": [ids.partition("/")[0], None]}, "next_at": {"$type": "date", "$lte": after}}
     alarms = {"_id": {"$regex": f"^{re.escape(ids)}"}, "expire_at": {"$gt": after}}

@@ -15,7 +15,9 @@ REPLY_KEPT = 500
 """Characters of a relay's reply that are kept."""
 
 
-def settled(outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float) -> Mapping[str, Any]:
+def changes_after(
+    outcome: Outcome, message: Message, schedule: Schedule, now: datetime, jitter: float
+) -> Mapping[str, Any]:
     """Return the changes of a message after an attempt that ended with `outcome`: sent, dead, or waiting for its next.
 
     `message` is as it was claimed, with this attempt counted. `jitter` is a number in [0, 1) that spreads the retries

@@ -5,7 +5,6 @@ LEAST = 10
 SETTLES_IN = 0.5
 """Seconds after shrinking in which results are ignored: they still reflect the old size."""
 
-
 SLOWER = 16
 """How many times slower it grows above half of the size at which messages found no connection in time."""
 

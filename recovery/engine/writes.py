@@ -11,7 +11,7 @@ from recovery.domain.fields import Address
 from recovery.domain.masking import masked, private
 from recovery.domain.outcome import Outcome, OutcomeKind
 from recovery.domain.recipient import Postpone, Skip
-from recovery.domain.retry import settled
+from recovery.domain.retry import changes_after
 from recovery.domain.schedule import OnAmbiguous, Schedule, Step
 from recovery.domain.state import Cause, CheckoutState, Message, MessageState, Past, Status
 
@@ -200,8 +200,8 @@ def claimed(
 
 
 def completed(request: ClaimRequest, outcome: Outcome, now: datetime, jitter: float) -> Completion:
-    """Return the record of an attempt, with what follows from it. `jitter` as `settled` has it."""
-    changes = settled(outcome, request.message, request.schedule, now, jitter)
+    """Return the record of an attempt, with what follows from it. `jitter` as `changes_after` has it."""
+    changes = changes_after(outcome, request.message, request.schedule, now, jitter)
     tried = outcome.kind if outcome.kind is OutcomeKind.SENT else f"tried ({outcome.kind})"
     # A message that goes back may do so many times, and would push the rest out of the bounded history.
     history = None if outcome.kind in (OutcomeKind.UNSENT, OutcomeKind.CALLED_OFF) else (tried, changes["reply"])

@@ -15,7 +15,7 @@ from tests.support.smtp_servers import RecordingRelay, _Fault
 
 GREYLISTED_FOR = 3.0
 RETRY_AFTER = 4.0
-"""Seconds until the first retry, which finds the greylisting over: so long it makes a burst take at least."""
+"""Seconds until the first retry, which finds the greylisting over. A greylisted burst takes at least as long."""
 
 PER_SECOND = 5
 

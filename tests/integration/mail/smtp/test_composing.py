@@ -1,4 +1,4 @@
-"""Messages that wait are composed together: between two replies of the relay, each would take a third longer."""
+"""Messages that wait are composed together: one between two replies of the relay takes more of the processor."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp import delivery
-from recovery.mail.smtp.pool import COMPOSED_TOGETHER
+from recovery.mail.smtp.delivery import COMPOSED_TOGETHER
 from tests.support.followers_world import followers_world
 from tests.support.smtp_servers import RecordingRelay
 
@@ -23,7 +23,7 @@ async def world(monkeypatch):
 
 
 async def _composed_at_the_first_reply(world, sendings):
-    """Return how many messages are composed when the relay has the first of them."""
+    """Return the number of messages composed before the relay's reply to the first."""
     async with asyncio.timeout(20):
         await sendings[0]
         return len(world.composer.composed)
