@@ -8,7 +8,7 @@ from recovery.domain.outcome import OutcomeKind
 from recovery.mail.smtp import delivery
 from recovery.mail.smtp.delivery import COMPOSED_TOGETHER
 from tests.support.followers_world import followers_world
-from tests.support.smtp_servers import RecordingRelay
+from tests.support.smtp_servers import EXTENSIONS, RecordingRelay
 
 SENT, RENDER_ERROR = OutcomeKind.SENT, OutcomeKind.RENDER_ERROR
 
@@ -56,9 +56,10 @@ async def test_one_that_cannot_be_composed_ends_alone(world):
     assert "n2" not in world.recipients()
 
 
-async def test_one_that_is_over_is_not_composed(world):
-    """It was cancelled while it waited."""
-    sendings = [world.send(f"n{n}") for n in range(5)]
-    sendings[2].cancel()
-    assert await world.kinds(*sendings[:2], *sendings[3:]) == [SENT] * 4
-    assert world.composer.composed == ["n0", "n1", "n3", "n4"]
+async def test_one_that_cannot_be_composed_is_tried_once():
+    """A relay without PIPELINING has no followers: each message is taken when its connection is free."""
+    async with RecordingRelay(EXTENSIONS[:-1]) as relay, followers_world(relay) as world:
+        world.composer.broken.add("n2")
+        sendings = [world.send(f"n{n}") for n in range(5)]
+        assert await world.kinds(*sendings) == [SENT, SENT, RENDER_ERROR, SENT, SENT]
+        assert world.composer.composed == [f"n{n}" for n in range(5)]
